@@ -1,0 +1,1 @@
+"""Recurrent models of the primate ventral stream, trained and compared with brains."""
