@@ -1,0 +1,28 @@
+"""Shared by all tests."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+ROOT = Path(__file__).parents[1]
+SHARED_DATA = Path(os.environ.get("CORNET_SHARED_DATA", ROOT.parent / "shared" / "data"))
+
+
+@pytest.fixture
+def shared_data() -> Path:
+    """The folder of real data for development; the test is skipped where it is absent."""
+    if not SHARED_DATA.is_dir():
+        pytest.skip("the real data for development is not here")
+    return SHARED_DATA
+
+
+@pytest.fixture
+def golden_path() -> Path:
+    return ROOT / "tests" / "golden"
+
+
+@pytest.fixture(autouse=True)
+def fixed_seed() -> None:
+    torch.manual_seed(0)
