@@ -15,7 +15,7 @@ from typing import ClassVar
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cornet.models.norm import NormMode, SteppedNorm
+from cornet.models.norm import Beyond, NormMode, SteppedNorm
 
 __all__ = ["BottleneckArea", "FeedforwardArea", "RecurrentArea", "StemArea"]
 
@@ -84,7 +84,7 @@ class RecurrentArea(nn.Module):
         kernel: int = 3,
         stride: int = 2,
         norm: NormMode = "group",
-        beyond: str = "last",
+        beyond: Beyond = "last",
     ):
         super().__init__()
         self.channels = channels
@@ -127,7 +127,7 @@ class BottleneckArea(nn.Module):
         steps: int,
         bottleneck: float = 4,
         norm: NormMode = "per_step",
-        beyond: str = "last",
+        beyond: Beyond = "last",
     ):
         super().__init__()
         self.channels = channels

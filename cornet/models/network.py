@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from cornet.errors import CornetError
 from cornet.models.areas import BottleneckArea, FeedforwardArea, RecurrentArea, StemArea
 from cornet.models.init import Init, initialise
-from cornet.models.norm import NormMode
+from cornet.models.norm import Beyond, NormMode
 from cornet.models.unroll import UNROLLS, Unroll, first_driven_step
 
 __all__ = ["Block", "CORnet"]
@@ -47,7 +47,7 @@ class CORnet(nn.Module):
         width: float = 1.0,
         bottleneck: float = 4,
         norm: NormMode | None = None,
-        beyond: Literal["last", "refuse"] = "last",
+        beyond: Beyond = "last",
         init: Init | None = None,
         in_channels: int = 3,
     ):
@@ -86,7 +86,7 @@ class CORnet(nn.Module):
         With return_states also every area's output at every step: {area: (time, batch, channel, y, x)}.
         Sequential areas have as many steps as `steps` says; in the other unrollings all have the same.
         """
-        history = UNROLLS[self.unroll](self.areas, images, self.steps)
+        history = UNROLLS[self.unroll](dict(self.areas.items()), images, self.steps)
         logits = self.decoder(history[AREAS[-1]][-1].mean(dim=(-2, -1)))
         if not return_states:
             return logits

@@ -7,9 +7,10 @@ from torch import Tensor, nn
 
 from cornet.errors import CornetError
 
-__all__ = ["NormMode", "SteppedNorm"]
+__all__ = ["Beyond", "NormMode", "SteppedNorm"]
 
 NormMode = Literal["per_step", "shared", "shared_affine", "group"]
+Beyond = Literal["last", "refuse"]
 MAX_GROUPS = 32
 
 
@@ -36,7 +37,7 @@ class SteppedNorm(nn.Module):
         channels: int,
         steps: int | None = None,
         mode: NormMode = "per_step",
-        beyond: Literal["last", "refuse"] = "last",
+        beyond: Beyond = "last",
     ):
         super().__init__()
         if mode not in get_args(NormMode):

@@ -4,7 +4,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cornet.errors import CornetError
+from cornet.models.fetch import fetch_published
 from cornet.models.network import CORnet
+from cornet.models.published import load_published
 
 __all__ = ["PUBLISHED", "PublishedModel", "create_model", "list_models"]
 
@@ -65,8 +67,8 @@ def create_model(name: str, *, pretrained: bool | str = False, **arguments: Any)
     """A network by name, e.g. create_model("cornet_s", num_classes=10, width=0.25).
 
     name: one of `list_models()`.
-    pretrained: True fetches the published weights (see `cornet.models.published.fetch`); a path or an
-        address reads them from there.
+    pretrained: True fetches the published weights (see `cornet.models.fetch`); a path
+        reads them from there.
     arguments: of `CORnet`; what is not given is as published.
 
     Raises CornetError for an unknown name or argument, or weights that cannot be had or do not fit.
@@ -83,7 +85,5 @@ def create_model(name: str, *, pretrained: bool | str = False, **arguments: Any)
             f"{name} takes no argument {word!r}; see the arguments of cornet.models.CORnet."
         ) from None
     if pretrained:
-        from cornet.models.published import fetch, load_published
-
-        load_published(net, fetch(name) if pretrained is True else pretrained)
+        load_published(net, fetch_published(name) if pretrained is True else pretrained)
     return net

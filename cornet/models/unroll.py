@@ -2,26 +2,27 @@
 
 sequential   an area finishes its steps before the next begins; only its last step goes on (CORnet-S, -Z).
 cascade      at each step the areas update in order, each reading what the one below has just put out (R).
-synchronous  at each step every area reads what the one below put out at the step before (RT, the biological one).
+synchronous  at each step every area reads what the one below put out at the step before (RT).
 
 In cascade and synchronous unrolling nothing has reached V2, V4 and IT at step 0: zeros stand in place of
 their input path, so that their output is a constant that does not depend on the image. The image stays on.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Literal
+from typing import Any, Literal
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from cornet.models.norm import zero_like_map
 
 __all__ = ["UNROLLS", "Unroll", "first_driven_step"]
 
 Unroll = Literal["sequential", "cascade", "synchronous"]
+Areas = Mapping[str, Any]  # of areas as in `cornet.models.areas`
 History = dict[str, list[Tensor]]
 
 
-def sequential(areas: Mapping[str, nn.Module], images: Tensor, steps: Mapping[str, int]) -> History:
+def sequential(areas: Areas, images: Tensor, steps: Mapping[str, int]) -> History:
     """Every area's output at each of its steps: {area: [(batch, channel, y, x), ...]}."""
     history: History = {}
     below = images
@@ -35,11 +36,12 @@ def sequential(areas: Mapping[str, nn.Module], images: Tensor, steps: Mapping[st
     return history
 
 
-def together(areas: Mapping[str, nn.Module], images: Tensor, steps: Mapping[str, int], lag: int) -> History:
+def together(areas: Areas, images: Tensor, steps: Mapping[str, int], lag: int) -> History:
     """All areas advance step by step; each reads the one below as it was `lag` steps ago."""
     names = list(areas)
     history: History = {name: [] for name in names}
-    sizes, size = {}, tuple(images.shape[-2:])
+    sizes: dict[str, tuple[int, int]] = {}
+    size = (images.shape[-2], images.shape[-1])
     for name in names:
         size = sizes[name] = areas[name].output_size(size)
     image_drive = None
@@ -60,17 +62,17 @@ def together(areas: Mapping[str, nn.Module], images: Tensor, steps: Mapping[str,
     return history
 
 
-def cascade(areas: Mapping[str, nn.Module], images: Tensor, steps: Mapping[str, int]) -> History:
+def cascade(areas: Areas, images: Tensor, steps: Mapping[str, int]) -> History:
     """As `sequential` returns; at step 0 only the first area sees anything."""
     return together(areas, images, steps, lag=0)
 
 
-def synchronous(areas: Mapping[str, nn.Module], images: Tensor, steps: Mapping[str, int]) -> History:
+def synchronous(areas: Areas, images: Tensor, steps: Mapping[str, int]) -> History:
     """As `sequential` returns; an image reaches the n-th area at step n - 1."""
     return together(areas, images, steps, lag=1)
 
 
-UNROLLS: dict[str, Callable[[Mapping[str, nn.Module], Tensor, Mapping[str, int]], History]] = {
+UNROLLS: dict[str, Callable[[Areas, Tensor, Mapping[str, int]], History]] = {
     "sequential": sequential,
     "cascade": cascade,
     "synchronous": synchronous,

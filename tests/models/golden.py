@@ -1,4 +1,4 @@
-"""The published networks' weights and images, made by the golden file's formula (see tests/golden/README.md)."""
+"""The published networks' weights and images, made by the golden file's formula (tests/golden/README.md)."""
 
 import zlib
 
