@@ -1,0 +1,112 @@
+"""Where to look in a photograph: random crops and flips for training, fixed views for validation.
+
+Images come in as (y, x, 3) uint8 arrays and leave as (3, size, size) uint8 tensors. Resizing is bilinear with
+antialiasing, by torch on uint8 in channels-last order: within one grey level of Pillow's, and three times as
+fast in one thread (0.17 against 0.60 ms for a crop of an ImageNet photograph to 224 pixels).
+"""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+__all__ = ["VIEWS", "Box", "center_view", "random_box", "random_generator", "resize_crop", "squash_view"]
+
+
+class Box(NamedTuple):
+    """A rectangle of whole pixels."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+
+def random_generator(seed: int, epoch: int, index: int) -> np.random.Generator:
+    """The source of randomness of one image in one epoch: a function of these three numbers alone."""
+    return np.random.default_rng((seed, epoch, index))
+
+
+def random_box(
+    height: int,
+    width: int,
+    rng: np.random.Generator,
+    *,
+    scale: tuple[float, float] = (0.08, 1.0),
+    ratio: tuple[float, float] = (3 / 4, 4 / 3),
+) -> Box:
+    """Draw the crop of Szegedy et al. (2015), as torchvision's RandomResizedCrop draws it.
+
+    Its share of the area is uniform in `scale`, the logarithm of its width over its height in `ratio`, and its
+    place uniform. After ten draws that do not fit comes the largest centred crop with an allowed ratio.
+    """
+    for _ in range(10):
+        area = height * width * rng.uniform(*scale)
+        aspect = math.exp(rng.uniform(math.log(ratio[0]), math.log(ratio[1])))
+        h, w = round(math.sqrt(area / aspect)), round(math.sqrt(area * aspect))
+        if 0 < h <= height and 0 < w <= width:
+            return Box(int(rng.integers(height - h + 1)), int(rng.integers(width - w + 1)), h, w)
+    h = min(height, max(1, round(width / ratio[0])))
+    w = min(width, max(1, round(height * ratio[1])))
+    return Box((height - h) // 2, (width - w) // 2, h, w)
+
+
+def resize_crop(image: NDArray[np.uint8], box: Box, size: int, *, flip: bool = False) -> Tensor:
+    """Cut `box` out of an image (y, x, 3) and resize it to (3, size, size), mirrored if `flip`.
+
+    Pixels outside the box have no influence.
+    """
+    top, left, height, width = box
+    crop = _channels_first(image)[:, top : top + height, left : left + width]
+    crop = _resize(crop, size, size)
+    return crop.flip(-1) if flip else crop.contiguous()
+
+
+def center_view(image: NDArray[np.uint8], size: int, short_side: int) -> Tensor:
+    """Resize the short side to `short_side` and take the central (3, size, size), as ImageNet is validated.
+
+    With `short_side == size`, an image that is `size` pixels a side already passes unchanged.
+    """
+    height, width = image.shape[:2]
+    limit = 8 * min(height, width)  # what lies further out is cut off by the crop: do not enlarge it first
+    top, left = max(0, height - limit) // 2, max(0, width - limit) // 2
+    pixels = _channels_first(image)[:, top : top + limit, left : left + limit]
+    height, width = pixels.shape[-2:]
+    if height <= width:
+        pixels = _resize(pixels, short_side, int(short_side * width / height))
+    else:
+        pixels = _resize(pixels, int(short_side * height / width), short_side)
+    height, width = pixels.shape[-2:]
+    top, left = round((height - size) / 2), round((width - size) / 2)
+    return pixels[:, top : top + size, left : left + size].contiguous()
+
+
+def squash_view(image: NDArray[np.uint8], size: int, short_side: int = 0) -> Tensor:
+    """Resize the whole image to (3, size, size) whatever its aspect, as Brain-Score shows stimuli to models.
+
+    `short_side` is taken, and not used, so that all views are called alike.
+    """
+    return _resize(_channels_first(image), size, size).contiguous()
+
+
+VIEWS: dict[str, Callable[[NDArray[np.uint8], int, int], Tensor]] = {
+    "center": center_view,
+    "squash": squash_view,
+}
+"""Validation views by name; each takes (image, size, short_side)."""
+
+
+def _channels_first(image: NDArray[np.uint8]) -> Tensor:
+    """(y, x, 3) -> (3, y, x) without moving a byte: the strides of channels-last, which torch resizes fastest."""
+    return torch.from_numpy(image).permute(2, 0, 1)
+
+
+def _resize(pixels: Tensor, height: int, width: int) -> Tensor:
+    if tuple(pixels.shape[-2:]) == (height, width):
+        return pixels
+    return F.interpolate(pixels[None], size=(height, width), mode="bilinear", antialias=True)[0]

@@ -1,0 +1,199 @@
+"""Photographs in class folders: ImageNet, and anything laid out like it.
+
+source = ImageFolder(folder, name="imagenet", views=("center", "squash"))
+source.train()[Key(index=17, epoch=3)]     # Sample: the random crop that image 17 has in epoch 3
+"""
+
+import os
+from collections.abc import Sequence
+
+import torch
+
+from cornet.errors import CornetError
+from cornet.stimuli.decode import BadImage, decode_image
+from cornet.stimuli.folder import ClassFolder, scan_splits
+from cornet.stimuli.geometry import VIEWS, random_box, random_generator, resize_crop
+from cornet.stimuli.samples import IGNORED, Key, Sample
+
+__all__ = ["ImageFolder", "TrainPhotographs", "ValPhotographs"]
+
+GREY = 128
+"""What a validation image that cannot be read is replaced by; its label is IGNORED."""
+
+
+class ImageFolder:
+    """Images sorted into class folders below train/ and val/; an ImageSource.
+
+    folder: holds train/ and val/ (or val_in_folders/, or validation/), see `cornet.stimuli.folder`.
+    size: pixels a side that the network sees.
+    views: validation protocols, from "center" and "squash"; all are made from one decoding of the file.
+    mean, std: per channel, of images scaled to 0..1 (ImageNet's).
+    crop_scale: which share of an image's area a training crop covers, drawn uniformly from this range.
+    crop_ratio: its width over its height. With both at (1, 1) square images are shown whole.
+    flip: mirror half of the training images.
+    val_resize: for "center", the short side after resizing, in units of `size` (256 pixels at size 224);
+        None: `size` itself. Take None where the images are `size` pixels a side already, as Tiny ImageNet's
+        at 64: they then pass unchanged, where enlarging and cutting would blur them and lose the margin.
+    seed: of the crops and flips.
+
+    Raises CornetError for folders that `scan_splits` refuses and for arguments out of range.
+    """
+
+    in_memory = False
+
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        size: int = 224,
+        name: str = "imagefolder",
+        views: Sequence[str] = ("center",),
+        mean: Sequence[float] = (0.485, 0.456, 0.406),
+        std: Sequence[float] = (0.229, 0.224, 0.225),
+        crop_scale: Sequence[float] = (0.08, 1.0),
+        crop_ratio: Sequence[float] = (3 / 4, 4 / 3),
+        flip: bool = True,
+        val_resize: float | None = 256 / 224,
+        seed: int = 0,
+    ) -> None:
+        _check(size, views, crop_scale, crop_ratio, val_resize, seed)
+        self.name = name
+        self.size = size
+        self.views = tuple(views)
+        self.mean = (mean[0], mean[1], mean[2])
+        self.std = (std[0], std[1], std[2])
+        self.crop_scale = (crop_scale[0], crop_scale[1])
+        self.crop_ratio = (crop_ratio[0], crop_ratio[1])
+        self.flip = flip
+        self.short_side = size if val_resize is None else round(size * val_resize)
+        self.seed = seed
+        self._train_files, self._val_files = scan_splits(folder)
+        self.classes = self._train_files.classes
+
+    def train(self) -> "TrainPhotographs":
+        """Training images, (3, size, size)."""
+        return TrainPhotographs(
+            self._train_files,
+            size=self.size,
+            scale=self.crop_scale,
+            ratio=self.crop_ratio,
+            flip=self.flip,
+            seed=self.seed,
+        )
+
+    def val(self) -> "ValPhotographs":
+        """Validation images, (view, 3, size, size)."""
+        return ValPhotographs(self._val_files, size=self.size, views=self.views, short_side=self.short_side)
+
+
+class TrainPhotographs:
+    """Random crops and flips, each a function of (seed, epoch, index) alone.
+
+    In the place of a file that cannot be read comes the next readable one of its class.
+    """
+
+    def __init__(
+        self,
+        files: ClassFolder,
+        *,
+        size: int,
+        scale: tuple[float, float],
+        ratio: tuple[float, float],
+        flip: bool,
+        seed: int,
+    ) -> None:
+        self.files = files
+        self.size = size
+        self.scale = scale
+        self.ratio = ratio
+        self.flip = flip
+        self.seed = seed
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, key: Key) -> Sample:
+        """Raises CornetError if no file of the class can be read."""
+        index, epoch = key
+        siblings = self.files.siblings(index)
+        bad: list[str] = []
+        for step in range(len(siblings)):
+            path = self.files.path(siblings[(index - siblings.start + step) % len(siblings)])
+            try:
+                image = decode_image(_read(path))
+            except BadImage:
+                bad.append(path)
+                continue
+            rng = random_generator(self.seed, epoch, index)
+            height, width = image.shape[:2]
+            box = random_box(height, width, rng, scale=self.scale, ratio=self.ratio)
+            mirrored = self.flip and bool(rng.random() < 0.5)
+            pixels = resize_crop(image, box, self.size, flip=mirrored)
+            return Sample(pixels, self.files.label(index), index, tuple(bad))
+        folder = os.path.dirname(bad[0])
+        raise CornetError(
+            f"none of the {len(bad)} images in {folder} can be read: replace them, or see whether the disk is at fault"
+        )
+
+    def __getitems__(self, keys: Sequence[Key]) -> list[Sample]:
+        return [self[key] for key in keys]
+
+
+class ValPhotographs:
+    """The validation views of each image. One that cannot be read is grey, and its label IGNORED."""
+
+    def __init__(self, files: ClassFolder, *, size: int, views: tuple[str, ...], short_side: int) -> None:
+        self.files = files
+        self.size = size
+        self.views = views
+        self.short_side = short_side
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, key: Key) -> Sample:
+        index = key[0]
+        path = self.files.path(index)
+        try:
+            image = decode_image(_read(path))
+        except BadImage:
+            grey = torch.full((len(self.views), 3, self.size, self.size), GREY, dtype=torch.uint8)
+            return Sample(grey, IGNORED, index, (path,))
+        views = [VIEWS[view](image, self.size, self.short_side) for view in self.views]
+        return Sample(torch.stack(views), self.files.label(index), index)
+
+    def __getitems__(self, keys: Sequence[Key]) -> list[Sample]:
+        return [self[key] for key in keys]
+
+
+def _read(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError as error:
+        raise BadImage(f"the file cannot be read ({error.strerror})") from None
+
+
+def _check(
+    size: int,
+    views: Sequence[str],
+    crop_scale: Sequence[float],
+    crop_ratio: Sequence[float],
+    val_resize: float | None,
+    seed: int,
+) -> None:
+    if size < 1:
+        raise CornetError(f"size is {size}: it must be a number of pixels, such as 224")
+    unknown = [view for view in views if view not in VIEWS]
+    if unknown or not views or len(set(views)) < len(views):
+        raise CornetError(f"views are {list(views)}: name one or more of {', '.join(VIEWS)}, each once")
+    if not (len(crop_scale) == 2 and 0 < crop_scale[0] <= crop_scale[1] <= 1):
+        raise CornetError(f"crop_scale is {crop_scale}: it must be two shares of the area, such as (0.08, 1)")
+    if not (len(crop_ratio) == 2 and 0 < crop_ratio[0] <= crop_ratio[1]):
+        raise CornetError(f"crop_ratio is {crop_ratio}: it must be two ratios, such as (0.75, 1.33)")
+    if val_resize is not None and not 1 <= val_resize <= 4:
+        raise CornetError(
+            f"val_resize is {val_resize}: it is the short side in units of size, from 1 to 4, or null for size itself"
+        )
+    if seed < 0:
+        raise CornetError(f"seed is {seed}: it must not be negative")
