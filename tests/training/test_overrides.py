@@ -1,0 +1,193 @@
+import pytest
+import yaml
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.singleton import Singleton
+from omegaconf import OmegaConf
+
+from cornet.errors import CornetError
+from cornet.training.overrides import check_missing, check_overrides, near
+
+FILES = {
+    "config.yaml": {
+        "defaults": [
+            {"model": "cornet_z"},
+            {"recipe": "sgd"},
+            {"trainer": "cpu"},
+            {"brain": ["probe"]},
+            {"logger": "none"},
+            {"experiment": None},
+            "_self_",
+        ],
+        "seed": 0,
+        "name": "${model.kind}",
+        "data_root": "???",
+        "note": None,
+    },
+    "model/cornet_z.yaml": {"kind": "z", "width": 1, "classes": "${recipe.classes}", "spec": "${recipe}"},
+    "model/cornet_s.yaml": {"kind": "s", "width": 1, "times": {"V2": 2, "V4": 4}, "layers": [{"k": 3}]},
+    "model/cornet_rt.yaml": {"kind": "rt", "steps": 5},
+    "recipe/sgd.yaml": {"learning_rate": 0.1, "momentum": 0.9, "classes": 10},
+    "trainer/cpu.yaml": {"max_epochs": 3, "accelerator": "cpu"},
+    "brain/probe.yaml": {"probe": {"every": 1}},
+    "brain/rust.yaml": {"rust": {"every": 2}},
+    "logger/none.yaml": {},
+    "logger/csv.yaml": {"csv": {"folder": "x"}},
+    "extra/more.yaml": {"value": 1},
+    "experiment/fast.yaml": {"recipe": {"learning_rate": 1.0}},
+    "experiment/variants/deep.yaml": {"defaults": [{"override /model": "cornet_s"}], "model": {"depth": 9}},
+    "experiment/broken.yaml": {"defaults": [{"override /model": "cornet_y"}]},
+}
+
+
+@pytest.fixture(scope="module")
+def conf(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("conf")
+    for name, content in FILES.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        header = "# @package _global_\n" if name.startswith(("experiment", "logger")) else ""
+        path.write_text(header + yaml.safe_dump(content, sort_keys=False))
+    return folder
+
+
+GOOD = [
+    [],
+    ["model=cornet_s", "model.times.V2=3", "model.layers.0.k=5"],
+    ["model=cornet_s,cornet_z", "model.width=1,2", "--multirun", "-m"],
+    ["model=choice(cornet_s,cornet_z)", "seed=range(1,4)"],
+    ["model=glob(cornet_*)", "seed=1"],
+    ["experiment=variants/deep", "model.depth=3", "model.times.V4=1"],
+    ["experiment=fast,variants/deep", "model.width=3"],
+    ["brain=[probe,rust]", "brain.rust.every=3"],
+    ["brain=[]", "name='a, b (c)'", 'name="x=y"'],
+    ["+extra=more", "extra.value=3"],
+    ["+extra@second=more", "second.value=3"],
+    ["+note_two=1", "note_two=2", "++seed=4", "++new.key=[1,2]", "new.key=3"],
+    ["recipe={learning_rate: .2, momentum: 0}", "+recipe={nesterov: true}", "recipe.nesterov=false"],
+    ["~logger", "~recipe.momentum"],
+    ["model.spec.anything=1"],  # behind an interpolation: Hydra's to judge
+    ["hydra.run.dir=x", "hydra/launcher=basic", "--cfg", "job", "--info", "defaults", "-p=model"],
+    ["--config-dir", "elsewhere", "model=theirs", "their.key=1"],
+    ["seed=${trainer.max_epochs}", "note="],
+    ["note={a: 1}", "note.a=2"],
+]
+
+
+@pytest.mark.parametrize("overrides", GOOD, ids=str)
+def test_accepts(conf, overrides):
+    check_overrides(overrides, conf)
+
+
+BAD = {
+    "model=cornet_zz": "there is no such model; did you mean cornet_z? Choices: cornet_rt, cornet_s, cornet_z.",
+    "model=cornet_s,cornet_y": "model=cornet_y: there is no such model; did you mean",
+    "model=3": "Choices: cornet_rt, cornet_s, cornet_z.",
+    "experiment=variants/dep": "did you mean variants/deep?",
+    "experiment=deep": "did you mean variants/deep?",
+    "brain=[probe,rusd]": "brain=rusd: there is no such brain; did you mean rust?",
+    "model=glob(resnet*)": "no model matches",
+    "logger=null": "write logger=none",
+    "model=null": "write ~model",
+    "modle=cornet_z": "did you mean model?",
+    "network=cornet_z": "did you mean model=cornet_z?",
+    "recipe.lerning_rate=.1": "did you mean recipe.learning_rate?",
+    "trainr.max_epochs=3": "did you mean trainer.max_epochs?",
+    "max_epochs=3": "did you mean trainer.max_epochs?",
+    "epochs=1,2": "did you mean trainer.max_epochs?",
+    "trainer={max_epoch: 3}": "there is no trainer.max_epoch; did you mean trainer.max_epochs?",
+    "model.times.V2=3": "there is no model.times.V2",
+    "model.zzz=3": "model has: kind, width, classes, spec.",
+    "modl/cornet_z=1": "there is no modl/cornet_z",
+    "xyzzy@model=cornet_z": "there is no xyzzy@model; did you mean model?",
+    "model@second=cornet_z": "did you mean model? To add it, write +model@second=cornet_z.",
+    "extra=more": "extra is not among the defaults of config; to add it, write +extra=more.",
+    "+model=cornet_s": "model is chosen already; leave out the + to choose another.",
+    "+seed=1": "seed exists already; leave out the +",
+    "+brain.probe.every=[1]": "exists already",
+    "~recipe.momentun": "did you mean recipe.momentum?",
+    "~extra": "no extra is chosen",
+    "name=a (b": "cannot be read",
+    "x=[1": "The override x=[1 cannot be read",
+    "fast": "'fast' is no override: write key=value",
+    "experiment=broken": "Could not find 'model/cornet_y'",
+}
+
+
+@pytest.mark.parametrize("override", BAD, ids=str)
+def test_refuses_with_the_near_name(conf, override):
+    with pytest.raises(CornetError) as caught:
+        check_overrides([override], conf)
+    message = str(caught.value)
+    assert BAD[override] in message
+    assert "\n" not in message
+
+
+def test_keys_are_those_of_every_choice_of_a_sweep(conf):
+    check_overrides(["model=cornet_s", "model.times.V2=3"], conf)
+    with pytest.raises(CornetError, match=r"there is no model\.times\.V2"):
+        check_overrides(["model=cornet_s,cornet_z", "model.times.V2=3"], conf)
+
+
+def test_a_removed_key_is_gone_for_later_overrides(conf):
+    with pytest.raises(CornetError, match="there is no note"):
+        check_overrides(["~note", "note=3"], conf)
+
+
+def test_mandatory_choice(tmp_path):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "config.yaml").write_text("defaults:\n  - model: ???\n  - _self_\n")
+    (tmp_path / "model/a.yaml").write_text("x: 1\n")
+    with pytest.raises(CornetError, match=r"model has to be chosen: write model=<a>\."):
+        check_overrides(["hydra.verbose=true"], tmp_path)
+    check_overrides(["model=a", "model.x=3"], tmp_path)
+
+
+def test_configurations_on_hydras_search_path_count(conf, tmp_path):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model/mine.yaml").write_text("own: 1\n")
+    check_overrides([f"hydra.searchpath=[file://{tmp_path}]", "model=mine", "model.own=2"], conf)
+
+
+def test_other_configuration_name(conf):
+    with pytest.raises(CornetError, match="no folder of configurations"):
+        check_overrides([], conf / "none")
+    with pytest.raises(CornetError, match="cannot be composed"):
+        check_overrides(["--config-name", "other"], conf)
+
+
+def test_agrees_with_hydra_on_what_is_accepted(conf):
+    for overrides in GOOD:
+        if any("," in o and "[" not in o and "{" not in o and "'" not in o for o in overrides):
+            continue  # sweeps are the launcher's
+        if any(o.startswith("-") or "(" in o or "spec" in o for o in overrides):
+            continue
+        with initialize_config_dir(str(conf), version_base="1.3"):
+            compose("config", overrides)
+
+
+def test_leaves_hydras_global_state_alone(conf):
+    with initialize_config_dir(str(conf), job_name="outer", version_base="1.3"):
+        mine, before = GlobalHydra.instance(), dict(Singleton._instances)
+        check_overrides(["model=cornet_s"], conf)
+        with pytest.raises(CornetError):
+            check_overrides(["model=x"], conf)
+        assert GlobalHydra.instance() is mine
+        assert Singleton._instances == before
+        assert compose("config", ["model=cornet_s"]).model.kind == "s"
+
+
+def test_near():
+    assert near("cornet_zz", ["cornet_z", "cornet_s", "other"])[0] == "cornet_z"
+    assert near("EPOCHS", ["max_epochs", "seed"]) == ["max_epochs"]
+    assert near("xyzzy", ["a", "b"]) == []
+    assert len(near("abcx", [f"abc{i}" for i in range(9)], n=2)) == 2
+
+
+def test_check_missing(conf):
+    config = OmegaConf.create({"a": 1, "data": {"root": "???", "split": "???"}})
+    with pytest.raises(
+        CornetError, match=r"data\.root has no value yet \(and so have data\.split\).*data\.root=<value>"
+    ):
+        check_missing(config)
+    check_missing(OmegaConf.create({"a": None}))
