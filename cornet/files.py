@@ -1,0 +1,96 @@
+"""Writing files so that at every moment either the old content is there or the new one, never a part of it."""
+
+import contextlib
+import errno
+import os
+import shutil
+import socket
+from pathlib import Path
+
+from cornet.errors import CornetError
+
+__all__ = ["atomic_write"]
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def atomic_write(path: Path | str, data: bytes | str, hint: str = "") -> None:
+    """Write `data` aside in the same folder, bring it to the disk, and put it in the place of `path`.
+
+    A killed process leaves the old file as it was; what it wrote aside goes with the next write. `hint` is added to
+    the message of an error. Raises CornetError with the path, the bytes needed and those free when it cannot be
+    written; the old file is then untouched and nothing is left aside.
+    """
+    path, content = Path(path), data.encode() if isinstance(data, str) else data
+    host = socket.gethostname()
+    aside = path.with_name(f".{path.name}.{host}-{os.getpid()}.tmp")
+    _remove_orphans(path, host)
+    try:
+        with open(aside, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(aside, path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise CornetError(_sentence(path, len(content), error) + (f" {hint}" if hint else "")) from error
+    finally:
+        with contextlib.suppress(OSError):
+            aside.unlink()
+
+
+def _sync_folder(folder: Path) -> None:
+    """Bring the new name itself to the disk; file systems that cannot do that are left to their own ways."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _remove_orphans(path: Path, host: str) -> None:
+    """Remove what killed processes of this machine left aside for this file: with checkpoints it soon fills a disk."""
+    for orphan in path.parent.glob(f".{_escaped(path.name)}.{_escaped(host)}-*.tmp"):
+        owner = orphan.name.removesuffix(".tmp").rpartition("-")[2]
+        if owner.isdigit() and not _alive(int(owner)):
+            with contextlib.suppress(OSError):
+                orphan.unlink()
+
+
+def _escaped(name: str) -> str:
+    return "".join(f"[{c}]" if c in "*?[" else c for c in name)
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _sentence(path: Path, needed: int, error: OSError) -> str:
+    if error.errno in _FULL:
+        try:
+            free = f"{shutil.disk_usage(path.parent).free:,} are free"
+        except OSError:
+            free = "the free space is unknown"
+        why = (
+            "disk full"
+            if error.errno == errno.ENOSPC
+            else "the limit on a file's size or a user's space is reached"
+        )
+        return f"Could not write {path} ({why}): {needed:,} bytes are needed and {free}; make room and run again."
+    if not path.parent.is_dir():
+        return f"Could not write {path}: there is no folder {path.parent}; create it first."
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return (
+            f"Could not write {path}, {needed:,} bytes: no permission to write in {path.parent}; "
+            "choose a folder of your own."
+        )
+    return (
+        f"Could not write {path}, {needed:,} bytes: {error.strerror}; choose another folder or mend this one."
+    )
