@@ -1,0 +1,189 @@
+"""The folder of one run: its configuration, versions, checkpoints and whether it is finished."""
+
+import contextlib
+import json
+import os
+import secrets
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+from pytorch_lightning.utilities.rank_zero import rank_zero_only
+
+from cornet.errors import CornetError
+from cornet.files import atomic_write
+from cornet.training.run_path import identity_of, run_path
+from cornet.training.versions import versions
+
+__all__ = ["RunFolder", "identity_of", "run_path"]
+
+
+class RunFolder:
+    """What is in the folder of a run. `RunFolder(path)` only reads; `RunFolder.open` makes or continues a run.
+
+    config.yaml     the resolved configuration (of the latest session, where keys outside the identity changed)
+    identity.json   the part of it that makes this run this run: another one never lands in the folder
+    versions.json   what it was made with; `continued_with` lists later sessions' versions where they differ
+    run_id          a random token, made once, by which loggers continue their curves
+    checkpoints/    last.ckpt, best.ckpt
+    finished.json   there when the run is finished, with its summary
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+
+    @classmethod
+    def open(
+        cls, path: Path | str, config: dict[str, Any], identity: dict[str, Any], fresh: bool = False
+    ) -> "RunFolder":
+        """Make the folder, or continue in the one that is there.
+
+        `identity` is `identity_of(config)`. With `fresh`, a folder that is there is first renamed to `<folder>.old1`
+        (or 2, 3, ...). Only the process of rank 0 touches the disk. Raises CornetError when the folder holds a run of
+        another configuration, or cannot be written.
+        """
+        folder = cls(path)
+        if getattr(rank_zero_only, "rank", 0) not in (0, None):
+            return folder
+        if fresh:
+            folder._move_aside()
+        wanted = _plain(identity)
+        held = folder._read("identity.json")
+        if held is not None and held != wanted:
+            raise CornetError(
+                f"{folder.path} holds a run of another configuration ({_differences(held, wanted)}); give this run "
+                "another name=..., or fresh=true which moves the old run aside."
+            )
+        try:
+            folder.path.mkdir(parents=True, exist_ok=True)
+            strangers = [] if held is not None else _strangers(folder.path)
+        except OSError as error:
+            raise CornetError(
+                f"The run's folder {folder.path} cannot be made: {error.strerror}; choose another place for runs."
+            ) from error
+        if strangers:
+            raise CornetError(
+                f"{folder.path} holds {strangers[0]} but no identity.json, so it is not known whose it is; give this "
+                "run another name=..., or fresh=true which moves that folder aside."
+            )
+        if held is None:
+            atomic_write(folder.path / "identity.json", json.dumps(wanted, indent=1) + "\n")
+        atomic_write(folder.path / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(config)))
+        folder._record_versions()
+        folder._make_run_id()
+        return folder
+
+    @property
+    def run_id(self) -> str:
+        """The token of this run. Raises CornetError when the folder holds no run."""
+        try:
+            return (self.path / "run_id").read_text().strip()
+        except OSError as error:
+            raise CornetError(
+                f"{self.path} holds no run: there is no file run_id in it; train one first."
+            ) from error
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The resolved configuration. Raises CornetError when the folder holds no run."""
+        try:
+            config = OmegaConf.to_container(OmegaConf.load(self.path / "config.yaml"))
+        except OSError as error:
+            raise CornetError(
+                f"{self.path} holds no run: there is no config.yaml in it; train one first."
+            ) from error
+        assert isinstance(config, dict)
+        return {str(key): value for key, value in config.items()}
+
+    @property
+    def finished(self) -> dict[str, Any] | None:
+        """The summary given to `finish`, or None while the run is not finished."""
+        return self._read("finished.json")
+
+    def finish(self, summary: dict[str, Any]) -> None:
+        """Record that the run is finished. Raises CornetError when that cannot be written."""
+        atomic_write(self.path / "finished.json", json.dumps(_plain(summary), indent=1) + "\n")
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    def checkpoint(self, which: str) -> Path:
+        """Where the checkpoint "last" or "best" is kept, there or not yet."""
+        return self.checkpoints / f"{which}.ckpt"
+
+    def last_checkpoint(self) -> Path | None:
+        """The checkpoint to continue from, None when there is none yet."""
+        path = self.checkpoint("last")
+        return path if path.is_file() else None
+
+    def _move_aside(self) -> None:
+        if not self.path.exists():
+            return
+        number = 1
+        while self.path.with_name(f"{self.path.name}.old{number}").exists():
+            number += 1
+        try:
+            self.path.rename(self.path.with_name(f"{self.path.name}.old{number}"))
+        except OSError as error:
+            raise CornetError(
+                f"fresh=true cannot rename {self.path}: {error.strerror}; rename or remove it yourself."
+            ) from error
+
+    def _read(self, name: str) -> dict[str, Any] | None:
+        try:
+            return json.loads((self.path / name).read_text())
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except (OSError, ValueError) as error:
+            raise CornetError(
+                f"{self.path / name} cannot be read ({error}); use fresh=true to begin anew."
+            ) from error
+
+    def _record_versions(self) -> None:
+        now, held = versions(), self._read("versions.json")
+        if held is None:
+            atomic_write(self.path / "versions.json", json.dumps(now, indent=1) + "\n")
+            return
+        later = held.pop("continued_with", [])
+        if now != (later[-1] if later else held):
+            held["continued_with"] = [*later, now]
+            atomic_write(self.path / "versions.json", json.dumps(held, indent=1) + "\n")
+
+    def _make_run_id(self) -> None:
+        """From the system's randomness: the seeded generators are the training's. The first of two writers wins."""
+        with contextlib.suppress(FileExistsError):
+            if not (self.path / "run_id").exists():
+                atomic_write(self.path / f".run_id.{os.getpid()}", secrets.token_hex(4) + "\n")
+                try:
+                    os.link(self.path / f".run_id.{os.getpid()}", self.path / "run_id")
+                except FileExistsError:
+                    raise
+                except OSError:  # no hard links on this file system
+                    os.replace(self.path / f".run_id.{os.getpid()}", self.path / "run_id")
+        (self.path / f".run_id.{os.getpid()}").unlink(missing_ok=True)
+
+
+def _strangers(path: Path) -> list[str]:
+    """What a run interrupted while its folder was made cannot have left."""
+    ours = ("config.yaml", "versions.json", "run_id")
+    return sorted(n for n in os.listdir(path) if n not in ours and not n.startswith((".", "train.log")))
+
+
+def _plain(value: Any) -> Any:
+    """As it comes back from JSON, so that tuples and lists, or 1 and "1" as keys, are no difference."""
+    return json.loads(json.dumps(value, default=str))
+
+
+def _differences(held: Any, wanted: Any, most: int = 3) -> str:
+    there, now = _flat(held), _flat(wanted)
+    keys = [k for k in sorted({*there, *now}) if there.get(k, "absent") != now.get(k, "absent")]
+    shown = [f"{k} is {there.get(k, 'absent')} there and {now.get(k, 'absent')} here" for k in keys[:most]]
+    more = [f"{len(keys) - most} more"] if len(keys) > most else []
+    return ", ".join(shown + more)
+
+
+def _flat(node: Any, prefix: str = "") -> dict[str, str]:
+    if isinstance(node, dict) and node:
+        return {k: v for key, value in node.items() for k, v in _flat(value, f"{prefix}{key}.").items()}
+    return {prefix.rstrip("."): json.dumps(node)}

@@ -1,0 +1,135 @@
+"""Where a run lives: `runs/<name>/<what was overridden>/seed<k>`, the same for the same configuration."""
+
+import hashlib
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.core.override_parser.types import Override
+
+from cornet.errors import CornetError
+from cornet.training.overrides import parse_overrides
+
+__all__ = ["IGNORED", "identity_of", "is_ignored", "run_path"]
+
+IGNORED = (
+    "seed",
+    "name",
+    "root",
+    "run_root",
+    "runs",
+    "fresh",
+    "ckpt_path",
+    "logger",
+    "progress",
+    "callbacks.progress",
+    "trainer.accelerator",
+    "trainer.devices",
+    "trainer.num_nodes",
+    "trainer.enable_progress_bar",
+    "trainer.log_every_n_steps",
+    "data.workers",
+    "data.num_workers",
+    "hydra",
+)
+"""Keys, with all below them, that do not make another run: its seed and name (which are in the path already), where
+it is kept, how it is watched, and the devices and processes that it uses."""
+
+_LONGEST = 100
+_PLAIN = re.compile(r"[a-z0-9_][a-z0-9_.=,+-]*[a-z0-9_]")
+_BARE_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_./:@+-]*")
+_NOT_STRINGS = ("null", "true", "false", "nan", "inf")
+
+
+def run_path(
+    root: Path | str, name: str, overrides: Sequence[str], seed: int, ignored: Sequence[str] = IGNORED
+) -> Path:
+    """The folder of a run: `root/name/slug/seed<k>`.
+
+    The slug is `default` or the sorted `key=value` of the overrides that are not `ignored`, joined by commas. Where
+    that is no safe file name on every system (capitals, slashes, over 100 characters), it is the readable bit, `~` and
+    ten digits of the exact text's SHA-256. The order of overrides does not count, nor how a number is spelled; of
+    several for one key the last one does. Raises CornetError for a name that is no file name, or an override that
+    cannot be read.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name) or name.endswith("."):
+        raise CornetError(
+            f"name={name}: a run's name becomes a folder; use up to 100 letters, digits, '.', '_' and '-', "
+            "as in name=first_try."
+        )
+    return Path(root) / name / _slug(overrides, ignored) / f"seed{seed}"
+
+
+def is_ignored(key: str, ignored: Sequence[str] = IGNORED) -> bool:
+    """Whether a dotted key or a group is one of `ignored` or lies below one."""
+    return any(
+        key == prefix or key.startswith((f"{prefix}.", f"{prefix}/", f"{prefix}@")) for prefix in ignored
+    )
+
+
+def identity_of(config: dict[str, Any], ignored: Sequence[str] = IGNORED) -> dict[str, Any]:
+    """A resolved configuration without the keys that do not make another run."""
+
+    def kept(node: dict[str, Any], prefix: str) -> dict[str, Any]:
+        return {
+            key: kept(value, f"{prefix}{key}.") if isinstance(value, dict) else value
+            for key, value in node.items()
+            if not is_ignored(f"{prefix}{key}", ignored)
+        }
+
+    return kept(config, "")
+
+
+def _slug(overrides: Sequence[str], ignored: Sequence[str]) -> str:
+    last: dict[str, str] = {}
+    for override in parse_overrides(overrides):
+        for key, entry in _entries(override).items():
+            last.pop(key, None)
+            if not is_ignored(key, ignored):
+                last[key] = entry
+    if not last:
+        return "default"
+    entries = sorted(last.values())
+    slug = ",".join(entries)
+    # A comma or an equals sign inside a value is quoted, so that what is joined can be taken apart again.
+    if len(slug) <= _LONGEST and _PLAIN.fullmatch(slug):
+        return slug
+    digest = hashlib.sha256("\n".join(entries).encode()).hexdigest()[:10]
+    readable = re.sub(r"[^a-z0-9_.=,+-]+", "-", slug.lower()).strip(".,=+-")
+    return f"{readable[: _LONGEST - 11].rstrip('.,=+-')}~{digest}"
+
+
+def _entries(override: Override) -> dict[str, str]:
+    """{key: "key=value"}; `+` and `++` lead to the same configuration and are left out, `{a: 1}` is taken apart."""
+    key = override.key_or_group + (f"@{override.package}" if override.package else "")
+    if override.is_delete():
+        return {key: f"~{key}" + ("" if override.value() is None else f"={_text(override.value())}")}
+    if override.is_sweep_override():
+        return {key: f"{key}=sweep:{json.dumps((override.input_line or key).partition('=')[2])}"}
+    return {path: f"{path}={text}" for path, text in _leaves(key, override.value()).items()}
+
+
+def _leaves(key: str, value: Any) -> dict[str, str]:
+    if not isinstance(value, dict) or not value:
+        return {key: _text(value)}
+    return {path: text for k, v in value.items() for path, text in _leaves(f"{key}.{_key(k)}", v).items()}
+
+
+def _key(key: Any) -> str:
+    return json.dumps(key) if isinstance(key, str) and "." in key else _text(key)
+
+
+def _text(value: Any) -> str:
+    """Another text for another value: words are bare, all other strings quoted."""
+    if isinstance(value, str):
+        bare = _BARE_WORD.fullmatch(value) and value.lower() not in _NOT_STRINGS
+        return value if bare else json.dumps(value)
+    if isinstance(value, list):
+        return f"[{','.join(map(_text, value))}]"
+    if isinstance(value, dict):
+        return "{" + ",".join(sorted(f"{_text(k)}:{_text(v)}" for k, v in value.items())) + "}"
+    if value is None or isinstance(value, bool):
+        return "null" if value is None else str(value).lower()
+    return repr(value)

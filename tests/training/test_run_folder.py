@@ -1,0 +1,293 @@
+import json
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from omegaconf import OmegaConf
+from pytorch_lightning.utilities.rank_zero import rank_zero_only
+
+from cornet.errors import CornetError
+from cornet.training.run_folder import RunFolder
+from cornet.training.run_path import IGNORED, identity_of, run_path
+from cornet.training.versions import versions
+
+
+def slug(*overrides: str) -> str:
+    return run_path("runs", "first", overrides, 0).parent.name
+
+
+def test_path_is_readable():
+    assert run_path("runs", "first", [], 3) == Path("runs/first/default/seed3")
+    assert slug("recipe.lr=.1", "model=cornet_z") == "model=cornet_z,recipe.lr=0.1"
+    assert slug("experiment=variants/x").startswith("experiment=variants-x~")
+    assert slug("model.times.V2=3").startswith("model.times.v2=3~")
+
+
+def test_what_does_not_identify_a_run_is_left_out():
+    assert (
+        slug("seed=3", "name=x", "logger=wandb", "trainer.devices=2", "hydra/launcher=slurm", "-m")
+        == "default"
+    )
+    assert slug("trainer.accelerator=gpu", "trainer.max_epochs=3") == "trainer.max_epochs=3"
+    assert slug("seeds=3") == "seeds=3"
+    assert run_path("r", "n", ["a=1", "b=2"], 0, ignored=("a",)).parent.name == "b=2"
+
+
+def test_spelling_and_order_do_not_count_and_the_last_wins():
+    assert (
+        slug("a=.1", "b=2") == slug("b=2", "a=0.1") == slug("+b=2", "++a=1e-1") == slug("a=3", "b=2", "a=0.1")
+    )
+    assert slug("a={b: 1, c: 2}") == slug("a.c=2", "a.b=1")
+    assert slug("a=1", "~a") == slug("~a") != slug("a=1")
+    assert slug("seed=1", "a=1") == slug("a=1")
+
+
+def test_long_ones_are_cut_and_stay_apart():
+    long = [f"group.option_{i}=value_{i}" for i in range(20)]
+    one, other = slug(*long), slug(*long[:-1], "group.option_19=value_20")
+    assert one != other
+    assert len(one) <= 100
+    assert one.startswith("group.option_0=value_0,")
+
+
+values = st.recursive(
+    st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(-3, 3),
+        st.sampled_from([0.0, 1.0, 1e30, float("inf")]),
+        st.text(),
+    ),
+    lambda inner: st.lists(inner, max_size=2),
+    max_leaves=4,
+)
+choices = st.dictionaries(st.sampled_from(["a", "A", "a.b", "b", "b.C"]), values, max_size=3)
+
+
+def written(value) -> str:
+    """A value in Hydra's grammar."""
+    if isinstance(value, str):
+        escaped = value.replace("'", "\\'") if not value.endswith("\\") else value.replace("'", "\\'") + "\\"
+        return f"'{escaped}'"
+    if isinstance(value, list):
+        return f"[{','.join(map(written, value))}]"
+    return (
+        {None: "null", True: "true", False: "false"}[value] if isinstance(value, bool | None) else repr(value)
+    )
+
+
+SIMPLE = st.text("aA1.,=-_/~ ", min_size=1, max_size=4)
+pairs = st.lists(
+    st.tuples(st.sampled_from(["a", "A", "b", "a.b"]), SIMPLE), max_size=3, unique_by=lambda p: p[0]
+)
+
+
+@given(pairs, pairs)
+def test_like_strings_never_share_a_folder(one, other):
+    def lines(pairs):
+        return [f"{key}='{value}'" for key, value in pairs]
+
+    same = sorted(one) == sorted(other)
+    assert (slug(*lines(one)).lower() == slug(*lines(other)).lower()) == same
+
+
+@given(choices, choices)
+def test_other_overrides_never_share_a_folder(one, other):
+    def known(value):
+        """As JSON, which keeps 1, 1.0, true and "1" apart."""
+        return json.dumps(value, sort_keys=True)
+
+    def lines(chosen):
+        return [f"{key}={written(value)}" for key, value in chosen.items()]
+
+    for chosen in (one, other):
+        name = slug(*lines(chosen))
+        assert set(name) <= set("abcdefghijklmnopqrstuvwxyz0123456789_.=,+-~")
+        assert len(name) <= 100
+    # Without regard to case, as file systems of laptops have it.
+    assert (slug(*lines(one)).lower() == slug(*lines(other)).lower()) == (known(one) == known(other))
+
+
+UNLIKE = [
+    *(
+        "1",
+        "1.0",
+        "true",
+        "'1'",
+        "'true'",
+        "'1.0'",
+        "0",
+        "0.0",
+        "-0.0",
+        "false",
+        "''",
+        "null",
+        "'null'",
+        "inf",
+        "'inf'",
+    ),
+    *(
+        "[]",
+        "{}",
+        "'[]'",
+        "[1]",
+        "[true]",
+        "['1']",
+        "[1.0]",
+        "[1,2]",
+        "1,2",
+        "'1,2'",
+        "['1,2']",
+        "[[1],2]",
+        "[1,[2]]",
+    ),
+    *(
+        "'sweep:1,2'",
+        "a",
+        "A",
+        "' a'",
+        "'a '",
+        "a-b",
+        "a/b",
+        "a.b",
+        "'a~b'",
+        "'a,b'",
+        "'a=b'",
+        "'1,b=2'",
+        "'default'",
+    ),
+    *("{b:1}", "{B:1}", "{b:2}", "{b:'1'}", "{b:{c:1}}", "{b:1,c:2}", "'{b:1}'", "{b.c:1}"),
+]
+
+
+def test_unlike_values_that_look_alike():
+    overrides = [*([f"a={text}"] for text in UNLIKE), ["~a"], ["~a=a"], ["a=1", "b=2"], ["A=1"], []]
+    folders = [slug(*each).lower() for each in overrides]
+    assert len({*folders}) == len(folders), sorted(folders)
+
+
+@pytest.mark.parametrize("name", ["", "../x", "a/b", ".hidden", "a b", "x" * 101, "dot."])
+def test_name_must_be_a_folders(name):
+    with pytest.raises(CornetError, match="becomes a folder"):
+        run_path("runs", name, [], 0)
+
+
+CONFIG = {
+    "seed": 0,
+    "name": "n",
+    "model": {"width": 2, "times": [1, 2]},
+    "trainer": {"devices": 1, "max_epochs": 3},
+}
+
+
+def opened(path, fresh=False, **changes):
+    config = OmegaConf.to_container(OmegaConf.merge(CONFIG, *[{k: v} for k, v in changes.items()]))
+    return RunFolder.open(path, config, identity_of(config), fresh=fresh)
+
+
+def test_identity():
+    assert identity_of(CONFIG) == {"model": {"width": 2, "times": [1, 2]}, "trainer": {"max_epochs": 3}}
+    assert identity_of({"logger": {"a": 1}, "seedling": 1}) == {"seedling": 1}
+    assert "seed" in IGNORED
+
+
+def test_new_folder_holds_everything(tmp_path):
+    state = torch.get_rng_state()
+    folder = opened(tmp_path / "runs/n/default/seed0")
+    assert torch.equal(torch.get_rng_state(), state)
+    assert folder.config == CONFIG
+    assert sorted(os.listdir(folder.path)) == ["config.yaml", "identity.json", "run_id", "versions.json"]
+    assert len(folder.run_id) == 8
+    recorded = json.loads((folder.path / "versions.json").read_text())
+    assert recorded["torch"] == torch.__version__.split("+")[0] or recorded["torch"] == torch.__version__
+    assert folder.finished is None
+    assert folder.last_checkpoint() is None
+    folder.checkpoints.mkdir()
+    folder.checkpoint("last").write_text("x")
+    assert folder.last_checkpoint() == folder.path / "checkpoints/last.ckpt"
+    folder.finish({"val/top1": 0.5, "epochs": 3})
+    assert RunFolder(folder.path).finished == {"val/top1": 0.5, "epochs": 3}
+
+
+def test_same_configuration_continues(tmp_path):
+    path = tmp_path / "run"
+    first = opened(path).run_id
+    again = opened(path, trainer={"devices": 4}, seed=7)
+    assert again.run_id == first
+    assert again.config["trainer"]["devices"] == 4
+    tuples = {**CONFIG, "model": {"width": 2, "times": (1, 2)}}
+    RunFolder.open(path, CONFIG, identity_of(tuples))
+    assert opened(tmp_path / "other").run_id != first
+
+
+def test_another_configuration_never_lands_there(tmp_path):
+    path = tmp_path / "run"
+    opened(path)
+    before = {name: (path / name).read_bytes() for name in os.listdir(path)}
+    with pytest.raises(CornetError, match=r"model\.width is 2 there and 3 here.*name=.*fresh=true"):
+        opened(path, model={"width": 3})
+    with pytest.raises(
+        CornetError,
+        match=r"trainer\.limit is absent there and 1 here, x is absent there and null here, y is .* here, 1 more",
+    ):
+        opened(path, trainer={"limit": 1}, x=None, y=1, z=2)
+    assert {name: (path / name).read_bytes() for name in os.listdir(path)} == before
+
+
+def test_fresh_moves_the_old_one_aside(tmp_path):
+    path = tmp_path / "seed0"
+    ids = [opened(path, fresh=True, model={"width": k}).run_id for k in range(3)]
+    assert sorted(os.listdir(tmp_path)) == ["seed0", "seed0.old1", "seed0.old2"]
+    assert RunFolder(tmp_path / "seed0.old1").run_id == ids[0]
+    assert RunFolder(tmp_path / "seed0.old2").config["model"]["width"] == 1
+    assert RunFolder(path).run_id == ids[2]
+
+
+def test_a_folder_of_unknown_origin_is_refused(tmp_path):
+    (tmp_path / "run/checkpoints").mkdir(parents=True)
+    with pytest.raises(CornetError, match="checkpoints but no identity"):
+        opened(tmp_path / "run")
+    (tmp_path / "half").mkdir()
+    (tmp_path / "half/config.yaml").write_text("")
+    assert opened(tmp_path / "half").config == CONFIG
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CornetError, match="cannot be made"):
+        opened(tmp_path / "file")
+    (tmp_path / "half/identity.json").write_text("{")
+    with pytest.raises(CornetError, match="cannot be read"):
+        opened(tmp_path / "half")
+
+
+def test_reading_a_folder_without_a_run(tmp_path):
+    for read in (lambda: RunFolder(tmp_path).run_id, lambda: RunFolder(tmp_path).config):
+        with pytest.raises(CornetError, match="holds no run"):
+            read()
+    assert RunFolder(tmp_path).finished is None
+
+
+def test_later_versions_are_added(tmp_path):
+    folder = opened(tmp_path / "run")
+    recorded = json.loads((folder.path / "versions.json").read_text())
+    (folder.path / "versions.json").write_text(json.dumps({**recorded, "torch": "1.0"}))
+    for _ in range(2):
+        opened(tmp_path / "run")
+    again = json.loads((folder.path / "versions.json").read_text())
+    assert again["torch"] == "1.0"
+    assert [late["torch"] for late in again["continued_with"]] == [recorded["torch"]]
+
+
+def test_versions_without_git(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    found = versions()
+    assert found["commit"] is None
+    assert found["gpus"] == []
+    assert found["python"]
+
+
+def test_other_ranks_do_not_touch_the_disk(tmp_path, monkeypatch):
+    monkeypatch.setattr(rank_zero_only, "rank", 1)
+    assert RunFolder.open(tmp_path / "run", {}, {}, fresh=True).path == tmp_path / "run"
+    assert os.listdir(tmp_path) == []
