@@ -1,5 +1,6 @@
 """Files that could not be read while training: a few are told at the end, many stop the run."""
 
+import math
 import os
 from collections.abc import Iterable, Mapping
 
@@ -27,7 +28,7 @@ class BadFiles:
 
     def limit(self, split: str) -> int:
         """How many bad files a split may have."""
-        return max(self.few, int(self.share * self.sizes[split]))
+        return max(self.few, math.floor(self.share * self.sizes[split] + 1e-9))
 
     def check(self) -> None:
         """Raise CornetError if a split has too many bad files."""

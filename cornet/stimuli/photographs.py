@@ -171,7 +171,7 @@ def _read(path: str) -> bytes:
         with open(path, "rb") as file:
             return file.read()
     except OSError as error:
-        raise BadImage(f"the file cannot be read ({error.strerror})") from None
+        raise BadImage(f"the file cannot be read ({error.strerror or error})") from None
 
 
 def _check(
