@@ -1,0 +1,81 @@
+"""Rendered images on disk, so that a second run starts at once.
+
+One file for each (renderer version, parameters), named by their SHA-256 and never changed afterwards, so
+two processes that render the same images at once write the same file. A damaged file is noticed (an
+archive's checksum, the key and the shape inside) and rendered again; a folder that cannot be written costs
+one warning and nothing else.
+"""
+
+import hashlib
+import io
+import json
+import os
+import warnings
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cornet.errors import CornetError
+from cornet.files import atomic_write
+
+__all__ = ["Cache", "default_folder"]
+
+
+def default_folder() -> Path:
+    """CORNET_CACHE, or else the user's cache folder: XDG_CACHE_HOME or ~/.cache, then cornet."""
+    if folder := os.environ.get("CORNET_CACHE"):
+        return Path(folder).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "cornet"
+
+
+class Cache:
+    """Images by the parameters that made them; folder None: nothing is kept."""
+
+    def __init__(self, folder: Path | str | None) -> None:
+        self.folder = None if folder is None else Path(folder) / "objects"
+        self._warned = False
+
+    def images(
+        self, parameters: dict[str, Any], shape: tuple[int, ...], make: Callable[[], np.ndarray]
+    ) -> np.ndarray:
+        """The uint8 images of `shape` that these parameters name: read, or made and kept."""
+        if self.folder is None:
+            return make()
+        path = self.path(parameters)
+        kept = _read(path, shape)
+        if kept is not None:
+            return kept
+        images = make()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            archive = io.BytesIO()
+            np.savez(archive, images=images, key=np.array(path.stem))
+            atomic_write(path, archive.getvalue())
+        except (OSError, CornetError) as error:
+            if not self._warned:
+                self._warned = True
+                warnings.warn(
+                    f"Rendered images are not kept for the next run ({error});"
+                    " set CORNET_CACHE to a folder with room that you may write in.",
+                    stacklevel=3,
+                )
+        return images
+
+    def path(self, parameters: dict[str, Any]) -> Path:
+        """Where the images of these parameters lie."""
+        assert self.folder is not None
+        key = hashlib.sha256(json.dumps(parameters, sort_keys=True).encode()).hexdigest()
+        return self.folder / f"{key}.npz"
+
+
+def _read(path: Path, shape: tuple[int, ...]) -> np.ndarray | None:
+    """The images in a file, or None if there is no such file or it is not whole."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            images, key = archive["images"], str(archive["key"])
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, NotImplementedError):
+        return None
+    return images if key == path.stem and images.shape == shape and images.dtype == np.uint8 else None

@@ -1,0 +1,41 @@
+"""The eight categories and their sixty-four objects."""
+
+from functools import cache
+
+from cornet.stimuli.objects.animals import ANIMALS
+from cornet.stimuli.objects.boats import BOATS
+from cornet.stimuli.objects.cars import CARS
+from cornet.stimuli.objects.chairs import CHAIRS
+from cornet.stimuli.objects.faces import FACES
+from cornet.stimuli.objects.fruit import FRUIT
+from cornet.stimuli.objects.planes import PLANES
+from cornet.stimuli.objects.tables import TABLES
+from cornet.stimuli.objects.tracing import Shape
+
+__all__ = ["CATEGORIES", "OBJECTS", "shape_of"]
+
+_BUILDERS = {
+    "animal": ANIMALS,
+    "boat": BOATS,
+    "car": CARS,
+    "chair": CHAIRS,
+    "face": FACES,
+    "fruit": FRUIT,
+    "plane": PLANES,
+    "table": TABLES,
+}
+
+CATEGORIES: tuple[str, ...] = tuple(_BUILDERS)
+"""Category names in label order."""
+
+OBJECTS: dict[str, tuple[str, ...]] = {
+    category: tuple(f"{category}_{name}" for name in builders) for category, builders in _BUILDERS.items()
+}
+"""Names of the objects of each category, e.g. car_beetle."""
+
+
+@cache
+def shape_of(object_name: str) -> Shape:
+    """The solids of an object, built once per process."""
+    category, _, name = object_name.partition("_")
+    return Shape.of(_BUILDERS[category][name]())

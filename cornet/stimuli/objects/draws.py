@@ -1,0 +1,47 @@
+"""Random numbers as a function of where they are used: (seed, stream, index, field) -> number in [0, 1).
+
+A counter-based generator (the finaliser of SplitMix64: Steele, Lea, Flood 2014, "Fast splittable
+pseudorandom number generators") rather than a sequential one: image i is the same whether it is drawn alone
+or among thousands, in whichever order and by whichever process, and no release of a library changes it.
+"""
+
+import zlib
+
+import numpy as np
+
+__all__ = ["bits", "phases", "uniform"]
+
+_STEP = np.uint64(0x9E3779B97F4A7C15)
+_FIRST = np.uint64(0xBF58476D1CE4E5B9)
+_SECOND = np.uint64(0x94D049BB133111EB)
+
+
+def _mix(words: np.ndarray) -> np.ndarray:
+    """Scramble 64-bit words; (...) uint64 -> (...) uint64. Arrays, not scalars: those would warn of overflow."""
+    words = words + _STEP
+    words = (words ^ (words >> np.uint64(30))) * _FIRST
+    words = (words ^ (words >> np.uint64(27))) * _SECOND
+    return words ^ (words >> np.uint64(31))
+
+
+def bits(*parts: "int | str | np.ndarray") -> np.ndarray:
+    """64 random bits for each combination of parts, which broadcast against each other; at least 1-D uint64.
+
+    Text is a name (a stream, a field) and stands for its checksum.
+    """
+    words = np.zeros(1, np.uint64)
+    for part in parts:
+        number = zlib.crc32(part.encode()) if isinstance(part, str) else part
+        words = _mix(words ^ np.atleast_1d(np.asarray(number)).astype(np.uint64))
+    return words
+
+
+def uniform(*parts: "int | str | np.ndarray") -> np.ndarray:
+    """Uniform float64 in [0, 1) for each combination of parts; at least 1-D."""
+    return (bits(*parts) >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+
+def phases(seed: int, count: int) -> np.ndarray:
+    """The first `count` angles in radians of a seed's sequence, (count,) float32; a longer one begins alike."""
+    words = bits(seed, np.arange(count, dtype=np.uint64))
+    return (words >> np.uint64(40)).astype(np.float32) * np.float32(2 * np.pi / 2**24)

@@ -1,0 +1,124 @@
+"""What is in each image, drawn before any pixel: one row an image, and the row alone determines the image.
+
+`variation` follows the benchmark of Majaj, Hong, Solomon, DiCarlo (2015, J Neurosci 35:13402): 0 shows every
+object centred, in one size and pose; 1 is about as hard as its high variation, except that the camera always
+looks down by 20 degrees or more, because planes and tables vanish when they are seen edge on.
+"""
+
+import numpy as np
+import pandas as pd
+
+from cornet.errors import CornetError
+from cornet.stimuli.objects.backgrounds import BACKGROUNDS
+from cornet.stimuli.objects.categories import CATEGORIES, OBJECTS
+from cornet.stimuli.objects.draws import bits, uniform
+
+__all__ = ["COLUMNS", "check_whole", "draw_latents"]
+
+COLUMNS = {
+    "stimulus_id": "name of the image",
+    "category_name": "one of CATEGORIES",
+    "object_name": "one of OBJECTS[category_name]",
+    "x": "centre of the object, rightwards from the image's centre, in image widths",
+    "y": "the same, upwards",
+    "size": "diameter of the object's bounding sphere, in image widths",
+    "yaw": "degrees; 0: it looks at the viewer, 90: to the right",
+    "pitch": "degrees by which the camera looks down on it",
+    "roll": "degrees, anticlockwise in the image",
+    "light_azimuth": "degrees; 0: the lamp is behind the viewer, 90: on the right",
+    "light_elevation": "degrees above the line of sight",
+    "albedo": "factor on the reflectance of all parts of the object",
+    "background": "noise, texture, leaves, scene or plain",
+    "background_mean": "grey level 0..1 that the background is given before the contrast floor moves it",
+    "background_contrast": "standard deviation of the background, grey level 0..1",
+    "background_seed": "which background of its kind",
+    "variation": "the level, 0..1",
+}
+"""Columns of a table of latents, with their meaning."""
+
+YAW = {"face": (20.0, 70.0), "plane": (40.0, 180.0)}
+"""Canonical yaw and its range at variation 1, where they are not those of the other categories."""
+
+_YAW, _PITCH = (38.0, 180.0), {"face": (20.0, 12.0), "plane": (32.0, 25.0)}
+_PITCH_OTHERS = (25.0, 22.0)
+_STREAM = "cornet objects"
+
+
+def draw_latents(
+    n: int,
+    *,
+    seed: int = 0,
+    variation: float = 0.5,
+    stream: str = "train",
+    first: int = 0,
+    background: str = "mixed",
+    background_contrast: tuple[float, float] = (0.04, 0.12),
+) -> pd.DataFrame:
+    """Latents of n images, one row each, columns as in COLUMNS.
+
+    Categories and objects take turns by index, so that any run of 64 images holds each object once. Row i
+    depends on (seed, stream, first + i, variation, background, background_contrast) alone.
+
+    stream: a name; images of one seed and another stream are unrelated. first: index of the first image.
+    background: one kind, or "mixed" for all but plain. background_contrast: lowest and highest standard
+    deviation, grey levels 0..1. Raises CornetError for values outside these rules.
+    """
+    check_whole("n", n, 0)
+    check_whole("seed", seed, 0)
+    check_whole("first", first, 0)
+    if not (isinstance(variation, int | float) and 0 <= variation <= 1):
+        raise CornetError(
+            f"variation={variation!r} must be a number from 0 (none) to 1 (high); use for example 0.5."
+        )
+    if background not in ("mixed", "plain", *BACKGROUNDS):
+        kinds = ", ".join(("mixed", "plain", *BACKGROUNDS))
+        raise CornetError(f"background={background!r} is not a kind of background; choose one of {kinds}.")
+    low, high = background_contrast
+    if not 0 <= low <= high <= 0.2:
+        raise CornetError(
+            f"background_contrast={background_contrast!r} must be two standard deviations with"
+            " 0 <= lowest <= highest <= 0.2; use for example (0.04, 0.12)."
+        )
+    index = np.arange(first, first + n, dtype=np.uint64)
+    category = (index % np.uint64(len(CATEGORIES))).astype(int)
+    member = (index // np.uint64(len(CATEGORIES)) % np.uint64(8)).astype(int)
+    names = [CATEGORIES[k] for k in category]
+
+    def draw(field: str) -> np.ndarray:
+        return uniform(_STREAM, seed, stream, index, field)
+
+    def around(field: str) -> np.ndarray:
+        return variation * (2 * draw(field) - 1)
+
+    yaw, yaw_range = np.array([YAW.get(name, _YAW) for name in names]).reshape(-1, 2).T
+    pitch, pitch_range = np.array([_PITCH.get(name, _PITCH_OTHERS) for name in names]).reshape(-1, 2).T
+    choice = list(BACKGROUNDS) if background == "mixed" else [background]
+    kind = (draw("background") * len(choice)).astype(int)
+    columns = {
+        "stimulus_id": [f"objects-{stream}-s{seed}-v{variation:g}-{i:06d}" for i in index],
+        "category_name": names,
+        "object_name": [OBJECTS[name][m] for name, m in zip(names, member, strict=True)],
+        "x": 0.18 * around("x"),
+        "y": 0.18 * around("y"),
+        "size": 0.78 * 2 ** (0.5 * around("size")),
+        "yaw": (yaw + yaw_range * around("yaw") + 180) % 360 - 180,
+        "pitch": pitch + pitch_range * variation * draw("pitch"),
+        "roll": 25 * around("roll"),
+        "light_azimuth": -40 + 70 * around("light_azimuth"),
+        "light_elevation": 45 + 25 * around("light_elevation"),
+        "albedo": 0.95 - 0.3 * variation * draw("albedo"),
+        "background": [choice[k] for k in kind],
+        "background_mean": 0.3 + 0.4 * draw("background_mean"),
+        "background_contrast": low + (high - low) * draw("background_contrast"),
+        "background_seed": (bits(_STREAM, seed, stream, index, "background_seed") >> np.uint64(2)).astype(
+            np.int64
+        ),
+        "variation": np.full(n, float(variation)),
+    }
+    return pd.DataFrame({name: columns[name] for name in COLUMNS})
+
+
+def check_whole(name: str, value: object, least: int) -> None:
+    """Raise CornetError unless value is a whole number of at least `least`."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+        raise CornetError(f"{name}={value!r} must be a whole number of at least {least}; give such a number.")

@@ -1,0 +1,169 @@
+"""From latents to pixels, one image at a time."""
+
+import time
+from collections.abc import Iterator
+from math import cos, radians, sin
+
+import numpy as np
+import pandas as pd
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from cornet.errors import CornetError
+from cornet.stimuli.objects.backgrounds import pattern
+from cornet.stimuli.objects.categories import shape_of
+from cornet.stimuli.objects.latents import COLUMNS, check_whole
+from cornet.stimuli.objects.tracing import Traced, trace
+
+__all__ = ["CONTRAST_FLOOR", "RENDERER_VERSION", "camera", "compose", "render"]
+
+RENDERER_VERSION = 1
+"""Part of the cache's key. Raise it whenever a pixel changes: tests/golden/objects.npz notices."""
+
+CONTRAST_FLOOR = 0.16
+"""Least difference between the mean grey levels (0..1) of an object and of the background around it."""
+
+_MARGIN = 0.015
+_SURROUND = 0.06
+
+
+def render(
+    latents: pd.DataFrame,
+    size: int = 64,
+    *,
+    antialias: int = 2,
+    aperture: bool = False,
+    progress: bool = False,
+) -> np.ndarray:
+    """Images of the rows of `latents` (see `draw_latents`), (n, size, size) uint8.
+
+    size: pixels a side, at least 16. antialias: rays a pixel in each direction, 1 to 4. aperture: grey
+    outside the inscribed circle. progress: a bar on the terminal once it has taken more than a second.
+    An image's pixels depend on its row and on size, antialias and aperture alone. Raises CornetError.
+    """
+    check_whole("size", size, 16)
+    check_whole("antialias", antialias, 1)
+    if antialias > 4:
+        raise CornetError(f"antialias={antialias} is more rays a pixel than help; use 1 to 4, for example 2.")
+    if missing := [name for name in COLUMNS if name not in latents.columns]:
+        raise CornetError(
+            f"The table of latents lacks the columns {', '.join(missing)}; make it with draw_latents()."
+        )
+    images = np.empty((len(latents), size, size), np.uint8)
+    rows = latents.to_dict("records")
+    for i in _shown(len(rows)) if progress else range(len(rows)):
+        images[i] = np.rint(
+            compose(rows[i], size, antialias=antialias, aperture=aperture)[0] * np.float32(255)
+        )
+    return images
+
+
+def compose(
+    row: dict, size: int, *, antialias: int = 2, aperture: bool = False
+) -> tuple[np.ndarray, Traced | None]:
+    """One image, (size, size) float32 in 0..1, and what was traced of its object."""
+    turn, light = camera(row)
+    traced = trace(
+        shape_of(row["object_name"]),
+        turn=turn,
+        diameter=row["size"],
+        x=row["x"],
+        y=row["y"],
+        light=light,
+        size=size,
+        antialias=antialias,
+    )
+    image = pattern(row["background"], row["background_seed"], size) * np.float32(row["background_contrast"])
+    image += np.float32(row["background_mean"])
+    if traced is not None:
+        _blend(image, traced, row["albedo"])
+    np.clip(image, 0, 1, out=image)
+    if aperture:
+        inside = _disc(size)
+        image = image * inside + np.float32(0.5) * (1 - inside)
+    return image, traced
+
+
+def camera(row: dict) -> tuple[np.ndarray, np.ndarray]:
+    """Rotation from object (ahead, left, up) to camera (right, up, towards the viewer), and the lamp there.
+
+    (3, 3) and (3,). Yaw turns the object about its vertical, pitch lowers the camera's gaze, roll turns the
+    picture.
+    """
+    a, b, c = radians(row["yaw"]), radians(row["pitch"]), radians(row["roll"])
+    right, towards, up = np.array([sin(a), cos(a), 0]), np.array([cos(a), -sin(a), 0]), np.array([0.0, 0, 1])
+    seen_up, seen_towards = cos(b) * up - sin(b) * towards, cos(b) * towards + sin(b) * up
+    turn = np.stack([cos(c) * right - sin(c) * seen_up, sin(c) * right + cos(c) * seen_up, seen_towards])
+    d, e = radians(row["light_azimuth"]), radians(row["light_elevation"])
+    return turn, np.array([sin(d) * cos(e), sin(e), cos(d) * cos(e)])
+
+
+def _blend(image: np.ndarray, traced: Traced, albedo: float) -> None:
+    """Put the object over its background, after moving the background away from it in grey level."""
+    luminance = np.minimum(traced.luminance * np.float32(albedo), traced.coverage)
+    weight = float(traced.coverage.sum())
+    if weight > 0:
+        margin = max(round(_SURROUND * len(image)), 1)
+        around = tuple(
+            slice(max(s.start - margin, 0), s.stop + margin) for s in (traced.rows, traced.columns)
+        )
+        free = np.ones_like(image)
+        free[traced.rows, traced.columns] -= traced.coverage
+        _separate(image, around, free[around], float(luminance.sum()) / weight)
+    window = image[traced.rows, traced.columns]
+    window *= 1 - traced.coverage
+    window += luminance
+
+
+def _separate(image: np.ndarray, around: tuple[slice, ...], free: np.ndarray, tone: float) -> None:
+    """Shift the background until it differs from `tone` by the floor in the window `around`, if need be."""
+    total = float(free.sum())
+    if total <= 0:
+        return
+    wanted = CONTRAST_FLOOR + _MARGIN
+    local = float((image[around] * free).sum()) / total
+    brighter = local >= tone
+    # The side it is on already, unless that would push it out of the range of greys.
+    if brighter and tone + wanted > 0.85:
+        brighter = False
+    elif not brighter and tone - wanted < 0.15:
+        brighter = True
+    for _ in range(3):
+        gap = local - tone if brighter else tone - local
+        if gap >= wanted:
+            break
+        image += np.float32(wanted - gap if brighter else gap - wanted)
+        np.clip(image, 0.02, 0.98, out=image)
+        local = float((image[around] * free).sum()) / total
+
+
+def _disc(size: int) -> np.ndarray:
+    """1 inside the inscribed circle, 0 outside, with an edge of one pixel; (size, size) float32."""
+    axis = (np.arange(size) + 0.5 - size / 2).astype(np.float32)
+    return np.clip(np.float32(size / 2) - np.sqrt(axis[:, None] ** 2 + axis[None, :] ** 2), 0, 1)
+
+
+def _shown(total: int) -> Iterator[int]:
+    """range(total), with a bar once it has taken a second, where there is a terminal."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield from range(total)
+        return
+    columns = (
+        TextColumn("rendering objects"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]:.0f} images/s"),
+        TimeRemainingColumn(compact=True),
+    )
+    bar = Progress(*columns, console=console, transient=True)
+    start = time.monotonic()
+    task = bar.add_task("", total=total, rate=0.0)
+    try:
+        for i in range(total):
+            yield i
+            if i % 16 == 15 and (elapsed := time.monotonic() - start) > 1:
+                bar.start()
+                bar.update(task, completed=i + 1, rate=(i + 1) / elapsed)
+    finally:
+        bar.stop()

@@ -1,0 +1,173 @@
+"""Convex solids: a quadric, half-spaces, or both at once, in one form that can be turned, squeezed and drawn.
+
+A point p = (x, y, z) with p1 = (x, y, z, 1) is inside where p1' Q p1 <= 0 (if there is a quadric Q) and
+plane . p1 <= 0 for every plane. An ellipsoid is a quadric, a box or any convex polyhedron is planes, a
+cylinder, cone or dome is both. Objects look along +x, their left side is +y, up is +z.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from math import cos, pi, radians, sin
+
+import numpy as np
+from scipy.spatial import ConvexHull
+
+__all__ = [
+    "Solid",
+    "box",
+    "ellipsoid",
+    "frustum",
+    "hull",
+    "moved",
+    "pair",
+    "prism",
+    "profile",
+    "rotation",
+    "tube",
+]
+
+Point = Sequence[float]
+
+_ROUND = 24
+_RING = np.array([(cos(2 * pi * k / _ROUND), sin(2 * pi * k / _ROUND)) for k in range(_ROUND)]) / cos(
+    pi / _ROUND
+)
+
+
+def _around_sphere() -> np.ndarray:
+    """Points whose convex hull contains the unit sphere, barely: rings of circumscribed polygons, (m, 3)."""
+    levels = [k * pi / 12 for k in range(-6, 7)]
+    rings = [np.c_[_RING * cos(level), np.full(_ROUND, sin(level))] for level in levels]
+    return np.concatenate(rings) / cos(pi / 24)
+
+
+_SPHERE = _around_sphere()
+
+
+@dataclass(frozen=True, eq=False)
+class Solid:
+    """A convex solid and how it looks.
+
+    albedo: reflectance, 0 black to 1 white. gloss: strength of the highlight, 0 matt.
+    quadric: (4, 4) symmetric, or None. planes: (k, 4). points: (m, 3), their hull contains the solid tightly.
+    """
+
+    albedo: float
+    gloss: float
+    quadric: np.ndarray | None
+    planes: np.ndarray
+    points: np.ndarray
+
+
+def rotation(*, yaw: float = 0.0, pitch: float = 0.0, roll: float = 0.0) -> np.ndarray:
+    """(3, 3) rotation in degrees: roll about x, then pitch about y (positive: nose down), then yaw about z."""
+    a, b, c = radians(yaw), radians(pitch), radians(roll)
+    about_z = np.array([[cos(a), -sin(a), 0], [sin(a), cos(a), 0], [0, 0, 1]])
+    about_y = np.array([[cos(b), 0, sin(b)], [0, 1, 0], [-sin(b), 0, cos(b)]])
+    about_x = np.array([[1, 0, 0], [0, cos(c), -sin(c)], [0, sin(c), cos(c)]])
+    return about_z @ about_y @ about_x
+
+
+def moved(solid: Solid, matrix: np.ndarray, offset: Point | np.ndarray = (0, 0, 0)) -> Solid:
+    """The solid after p -> matrix p + offset; matrix (3, 3) is invertible, mirrors and squeezes included."""
+    forward = np.eye(4)
+    forward[:3, :3], forward[:3, 3] = matrix, offset
+    back = np.linalg.inv(forward)
+    quadric = None if solid.quadric is None else back.T @ solid.quadric @ back
+    points = solid.points @ forward[:3, :3].T + forward[:3, 3]
+    return replace(solid, quadric=quadric, planes=solid.planes @ back, points=points)
+
+
+def pair(solids: "Solid | Iterable[Solid]") -> list[Solid]:
+    """The solids and their mirror images on the other side: legs, wheels, ears, wings."""
+    group = [solids] if isinstance(solids, Solid) else list(solids)
+    return group + [moved(solid, np.diag([1.0, -1.0, 1.0])) for solid in group]
+
+
+def ellipsoid(
+    centre: Point,
+    radii: Point,
+    albedo: float,
+    *,
+    gloss: float = 0.0,
+    turn: np.ndarray | None = None,
+    cut: Sequence[Point] = (),
+) -> Solid:
+    """An ellipsoid; `cut` keeps what lies on the inner side of planes (a, b, c, d): a x + b y + c z <= d.
+
+    Planes of `cut` are in the frame of the unit sphere, before radii, turn and centre: (0, 0, 1, 0) keeps
+    the lower half, (0, 0, -1, 0) the upper half.
+    """
+    planes = np.array([(a, b, c, -d) for a, b, c, d in cut], float).reshape(-1, 4)
+    points = _SPHERE
+    for plane in planes:
+        over = np.maximum(points @ plane[:3] + plane[3], 0) / (plane[:3] @ plane[:3])
+        points = points - over[:, None] * plane[:3]
+    unit = Solid(albedo, gloss, np.diag([1.0, 1.0, 1.0, -1.0]), planes, points)
+    return moved(unit, (np.eye(3) if turn is None else turn) @ np.diag(np.asarray(radii, float)), centre)
+
+
+def frustum(
+    start: Point,
+    end: Point,
+    radius: float,
+    end_radius: float | None = None,
+    albedo: float = 0.5,
+    *,
+    gloss: float = 0.0,
+) -> Solid:
+    """A capped cylinder from start to end, or with another `end_radius` a cone's frustum (0: a cone)."""
+    low, high = np.asarray(start, float), np.asarray(end, float)
+    last = radius if end_radius is None else end_radius
+    slope = last - radius
+    quadric = np.diag([1.0, 1.0, -(slope**2), -(radius**2)])
+    quadric[2, 3] = quadric[3, 2] = -slope * radius
+    rings = [np.c_[_RING * r, np.full(_ROUND, z)] for r, z in ((radius, 0.0), (last, 1.0))]
+    unit = Solid(albedo, gloss, quadric, np.array([[0, 0, 1.0, -1], [0, 0, -1, 0]]), np.concatenate(rings))
+    axis = high - low
+    aside = np.cross(axis, (0, 0, 1.0) if abs(axis[2]) < 0.9 * np.linalg.norm(axis) else (1.0, 0, 0))
+    aside /= np.linalg.norm(aside)
+    other = np.cross(axis, aside)
+    return moved(unit, np.stack([aside, other / np.linalg.norm(other), axis], 1), low)
+
+
+def hull(points: Sequence[Point] | np.ndarray, albedo: float, *, gloss: float = 0.0) -> Solid:
+    """The convex hull of points, (m, 3), not all in one plane."""
+    around = ConvexHull(np.asarray(points, float))
+    faces = np.unique(around.equations.round(9), axis=0)
+    return Solid(albedo, gloss, None, faces, around.points[around.vertices])
+
+
+def box(
+    centre: Point, size: Point, albedo: float, *, gloss: float = 0.0, turn: np.ndarray | None = None
+) -> Solid:
+    """A box with sides of length `size`."""
+    corners = np.array([(x, y, z) for x in (-0.5, 0.5) for y in (-0.5, 0.5) for z in (-0.5, 0.5)])
+    planes = np.concatenate([np.c_[np.eye(3), np.full(3, -0.5)], np.c_[-np.eye(3), np.full(3, -0.5)]])
+    unit = Solid(albedo, gloss, None, planes, corners)
+    return moved(unit, (np.eye(3) if turn is None else turn) @ np.diag(np.asarray(size, float)), centre)
+
+
+def profile(side: Sequence[tuple[float, float]], width: float, albedo: float, *, top: float = 1.0) -> Solid:
+    """A convex side view, points (x, z), given a width; its highest points are narrowed to width * top."""
+    low, high = min(z for _, z in side), max(z for _, z in side)
+    points = [
+        (x, sign * width / 2 * (1 + (top - 1) * (z - low) / (high - low)), z)
+        for x, z in side
+        for sign in (-1, 1)
+    ]
+    return hull(points, albedo)
+
+
+def prism(outline: Sequence[tuple[float, float]], bottom: float, top: float, albedo: float) -> Solid:
+    """A convex outline seen from above, points (x, y), from height `bottom` to height `top`."""
+    return hull([(x, y, z) for x, y in outline for z in (bottom, top)], albedo)
+
+
+def tube(path: Sequence[Point], radii: Sequence[float], albedo: float, *, gloss: float = 0.0) -> list[Solid]:
+    """A bent tube: frustums between the points of a path, balls at its inner joints and at its end."""
+    parts = [
+        frustum(path[k], path[k + 1], radii[k], radii[k + 1], albedo, gloss=gloss)
+        for k in range(len(path) - 1)
+    ]
+    return parts + [ellipsoid(path[k], [radii[k]] * 3, albedo, gloss=gloss) for k in range(1, len(path))]

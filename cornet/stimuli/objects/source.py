@@ -1,0 +1,184 @@
+"""Rendered objects as a set of images to train on.
+
+source = RenderedObjects(train_images=4096, variation=0.5)     # renders, or reads what was rendered before
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.lib.stride_tricks import sliding_window_view
+
+from cornet.errors import CornetError
+from cornet.stimuli.objects.cache import Cache, default_folder
+from cornet.stimuli.objects.categories import CATEGORIES
+from cornet.stimuli.objects.draws import uniform
+from cornet.stimuli.objects.latents import check_whole, draw_latents
+from cornet.stimuli.objects.render import RENDERER_VERSION, render
+from cornet.stimuli.samples import Key, Sample
+
+__all__ = ["RenderedObjects", "TrainObjects", "ValObjects"]
+
+_AUGMENT = "cornet objects augmentation"
+
+
+class RenderedObjects:
+    """Grayscale renderings of 64 objects in eight categories, in three equal channels; an ImageSource.
+
+    train_images, val_images: how many; categories and objects are balanced in both, and no image is shared.
+    size: pixels a side, at least 16. variation: of position, size and pose, 0 none to 1 high.
+    seed: of the images and of the augmentation.
+    shift: training images are moved by up to this share of their size, mirrored at their edges (0: not).
+    flip: mirror half of the training images.
+    antialias: rays a pixel in each direction, 1 to 4. aperture: grey outside the inscribed circle.
+    background, background_contrast: as in `draw_latents`.
+    cache: folder for what was rendered; None is CORNET_CACHE or the user's cache folder, False none.
+
+    Rendering happens at the first train() or val() and takes seconds for thousands of 64-pixel images.
+    Raises CornetError for values outside these rules.
+    """
+
+    name = "objects"
+    views: tuple[str, ...] = ("center",)
+    in_memory = True
+    # Over 4096 training images at variation 0.5, 64 pixels.
+    mean = (0.48, 0.48, 0.48)
+    std = (0.18, 0.18, 0.18)
+
+    def __init__(
+        self,
+        *,
+        train_images: int = 4096,
+        val_images: int = 1024,
+        size: int = 64,
+        variation: float = 0.5,
+        seed: int = 0,
+        shift: float = 0.0625,
+        flip: bool = True,
+        antialias: int = 2,
+        aperture: bool = False,
+        background: str = "mixed",
+        background_contrast: Sequence[float] = (0.04, 0.12),
+        cache: str | os.PathLike[str] | bool | None = None,
+    ) -> None:
+        check_whole("train_images", train_images, 1)
+        check_whole("val_images", val_images, 1)
+        if not (isinstance(shift, int | float) and 0 <= shift <= 0.5):
+            raise CornetError(
+                f"shift={shift!r} must be a share of the image from 0 to 0.5; use for example 0.0625."
+            )
+        if len(background_contrast) != 2:
+            raise CornetError(
+                f"background_contrast={background_contrast!r} must be two numbers, the lowest and the highest;"
+                " use for example (0.04, 0.12)."
+            )
+        self.classes = list(CATEGORIES)
+        self.size = size
+        self.counts = {"train": train_images, "val": val_images}
+        self.drawing = {
+            "seed": seed,
+            "variation": variation,
+            "background": background,
+            "background_contrast": (background_contrast[0], background_contrast[1]),
+        }
+        self.rendering = {"size": size, "antialias": antialias, "aperture": aperture}
+        self.seed, self.shift, self.flip = seed, shift, flip
+        if isinstance(cache, bool) or cache is None:
+            self.cache = Cache(None if cache is False else default_folder())
+        else:
+            self.cache = Cache(Path(cache).expanduser())
+        self._images: dict[str, np.ndarray] = {}
+        render(self.latents("train").iloc[:0], **self.rendering)  # type: ignore[arg-type]
+
+    def latents(self, split: str) -> pd.DataFrame:
+        """What is in the images of "train" (before augmentation) or "val"; see `draw_latents`."""
+        if split not in self.counts:
+            raise CornetError(f"split={split!r} is not a part of the images; choose train or val.")
+        return draw_latents(self.counts[split], stream=split, **self.drawing)  # type: ignore[arg-type]
+
+    def images(self, split: str) -> np.ndarray:
+        """The images of "train" (before augmentation) or "val", (n, size, size) uint8."""
+        if split not in self._images:
+            latents = self.latents(split)
+            self._images[split] = self.cache.images(
+                self.parameters(split),
+                (len(latents), self.size, self.size),
+                lambda: render(latents, progress=True, **self.rendering),  # type: ignore[arg-type]
+            )
+        return self._images[split]
+
+    def parameters(self, split: str) -> dict[str, Any]:
+        """All that the pixels of a split depend on: the cache's key."""
+        return {
+            "renderer": RENDERER_VERSION,
+            "n": self.counts[split],
+            "stream": split,
+            **self.drawing,
+            **self.rendering,
+        }
+
+    def train(self) -> "TrainObjects":
+        """Training images, (3, size, size), each shifted and mirrored at random."""
+        pixels = round(self.shift * self.size)
+        return TrainObjects(self.images("train"), shift=pixels, flip=self.flip, seed=self.seed)
+
+    def val(self) -> "ValObjects":
+        """Validation images as they are, (1, 3, size, size)."""
+        return ValObjects(self.images("val"))
+
+
+class ValObjects:
+    """Images as rendered; image i shows category i modulo their number."""
+
+    def __init__(self, images: np.ndarray) -> None:
+        """images: (n, y, x) uint8."""
+        self.images = images
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, key: Key) -> Sample:
+        return self.__getitems__([key])[0]
+
+    def __getitems__(self, keys: Sequence[Key]) -> list[Sample]:
+        index = np.array([key[0] for key in keys], dtype=np.int64)
+        # Three views of one channel, which a batch makes three channels.
+        pixels = torch.from_numpy(self.images[index])[:, None, None].expand(-1, 1, 3, -1, -1)
+        return [Sample(pixels[i], int(k) % len(CATEGORIES), int(k)) for i, k in enumerate(index)]
+
+
+class TrainObjects:
+    """Images shifted and mirrored by amounts that are a function of (seed, epoch, index) alone."""
+
+    def __init__(self, images: np.ndarray, *, shift: int, flip: bool, seed: int) -> None:
+        """images: (n, y, x) uint8. shift: largest, in pixels."""
+        self.images = images
+        self.shift, self.flip, self.seed = shift, flip, seed
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, key: Key) -> Sample:
+        return self.__getitems__([key])[0]
+
+    def __getitems__(self, keys: Sequence[Key]) -> list[Sample]:
+        index, epoch = np.array(keys, dtype=np.int64).reshape(-1, 2).T
+        shown = self.images[index]
+        if self.shift:
+            places, pad = 2 * self.shift + 1, self.shift
+            top, left = (
+                (uniform(_AUGMENT, self.seed, epoch, index, axis) * places).astype(int) for axis in ("y", "x")
+            )
+            padded = np.pad(shown, ((0, 0), (pad, pad), (pad, pad)), mode="reflect")
+            shown = sliding_window_view(padded, shown.shape[1:], axis=(1, 2))[
+                np.arange(len(index)), top, left
+            ]
+        if self.flip:
+            mirrored = uniform(_AUGMENT, self.seed, epoch, index, "flip") < 0.5
+            shown[mirrored] = shown[mirrored][..., ::-1]
+        pixels = torch.from_numpy(shown)[:, None].expand(-1, 3, -1, -1)
+        return [Sample(pixels[i], int(k) % len(CATEGORIES), int(k)) for i, k in enumerate(index)]

@@ -1,0 +1,243 @@
+"""Orthographic rays against solids, in closed form, one image at a time.
+
+Camera coordinates: u to the right, v up, w towards the viewer, in image widths. A ray is a pixel's (u, v)
+and meets each convex solid in one interval of w, whose upper end is what is seen. A half-space bounds w by
+a linear function of (u, v); a quadric bounds it by the roots of a quadratic equation. So no loop over rays
+and no marching, and only the pixels in each solid's bounding rectangle are touched. Images are traced one
+by one: what an image shows cannot depend on its neighbours, and arrays stay in the processor's cache.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from cornet.stimuli.objects.solids import Solid, moved
+
+__all__ = ["Shape", "Traced", "trace"]
+
+AMBIENT, KEY, FILL = 0.22, 0.62, 0.20
+"""Shares of light from everywhere, from the lamp (Lambert) and from the viewer's own direction."""
+
+_FLAT = 1e-6
+
+
+@dataclass(frozen=True, eq=False)
+class Shape:
+    """An object's solids, stacked for drawing: centred on the origin, bounding sphere of diameter 1."""
+
+    solids: tuple[Solid, ...]
+    quadrics: np.ndarray
+    planes: np.ndarray
+    plane_starts: tuple[int, ...]
+    points: np.ndarray
+    point_starts: np.ndarray
+
+    @classmethod
+    def of(cls, solids: Sequence[Solid]) -> "Shape":
+        """Centre the solids on the middle of their bounding box and scale them to a diameter of 1."""
+        every = np.concatenate([solid.points for solid in solids])
+        middle = (every.min(0) + every.max(0)) / 2
+        scale = 0.5 / np.linalg.norm(every - middle, axis=1).max()
+        placed = [moved(solid, np.eye(3) * scale, -middle * scale) for solid in solids]
+        counts = np.array([len(solid.points) for solid in placed])
+        return cls(
+            solids=tuple(placed),
+            quadrics=np.stack([np.eye(4) if s.quadric is None else s.quadric for s in placed]),
+            planes=np.concatenate([s.planes for s in placed]),
+            plane_starts=tuple(np.cumsum([0] + [len(s.planes) for s in placed])),
+            points=np.concatenate([s.points for s in placed]),
+            point_starts=np.cumsum(counts) - counts,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Traced:
+    """What is seen of an object: its rectangle of pixels, and in it coverage and premultiplied luminance.
+
+    rows, columns: slices of the image. coverage, luminance: (rows, columns) float32; coverage 0..1,
+    luminance for a lamp of strength 1, multiplied by coverage.
+    """
+
+    rows: slice
+    columns: slice
+    coverage: np.ndarray
+    luminance: np.ndarray
+
+
+def trace(
+    shape: Shape,
+    *,
+    turn: np.ndarray,
+    diameter: float,
+    x: float,
+    y: float,
+    light: np.ndarray,
+    size: int,
+    antialias: int,
+) -> Traced | None:
+    """Draw a shape; None where nothing of it lies in the frame.
+
+    turn: (3, 3) rotation from object to camera coordinates. diameter: of the bounding sphere, in image
+    widths. x, y: its centre, in image widths from the image's centre, y upwards. light: (3,) unit vector
+    towards the lamp, in camera coordinates. size: pixels a side. antialias: rays a pixel in each direction.
+    """
+    points = shape.points @ (turn.T * diameter)
+    low = np.minimum.reduceat(points, shape.point_starts)
+    high = np.maximum.reduceat(points, shape.point_starts)
+    # Rows and columns of rays, one ray of margin on each side; the frame of the object is whole pixels.
+    rays = size * antialias
+    left = np.floor((low[:, 0] + x + 0.5) * rays).astype(int) - 1
+    right = np.ceil((high[:, 0] + x + 0.5) * rays).astype(int) + 1
+    top = np.floor((0.5 - high[:, 1] - y) * rays).astype(int) - 1
+    bottom = np.ceil((0.5 - low[:, 1] - y) * rays).astype(int) + 1
+    column0, column1 = max(int(left.min()) // antialias, 0), min(-(-int(right.max()) // antialias), size)
+    row0, row1 = max(int(top.min()) // antialias, 0), min(-(-int(bottom.max()) // antialias), size)
+    if column0 >= column1 or row0 >= row1:
+        return None
+    columns, rows = (column1 - column0) * antialias, (row1 - row0) * antialias
+    left, right = left - column0 * antialias, right - column0 * antialias
+    top, bottom = top - row0 * antialias, bottom - row0 * antialias
+    us = ((np.arange(columns) + column0 * antialias + 0.5) / rays - 0.5 - x).astype(np.float32)
+    vs = (0.5 - (np.arange(rows) + row0 * antialias + 0.5) / rays - y).astype(np.float32)
+
+    into = np.zeros((4, 4))
+    into[:3, :3], into[3, 3] = turn.T / diameter, 1
+    quadrics = into.T @ shape.quadrics @ into
+    planes = shape.planes @ into
+    planes /= np.linalg.norm(planes[:, :3], axis=1, keepdims=True)
+    depth = np.full((rows, columns), -np.inf, np.float32)
+    seen = np.zeros((rows, columns), np.float32)
+    for k, solid in enumerate(shape.solids):
+        j0, j1, i0, i1 = max(left[k], 0), min(right[k], columns), max(top[k], 0), min(bottom[k], rows)
+        if j0 >= j1 or i0 >= i1:
+            continue
+        flats = planes[shape.plane_starts[k] : shape.plane_starts[k + 1]]
+        quadric = None if solid.quadric is None else quadrics[k]
+        behind = (low[k, 2] + high[k, 2]) / 2
+        near, inside, shade = _meet(
+            us[None, j0:j1], vs[i0:i1, None], quadric, flats, behind, light, solid.gloss
+        )
+        if shade is None:
+            continue
+        window = (slice(i0, i1), slice(j0, j1))
+        inside &= near > depth[window]
+        np.copyto(depth[window], near, where=inside)
+        np.copyto(seen[window], shade * np.float32(solid.albedo), where=inside)
+    return Traced(
+        rows=slice(row0, row1),
+        columns=slice(column0, column1),
+        coverage=_pool((depth > -np.inf).astype(np.float32), antialias),
+        luminance=_pool(seen, antialias),
+    )
+
+
+def _meet(
+    u: np.ndarray,
+    v: np.ndarray,
+    quadric: np.ndarray | None,
+    planes: np.ndarray,
+    middle: float,
+    light: np.ndarray,
+    gloss: float,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Nearest w, whether the ray meets the solid, and the light there, for rays u (1, x) and v (y, 1).
+
+    middle: w of the solid's centre, which tells a cone's two halves apart. Light is None: nothing is seen.
+    """
+    near: np.ndarray | None = None
+    far: np.ndarray | None = None
+    inside: np.ndarray | None = None
+    shade: np.ndarray | None = None
+    if quadric is not None:
+        near, far, inside = _roots(u, v, quadric, middle)
+        if near is not None:
+            shade = _shade_quadric(u, v, near, quadric, light, gloss)
+    for a, b, c, d in planes.tolist():
+        steep = c if abs(c) > _FLAT else _FLAT
+        bound = (np.float32(-a / steep) * u + np.float32(-d / steep)) + np.float32(-b / steep) * v
+        if steep > 0:
+            facing = _shade(max(a * light[0] + b * light[1] + c * light[2], 0.0), max(c, 0.0))
+            if near is None:
+                near, shade = bound, np.full(bound.shape, facing, np.float32)
+            else:
+                assert shade is not None
+                np.copyto(shade, np.float32(facing), where=bound < near)
+                near = np.minimum(near, bound)
+        else:
+            far = bound if far is None else np.maximum(far, bound)
+    if near is None or far is None:
+        return u, u > np.inf, None
+    within = near > far
+    return near, within if inside is None else within & inside, shade
+
+
+def _roots(
+    u: np.ndarray, v: np.ndarray, q: np.ndarray, middle: float
+) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray]:
+    """The interval of w inside a quadric: near end, far end (None: unbounded), and where there is one at all.
+
+    With p1 = (u, v, w, 1), p1' Q p1 = A w^2 + 2 B w + C; A is a number, B linear, B^2 - A C quadratic in u, v.
+    """
+    a = q[2, 2] if abs(q[2, 2]) > _FLAT * np.abs(q[:3, :3]).max() else _FLAT * np.abs(q[:3, :3]).max()
+    b = (_f(q[0, 2]) * u + _f(q[2, 3])) + _f(q[1, 2]) * v
+    across = _f(2 * (q[0, 2] * q[1, 2] - a * q[0, 1])) * v + _f(2 * (q[0, 2] * q[2, 3] - a * q[0, 3]))
+    up = _f(q[1, 2] ** 2 - a * q[1, 1]) * v + _f(2 * (q[1, 2] * q[2, 3] - a * q[1, 3]))
+    square = across * u
+    square += up * v + _f(q[2, 3] ** 2 - a * q[3, 3])
+    square += _f(q[0, 2] ** 2 - a * q[0, 0]) * (u * u)
+    inside = square > 0
+    root = np.sqrt(np.maximum(square, 0, out=square), out=square)
+    if a > 0:
+        near, far = (root - b) * _f(1 / a), (root + b) * _f(-1 / a)
+        return near, far, inside
+    # A ray steeper than the cone's side: inside from one root to infinity, in the half that is ours.
+    apex = np.linalg.solve(q[:3, :3], -q[:3, 3])[2]
+    inside = np.ones_like(inside)
+    if middle > apex:
+        return None, (root * _f(-1) - b) * _f(1 / a), inside
+    return (root - b) * _f(1 / a), None, inside
+
+
+def _shade_quadric(
+    u: np.ndarray, v: np.ndarray, w: np.ndarray, q: np.ndarray, light: np.ndarray, gloss: float
+) -> np.ndarray:
+    """Light on a quadric's surface; its normal is the gradient, which is linear in (u, v, w)."""
+    normal = [(_f(q[k, 0]) * u + _f(q[k, 3])) + _f(q[k, 1]) * v + _f(q[k, 2]) * w for k in range(3)]
+    length = np.float32(1) / np.sqrt(
+        normal[0] * normal[0] + normal[1] * normal[1] + normal[2] * normal[2] + np.float32(1e-30)
+    )
+    lamp = (normal[0] * _f(light[0]) + normal[1] * _f(light[1]) + normal[2] * _f(light[2])) * length
+    towards = normal[2] * length
+    shade = np.maximum(lamp, 0) * _f(KEY) + np.maximum(towards, 0) * _f(FILL) + _f(AMBIENT)
+    if gloss > 0:
+        # Blinn's highlight, 16th power: half way between the lamp and the viewer, who is at +w.
+        half = light + np.array([0.0, 0.0, 1.0])
+        half /= np.linalg.norm(half)
+        shine = (normal[0] * _f(half[0]) + normal[1] * _f(half[1]) + normal[2] * _f(half[2])) * length
+        np.maximum(shine, 0, out=shine)
+        for _ in range(4):
+            shine *= shine
+        shade += shine * _f(gloss)
+    return shade
+
+
+def _shade(lamp: float, towards: float) -> float:
+    """Light on a plane, from the cosines to the lamp and to the viewer."""
+    return AMBIENT + KEY * lamp + FILL * towards
+
+
+def _f(value: float) -> np.float32:
+    """Single precision, so that arrays stay in it."""
+    return np.float32(value)
+
+
+def _pool(rays: np.ndarray, antialias: int) -> np.ndarray:
+    """Mean over the rays of each pixel, in a fixed order."""
+    if antialias == 1:
+        return rays
+    total = np.zeros((rays.shape[0] // antialias, rays.shape[1] // antialias), np.float32)
+    for i in range(antialias):
+        for j in range(antialias):
+            total += rays[i::antialias, j::antialias]
+    return total / np.float32(antialias**2)
