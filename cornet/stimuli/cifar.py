@@ -206,8 +206,8 @@ def _arrays(data: CIFAR10) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
 def _read(folder: Path, reader: type[CIFAR10]) -> tuple[CIFAR10, CIFAR10]:
     _check_files(folder, reader)
     with warnings.catch_warnings():
-        # The published pickles were written by a Python 2 numpy, in words that today's frowns upon.
-        warnings.simplefilter("ignore")
+        # NumPy 2.4.0 to 2.4.4 warn of how the NumPy that wrote the published files put its flags.
+        warnings.simplefilter("ignore", np.exceptions.VisibleDeprecationWarning)
         return reader(str(folder), train=True), reader(str(folder), train=False)
 
 

@@ -65,7 +65,7 @@ def test_sorted_validation_images_beside_flat_ones(tmp_path: Path) -> None:
 
 def test_unusual_names(tmp_path: Path) -> None:
     odd = os.fsdecode(b"caf\xe9 \xf0.jpg")  # not UTF-8
-    make(tmp_path, train=["a class/ü.jpg", "a class/" + odd], val=["a class/x.jpg"])
+    make(tmp_path, train=["a class/\u00fc.jpg", "a class/" + odd], val=["a class/x.jpg"])
     train, _ = scan_splits(tmp_path)
     assert all(os.path.isfile(train.path(i)) for i in range(2))
 
