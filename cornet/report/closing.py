@@ -1,0 +1,67 @@
+"""What a finished run says: a table, where everything was written, and what to try next."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+
+from cornet.report.curves import plot_curves
+
+__all__ = ["close", "print_summary"]
+
+
+def close(folder: Path, summary: dict[str, Any], already: bool = False) -> float:
+    """Draw the run's curves, print its table, and return the monitored value at its best."""
+    metrics = pd.read_csv(folder / "metrics.csv")
+    title = f"{summary['network']} on {summary['data']}"
+    plot_curves({summary["network"]: metrics}, folder / "curves.png", chance=summary["chance"], title=title)
+    print_summary(summary, folder, already)
+    return float(summary["best"])
+
+
+def print_summary(summary: dict[str, Any], folder: Path, already: bool = False) -> None:
+    """Print the table; `already`: the run had been finished before."""
+    console = Console()
+    if already:
+        console.print("This run is finished; nothing was done. Repeat it with fresh=true, or give another seed.\n")
+    table = Table(title=f"{summary['network']} on {summary['data']}", title_justify="left", show_header=False)
+    table.add_column(style="dim")
+    table.add_column(justify="right")
+    table.add_row("parameters", f"{summary['parameters']:,}")
+    table.add_row("steps V1/V2/V4/IT", "/".join(map(str, summary["steps"])))
+    table.add_row("images, training / validation", f"{summary['train_images']:,} / {summary['val_images']:,}")
+    table.add_row("epochs", str(summary["epochs"]))
+    if summary["images_per_second"]:
+        table.add_row("training speed", f"{summary['images_per_second']:,.0f} images/s")
+    for name, value in summary["last"].items():
+        table.add_row(label(name), f"{value:.3f}")
+    table.add_row("best top-1", f"{summary['best']:.3f} (epoch {summary['best_epoch']})", style="bold")
+    table.add_row("chance", f"{summary['chance']:.3f}")
+    console.print(table)
+    console.print(f"\nWritten to [bold]{folder}[/bold]")
+    files = {
+        "metrics.csv": "losses and accuracies",
+        "curves.png": "learning curves",
+        "checkpoints/best.ckpt, last.ckpt": "weights",
+        "config.yaml, versions.json": "what was run, and with what",
+    }
+    if summary["bad_files"]:
+        files["bad_files.csv"] = "images that could not be read"
+    for name, content in files.items():
+        console.print(f"  {name:34} {content}", highlight=False)
+    console.print("\nTry next")
+    for line in (
+        "train.py --help                                    every choice and key",
+        "train.py model=cornet_rt                           another network (cornet_z, cornet_r, cornet_rt, cornet_s)",
+        "train.py data=imagefolder data.folder=/path/to/it  your own photographs: train/<class>/, val/<class>/",
+    ):
+        console.print(f"  {line}", highlight=False, soft_wrap=True)
+
+
+def label(name: str) -> str:
+    """val/top1_squash -> top-1, squash."""
+    metric, _, view = name.removeprefix("val/").partition("_")
+    shown = {"top1": "top-1", "top5": "top-5", "loss": "validation loss"}.get(metric, metric)
+    return f"{shown}, {view}" if view else shown

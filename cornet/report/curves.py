@@ -1,0 +1,83 @@
+"""Learning curves of one or several runs."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pandas as pd
+
+__all__ = ["plot_curves"]
+
+COLOURS = ("#1b6ca8", "#d1495b", "#3c8d53", "#b07d2b", "#6b4c9a", "#4d4d4d")
+
+
+def plot_curves(
+    runs: Mapping[str, pd.DataFrame], path: Path, chance: float | None = None, title: str = ""
+) -> None:
+    """Draw loss and top-1 against the epoch and save the picture.
+
+    runs: name -> metrics as `cornet.training.csv_logger.read_metrics` gives them. path: of the PNG.
+    chance: top-1 of guessing, drawn as a line.
+    """
+    from matplotlib.figure import Figure
+
+    with matplotlib.rc_context({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}):
+        figure = Figure(figsize=(8, 3.2), layout="constrained", dpi=150)
+        left, right = figure.subplots(1, 2)
+        for colour, (name, metrics) in zip(COLOURS * len(runs), runs.items(), strict=False):
+            draw_losses(left, metrics, colour, name)
+            draw_accuracies(right, metrics, colour, name if len(runs) > 1 else "validation")
+        left.set(xlabel="epoch", ylabel="loss (cross-entropy)")
+        right.set(xlabel="epoch", ylabel="top-1 (share of images)")
+        right.set_ylim(bottom=0)
+        if chance is not None:
+            right.axhline(chance, color="0.5", lw=0.8, ls=":", label="chance")
+        for axes in (left, right):
+            axes.set_xlim(left=0)
+            axes.legend(frameon=False)
+            axes.grid(axis="y", color="0.92", lw=0.6)
+            axes.set_axisbelow(True)
+        if title:
+            figure.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold")
+        figure.savefig(path)
+
+
+def draw_losses(axes, metrics: pd.DataFrame, colour: str, name: str) -> None:
+    """Training loss at each logged step (faint) and its running mean; validation loss at each epoch's end."""
+    steps_per_epoch = epoch_length(metrics)
+    train = metrics.dropna(subset=["train/loss"]) if "train/loss" in metrics else metrics.iloc[:0]
+    if len(train):
+        x = (train["step"] + 1) / steps_per_epoch
+        smooth = train["train/loss"].rolling(max(1, len(train) // 20), min_periods=1).mean()
+        axes.plot(x, train["train/loss"], color=colour, alpha=0.2, lw=0.6)
+        axes.plot(x, smooth, color=colour, lw=1.2, label=f"{name}, training")
+    if "val/loss" in metrics:
+        val = metrics.dropna(subset=["val/loss"])
+        axes.plot(val["epoch"] + 1, val["val/loss"], color=colour, lw=1.2, ls="--", marker="o", ms=2.5)
+        axes.plot([], [], color=colour, lw=1.2, ls="--", marker="o", ms=2.5, label=f"{name}, validation")
+
+
+def draw_accuracies(axes, metrics: pd.DataFrame, colour: str, label: str) -> None:
+    """Top-1 of every validation view at each epoch's end."""
+    for style, column in zip(("-", "--", ":"), sorted(c for c in metrics if c.startswith("val/top1")), strict=False):
+        val = metrics.dropna(subset=[column])
+        view = column.removeprefix("val/top1").lstrip("_")
+        axes.plot(
+            val["epoch"] + 1,
+            val[column],
+            color=colour,
+            ls=style,
+            lw=1.4,
+            marker="o",
+            ms=2.5,
+            label=f"{label}, {view}" if view else label,
+        )
+
+
+def epoch_length(metrics: pd.DataFrame) -> float:
+    """Optimiser steps in an epoch."""
+    ends = metrics.dropna(subset=["val/top1"]) if "val/top1" in metrics else metrics.iloc[:0]
+    if not len(ends):
+        return float(max(1, metrics["step"].max() + 1))
+    return float(np.median((ends["step"] + 1) / (ends["epoch"] + 1)))

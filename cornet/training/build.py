@@ -1,0 +1,105 @@
+"""From a configuration to the objects that train: the one place where Hydra's instantiate is called."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from cornet.errors import CornetError
+from cornet.models import CORnet, create_model
+from cornet.stimuli.samples import ImageSource
+from cornet.training.checkpoint_io import AtomicCheckpointIO
+from cornet.training.classifier import Classifier
+from cornet.training.loaders import ImageLoaders
+from cornet.training.recipe import Recipe
+
+__all__ = ["Training", "build"]
+
+
+@dataclass
+class Training:
+    """Everything that a run needs."""
+
+    source: ImageSource
+    net: CORnet
+    module: Classifier
+    data: ImageLoaders
+    trainer: pl.Trainer
+
+
+def make(config: DictConfig, what: str, **extra: Any) -> Any:
+    """Instantiate one part of the configuration; a CornetError raised inside comes out as it is.
+
+    Raises CornetError for arguments that the class does not take.
+    """
+    try:
+        return instantiate(config, _convert_="all", **extra)
+    except InstantiationException as error:
+        cause: BaseException | None = error
+        while cause is not None and not isinstance(cause, CornetError):
+            cause = cause.__cause__ or cause.__context__
+        if cause is not None:
+            raise cause from None
+        inner = error.__cause__
+        if isinstance(inner, TypeError | ValueError):
+            raise CornetError(f"the configuration's {what} was refused: {inner}.") from error
+        raise
+
+
+def build(config: DictConfig) -> Training:
+    """Build source, network, Lightning module, loaders and trainer of a composed configuration.
+
+    config: has `run_folder` and `run_id` besides what conf/config.yaml names. Raises CornetError for
+    anything in it that cannot be.
+    """
+    recipe = make(config.recipe, "recipe")
+    source = make(config.data, "data")
+    net = make_network(config.model, len(source.classes))
+    module = Classifier(net, recipe, source.mean, source.std, source.views)
+    data = ImageLoaders(source, **plain(config.loader))
+    return Training(source, net, module, data, make_trainer(config, recipe))
+
+
+def make_network(config: DictConfig, classes: int) -> CORnet:
+    """The configuration's network, with as many outputs as there are classes."""
+    arguments = plain(config)
+    if arguments["num_classes"] in ("auto", None):
+        arguments["num_classes"] = classes
+    elif arguments["num_classes"] != classes:
+        raise CornetError(
+            f"model.num_classes={arguments['num_classes']} does not fit the data, which have {classes} classes; "
+            "leave it at auto."
+        )
+    return create_model(arguments.pop("name"), **arguments)
+
+
+def make_trainer(config: DictConfig, recipe: Recipe) -> pl.Trainer:
+    """A trainer for the recipe's epochs and precision, that writes in the run's folder only."""
+    callbacks = [make(part, f"callbacks.{name}") for name, part in config.callbacks.items()]
+    loggers = [make(part, f"logger.{name}") for name, part in config.logger.items()]
+    return make(
+        config.trainer,
+        "trainer",
+        max_epochs=recipe.epochs,
+        precision=recipe.precision,
+        gradient_clip_val=recipe.clip,
+        default_root_dir=str(Path(config.run_folder)),
+        callbacks=callbacks,
+        logger=loggers,
+        plugins=[AtomicCheckpointIO()],
+        use_distributed_sampler=False,
+        enable_model_summary=False,
+    )
+
+
+def plain(config: DictConfig) -> dict[str, Any]:
+    """A part of the configuration as plain Python."""
+    content = OmegaConf.to_container(config, resolve=True)
+    if not isinstance(content, Mapping):
+        raise CornetError(f"the configuration has {content!r} where a group of keys is needed.")
+    return {str(key): value for key, value in content.items()}

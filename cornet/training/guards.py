@@ -1,0 +1,139 @@
+"""Callbacks that watch a training: numbers that are no longer finite, files that cannot be read, speed."""
+
+import logging
+import time
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from cornet.errors import CornetError
+from cornet.files import atomic_write
+from cornet.stimuli.bad_files import BadFiles
+from cornet.stimuli.samples import Batch
+
+__all__ = ["FiniteLoss", "Throughput", "UnreadableFiles"]
+
+log = logging.getLogger("cornet")
+
+
+class FiniteLoss(pl.Callback):
+    """Stops a training whose loss or weights are NaN or infinite, before they reach a checkpoint.
+
+    The first bad step is kept in a flag on the device, which is read when logging and before every
+    checkpoint, not at every step. Raises CornetError with that step.
+    """
+
+    def __init__(self) -> None:
+        self.first_bad: Tensor | None = None
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
+    ) -> None:
+        loss = (outputs["loss"] if isinstance(outputs, dict) else outputs).detach()
+        step = torch.full((), trainer.global_step, dtype=torch.int64, device=loss.device)
+        if self.first_bad is None:
+            self.first_bad = torch.full_like(step, -1)
+        new = ~torch.isfinite(loss) & (self.first_bad < 0)
+        self.first_bad = torch.where(new, step, self.first_bad)
+        if trainer.global_step % trainer.log_every_n_steps == 0:
+            self.check(trainer)
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        self.check(trainer)
+        entries = [t for t in checkpoint["state_dict"].values() if t.is_floating_point()]
+        if not bool(torch.stack([torch.isfinite(t).all() for t in entries]).all()):
+            self.stop(trainer, "The weights", trainer.global_step)
+
+    def check(self, trainer: pl.Trainer) -> None:
+        """Read the flag."""
+        if self.first_bad is not None and int(self.first_bad) >= 0:
+            self.stop(trainer, "The loss", int(self.first_bad))
+
+    def stop(self, trainer: pl.Trainer, what: str, step: int) -> None:
+        last = getattr(trainer.checkpoint_callback, "last_model_path", "")
+        kept = f"the last good checkpoint is {last}" if last else "no checkpoint had been written yet"
+        raise CornetError(
+            f"{what} became NaN or infinite at step {step} (epoch {trainer.current_epoch}) and training was "
+            f"stopped; {kept}; lower recipe.learning_rate, raise recipe.warmup, or set recipe.clip=1."
+        )
+
+
+class UnreadableFiles(pl.Callback):
+    """Names and counts image files that cannot be read, and stops when there are too many of them.
+
+    Each is named in the log when it is first met and listed in bad_files.csv (split, path). Training
+    samples have been replaced by another image of the class, validation images are left out.
+
+    folder: where bad_files.csv is written. Raises CornetError when more than 10 files and more than 0.1 %
+    of a split are bad.
+    """
+
+    def __init__(self, folder: str | Path):
+        self.path = Path(folder) / "bad_files.csv"
+        self.tally = BadFiles({})
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        data = trainer.datamodule  # type: ignore[attr-defined]
+        self.tally = BadFiles({"train": len(data.train_images), "val": len(data.val_images)})
+        if self.path.exists():
+            for split, rows in pd.read_csv(self.path).groupby("split"):
+                self.tally.add(str(split), rows["path"])
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
+    ) -> None:
+        self.add("train", batch.bad)
+
+    def on_validation_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Batch,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        self.add("val", batch.bad)
+
+    def add(self, split: str, paths: tuple[str, ...]) -> None:
+        new = sorted(set(paths) - self.tally.paths[split])
+        if not new:
+            return
+        self.tally.add(split, new)
+        for path in new:
+            log.warning("%s cannot be read and was left out (%d so far)", path, len(self.tally.paths[split]))
+        rows = [(name, path) for name, bad in self.tally.paths.items() for path in sorted(bad)]
+        atomic_write(self.path, pd.DataFrame(rows, columns=["split", "path"]).to_csv(index=False))
+        self.tally.check()
+
+
+class Throughput(pl.Callback):
+    """Logs train/images_per_second of every epoch: training steps alone, without the epoch's first one."""
+
+    def __init__(self) -> None:
+        self.start = 0.0
+        self.images = 0
+        self.rate: float | None = None
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
+    ) -> None:
+        if batch_idx == 0:
+            self.start, self.images = time.perf_counter(), 0
+        else:
+            self.images += len(batch.labels) * trainer.world_size
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if self.images and not trainer.sanity_checking:
+            self.rate = self.images / (time.perf_counter() - self.start)
+            self.images = 0
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if self.rate is not None:
+            pl_module.log("train/images_per_second", self.rate)

@@ -1,0 +1,112 @@
+"""How a network is trained: optimiser, schedule, precision. The published recipes stand in conf/recipe."""
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _NormBase
+
+from cornet.errors import CornetError
+
+__all__ = ["Recipe", "learning_rate_factor", "parameter_groups"]
+
+Schedule = Literal["divide", "cosine", "constant"]
+Precision = Literal["32-true", "64-true", "bf16-mixed", "16-mixed"]
+NORMS = (_NormBase, nn.GroupNorm, nn.LayerNorm)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """A training recipe for SGD with momentum.
+
+    epochs: passes over the training images. batch_size: images a step, over all devices.
+    learning_rate: at its highest. schedule: "divide" by 10 every `divide_every` epochs; "cosine" to 0 at the
+        end; "constant". warmup: epochs of linear rise from 0 before that (may be a fraction).
+    weight_decay: on weights; on norms and biases too where decay_norms_and_biases.
+    label_smoothing: share of the target spread over all classes.
+    clip: largest gradient norm, None for no clipping.
+    precision: "32-true", "bf16-mixed", "16-mixed" or "64-true". tf32: on a GPU, allow TF32 in fp32 products.
+    channels_last: memory layout of weights and images.
+    compile: compile the whole unrolled network.
+
+    Raises CornetError for a value that no training can have.
+    """
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    momentum: float = 0.9
+    nesterov: bool = False
+    weight_decay: float = 1e-4
+    decay_norms_and_biases: bool = True
+    schedule: Schedule = "divide"
+    divide_every: int | None = None
+    warmup: float = 0.0
+    label_smoothing: float = 0.0
+    clip: float | None = None
+    precision: Precision = "32-true"
+    tf32: bool = False
+    channels_last: bool = False
+    compile: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 1:
+                raise CornetError(f"recipe.{name}={value!r} must be a whole number, at least 1.")
+        if not self.learning_rate > 0 or not math.isfinite(self.learning_rate):
+            raise CornetError(f"recipe.learning_rate={self.learning_rate!r} must be above 0.")
+        if self.schedule not in get_args(Schedule):
+            raise CornetError(
+                f"recipe.schedule={self.schedule!r} is unknown; choose one of {', '.join(get_args(Schedule))}."
+            )
+        if self.schedule == "divide" and (self.divide_every or 0) < 1:
+            raise CornetError(
+                f"recipe.divide_every={self.divide_every!r} must be at least 1 epoch with schedule=divide."
+            )
+        if self.precision not in get_args(Precision):
+            raise CornetError(
+                f"recipe.precision={self.precision!r} is unknown; choose one of {', '.join(get_args(Precision))}."
+            )
+        if not 0 <= self.warmup < self.epochs:
+            raise CornetError(
+                f"recipe.warmup={self.warmup} epochs must be at least 0 and fewer than recipe.epochs={self.epochs}."
+            )
+        if not 0 <= self.label_smoothing < 1:
+            raise CornetError(f"recipe.label_smoothing={self.label_smoothing} must be from 0 to below 1.")
+
+    def optimiser(self, net: nn.Module) -> torch.optim.SGD:
+        """SGD over the network's parameters; norms are known by their type, never by name."""
+        return torch.optim.SGD(
+            parameter_groups(net, self.weight_decay, self.decay_norms_and_biases),
+            lr=self.learning_rate,
+            momentum=self.momentum,
+            nesterov=self.nesterov,
+        )
+
+
+def parameter_groups(net: nn.Module, weight_decay: float, everything: bool) -> list[dict[str, Any]]:
+    """Parameters with their weight decay: all alike, or none on norms and biases."""
+    if everything:
+        return [{"params": list(net.parameters()), "weight_decay": weight_decay}]
+    plain = {id(p) for m in net.modules() if isinstance(m, NORMS) for p in m.parameters(recurse=False)}
+    plain |= {id(p) for name, p in net.named_parameters() if name.endswith("bias")}
+    return [
+        {"params": [p for p in net.parameters() if id(p) not in plain], "weight_decay": weight_decay},
+        {"params": [p for p in net.parameters() if id(p) in plain], "weight_decay": 0.0},
+    ]
+
+
+def learning_rate_factor(recipe: Recipe, step: int, steps_per_epoch: float) -> float:
+    """What the highest learning rate is multiplied by at a step (from 0)."""
+    epoch = step / steps_per_epoch
+    if epoch < recipe.warmup:
+        return (step + 1) / (recipe.warmup * steps_per_epoch + 1)
+    if recipe.schedule == "divide":
+        return 0.1 ** math.floor(epoch / (recipe.divide_every or 1) + 1e-9)
+    if recipe.schedule == "constant":
+        return 1.0
+    share = min(1.0, (epoch - recipe.warmup) / (recipe.epochs - recipe.warmup))
+    return 0.5 * (1.0 + math.cos(math.pi * share))

@@ -1,0 +1,111 @@
+"""One run: its folder, its training, what it leaves behind."""
+
+import logging
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytorch_lightning as pl
+import torch
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from cornet.errors import CornetError
+from cornet.training.build import Training, build
+from cornet.training.checkpoint_io import load_checkpoint
+from cornet.training.overrides import check_missing
+from cornet.training.run_folder import RunFolder
+from cornet.training.run_path import identity_of, run_path
+from cornet.training.summary import summarise
+
+__all__ = ["Outcome", "run"]
+
+log = logging.getLogger("cornet")
+
+
+class Outcome(NamedTuple):
+    """A finished run: its folder, its numbers, and whether it had been finished before."""
+
+    folder: Path
+    summary: dict[str, Any]
+    already: bool = False
+
+
+def run(config: DictConfig, overrides: Sequence[str] = ()) -> Outcome | None:
+    """Train what a composed configuration describes, or go on where it was stopped; returns what came of it (None on other ranks).
+
+    overrides: as given on the command line; they name the run's folder. A run that is finished is shown,
+    not repeated. Raises CornetError for anything the user can mend.
+    """
+    quieten()
+    check_missing(config)
+    folder = open_folder(config, overrides)
+    if folder.finished is not None:
+        return Outcome(folder.path, folder.finished, already=True)
+    pl.seed_everything(config.seed, workers=True, verbose=False)
+    training = build(config)
+    set_precision(training)
+    start = starting_point(config, folder)
+    if start is not None:
+        log.info("going on from %s", start)
+    try:
+        training.trainer.fit(training.module, datamodule=training.data, ckpt_path=start, weights_only=True)
+    except SystemExit:  # Lightning's answer to Ctrl-C
+        raise KeyboardInterrupt from None
+    if not training.trainer.is_global_zero:
+        return None
+    summary = summarise(training, config, folder.path)
+    folder.finish(summary)
+    return Outcome(folder.path, summary)
+
+
+def open_folder(config: DictConfig, overrides: Sequence[str]) -> RunFolder:
+    """The run's folder; its path and token are added to the configuration."""
+    name = config.name or f"{config.data.get('name', 'objects')}-{config.model.name}"
+    path = run_path(config.root, name, overrides, config.seed)
+    with open_dict(config):
+        config.name, config.run_id = name, ""
+        config.run_folder = "."  # so that a run stays the same run when its folder is moved
+        identity = identity_of(resolved(config))
+        config.run_folder = str(path)
+    folder = RunFolder.open(path, resolved(config), identity, fresh=config.fresh)
+    config.run_id = folder.run_id
+    return folder
+
+
+def resolved(config: DictConfig) -> dict[str, Any]:
+    """The configuration as plain Python, all references followed."""
+    content = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(content, dict)
+    return {str(key): value for key, value in content.items()}
+
+
+def starting_point(config: DictConfig, folder: RunFolder) -> str | None:
+    """The checkpoint to go on from, checked to be readable; None for a fresh start."""
+    if config.ckpt_path == "auto":
+        last = folder.last_checkpoint()
+    else:
+        last = Path(config.ckpt_path) if config.ckpt_path else None
+    if last is None:
+        return None
+    content = load_checkpoint(last)
+    if "loops" not in content or "optimizer_states" not in content:
+        raise CornetError(
+            f"ckpt_path={last} holds weights but no training to go on with; start from its weights with "
+            f"model.pretrained={last}."
+        )
+    return str(last)
+
+
+def set_precision(training: Training) -> None:
+    """Strict fp32 products unless the recipe allows TF32."""
+    tf32 = training.module.recipe.tf32
+    torch.set_float32_matmul_precision("high" if tf32 else "highest")
+    torch.backends.cudnn.allow_tf32 = tf32
+
+
+def quieten() -> None:
+    """Keep Lightning's advice to its developers from the user's terminal."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    for message in (".*does not have many workers.*", ".*Checkpoint directory .* exists.*", ".*isinstance.*LeafSpec.*"):
+        warnings.filterwarnings("ignore", message=message)

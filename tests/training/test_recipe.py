@@ -1,0 +1,82 @@
+"""Recipes: schedules against PyTorch's own schedulers, weight decay by module type, refusals."""
+
+import pytest
+import torch
+from torch import nn
+
+from cornet.errors import CornetError
+from cornet.models import create_model
+from cornet.training.recipe import Recipe, learning_rate_factor, parameter_groups
+
+
+def recipe(**changes) -> Recipe:
+    return Recipe(**{"epochs": 6, "batch_size": 4, "learning_rate": 0.1, "divide_every": 2, **changes})
+
+
+def scheduled(recipe: Recipe, steps: int) -> list[float]:
+    return [learning_rate_factor(recipe, step, 10) for step in range(steps)]
+
+
+def test_divide_is_step_lr():
+    ours = scheduled(recipe(), 60)
+    optimiser = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
+    oracle = torch.optim.lr_scheduler.StepLR(optimiser, 2)
+    expected = []
+    for _ in range(6):
+        expected += [optimiser.param_groups[0]["lr"]] * 10
+        optimiser.step()
+        oracle.step()
+    assert ours == pytest.approx(expected)
+
+
+def test_cosine_is_cosine_annealing_after_the_warmup():
+    ours = scheduled(recipe(schedule="cosine", divide_every=None, warmup=1), 60)
+    assert ours[:10] == pytest.approx([(k + 1) / 11 for k in range(10)])
+    optimiser = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
+    oracle = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, 50)
+    for value in ours[10:]:
+        assert value == pytest.approx(optimiser.param_groups[0]["lr"])
+        optimiser.step()
+        oracle.step()
+
+
+def test_a_recipe_ends_where_it_should():
+    assert scheduled(recipe(schedule="cosine", divide_every=None), 61)[-1] == pytest.approx(0, abs=1e-12)
+    assert scheduled(recipe(schedule="constant", divide_every=None), 61)[-1] == 1
+
+
+@pytest.mark.parametrize("name", ["cornet_z", "cornet_rt", "cornet_s"])
+def test_decay_leaves_out_norms_and_biases_by_type(name):
+    net = create_model(name, num_classes=3, width=0.1)
+    decayed, plain = parameter_groups(net, 0.1, everything=False)
+    assert (decayed["weight_decay"], plain["weight_decay"]) == (0.1, 0.0)
+    assert all(p.ndim > 1 for p in decayed["params"])
+    assert all(p.ndim == 1 for p in plain["params"])
+    together = {id(p) for group in (decayed, plain) for p in group["params"]}
+    assert together == {id(p) for p in net.parameters()}
+    assert len(together) == len(decayed["params"]) + len(plain["params"])
+
+
+def test_published_decay_is_on_everything():
+    net = create_model("cornet_s", width=0.1)
+    (group,) = parameter_groups(net, 1e-4, everything=True)
+    assert len(group["params"]) == len(list(net.parameters()))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"epochs": 0},
+        {"batch_size": 2.5},
+        {"learning_rate": 0},
+        {"learning_rate": float("nan")},
+        {"schedule": "cosin"},
+        {"divide_every": None},
+        {"precision": "bf17"},
+        {"warmup": 6},
+        {"label_smoothing": 1},
+    ],
+)
+def test_impossible_values_are_refused_by_name(changes):
+    with pytest.raises(CornetError, match=f"recipe.{next(iter(changes))}"):
+        recipe(**changes)

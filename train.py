@@ -1,0 +1,57 @@
+"""Train a network of the ventral stream.
+
+uv run train.py                                   the embedded demo: minutes on two cores
+uv run train.py --help                            choices, keys, examples
+uv run train.py data=imagenet data.folder=/path/to/imagenet model=cornet_s recipe=s_2019
+uv run train.py experiment=tiny_z data.folder=data/tiny-imagenet-75
+"""
+
+import logging
+import sys
+from pathlib import Path
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from cornet.errors import CornetError
+from cornet.training.overrides import check_overrides
+
+CONF = Path(__file__).parent / "conf"
+STOPPED = 130  # by Ctrl-C, as shells count it
+
+
+@hydra.main(config_path="conf", config_name="config", version_base="1.3")
+def train(config: DictConfig) -> float | None:
+    """One run; in a sweep, each of them. Returns the monitored value at its best."""
+    from cornet.report.closing import close
+    from cornet.training.run import run
+
+    try:
+        outcome = run(config, list(HydraConfig.get().overrides.task))
+        return close(*outcome) if outcome else None
+    except CornetError as error:
+        refuse(error)
+    except KeyboardInterrupt:
+        print("\nStopped. The same command goes on from the last checkpoint.", file=sys.stderr)
+        sys.exit(STOPPED)
+    return None
+
+
+def refuse(error: CornetError) -> None:
+    """One line, and exit. An error from a loading process carries its traceback; the last line is ours."""
+    print(str(error).strip().splitlines()[-1].removeprefix("cornet.errors.CornetError: "), file=sys.stderr)
+    sys.exit(2)
+
+
+def main() -> None:
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    try:
+        check_overrides(sys.argv[1:], CONF)
+    except CornetError as error:
+        refuse(error)
+    train()
+
+
+if __name__ == "__main__":
+    main()
