@@ -14,7 +14,7 @@ __all__ = ["atomic_write"]
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-def atomic_write(path: Path | str, data: bytes | str, hint: str = "") -> None:
+def atomic_write(path: Path | str, data: bytes | memoryview | str, hint: str = "") -> None:
     """Write `data` aside in the same folder, bring it to the disk, and put it in the place of `path`.
 
     A killed process leaves the old file as it was; what it wrote aside goes with the next write. `hint` is added to
