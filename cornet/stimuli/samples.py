@@ -20,7 +20,7 @@ IGNORED = -100
 class Key(NamedTuple):
     """Which image, and in which epoch it is shown."""
 
-    index: int
+    index: int  # type: ignore[assignment]  # tuples have a method of that name, which nobody calls here
     epoch: int
 
 
@@ -35,7 +35,7 @@ class Sample(NamedTuple):
 
     image: Tensor
     label: int
-    index: int
+    index: int  # type: ignore[assignment]  # tuples have a method of that name, which nobody calls here
     bad: tuple[str, ...] = ()
 
 

@@ -55,7 +55,7 @@ class Classifier(pl.LightningModule):
             }
         )
         if recipe.channels_last:
-            self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            self.net.to(memory_format=torch.channels_last)
         if recipe.compile:
             self.net.compile()
 
@@ -78,7 +78,7 @@ class Classifier(pl.LightningModule):
         loss = F.cross_entropy(logits, batch.labels, label_smoothing=self.recipe.label_smoothing)
         self.train_top1.update(logits.detach(), batch.labels)
         self.log("train/loss", loss.detach(), on_step=True)
-        if batch_idx % self.trainer.log_every_n_steps == 0:
+        if batch_idx % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
             rate = self.trainer.optimizers[0].param_groups[0]["lr"]
             self.log("train/learning_rate", rate, on_step=True)
         return loss
@@ -104,7 +104,7 @@ class Classifier(pl.LightningModule):
             self.log(f"val/{name}", metric.compute())  # type: ignore[operator]
             metric.reset()  # type: ignore[operator]
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> Any:
         optimiser = self.recipe.optimiser(self.net)
         per_epoch = float(self.trainer.estimated_stepping_batches) / self.recipe.epochs
         schedule = torch.optim.lr_scheduler.LambdaLR(

@@ -39,7 +39,7 @@ class FiniteLoss(pl.Callback):
             self.first_bad = torch.full_like(step, -1)
         new = ~torch.isfinite(loss) & (self.first_bad < 0)
         self.first_bad = torch.where(new, step, self.first_bad)
-        if trainer.global_step % trainer.log_every_n_steps == 0:
+        if trainer.global_step % trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
             self.check(trainer)
 
     def on_save_checkpoint(
