@@ -46,7 +46,7 @@ class Classifier(pl.LightningModule):
         self.register_buffer("pixel_mean", 255 * torch.tensor(mean).view(-1, 1, 1), persistent=False)
         self.register_buffer("pixel_std", 255 * torch.tensor(std).view(-1, 1, 1), persistent=False)
         self.train_top1 = accuracy(net.num_classes, 1)
-        self.val_loss = MeanMetric()
+        self.val_loss = MeanMetric(nan_strategy="disable")  # looking for NaN would wait for the device
         self.val_accuracy = nn.ModuleDict(
             {
                 f"top{k}{self.suffix(view)}": accuracy(net.num_classes, k)

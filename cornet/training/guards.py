@@ -42,6 +42,9 @@ class FiniteLoss(pl.Callback):
         if trainer.global_step % trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
             self.check(trainer)
 
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.check(trainer)
+
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
@@ -105,9 +108,10 @@ class UnreadableFiles(pl.Callback):
         new = sorted(set(paths) - self.tally.paths[split])
         if not new:
             return
+        for count, path in enumerate(new, len(self.tally.paths[split]) + 1):
+            log.warning("%s cannot be read and is left out (%s file %d)", path, split, count)
         self.tally.add(split, new)
-        for path in new:
-            log.warning("%s cannot be read and was left out (%d so far)", path, len(self.tally.paths[split]))
+        self.path.parent.mkdir(parents=True, exist_ok=True)
         rows = [(name, path) for name, bad in self.tally.paths.items() for path in sorted(bad)]
         atomic_write(self.path, pd.DataFrame(rows, columns=["split", "path"]).to_csv(index=False))
         self.tally.check()
