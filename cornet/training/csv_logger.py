@@ -1,0 +1,219 @@
+"""metrics.csv in the run's folder: one row a step, which a stop and a resume leave whole.
+
+Lightning's own CSVLogger removes the file that it finds, so that a resumed run loses its past.
+"""
+
+import csv
+import io
+from argparse import Namespace
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytorch_lightning as pl
+from pytorch_lightning.loggers import Logger
+from pytorch_lightning.utilities.rank_zero import rank_zero_only
+
+from cornet.errors import CornetError
+from cornet.files import atomic_write
+
+__all__ = ["ContinueMetrics", "CsvLogger", "read_metrics"]
+
+_FIRST = ("epoch", "step")
+
+
+def read_metrics(path: Path | str) -> pd.DataFrame:
+    """The rows of a metrics.csv (or of that in a run's folder), NaN where nothing was logged at a step.
+
+    A last line that a killed process left half written is left out. Raises CornetError when there is no such file.
+    """
+    path = Path(path)
+    path = path / "metrics.csv" if path.is_dir() else path
+    columns, rows = _read(path)
+    if not columns:
+        raise CornetError(f"There are no metrics at {path}; train first, or name the folder of a run.")
+    try:
+        return pd.DataFrame({name: _numbers([row.get(name, "") for row in rows]) for name in columns})
+    except ValueError as error:
+        raise CornetError(f"{path} is no table of metrics ({error}); name the folder of a run.") from error
+
+
+class ContinueMetrics(pl.Callback):
+    """When training starts, drops from the CSV what a stopped run had logged after its last checkpoint."""
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        for logger in trainer.loggers:
+            if isinstance(logger, CsvLogger):
+                logger.resume_from(trainer.global_step)
+
+
+class CsvLogger(Logger):
+    """Appends to `<folder>/metrics.csv`: epoch, step, then the other columns in the order in which they first came.
+
+    What is logged at one step becomes one row. `save` writes what is new; only a new column, or a change further up,
+    makes it write the whole file, and then atomically. Raises CornetError when the file cannot be written.
+    """
+
+    def __init__(self, folder: Path | str) -> None:
+        super().__init__()
+        self.path = Path(folder) / "metrics.csv"
+        self._columns: list[str] = []
+        self._rows: dict[int, dict[str, str]] = {}
+        self._saved = self._end = 0  # where the last row begins in the file, and where it ends
+        self._last: int | None = None  # its step
+        self._new: list[int] = []  # steps not in the file as they are here
+        self._rewrite = False
+        if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
+            self._load()
+
+    @property
+    def name(self) -> str:
+        return ""
+
+    @property
+    def version(self) -> str:
+        return ""
+
+    @property
+    def save_dir(self) -> str:
+        return str(self.path.parent)
+
+    @rank_zero_only
+    def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
+        """Nothing: the configuration is kept by the run's folder."""
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
+        """Add to the row of `step` (by default the last one); of two values for one name the later one stays."""
+        last = next(reversed(self._rows), 0)
+        step = last if step is None else step
+        if step not in self._rows:
+            self._rewrite |= bool(self._rows) and step < last
+            self._rows[step] = {"step": str(step)}
+        elif step != last:
+            self._rewrite = True
+        if step not in self._new:
+            self._new.append(step)
+        row = self._rows[step]
+        for name, value in metrics.items():
+            if name != "step":
+                row[name] = _written(value)
+        self._add_columns(row)
+
+    @rank_zero_only
+    def resume_from(self, step: int) -> None:
+        """Drop the rows after `step`: a run that goes on from there computes them again."""
+        later = [s for s in self._rows if s > step]
+        for s in later:
+            del self._rows[s]
+        self._new = [s for s in self._new if s <= step]
+        self._rewrite |= bool(later)
+        self.save()
+
+    @rank_zero_only
+    def save(self) -> None:
+        """Write what was logged since the last call. Raises CornetError when that is not possible."""
+        if not self._new and not self._rewrite:
+            return
+        if self._rewrite or not self.path.is_file():
+            self._rows = dict(sorted(self._rows.items()))
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            atomic_write(self.path, _text(self._columns, list(self._rows.values())))
+            self._measure()
+        else:
+            self._append()
+        self._new, self._rewrite = [], False
+
+    @rank_zero_only
+    def finalize(self, status: str) -> None:
+        """Write what is not yet written."""
+        self.save()
+
+    def _append(self) -> None:
+        """New rows go to the end; the last row, when more was logged at its step, is written over in one call."""
+        lines = [_line(self._columns, self._rows[s]) for s in sorted(self._new)]
+        changed = self._last in self._new
+        start = self._saved if changed else self._end
+        data = "".join(lines).encode()
+        try:
+            with open(self.path, "r+b", buffering=0) as file:
+                file.seek(start)
+                done = file.write(data)
+                if done != len(data):
+                    done += file.write(data[done:])
+                file.truncate(start + len(data))
+        except OSError as error:
+            self._rewrite = True
+            raise CornetError(
+                f"Could not write {self.path}, {len(data):,} bytes: {error.strerror}; mend that, and the same "
+                "command continues this run."
+            ) from error
+        self._last = max(self._new)
+        self._end = start + len(data)
+        self._saved = self._end - len(lines[-1].encode())
+
+    def _load(self) -> None:
+        self._columns, rows = _read(self.path)
+        try:
+            self._rows = {int(float(row["step"])): row for row in rows}
+        except (KeyError, ValueError):
+            raise CornetError(
+                f"{self.path} is no table of metrics: it has no column of whole steps; rename or remove it."
+            ) from None
+        if not self._columns:
+            self._columns = list(_FIRST)
+        if self.path.is_file() and self.path.read_text() != _text(self._columns, list(self._rows.values())):
+            self._rewrite = True  # a half-written line, or another program's way to write
+        self._measure()
+
+    def _measure(self) -> None:
+        self._last = next(reversed(self._rows), None)
+        self._end = len(_text(self._columns, list(self._rows.values())).encode())
+        last = next(reversed(self._rows.values()), None)
+        self._saved = self._end - (len(_line(self._columns, last).encode()) if last else 0)
+
+    def _add_columns(self, row: Mapping[str, str]) -> None:
+        new = [name for name in row if name not in self._columns]
+        if new:
+            self._columns += new
+            self._rewrite = True
+
+
+def _read(path: Path) -> tuple[list[str], list[dict[str, str]]]:
+    """Columns and rows of a file, neither when there is none; a last line without its end is left out."""
+    try:
+        text = path.read_text()
+    except FileNotFoundError:
+        return [], []
+    except (OSError, UnicodeDecodeError) as error:
+        raise CornetError(f"{path} cannot be read ({error}); rename or remove it.") from error
+    whole = text[: text.rfind("\n") + 1]
+    table = [row for row in csv.reader(io.StringIO(whole)) if row]
+    if not table:
+        return [], []
+    columns = table[0]
+    return columns, [{k: v for k, v in zip(columns, row, strict=False) if v} for row in table[1:]]
+
+
+def _numbers(texts: list[str]) -> np.ndarray:
+    """Exactly what was written: by Python's own reading, for pandas' is not exact in all its versions."""
+    if all(text.lstrip("-").isdigit() for text in texts):
+        return np.array([int(text) for text in texts], dtype=np.int64)
+    return np.array([float(text or "nan") for text in texts])
+
+
+def _line(columns: list[str], row: Mapping[str, str]) -> str:
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerow([row.get(name, "") for name in columns])
+    return out.getvalue()
+
+
+def _text(columns: list[str], rows: list[dict[str, str]]) -> str:
+    return _line(columns, {name: name for name in columns}) + "".join(_line(columns, row) for row in rows)
+
+
+def _written(value: Any) -> str:
+    value = value.item() if hasattr(value, "item") else value
+    return repr(value) if isinstance(value, float) else str(value)
