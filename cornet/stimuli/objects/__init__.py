@@ -2,7 +2,7 @@
 
 from cornet.stimuli.objects.categories import CATEGORIES, OBJECTS
 from cornet.stimuli.objects.latents import COLUMNS, draw_latents
-from cornet.stimuli.objects.render import RENDERER_VERSION, render
+from cornet.stimuli.objects.rendering import RENDERER_VERSION, render
 from cornet.stimuli.objects.source import RenderedObjects
 
 __all__ = [

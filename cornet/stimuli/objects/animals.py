@@ -1,4 +1,4 @@
-"""Animals: bodies, heads, legs and what tells them apart. Lengths are relative; `Shape.of` scales what comes out."""
+"""Animals: bodies, heads, legs and what tells them apart. Lengths are relative, see `Shape.of`."""
 
 from math import cos, pi, sin
 
@@ -26,22 +26,22 @@ def _eyes(x: float, y: float, z: float, radius: float) -> list[Solid]:
 
 def _camel() -> list[Solid]:
     body = [
-        ellipsoid((0, 0, 1.1), (0.72, 0.33, 0.36), 0.7),
-        ellipsoid((-0.3, 0, 1.42), (0.24, 0.2, 0.34), 0.6),
-        ellipsoid((0.3, 0, 1.42), (0.24, 0.2, 0.34), 0.6),
+        ellipsoid((0, 0, 1.08), (0.78, 0.4, 0.42), 0.75),
+        ellipsoid((-0.32, 0, 1.42), (0.27, 0.24, 0.4), 0.65),
+        ellipsoid((0.3, 0, 1.42), (0.27, 0.24, 0.4), 0.65),
     ]
     neck = tube(
-        [(0.6, 0, 1.1), (0.95, 0, 0.98), (1.12, 0, 1.35), (1.15, 0, 1.75)], [0.2, 0.16, 0.13, 0.12], 0.7
+        [(0.6, 0, 1.1), (0.95, 0, 0.98), (1.12, 0, 1.35), (1.15, 0, 1.75)], [0.22, 0.19, 0.15, 0.13], 0.75
     )
     head = [
-        ellipsoid((1.32, 0, 1.8), (0.3, 0.14, 0.15), 0.7),
+        ellipsoid((1.32, 0, 1.8), (0.32, 0.16, 0.18), 0.75),
         ellipsoid((1.53, 0, 1.74), (0.12, 0.11, 0.1), 0.35),
     ]
     return [
         *body,
         *neck,
         *head,
-        *_legs((0.5, -0.5), 0.2, 1.1, 0.1, 0.65),
+        *_legs((0.5, -0.5), 0.22, 1.1, 0.12, 0.7),
         *_eyes(1.3, 0.13, 1.86, 0.045),
         *pair(ellipsoid((1.1, 0.1, 1.93), (0.05, 0.04, 0.1), 0.5)),
     ]

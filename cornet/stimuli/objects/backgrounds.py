@@ -24,9 +24,9 @@ def pattern(kind: str, seed: int, size: int) -> np.ndarray:
     """A pattern of one of BACKGROUNDS or "plain", (size, size) float32."""
     if kind == "plain":
         return np.zeros((size, size), np.float32)
-    made: np.ndarray = _MAKERS[kind](seed, size)
-    made -= made.mean()
-    return made / made.std()
+    made = _MAKERS[kind](seed, size)
+    centred = made - made.mean()
+    return centred / centred.std()
 
 
 @lru_cache(maxsize=4)
@@ -46,9 +46,9 @@ def _frequencies(size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def _filtered(seed: int, amplitude: np.ndarray) -> np.ndarray:
     """An image with these amplitudes, (size, size // 2 + 1), and random phases."""
     size = amplitude.shape[0]
-    angle = np.empty(amplitude.size, np.float32)
-    angle[_frequencies(size)[2]] = phases(seed, amplitude.size)
-    angle = angle.reshape(amplitude.shape)
+    drawn = np.empty(amplitude.size, np.float32)
+    drawn[_frequencies(size)[2]] = phases(seed, amplitude.size)
+    angle = drawn.reshape(amplitude.shape)
     spectrum = np.empty(amplitude.shape, np.complex64)
     spectrum.real, spectrum.imag = amplitude * np.cos(angle), amplitude * np.sin(angle)
     return np.fft.irfft2(spectrum, s=(size, size)).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Boats: pointed hulls with decks, masts, sails and funnels. Lengths are relative; `Shape.of` scales what comes out."""
+"""Boats: pointed hulls with decks, masts, sails and funnels. Lengths are relative, see `Shape.of`."""
 
 from collections.abc import Sequence
 

@@ -42,9 +42,9 @@ class Cache:
         self, parameters: dict[str, Any], shape: tuple[int, ...], make: Callable[[], np.ndarray]
     ) -> np.ndarray:
         """The uint8 images of `shape` that these parameters name: read, or made and kept."""
-        if self.folder is None:
-            return make()
         path = self.path(parameters)
+        if path is None:
+            return make()
         kept = _read(path, shape)
         if kept is not None:
             return kept
@@ -64,9 +64,10 @@ class Cache:
                 )
         return images
 
-    def path(self, parameters: dict[str, Any]) -> Path:
-        """Where the images of these parameters lie."""
-        assert self.folder is not None
+    def path(self, parameters: dict[str, Any]) -> Path | None:
+        """Where the images of these parameters lie; None without a folder."""
+        if self.folder is None:
+            return None
         key = hashlib.sha256(json.dumps(parameters, sort_keys=True).encode()).hexdigest()
         return self.folder / f"{key}.npz"
 
@@ -74,7 +75,7 @@ class Cache:
 def _read(path: Path, shape: tuple[int, ...]) -> np.ndarray | None:
     """The images in a file, or None if there is no such file or it is not whole."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
             images, key = archive["images"], str(archive["key"])
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, NotImplementedError):
         return None

@@ -1,4 +1,4 @@
-"""Cars: a body, glass under a roof, wheels and lamps. Lengths are relative; `Shape.of` scales what comes out."""
+"""Cars: a body, glass under a roof, wheels and lamps. Lengths are relative, see `Shape.of`."""
 
 from collections.abc import Sequence
 

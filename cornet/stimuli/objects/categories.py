@@ -2,6 +2,7 @@
 
 from functools import cache
 
+from cornet.errors import CornetError
 from cornet.stimuli.objects.animals import ANIMALS
 from cornet.stimuli.objects.boats import BOATS
 from cornet.stimuli.objects.cars import CARS
@@ -36,6 +37,10 @@ OBJECTS: dict[str, tuple[str, ...]] = {
 
 @cache
 def shape_of(object_name: str) -> Shape:
-    """The solids of an object, built once per process."""
+    """The solids of an object, built once per process. Raises CornetError for another name."""
     category, _, name = object_name.partition("_")
+    if object_name not in OBJECTS.get(category, ()):
+        raise CornetError(
+            f"object_name={object_name!r}: there is no object of that name; take one of OBJECTS."
+        )
     return Shape.of(_BUILDERS[category][name]())

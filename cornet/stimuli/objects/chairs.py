@@ -1,4 +1,4 @@
-"""Chairs: a seat, a back, and legs of many kinds. Lengths are relative; `Shape.of` scales what comes out."""
+"""Chairs: a seat, a back, and legs of many kinds. Lengths are relative, see `Shape.of`."""
 
 from math import cos, pi, sin
 
@@ -135,15 +135,15 @@ def _shell() -> list[Solid]:
 
 def _throne() -> list[Solid]:
     parts = [
-        box((0, 0, 0.42), (1.0, 1.05, 0.75), 0.3),
+        box((0, 0, 0.42), (1.0, 1.05, 0.75), 0.45),
         box((0.02, 0, 0.86), (0.95, 0.8, 0.14), 0.9),
-        box((-0.46, 0, 1.45), (0.16, 1.1, 1.9), 0.3),
+        box((-0.46, 0, 1.45), (0.16, 1.1, 1.9), 0.45),
         box((-0.4, 0, 1.5), (0.1, 0.75, 1.1), 0.9),
     ]
     parts += pair(
         [
             box((0.02, 0.52, 1.15), (0.95, 0.16, 0.1), 0.4),
-            box((0.42, 0.52, 0.75), (0.12, 0.14, 0.8), 0.3),
+            box((0.42, 0.52, 0.75), (0.12, 0.14, 0.8), 0.45),
             ellipsoid((-0.46, 0.5, 2.48), [0.13] * 3, 0.9),
         ]
     )

@@ -1,4 +1,4 @@
-"""Faces: one head with different features, hair and ornaments. Lengths are relative; `Shape.of` scales what comes out."""
+"""Faces: one head with different features, hair and ornaments. Lengths are relative, see `Shape.of`."""
 
 from math import cos, pi, sin
 
@@ -41,8 +41,10 @@ def _face(
     parts.append(ellipsoid((0.72, 0, -0.56), (0.1, 0.25, 0.055), 0.12 if skin > 0.3 else 0.03))
     parts += pair(ellipsoid((0.69, 0.22, -0.56 + smile), (0.08, 0.07, 0.05), 0.12 if skin > 0.3 else 0.03))
     if beard is not None:
-        parts.append(ellipsoid((0.1, 0, -0.62), (0.64, jaw + 0.12, 0.62), beard, cut=[(0, 0, 1, 0.05)]))
-        parts.append(box((0.76, 0, -0.44), (0.12, 0.5, 0.09), beard))
+        parts.append(
+            ellipsoid((0.12, 0, -0.56), (0.72, jaw + 0.13, 0.68), beard, cut=[(0.35, 0, 0.94, -0.02)])
+        )
+        parts.append(box((0.79, 0, -0.42), (0.14, 0.46, 0.1), beard))
     if glasses:
         rims = [
             frustum((0.84, 0.3, 0.1), (0.87, 0.3, 0.1), 0.24, None, 0.05),

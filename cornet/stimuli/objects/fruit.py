@@ -1,4 +1,4 @@
-"""Fruit: each in its own way. Lengths are relative; `Shape.of` scales what comes out."""
+"""Fruit: each in its own way. Lengths are relative, see `Shape.of`."""
 
 from math import cos, pi, radians, sin
 
@@ -9,10 +9,10 @@ __all__ = ["FRUIT"]
 
 def _apple() -> list[Solid]:
     lobes = [
-        ellipsoid((0.2 * cos(a), 0.2 * sin(a), 0.0), (0.72, 0.72, 0.76), 0.55, gloss=0.45)
+        ellipsoid((0.12 * cos(a), 0.12 * sin(a), 0.0), (0.76, 0.76, 0.76), 0.55, gloss=0.45)
         for a in (0.3, 2.4, 4.5)
     ]
-    dimple = ellipsoid((0, 0, 0.73), (0.2, 0.2, 0.05), 0.12)
+    dimple = ellipsoid((0, 0, 0.74), (0.22, 0.22, 0.05), 0.12)
     leaf = ellipsoid((0.3, 0.06, 1.08), (0.32, 0.15, 0.05), 0.85, turn=rotation(pitch=-20, yaw=15))
     return [
         *lobes,
@@ -59,11 +59,7 @@ def _grapes() -> list[Solid]:
 
 
 def _pear() -> list[Solid]:
-    body = [
-        ellipsoid((0, 0, -0.3), (0.68, 0.68, 0.65), 0.8, gloss=0.3),
-        frustum((0, 0, 0.02), (0, 0, 0.62), 0.595, 0.33, 0.8, gloss=0.3),
-    ]
-    body.append(ellipsoid((0, 0, 0.6), (0.345, 0.345, 0.32), 0.8, gloss=0.3))
+    body = tube([(0, 0, -0.3), (0, 0, 0.58)], [0.68, 0.34], 0.8, gloss=0.3, rounded=True)
     leaf = ellipsoid((0.25, 0.05, 1.05), (0.28, 0.13, 0.05), 0.45, turn=rotation(pitch=-20, yaw=20))
     return [*body, *tube([(0, 0, 0.85), (0.02, 0, 1.05), (0.1, 0, 1.25)], [0.06, 0.05, 0.06], 0.1), leaf]
 
@@ -93,12 +89,10 @@ def _pineapple() -> list[Solid]:
 
 
 def _strawberry() -> list[Solid]:
-    parts = [
-        ellipsoid((0, 0, 0.05), (0.62, 0.62, 0.42), 0.5, gloss=0.3),
-        frustum((0, 0, 0.0), (0, 0, -0.85), 0.62, 0.16, 0.5, gloss=0.3),
-        ellipsoid((0, 0, -0.84), [0.17] * 3, 0.5),
-    ]
-    for level, (z, radius, count) in enumerate(((0.0, 0.61, 9), (-0.28, 0.47, 8), (-0.56, 0.32, 6))):
+    parts = tube([(0, 0, -0.05), (0, 0, -0.9)], [0.64, 0.2], 0.5, gloss=0.3, rounded=True)
+    for level, (z, radius, count) in enumerate(
+        ((0.12, 0.61, 9), (-0.2, 0.61, 9), (-0.52, 0.44, 7), (-0.8, 0.28, 5))
+    ):
         for k in range(count):
             a = 2 * pi * (k + 0.5 * level) / count
             parts.append(ellipsoid((radius * cos(a), radius * sin(a), z), (0.045, 0.045, 0.065), 1.0))
@@ -106,13 +100,13 @@ def _strawberry() -> list[Solid]:
         a = 2 * pi * k / 6
         parts.append(
             ellipsoid(
-                (0.33 * cos(a), 0.33 * sin(a), 0.46),
+                (0.33 * cos(a), 0.33 * sin(a), 0.52),
                 (0.36, 0.13, 0.06),
                 0.15,
                 turn=rotation(yaw=60 * k, pitch=14),
             )
         )
-    return [*parts, frustum((0, 0, 0.4), (0.05, 0, 0.8), 0.06, None, 0.15)]
+    return [*parts, frustum((0, 0, 0.45), (0.05, 0, 0.85), 0.06, None, 0.15)]
 
 
 def _watermelon() -> list[Solid]:
@@ -128,7 +122,7 @@ def _watermelon() -> list[Solid]:
     for x in (-0.235, 0.235):
         for y, z in ((-0.6, 0.2), (-0.3, 0.0), (0.0, 0.2), (0.3, 0.0), (0.6, 0.2), (0.0, -0.2)):
             parts.append(ellipsoid((x, y, z), (0.03, 0.05, 0.085), 0.03))
-    return [moved(part, rotation(yaw=25)) for part in parts]
+    return [moved(part, rotation(yaw=-25)) for part in parts]
 
 
 FRUIT = {

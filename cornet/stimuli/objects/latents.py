@@ -37,10 +37,10 @@ COLUMNS = {
 """Columns of a table of latents, with their meaning."""
 
 YAW = {"face": (20.0, 70.0), "plane": (40.0, 180.0)}
-"""Canonical yaw and its range at variation 1, where they are not those of the other categories."""
+PITCH = {"face": (20.0, 12.0), "plane": (32.0, 25.0)}
+"""By category: yaw at variation 0 and how far it strays at 1; pitch at 0 and how much further down at 1."""
 
-_YAW, _PITCH = (38.0, 180.0), {"face": (20.0, 12.0), "plane": (32.0, 25.0)}
-_PITCH_OTHERS = (25.0, 22.0)
+_YAW, _PITCH = (38.0, 180.0), (25.0, 22.0)
 _STREAM = "cornet objects"
 
 
@@ -91,7 +91,7 @@ def draw_latents(
         return variation * (2 * draw(field) - 1)
 
     yaw, yaw_range = np.array([YAW.get(name, _YAW) for name in names]).reshape(-1, 2).T
-    pitch, pitch_range = np.array([_PITCH.get(name, _PITCH_OTHERS) for name in names]).reshape(-1, 2).T
+    pitch, pitch_range = np.array([PITCH.get(name, _PITCH) for name in names]).reshape(-1, 2).T
     choice = list(BACKGROUNDS) if background == "mixed" else [background]
     kind = (draw("background") * len(choice)).astype(int)
     columns = {
@@ -118,7 +118,10 @@ def draw_latents(
     return pd.DataFrame({name: columns[name] for name in COLUMNS})
 
 
-def check_whole(name: str, value: object, least: int) -> None:
-    """Raise CornetError unless value is a whole number of at least `least`."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise CornetError(f"{name}={value!r} must be a whole number of at least {least}; give such a number.")
+def check_whole(name: str, value: object, least: int, most: int = 2**63 - 1) -> None:
+    """Raise CornetError unless value is a whole number from `least` to `most`."""
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if not whole or not least <= value <= most:  # type: ignore[operator]
+        raise CornetError(
+            f"{name}={value!r} must be a whole number from {least} to {most}; give one of these."
+        )

@@ -1,4 +1,4 @@
-"""Planes: fuselages, wings, tails, engines and propellers. Lengths are relative; `Shape.of` scales what comes out."""
+"""Planes: fuselages, wings, tails, engines and propellers. Lengths are relative, see `Shape.of`."""
 
 from collections.abc import Sequence
 

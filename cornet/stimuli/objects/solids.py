@@ -26,7 +26,7 @@ __all__ = [
     "tube",
 ]
 
-Point = Sequence[float]
+Point = Sequence[float] | np.ndarray
 
 _ROUND = 24
 _RING = np.array([(cos(2 * pi * k / _ROUND), sin(2 * pi * k / _ROUND)) for k in range(_ROUND)]) / cos(
@@ -68,7 +68,7 @@ def rotation(*, yaw: float = 0.0, pitch: float = 0.0, roll: float = 0.0) -> np.n
     return about_z @ about_y @ about_x
 
 
-def moved(solid: Solid, matrix: np.ndarray, offset: Point | np.ndarray = (0, 0, 0)) -> Solid:
+def moved(solid: Solid, matrix: np.ndarray, offset: Point = (0, 0, 0)) -> Solid:
     """The solid after p -> matrix p + offset; matrix (3, 3) is invertible, mirrors and squeezes included."""
     forward = np.eye(4)
     forward[:3, :3], forward[:3, 3] = matrix, offset
@@ -164,10 +164,22 @@ def prism(outline: Sequence[tuple[float, float]], bottom: float, top: float, alb
     return hull([(x, y, z) for x, y in outline for z in (bottom, top)], albedo)
 
 
-def tube(path: Sequence[Point], radii: Sequence[float], albedo: float, *, gloss: float = 0.0) -> list[Solid]:
-    """A bent tube: frustums between the points of a path, balls at its inner joints and at its end."""
-    parts = [
-        frustum(path[k], path[k + 1], radii[k], radii[k + 1], albedo, gloss=gloss)
-        for k in range(len(path) - 1)
-    ]
-    return parts + [ellipsoid(path[k], [radii[k]] * 3, albedo, gloss=gloss) for k in range(1, len(path))]
+def tube(
+    path: Sequence[Point], radii: Sequence[float], albedo: float, *, gloss: float = 0.0, rounded: bool = False
+) -> list[Solid]:
+    """Balls along a path, smoothly joined by the cones that touch both neighbours.
+
+    The first ball is left out (it is inside something else, mostly), unless `rounded`.
+    """
+    parts = [ellipsoid(path[k], [radii[k]] * 3, albedo, gloss=gloss) for k in range(not rounded, len(path))]
+    for k in range(len(path) - 1):
+        start, end = np.asarray(path[k], float), np.asarray(path[k + 1], float)
+        length = float(np.linalg.norm(end - start))
+        lean = (radii[k] - radii[k + 1]) / length
+        if abs(lean) < 1:
+            ahead, across = (end - start) / length * lean, (1 - lean**2) ** 0.5
+            a, b = radii[k], radii[k + 1]
+            parts.append(
+                frustum(start + a * ahead, end + b * ahead, a * across, b * across, albedo, gloss=gloss)
+            )
+    return parts

@@ -18,7 +18,7 @@ from cornet.stimuli.objects.cache import Cache, default_folder
 from cornet.stimuli.objects.categories import CATEGORIES
 from cornet.stimuli.objects.draws import uniform
 from cornet.stimuli.objects.latents import check_whole, draw_latents
-from cornet.stimuli.objects.render import RENDERER_VERSION, render
+from cornet.stimuli.objects.rendering import RENDERER_VERSION, render
 from cornet.stimuli.samples import Key, Sample
 
 __all__ = ["RenderedObjects", "TrainObjects", "ValObjects"]
@@ -110,6 +110,10 @@ class RenderedObjects:
                 lambda: render(latents, progress=True, **self.rendering),  # type: ignore[arg-type]
             )
         return self._images[split]
+
+    def path(self, split: str) -> Path | None:
+        """The file of the cache with the images of a split; None without a cache."""
+        return self.cache.path(self.parameters(split))
 
     def parameters(self, split: str) -> dict[str, Any]:
         """All that the pixels of a split depend on: the cache's key."""

@@ -1,4 +1,4 @@
-"""Tables: a top, and legs of many kinds. Lengths are relative; `Shape.of` scales what comes out."""
+"""Tables: a top, and legs of many kinds. Lengths are relative, see `Shape.of`."""
 
 from math import cos, pi, sin
 

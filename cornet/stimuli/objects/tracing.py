@@ -16,7 +16,7 @@ from cornet.stimuli.objects.solids import Solid, moved
 
 __all__ = ["Shape", "Traced", "trace"]
 
-AMBIENT, KEY, FILL = 0.22, 0.62, 0.20
+AMBIENT, KEY, FILL = 0.24, 0.66, 0.24
 """Shares of light from everywhere, from the lamp (Lambert) and from the viewer's own direction."""
 
 _FLAT = 1e-6
