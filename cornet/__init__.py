@@ -1,1 +1,43 @@
-"""Recurrent models of the primate ventral stream, trained and compared with brains."""
+"""Recurrent models of the primate ventral stream, trained and compared with brains.
+
+import cornet is quick: PyTorch is loaded with the first network.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from cornet.errors import CornetError
+
+if TYPE_CHECKING:
+    from cornet.models import create_model as create_model
+    from cornet.models import list_models as list_models
+    from cornet.models import load_published as load_published
+    from cornet.models import to_published as to_published
+
+    __version__: str
+
+MODELS = ("create_model", "list_models", "load_published", "to_published")
+
+__all__ = ["CornetError", "__version__", *MODELS]
+
+
+def __getattr__(name: str) -> Any:
+    value: Any
+    if name == "__version__":
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            value = version("cornet-ventral")
+        except PackageNotFoundError:  # run from the source tree
+            value = "unknown"
+    elif name in MODELS:
+        from cornet import models
+
+        value = getattr(models, name)
+    else:
+        raise AttributeError(f"module 'cornet' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

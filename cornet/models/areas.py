@@ -1,16 +1,22 @@
 """The four kinds of visual area of the CORnet family.
 
 An area takes what the area below it (or the image) puts out in two parts, so that one area can be unrolled
-in any of the three ways of `unroll`:
+in any of the three ways of `cornet.models.unroll`:
 
-    drive = area.drive(below, step)            the input path; None stands for "nothing has arrived yet"
+    drive = area.drive(below, step)            the input path
     state = area.step(drive, state, step)      one time step; the state is also the area's output
+
+All maps are (batch, channel, y, x); steps count from 0; the state before step 0 is None. Of what it is built
+of, an area also knows
+
+    area.channels                              channels of its drive and of its output
+    area.work(size, drives, steps)             multiply-adds per image, and the (y, x) of its output
 
 Sources: Kubilius et al. 2018 (bioRxiv 408385) for Z, R and RT; Kubilius, Schrimpf et al. 2019 (NeurIPS) for S.
 No operation is in place: a recorded state is what the area put out.
 """
 
-from typing import ClassVar
+import math
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -19,10 +25,18 @@ from cornet.models.norm import Beyond, NormMode, SteppedNorm
 
 __all__ = ["BottleneckArea", "FeedforwardArea", "RecurrentArea", "StemArea"]
 
+Size = tuple[int, int]
 
-def conv_size(size: int, kernel: int, stride: int) -> int:
-    """Pixels a side after a convolution or pooling padded by kernel // 2."""
-    return (size + 2 * (kernel // 2) - kernel) // stride + 1
+
+def strided(size: Size, stride: int) -> Size:
+    """(y, x) of what a convolution or pooling leaves of a map: an odd kernel k, padded by k // 2."""
+    return (size[0] - 1) // stride + 1, (size[1] - 1) // stride + 1
+
+
+def conv_work(conv: nn.Conv2d, size: Size, stride: int | None = None) -> tuple[int, Size]:
+    """Multiply-adds of a convolution on one map of that (y, x), and the (y, x) of its output."""
+    out = strided(size, stride or conv.stride[0])
+    return conv.weight.numel() * math.prod(out), out
 
 
 class FeedforwardArea(nn.Module):
@@ -30,8 +44,6 @@ class FeedforwardArea(nn.Module):
 
     kernel, stride: of the convolution (published: V1 7 and 2, the others 3 and 1).
     """
-
-    recurrent: ClassVar[bool] = False
 
     def __init__(self, in_channels: int, channels: int, kernel: int = 3, stride: int = 1):
         super().__init__()
@@ -45,11 +57,13 @@ class FeedforwardArea(nn.Module):
     def step(self, drive: Tensor, state: Tensor | None, step: int) -> Tensor:
         return drive
 
+    def work(self, size: Size, drives: int, steps: int) -> tuple[int, Size]:
+        macs, size = conv_work(self.conv, size)
+        return drives * macs, strided(size, 2)
+
 
 class StemArea(nn.Module):
     """V1 of CORnet-S: convolution 7x7 stride 2, norm, ReLU, max pool, convolution 3x3, norm, ReLU. One step."""
-
-    recurrent: ClassVar[bool] = False
 
     def __init__(self, in_channels: int, channels: int, norm: NormMode = "per_step"):
         super().__init__()
@@ -67,14 +81,19 @@ class StemArea(nn.Module):
     def step(self, drive: Tensor, state: Tensor | None, step: int) -> Tensor:
         return drive
 
+    def work(self, size: Size, drives: int, steps: int) -> tuple[int, Size]:
+        first, size = conv_work(self.conv1, size)
+        second, size = conv_work(self.conv2, strided(size, 2))
+        return drives * (first + second), size
+
 
 class RecurrentArea(nn.Module):
     """CORnet-R and -RT: an input path, to which the previous state is added, then convolution, norm, ReLU.
 
+    steps: the steps its norms are trained for.
     kernel, stride: of the input convolution (published: V1 7 and 4, the others 3 and 2).
+    norm, beyond: as in `cornet.models.norm.SteppedNorm`.
     """
-
-    recurrent: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -93,20 +112,17 @@ class RecurrentArea(nn.Module):
         self.conv1 = nn.Conv2d(channels, channels, 3, 1, 1, bias=False)
         self.norm1 = SteppedNorm(channels, steps, norm, beyond)
 
-    def output_size(self, size: tuple[int, int]) -> tuple[int, int]:
-        """(y, x) of the output for an input of that size."""
-        conv = self.conv_input
-        return (
-            conv_size(size[0], conv.kernel_size[0], conv.stride[0]),
-            conv_size(size[1], conv.kernel_size[1], conv.stride[1]),
-        )
-
     def drive(self, below: Tensor, step: int) -> Tensor:
         return F.relu(self.norm_input(self.conv_input(below), step))
 
     def step(self, drive: Tensor, state: Tensor | None, step: int) -> Tensor:
         x = drive if state is None else drive + state
         return F.relu(self.norm1(self.conv1(x), step))
+
+    def work(self, size: Size, drives: int, steps: int) -> tuple[int, Size]:
+        drive, size = conv_work(self.conv_input, size)
+        step, size = conv_work(self.conv1, size)
+        return drives * drive + steps * step, size
 
 
 class BottleneckArea(nn.Module):
@@ -115,10 +131,10 @@ class BottleneckArea(nn.Module):
     The input is seen at the first step only; then the state takes its place. Convolutions are shared over
     steps, norms are not (in mode "per_step").
 
+    steps: the steps its norms are trained for.
     bottleneck: the inner width is bottleneck x channels (published: 4).
+    norm, beyond: as in `cornet.models.norm.SteppedNorm`.
     """
-
-    recurrent: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -146,11 +162,25 @@ class BottleneckArea(nn.Module):
         return self.conv_input(below)
 
     def step(self, drive: Tensor, state: Tensor | None, step: int) -> Tensor:
-        first = state is None
-        x = drive if first else state
-        skip = self.norm_skip(self.skip(x)) if first else x
+        # The same convolution has stride 2 at the first step, where the map shrinks, and 1 after.
+        if state is None:
+            x, skip, stride = drive, self.norm_skip(self.skip(drive)), 2
+        else:
+            x, skip, stride = state, state, 1
         x = F.relu(self.norm1(self.conv1(x), step))
-        x = F.conv2d(x, self.conv2.weight, stride=2 if first else 1, padding=1)
+        x = F.conv2d(x, self.conv2.weight, stride=stride, padding=1)
         x = F.relu(self.norm2(x, step))
         x = self.norm3(self.conv3(x), step)
         return F.relu(x + skip)
+
+    def work(self, size: Size, drives: int, steps: int) -> tuple[int, Size]:
+        macs, size = conv_work(self.conv_input, size)
+        macs *= drives
+        for step in range(steps):
+            if step == 0:
+                macs += conv_work(self.skip, size)[0]
+            expand, size = conv_work(self.conv1, size)
+            middle, size = conv_work(self.conv2, size, stride=1 if step else 2)
+            contract, size = conv_work(self.conv3, size)
+            macs += expand + middle + contract
+        return macs, size

@@ -1,12 +1,152 @@
-"""Fetching the published checkpoints."""
+"""Fetching the published checkpoints, checked by their SHA-256, into a folder that all runs share.
 
+A name such as cornet_s-1d3f7974.pth tells, by torch.hub's convention, how the file's SHA-256 begins. The
+full hash of a file that was found right, or was accepted, is kept beside it in <file>.sha256 (as sha256sum
+writes it), and later loads are checked against that.
+"""
+
+import contextlib
+import hashlib
+import os
+import re
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 from cornet.errors import CornetError
+from cornet.files import atomic_write
+from cornet.models.download import DownloadError, download
+from cornet.models.registry import published_model
+from cornet.models.safe_load import looks_like_checkpoint
 
-__all__ = ["fetch_published"]
+try:
+    import fcntl
+except (
+    ImportError
+):  # Windows: two processes that fetch at once may then disturb each other, and the hash tells
+    fcntl = None  # type: ignore[assignment]
+
+__all__ = ["BASE_URL", "fetch_published"]
+
+BASE_URL = "https://s3.amazonaws.com/cornet-models/"
 
 
-def fetch_published(name: str) -> Path:
-    """The published checkpoint of a network, from the cache or the network."""
-    raise CornetError(f"{name}: fetching is being built.")
+def fetch_published(
+    name: str,
+    base_url: str | os.PathLike[str] | None = None,
+    cache: str | os.PathLike[str] | None = None,
+    accept_hash: bool = False,
+    timeout: float = 30.0,
+) -> Path:
+    """The path of a network's published checkpoint, from the cache or else from `base_url`.
+
+    name: one of `cornet.list_models()`.
+    base_url: http or https address, or a folder, that holds the file; None for the environment variable
+        CORNET_WEIGHTS_URL or else the address of 2018.
+    cache: a folder, whose subfolder weights takes the file; None for the environment variable CORNET_CACHE
+        or else ~/.cache/cornet.
+    accept_hash: take a file whose SHA-256 does not begin as its name says, and record its own.
+    timeout: seconds without a byte after which a server counts as stalled.
+
+    A download that broke off is continued by the next call where the server allows it. Several processes
+    may fetch at once: one downloads, the others wait for it.
+
+    Raises CornetError where the file cannot be had or is not what its name says; a part of a file or a wrong
+    one is never taken for it.
+    """
+    file = published_model(name).file
+    folder = Path(cache or os.environ.get("CORNET_CACHE") or "~/.cache/cornet").expanduser() / "weights"
+    path = folder / file
+    source = os.fspath(base_url or os.environ.get("CORNET_WEIGHTS_URL") or BASE_URL)
+    try:
+        if not path.exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            with locked(folder / f"{file}.lock"):
+                if not path.exists():  # another process may have fetched it meanwhile
+                    obtain(source, path, accept_hash, timeout)
+                    return path
+        if problem := mismatch(path, path, accept_hash):
+            raise CornetError(f"{path} {problem}, or delete it to fetch it again.")
+    except OSError as error:
+        raise CornetError(
+            f"{error.filename or path} cannot be used ({error.strerror or error}); mend that, or name another folder "
+            "in the environment variable CORNET_CACHE."
+        ) from None
+    return path
+
+
+def obtain(source: str, path: Path, accept_hash: bool, timeout: float) -> None:
+    """Bring the file that lies below `source` to `path`, whole and verified."""
+    part = path.with_name(f"{path.name}.part")
+    remedy = (
+        f"place the file by hand at {path}, give pretrained=PATH, or name another address or folder that has it "
+        "in the environment variable CORNET_WEIGHTS_URL"
+    )
+    scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]+)://", source)
+    if scheme and scheme[1].lower() not in ("http", "https"):
+        raise CornetError(
+            f"the address {source!r} begins with {scheme[1]}; give one with http or https, or a folder."
+        )
+    if scheme is None:
+        address = str(Path(source).expanduser() / path.name)
+        copy(address, part, remedy)
+        problem = mismatch(part, path, accept_hash)
+    else:
+        address = f"{source.rstrip('/')}/{path.name}"
+        try:
+            resumed = part.exists()
+            download(address, part, timeout)
+            problem = mismatch(part, path, accept_hash=accept_hash and not resumed)
+            if problem and resumed:  # the file may have changed between its two halves
+                part.unlink()
+                download(address, part, timeout)
+                problem = mismatch(part, path, accept_hash)
+        except DownloadError as error:
+            kept = " (what came of it is kept, and the next try goes on from there)" if part.exists() else ""
+            raise CornetError(f"{address} {error}{kept}; {remedy}.") from None
+    if problem:
+        part.unlink()
+        raise CornetError(f"{address} {problem}, or {remedy}.")
+    os.replace(part, path)
+
+
+def copy(original: str, part: Path, remedy: str) -> None:
+    """Copy a file of a folder."""
+    try:
+        shutil.copyfile(original, part)
+    except OSError as error:
+        if error.filename != original:
+            raise
+        raise CornetError(f"{original} cannot be read ({error.strerror}); {remedy}.") from None
+
+
+def mismatch(file: Path, path: Path, accept_hash: bool) -> str:
+    """What is wrong with a file that is, or is to be, the checkpoint `path`; nothing where it is right.
+
+    A right file's full hash is recorded beside `path`.
+    """
+    if not looks_like_checkpoint(file):
+        with file.open("rb") as stream:
+            return f"is no checkpoint but begins with {stream.read(16)!r}; ask whoever serves it"
+    with file.open("rb") as stream:
+        own = hashlib.file_digest(stream, "sha256").hexdigest()
+    record = path.with_name(f"{path.name}.sha256")
+    recorded = record.read_text().split()[:1] if record.exists() else []
+    expected = recorded[0] if recorded else path.stem.rpartition("-")[2]
+    if not own.startswith(expected) and not accept_hash:
+        kept = f"{expected} was recorded for it" if recorded else f"by its name it begins with {expected}"
+        return f"has the SHA-256 {own}, but {kept}; take it all the same with accept_hash=True"
+    if own != expected:
+        with contextlib.suppress(CornetError):  # a folder that others keep may not be ours to write in
+            atomic_write(record, f"{own}  {path.name}\n")
+    return ""
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Wait until no other process holds this file's lock, and hold it. It goes with the process."""
+    with path.open("w") as file:
+        if fcntl is not None:
+            with contextlib.suppress(OSError):  # a file system without locks
+                fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -26,6 +26,8 @@ def initialise(net: nn.Module, init: Init) -> None:
     """
     if init not in get_args(Init):
         raise CornetError(f"init={init!r} is unknown; choose one of {', '.join(get_args(Init))}.")
+    if next(net.parameters()).is_meta:
+        return  # there is nothing to set
     for module in net.modules():
         if init == "xavier" and isinstance(module, nn.Conv2d | nn.Linear):
             nn.init.xavier_uniform_(module.weight)

@@ -1,7 +1,9 @@
 """The CORnet family as one network: areas, a way to unroll them, a decoder."""
 
-from collections.abc import Mapping, Sequence
-from typing import Literal, get_args
+import math
+from collections.abc import Mapping
+from numbers import Integral, Real
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -12,11 +14,15 @@ from cornet.models.init import Init, initialise
 from cornet.models.norm import Beyond, NormMode
 from cornet.models.unroll import UNROLLS, Unroll, first_driven_step
 
-__all__ = ["Block", "CORnet"]
+__all__ = ["AREAS", "CHANNELS", "Block", "CORnet", "Times"]
 
 Block = Literal["feedforward", "recurrent", "bottleneck"]
+Times = int | Mapping[str, int]
 AREAS = ("V1", "V2", "V4", "IT")
 CHANNELS = (64, 128, 256, 512)
+PUBLISHED_STEPS = {"feedforward": (1, 1, 1, 1), "recurrent": (5, 5, 5, 5), "bottleneck": (1, 2, 4, 2)}
+PUBLISHED_INIT: dict[str, Init] = {"feedforward": "xavier", "recurrent": "torch", "bottleneck": "fan_out"}
+PUBLISHED_NORM: dict[str, NormMode] = {"recurrent": "group", "bottleneck": "per_step"}
 
 
 class CORnet(nn.Module):
@@ -25,15 +31,17 @@ class CORnet(nn.Module):
     num_classes: outputs of the decoder.
     block: what an area is made of: "feedforward" (Z), "recurrent" (R, RT), "bottleneck" (S).
     unroll: "sequential" (Z, S), "cascade" (R) or "synchronous" (RT); see `cornet.models.unroll`.
-    times: steps per area: one number for all, or {"V2": 2, "V4": 4, "IT": 2} (an area left out keeps its
-        published number). Feed-forward areas always take one step.
+    times: steps per area: one number for all areas that can take several, or {"V2": 2, "V4": 4, "IT": 2}
+        (an area left out keeps its published number). Cascade and synchronous areas advance together and
+        so share one number; Z's areas, and S's V1, always take one step.
     width: multiplies the published channels 64, 128, 256, 512.
     bottleneck: inner width of a bottleneck area in units of its channels.
-    norm: "per_step", "shared", "shared_affine" or "group"; None for the block's published one.
+    norm: "per_step", "shared", "shared_affine" or "group"; None for the block's published one. Z has none.
     beyond: "last" or "refuse": what norms do at steps later than the trained ones.
     init: "xavier", "torch", "fan_out" or "kaiming"; None for the block's published one.
     in_channels: channels of the images.
 
+    `steps` holds the resolved {area: steps}.
     Raises CornetError for a choice that does not exist and for too few steps for an image to be seen.
     Sources: Kubilius et al. 2018 (Z, R, RT), Kubilius, Schrimpf et al. 2019 (S).
     """
@@ -43,7 +51,7 @@ class CORnet(nn.Module):
         num_classes: int = 1000,
         block: Block = "bottleneck",
         unroll: Unroll = "sequential",
-        times: int | Mapping[str, int] | None = None,
+        times: Times | None = None,
         width: float = 1.0,
         bottleneck: float = 4,
         norm: NormMode | None = None,
@@ -52,58 +60,71 @@ class CORnet(nn.Module):
         in_channels: int = 3,
     ):
         super().__init__()
-        check(block, unroll, num_classes, width, bottleneck)
-        self.num_classes = num_classes
+        check_block(block, unroll, norm, bottleneck)
+        check_whole("num_classes", num_classes)
+        check_whole("in_channels", in_channels)
+        check_positive("width", width)
+        check_positive("bottleneck", bottleneck)
+        self.num_classes = int(num_classes)
+        self.in_channels = int(in_channels)
         self.block = block
         self.unroll = unroll
-        self.steps = resolve_steps(block, unroll, times)
-        channels = [max(1, round(c * width)) for c in CHANNELS]
-        norm = norm or ("group" if block == "recurrent" else "per_step")
+        published = dict(zip(AREAS, PUBLISHED_STEPS[block], strict=True))
+        self.steps = resolve_steps(block, unroll, times, published)
+        norm = norm or PUBLISHED_NORM.get(block, "per_step")
         self.areas = nn.ModuleDict()
-        below = in_channels
-        for name, c in zip(AREAS, channels, strict=True):
+        below = self.in_channels
+        for name, published_channels in zip(AREAS, CHANNELS, strict=True):
+            channels = max(1, round(published_channels * width))
+            steps = self.steps[name]
             first = name == AREAS[0]
             area: nn.Module
             if block == "feedforward":
-                area = FeedforwardArea(below, c, 7 if first else 3, 2 if first else 1)
+                area = FeedforwardArea(below, channels, 7 if first else 3, 2 if first else 1)
             elif block == "recurrent":
-                steps = self.steps[name]
-                area = RecurrentArea(below, c, steps, 7 if first else 3, 4 if first else 2, norm, beyond)
+                area = RecurrentArea(
+                    below, channels, steps, 7 if first else 3, 4 if first else 2, norm, beyond
+                )
             elif first:
-                area = StemArea(below, c, norm)
+                area = StemArea(below, channels, norm)
             else:
-                area = BottleneckArea(below, c, self.steps[name], bottleneck, norm, beyond)
+                area = BottleneckArea(below, channels, steps, bottleneck, norm, beyond)
             self.areas[name] = area
-            below = c
-        self.decoder = nn.Linear(below, num_classes)
+            below = channels
+        self.decoder = nn.Linear(below, self.num_classes)
         initialise(self, init or PUBLISHED_INIT[block])
 
     def forward(
-        self, images: Tensor, return_states: bool = False
+        self, images: Tensor, return_states: bool = False, times: Times | None = None
     ) -> Tensor | tuple[Tensor, dict[str, Tensor]]:
         """Logits (batch, class) of normalised images (batch, channel, y, x).
 
-        With return_states also every area's output at every step: {area: (time, batch, channel, y, x)}.
-        Sequential areas have as many steps as `steps` says; in the other unrollings all have the same.
+        return_states: give also every area's output at every step, {area: (time, batch, channel, y, x)};
+            sequential areas have the steps of their own, in the other unrollings all have the same.
+        times: run these steps instead of the trained ones (an area left out keeps its own); `beyond` says
+            what the norms of later steps are. Raises CornetError for what the network cannot run.
         """
-        history = UNROLLS[self.unroll](dict(self.areas.items()), images, self.steps)
+        steps = self.steps
+        if times is not None:
+            steps = resolve_steps(self.block, self.unroll, times, steps)
+        history = UNROLLS[self.unroll](dict(self.areas.items()), images, steps, return_states)
         logits = self.decoder(history[AREAS[-1]][-1].mean(dim=(-2, -1)))
         if not return_states:
             return logits
         return logits, {name: torch.stack(outputs) for name, outputs in history.items()}
 
     def first_driven_step(self, area: str) -> int:
-        """The first step (from 0) at which the area's output depends on the image."""
+        """The first step (from 0) at which the area's output depends on the image.
+
+        Raises CornetError for an area that the network does not have.
+        """
         if area not in self.areas:
             raise CornetError(f"area {area!r} is unknown; this network has {', '.join(self.areas)}.")
         return first_driven_step(self.unroll, list(self.areas).index(area))
 
 
-PUBLISHED_INIT: dict[str, Init] = {"feedforward": "xavier", "recurrent": "torch", "bottleneck": "fan_out"}
-
-
-def check(block: str, unroll: str, num_classes: int, width: float, bottleneck: float) -> None:
-    """Refuse what no network can be built from."""
+def check_block(block: str, unroll: str, norm: str | None, bottleneck: Any) -> None:
+    """Refuse what does not exist, and what a block would leave unused."""
     if block not in get_args(Block):
         raise CornetError(f"block={block!r} is unknown; choose one of {', '.join(get_args(Block))}.")
     if unroll not in UNROLLS:
@@ -111,37 +132,51 @@ def check(block: str, unroll: str, num_classes: int, width: float, bottleneck: f
     if block != "recurrent" and unroll != "sequential":
         raise CornetError(
             f"unroll={unroll!r} does not go with block={block!r}, whose areas see their input once; "
-            "choose unroll=sequential, or block=recurrent."
+            "choose unroll='sequential', or block='recurrent'."
         )
-    if num_classes < 1:
-        raise CornetError(f"num_classes={num_classes} must be at least 1.")
-    if not width > 0 or not bottleneck > 0:
-        raise CornetError(f"width={width} and bottleneck={bottleneck} must both be above 0.")
+    if block == "feedforward" and norm is not None:
+        raise CornetError(
+            f"norm={norm!r} does not go with block='feedforward', which has no norms; leave it out."
+        )
+    if block != "bottleneck" and bottleneck != 4:
+        raise CornetError(f"bottleneck={bottleneck!r} does not go with block={block!r}; leave it out.")
 
 
-def resolve_steps(block: Block, unroll: Unroll, times: int | Mapping[str, int] | None) -> dict[str, int]:
-    """Steps per area, from one number, some areas' numbers, or nothing (the published ones)."""
-    published: dict[str, Sequence[int]] = {
-        "feedforward": (1, 1, 1, 1),
-        "recurrent": (5, 5, 5, 5),
-        "bottleneck": (1, 2, 4, 2),
-    }
-    steps = dict(zip(AREAS, published[block], strict=True))
-    given = dict.fromkeys(AREAS, times) if isinstance(times, int) else dict(times or {})
-    if unknown := sorted(set(given) - set(AREAS)):
+def check_whole(word: str, value: Any) -> None:
+    """Refuse anything but a whole number of at least 1."""
+    if not isinstance(value, Integral) or isinstance(value, bool) or int(value) < 1:
+        raise CornetError(f"{word}={value!r} must be a whole number, at least 1.")
+
+
+def check_positive(word: str, value: Any) -> None:
+    """Refuse anything but a finite number above 0."""
+    if not isinstance(value, Real) or isinstance(value, bool) or not 0 < float(value) < math.inf:
+        raise CornetError(f"{word}={value!r} must be a number above 0.")
+
+
+def resolve_steps(
+    block: str, unroll: Unroll, times: Times | None, default: Mapping[str, int]
+) -> dict[str, int]:
+    """Steps per area, from one number, some areas' numbers, or nothing; what is not given is as `default`.
+
+    Raises CornetError for what the block and the unrolling cannot run.
+    """
+    single = {"feedforward": AREAS, "bottleneck": AREAS[:1]}.get(block, ())
+    if times is None:
+        given: dict[str, Any] = {}
+    elif isinstance(times, Mapping):
+        given = dict(times)
+    else:  # one number for all areas means all that can take several
+        given = dict.fromkeys([area for area in AREAS if area not in single] or AREAS, times)
+    if unknown := [str(area) for area in given if area not in AREAS]:
         raise CornetError(f"times names {', '.join(unknown)}, but the areas are {', '.join(AREAS)}.")
     for area, value in given.items():
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise CornetError(f"times.{area}={value!r} must be a whole number of steps, at least 1.")
-    single = set(AREAS if block == "feedforward" else AREAS[:1] if block == "bottleneck" else ())
-    for area in single & set(given):
-        if isinstance(times, int) and block == "bottleneck":
-            del given[area]  # one number for all areas means all that can take steps
-        elif given[area] != 1:
+        check_whole(f"times.{area}" if isinstance(times, Mapping) else "times", value)
+        if area in single and value != 1:
             raise CornetError(
-                f"times.{area}={given[area]} cannot be: {area} is feed-forward in block={block!r}; leave it at 1."
+                f"times.{area}={value} cannot be: {area} is feed-forward in block={block!r}; leave it at 1."
             )
-    steps.update(given)
+    steps = {area: int(given.get(area, default[area])) for area in AREAS}
     if unroll != "sequential" and len(set(steps.values())) > 1:
         raise CornetError(
             f"times={steps} differ, but with unroll={unroll!r} all areas advance together; give one number."

@@ -2,7 +2,7 @@
 
 from typing import Literal, get_args
 
-import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cornet.errors import CornetError
@@ -25,11 +25,11 @@ class SteppedNorm(nn.Module):
     channels: channels of the (batch, channel, y, x) maps.
     steps: number of time steps it is trained for; None for a norm that is used once per image.
     mode: "per_step" owns one BatchNorm per step, with weight, bias and running statistics of its own;
-        "shared" one BatchNorm for all steps; "shared_affine" one weight and bias, with running
-        statistics per step; "group" one GroupNorm of at most 32 groups.
+        "shared" one BatchNorm for all steps; "shared_affine" one weight and bias (those of the first
+        step's norm), with running statistics per step; "group" one GroupNorm of at most 32 groups.
     beyond: what a step later than the trained ones does: "last" uses the last step's norm, "refuse" raises.
 
-    Eps 1e-5 and BatchNorm momentum .1, as published.
+    Eps 1e-5 and BatchNorm momentum .1, as published. Raises CornetError for a mode that does not exist.
     """
 
     def __init__(
@@ -40,21 +40,18 @@ class SteppedNorm(nn.Module):
         beyond: Beyond = "last",
     ):
         super().__init__()
-        if mode not in get_args(NormMode):
-            raise CornetError(f"norm={mode!r} is unknown; choose one of {', '.join(get_args(NormMode))}.")
-        if beyond not in ("last", "refuse"):
-            raise CornetError(f"beyond={beyond!r} is unknown; choose last or refuse.")
+        for word, value, known in (("norm", mode, NormMode), ("beyond", beyond, Beyond)):
+            if value not in get_args(known):
+                raise CornetError(f"{word}={value!r} is unknown; choose one of {', '.join(get_args(known))}.")
         self.mode = mode
         self.steps = steps
         self.beyond = beyond
-        own = steps or 1 if mode in ("per_step", "shared_affine") else 1
+        self.norms = nn.ModuleList()
         if mode == "group":
-            self.norms = nn.ModuleList([nn.GroupNorm(group_count(channels), channels)])
-        else:
-            self.norms = nn.ModuleList(nn.BatchNorm2d(channels) for _ in range(own))
-        if mode == "shared_affine":
-            for norm in self.norms[1:]:
-                norm.weight, norm.bias = self.norms[0].weight, self.norms[0].bias
+            self.norms.append(nn.GroupNorm(group_count(channels), channels))
+            return
+        for step in range(1 if steps is None or mode == "shared" else steps):
+            self.norms.append(nn.BatchNorm2d(channels, affine=mode != "shared_affine" or step == 0))
 
     @property
     def numbered(self) -> bool:
@@ -67,18 +64,36 @@ class SteppedNorm(nn.Module):
         return self.mode == "group"
 
     def forward(self, x: Tensor, step: int = 0) -> Tensor:
-        """Normalise x (batch, channel, y, x) as of `step` (from 0). Raises CornetError beyond the trained steps."""
-        if self.beyond == "refuse" and step >= (self.steps or 1):
+        """Normalise x (batch, channel, y, x) as of `step` (from 0).
+
+        Raises CornetError beyond the trained steps where beyond="refuse".
+        """
+        trained = self.steps or 1
+        if self.beyond == "refuse" and step >= trained:
             raise CornetError(
-                f"step {step + 1} is beyond the {self.steps or 1} trained steps of a norm with beyond=refuse; "
+                f"step {step + 1} is beyond the {trained} trained steps of a norm with beyond=refuse; "
                 "run fewer steps, or build the network with beyond=last."
             )
-        return self.norms[min(step, len(self.norms) - 1)](x)
+        norm = self.norms[min(step, len(self.norms) - 1)]
+        if self.mode != "shared_affine" or norm is self.norms[0]:
+            return norm(x)
+        return with_affine_of(self.norms[0], norm, x)  # type: ignore[arg-type]
 
     def extra_repr(self) -> str:
         return f"mode={self.mode}, steps={self.steps}, beyond={self.beyond}"
 
 
-def zero_like_map(images: Tensor, channels: int, size: tuple[int, int]) -> Tensor:
-    """A map of zeros (batch, channels, y, x) with the images' batch, dtype and device."""
-    return torch.zeros(images.shape[0], channels, *size, dtype=images.dtype, device=images.device)
+def with_affine_of(first: nn.BatchNorm2d, norm: nn.BatchNorm2d, x: Tensor) -> Tensor:
+    """BatchNorm with the statistics of `norm` and the weight and bias of `first`."""
+    if norm.training and norm.num_batches_tracked is not None:
+        norm.num_batches_tracked.add_(1)
+    return F.batch_norm(
+        x,
+        norm.running_mean,
+        norm.running_var,
+        first.weight,
+        first.bias,
+        norm.training,
+        norm.momentum or 0.0,
+        norm.eps,
+    )

@@ -1,22 +1,26 @@
-"""The 2018-2019 checkpoint layout: its names, to and from ours, and loading it safely."""
+"""The 2018-2019 checkpoint layout: its names, to and from ours, and loading it safely.
 
-import pickle
-from collections.abc import Mapping
+A published file is a dict with the weights under "state_dict", each key beginning with "module.".
+"""
+
+import re
+from collections.abc import Iterable, Mapping
 from os import PathLike
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from cornet.errors import CornetError
-from cornet.models.network import CORnet
+from cornet.models.network import AREAS, CHANNELS, CORnet
 from cornet.models.norm import SteppedNorm
+from cornet.models.safe_load import read_weights
 
-__all__ = ["load_published", "read_weights", "to_published"]
+__all__ = ["load_published", "published_names", "to_published"]
 
 PREFIX = "module."
 OPTIONAL = ".num_batches_tracked"
+KINDS = {"feedforward": "cornet_z", "recurrent": "cornet_r or cornet_rt", "bottleneck": "cornet_s"}
 
 
 def published_names(net: CORnet) -> dict[str, str]:
@@ -24,27 +28,24 @@ def published_names(net: CORnet) -> dict[str, str]:
     names: dict[str, str] = {}
     for area_name, area in net.areas.items():
         norms = {name: module for name, module in area.named_children() if isinstance(module, SteppedNorm)}
-        later: dict[str, str] = {}
+        unshared: list[tuple[int, str, str]] = []
         for key in area.state_dict():
             part, _, rest = key.partition(".")
+            ours = f"areas.{area_name}.{key}"
             if part not in norms:
-                published = f"{area_name}.{key}"
+                names[ours] = f"{area_name}.{key}"
+                continue
+            _, step, entry = rest.split(".")  # "norms", the step, the entry
+            if norms[part].numbered:
+                unshared.append((int(step), ours, f"{area_name}.{part}_{step}.{entry}"))
             else:
-                _, step, entry = rest.split(".")
-                suffix = f"_{step}" if norms[part].numbered else ""
-                published = f"{area_name}.{part}{suffix}.{entry}"
-            late = part in norms and norms[part].numbered
-            (later if late else names)[f"areas.{area_name}.{key}"] = published
+                names[ours] = f"{area_name}.{part}.{entry}"
         # The published definition adds its unshared norms last, step by step.
-        names.update(sorted(later.items(), key=lambda item: step_of(item[0])))
+        for _, ours, published in sorted(unshared, key=lambda item: item[0]):
+            names[ours] = published
     for entry in net.decoder.state_dict():
         names[f"decoder.{entry}"] = f"decoder.linear.{entry}"
     return names
-
-
-def step_of(key: str) -> int:
-    """The step in a key such as areas.V2.norm1.norms.3.weight."""
-    return int(key.split(".norms.")[1].split(".")[0])
 
 
 def to_published(net: CORnet) -> dict[str, Tensor]:
@@ -58,35 +59,19 @@ def load_published(net: CORnet, source: str | PathLike[str] | Mapping[str, Any])
 
     source: a file, or what was read from one: a state dict or a dict that holds one under "state_dict"
         (training saved the optimiser beside it; that is ignored). Keys may begin with "module.";
-        num_batches_tracked may be missing.
+        num_batches_tracked may be missing. The network keeps its device and its precision.
+
+    R and RT have the same entries: a file of the one loads into the other.
 
     Raises CornetError for a file that cannot be read safely, another network's weights, or another number
-    of classes. Nothing is loaded then.
+    of classes, of steps, or of channels. Nothing is loaded then.
     """
     label = "the state dict" if isinstance(source, Mapping) else str(source)
     content = source if isinstance(source, Mapping) else read_weights(source)
-    state = content.get("state_dict", content)
-    if not isinstance(state, Mapping):
-        raise CornetError(f"{label} has a state_dict that is no dict of tensors but {type(state).__name__}.")
-    given = {str(key).removeprefix(PREFIX): value for key, value in state.items()}
+    given = weights_in(content, label)
     names = published_names(net)
     own = net.state_dict()
-    missing = [p for p in names.values() if p not in given and not p.endswith(OPTIONAL)]
-    extra = sorted(set(given) - set(names.values()))
-    if missing or extra:
-        raise CornetError(
-            f"{label} holds the weights of another network: {listed('it lacks', missing)}"
-            f"{'; ' if missing and extra else ''}{listed('it has also', extra)}; "
-            "build the network with the name and the steps that the file was trained with."
-        )
-    for ours, published in names.items():
-        if published not in given:
-            continue
-        value = given[published]
-        if not isinstance(value, Tensor):
-            raise CornetError(f"{label} has under {published} no tensor but {type(value).__name__}.")
-        if value.shape != own[ours].shape:
-            raise CornetError(mismatch(label, published, value, own[ours]))
+    refuse_others(label, given, {published: own[ours] for ours, published in names.items()})
     with torch.no_grad():
         for ours, published in names.items():
             if published in given:
@@ -94,56 +79,89 @@ def load_published(net: CORnet, source: str | PathLike[str] | Mapping[str, Any])
     return net
 
 
-def mismatch(label: str, published: str, value: Tensor, own: Tensor) -> str:
-    """Why a tensor's shape does not fit."""
-    if published.startswith("decoder."):
-        return (
-            f"{label} is for {value.shape[0]} classes, the network for {own.shape[0]}; "
-            f"build it with num_classes={value.shape[0]}."
+def weights_in(content: Mapping[str, Any], label: str) -> dict[str, Tensor]:
+    """The weights in a checkpoint's content, without the prefix. Raises CornetError for anything but tensors."""
+    state = content.get("state_dict", content)
+    if not isinstance(state, Mapping):
+        raise CornetError(
+            f"{label} has under state_dict no dict of tensors but {type(state).__name__}; give another file."
         )
-    return (
-        f"{label} has {published} of shape {tuple(value.shape)}, the network of {tuple(own.shape)}; "
-        "build the network with the width and the bottleneck that the file was trained with."
+    if not any(isinstance(value, Tensor) for value in state.values()):
+        raise CornetError(f"{label} holds no weights; {listed('it has', state) or 'it is empty'}.")
+    for key, value in state.items():
+        if not isinstance(value, Tensor):
+            raise CornetError(
+                f"{label} has under {key!r} no tensor but {type(value).__name__}; "
+                "keep the weights alone in a dict under 'state_dict'."
+            )
+        if value.layout != torch.strided or value.is_meta or value.is_complex() or value.is_quantized:
+            raise CornetError(
+                f"{label} has under {key!r} no plain numbers; save the weights as dense tensors."
+            )
+    return {str(key).removeprefix(PREFIX): value for key, value in state.items()}
+
+
+def refuse_others(label: str, given: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> None:
+    """Raise CornetError, saying what differs, unless the weights `given` fit those of the network, `own`."""
+    missing = [key for key in own if key not in given and not key.endswith(OPTIONAL)]
+    extra = [key for key in given if key not in own]
+    misfits = [key for key in own if key in given and given[key].shape != own[key].shape]
+    if not (missing or extra or misfits):
+        return
+    theirs, ours = settings(given), settings(own)
+    if theirs.get("block") and theirs["block"] != ours["block"]:
+        raise CornetError(
+            f"{label} holds the weights of {KINDS[theirs['block']]}, but the network is {KINDS[ours['block']]}; "
+            "build the network by the file's name."
+        )
+    differing = [word for word in ours if word in theirs and theirs[word] != ours[word]]
+    if "block" in theirs and differing:
+        had = ", ".join(f"{word}={theirs[word]!r}" for word in differing)
+        has = ", ".join(f"{word}={ours[word]!r}" for word in differing)
+        raise CornetError(
+            f"{label} has {had}, but the network {has}; build the network with what the file has, or give another file."
+        )
+    shapes = (f"{key} of shape {tuple(given[key].shape)}, not {tuple(own[key].shape)}" for key in misfits)
+    reasons = [listed("it lacks", missing), listed("it has also", extra), listed("it has", shapes)]
+    raise CornetError(
+        f"{label} does not hold this network's weights: {'; '.join(filter(None, reasons))}; "
+        "give a file in the published layout of this network."
     )
 
 
-def listed(lead: str, names: list[str]) -> str:
-    """The first few of many names."""
-    if not names:
+def settings(state: Mapping[str, Tensor]) -> dict[str, Any]:
+    """The arguments of `CORnet` that weights in the published layout were made with, as far as they tell."""
+    found: dict[str, Any] = {}
+    blocks = {"V2.conv.weight": "feedforward", "V2.norm_input": "recurrent", "V2.skip.weight": "bottleneck"}
+    for key, block in blocks.items():
+        if any(own == key or own.startswith((f"{key}.", f"{key}_")) for own in state):
+            found["block"] = block
+    decoder = state.get("decoder.linear.weight")
+    if decoder is not None and decoder.ndim == 2:
+        found["num_classes"] = decoder.shape[0]
+        found["width"] = float(f"{decoder.shape[1] / CHANNELS[-1]:.4g}")
+    expand = state.get("V2.conv1.weight")
+    if found.get("block") == "bottleneck" and expand is not None and expand.ndim == 4:
+        found["bottleneck"] = float(f"{expand.shape[0] / expand.shape[1]:.4g}")
+    times = {}
+    for area in AREAS:
+        steps = [int(m[1]) for m in (re.match(rf"{area}\.norm1_(\d+)\.", key) for key in state) if m]
+        if steps:
+            times[area] = max(steps) + 1
+    if times:
+        found["norm"] = "per_step"
+        if max(times.values()) > 1 and not any(re.search(r"\.norm1_[1-9]\d*\.weight", key) for key in state):
+            found["norm"] = "shared_affine"
+        found["times"] = times
+    elif found.get("block") in ("recurrent", "bottleneck"):
+        found["norm"] = "shared" if "V2.norm1.running_mean" in state else "group"
+    return found
+
+
+def listed(lead: str, words: Iterable[Any]) -> str:
+    """The first few of many words; nothing for none."""
+    words = [str(word) for word in words]
+    if not words:
         return ""
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return f"{lead} {', '.join(names[:3])}{more}"
-
-
-def read_weights(path: str | PathLike[str]) -> dict[str, Any]:
-    """What a checkpoint file holds, read with weights_only=True: code in a file is refused, never run.
-
-    Raises CornetError for a file that is missing, cut off, or holds anything but tensors and plain data.
-    """
-    path = Path(path)
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise CornetError(f"{path} does not exist; give the path of a checkpoint file.") from None
-    except pickle.UnpicklingError as error:
-        reason = str(error)
-        if "Unsupported global" in reason or "WeightsUnpickler" in reason or "Unsupported operand" in reason:
-            first = reason.split("GLOBAL ")[-1].split(" ")[0] if "GLOBAL " in reason else "an unknown object"
-            raise CornetError(
-                f"{path} holds code or objects ({first}) besides tensors and was refused; have its owner save "
-                "it again as torch.save({'state_dict': model.state_dict()}, file) and use that."
-            ) from None
-        raise CornetError(
-            f"{path} is no checkpoint or is damaged ({first_line(error)}); get it again."
-        ) from None
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        raise CornetError(
-            f"{path} is no checkpoint or is damaged ({first_line(error)}); get it again."
-        ) from None
-    if not isinstance(content, dict):
-        raise CornetError(f"{path} holds {type(content).__name__}, not a dict of weights; give another file.")
-    return content
-
-
-def first_line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0][:120] or type(error).__name__
+    more = f" and {len(words) - 3} more" if len(words) > 3 else ""
+    return f"{lead} {', '.join(words[:3])}{more}"

@@ -6,14 +6,17 @@ synchronous  at each step every area reads what the one below put out at the ste
 
 In cascade and synchronous unrolling nothing has reached V2, V4 and IT at step 0: zeros stand in place of
 their input path, so that their output is a constant that does not depend on the image. The image stays on.
+
+Each takes (areas, images, steps, everything) and returns every area's output at each of its steps,
+{area: [(batch, channel, y, x), ...]}. Unless `everything` is asked for, it may leave out the last steps of
+an area, where the last area's last output does not depend on them.
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Literal
 
 from torch import Tensor
-
-from cornet.models.norm import zero_like_map
 
 __all__ = ["UNROLLS", "Unroll", "first_driven_step"]
 
@@ -22,57 +25,56 @@ Areas = Mapping[str, Any]  # of areas as in `cornet.models.areas`
 History = dict[str, list[Tensor]]
 
 
-def sequential(areas: Areas, images: Tensor, steps: Mapping[str, int]) -> History:
-    """Every area's output at each of its steps: {area: [(batch, channel, y, x), ...]}."""
+def sequential(areas: Areas, images: Tensor, steps: Mapping[str, int], everything: bool) -> History:
+    """One area after the other."""
     history: History = {}
     below = images
     for name, area in areas.items():
         drive = area.drive(below, 0)
-        outputs: list[Tensor] = []
+        state, outputs = None, []
         for step in range(steps[name]):
-            outputs.append(area.step(drive, outputs[-1] if outputs else None, step))
+            state = area.step(drive, state, step)
+            outputs.append(state)
         history[name] = outputs
         below = outputs[-1]
     return history
 
 
-def together(areas: Areas, images: Tensor, steps: Mapping[str, int], lag: int) -> History:
+def together(areas: Areas, images: Tensor, steps: Mapping[str, int], everything: bool, lag: int) -> History:
     """All areas advance step by step; each reads the one below as it was `lag` steps ago."""
     names = list(areas)
+    first, last = areas[names[0]], steps[names[-1]] - 1
+    # The image does not change: where the norm does not either, its path is computed once.
+    static = first.norm_input.static
+    image_drive = first.drive(images, 0)
+    # Running statistics are those of all steps, whatever is read in the end.
+    everything = everything or (first.training and not static)
+    zeros: dict[str, Tensor] = {}
+    size = image_drive.shape[-2:]
+    for name in names[1:]:
+        _, size = areas[name].work(size, 1, 1)
+        zeros[name] = images.new_zeros(images.shape[0], areas[name].channels, *size)
     history: History = {name: [] for name in names}
-    sizes: dict[str, tuple[int, int]] = {}
-    size = (images.shape[-2], images.shape[-1])
-    for name in names:
-        size = sizes[name] = areas[name].output_size(size)
-    image_drive = None
-    for step in range(steps[names[0]]):
+    for step in range(last + 1):
         for position, name in enumerate(names):
-            area = areas[name]
+            areas_above = len(names) - 1 - position
+            if not everything and step > last - lag * areas_above:
+                continue
             if position == 0:
-                # The image does not change: where the norm does not either, its path is computed once.
-                if image_drive is None or not area.norm_input.static:
-                    image_drive = area.drive(images, step)
-                drive = image_drive
+                drive = image_drive if step == 0 or static else first.drive(images, step)
             elif step == 0:
-                drive = zero_like_map(images, area.channels, sizes[name])
+                drive = zeros[name]
             else:
-                drive = area.drive(history[names[position - 1]][step - lag], step)
+                drive = areas[name].drive(history[names[position - 1]][step - lag], step)
             state = history[name][-1] if step else None
-            history[name].append(area.step(drive, state, step))
+            history[name].append(areas[name].step(drive, state, step))
     return history
 
 
-def cascade(areas: Areas, images: Tensor, steps: Mapping[str, int]) -> History:
-    """As `sequential` returns; at step 0 only the first area sees anything."""
-    return together(areas, images, steps, lag=0)
+cascade = partial(together, lag=0)
+synchronous = partial(together, lag=1)
 
-
-def synchronous(areas: Areas, images: Tensor, steps: Mapping[str, int]) -> History:
-    """As `sequential` returns; an image reaches the n-th area at step n - 1."""
-    return together(areas, images, steps, lag=1)
-
-
-UNROLLS: dict[str, Callable[[Areas, Tensor, Mapping[str, int]], History]] = {
+UNROLLS: dict[str, Callable[[Areas, Tensor, Mapping[str, int], bool], History]] = {
     "sequential": sequential,
     "cascade": cascade,
     "synchronous": synchronous,

