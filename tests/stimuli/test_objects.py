@@ -5,6 +5,8 @@ tests/golden/objects.npz anew.
 """
 
 import io
+import subprocess
+import sys
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from math import cos, pi, radians, sin
@@ -350,16 +352,16 @@ def test_pixels_are_those_of_the_renderer_version() -> None:
 
 
 def _decoding(variation: float) -> float:
-    """Share of 320 images whose category the nearest class mean of 640 others tells, from 16 x 16 pixels."""
+    """Share of 240 images whose category the nearest class mean of 400 others tells, from 16 x 16 pixels."""
 
     def pixels(n: int, stream: str) -> np.ndarray:
         images = render(draw_latents(n, variation=variation, stream=stream), 32, antialias=1)
         return images.reshape(n, 16, 2, 16, 2).mean((2, 4)).reshape(n, -1)
 
-    train, test = pixels(640, "train"), pixels(320, "val")
+    train, test = pixels(400, "train"), pixels(240, "val")
     means = np.stack([train[k::8].mean(0) for k in range(8)])
     nearest = ((test[:, None] - means) ** 2).sum(-1).argmin(1)
-    return float((nearest == np.arange(320) % 8).mean())
+    return float((nearest == np.arange(240) % 8).mean())
 
 
 def test_pixels_tell_categories_the_less_the_more_they_vary() -> None:
@@ -554,6 +556,22 @@ def test_unwritable_cache_costs_one_warning(tmp_path: Path) -> None:
         assert len(objects.images("val")) == 8
     (warning,) = caught
     assert "CORNET_CACHE" in str(warning.message)
+
+
+@pytest.mark.slow
+def test_two_processes_at_once(tmp_path: Path) -> None:
+    code = (
+        "import sys; from cornet.stimuli.objects import RenderedObjects;"
+        "RenderedObjects(train_images=256, size=32, cache=sys.argv[1]).train()"
+    )
+    processes = [
+        subprocess.Popen([sys.executable, "-W", "error", "-c", code, str(tmp_path)]) for _ in range(3)
+    ]
+    assert [process.wait() for process in processes] == [0, 0, 0]
+    (path,) = (tmp_path / "objects").iterdir()
+    objects = RenderedObjects(train_images=256, size=32, cache=tmp_path)
+    assert path == objects.path("train")
+    assert np.array_equal(objects.images("train"), render(objects.latents("train"), 32))
 
 
 def test_progress(monkeypatch: pytest.MonkeyPatch) -> None:

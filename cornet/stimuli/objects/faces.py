@@ -42,7 +42,7 @@ def _face(
     parts += pair(ellipsoid((0.69, 0.22, -0.56 + smile), (0.08, 0.07, 0.05), 0.12 if skin > 0.3 else 0.03))
     if beard is not None:
         parts.append(
-            ellipsoid((0.12, 0, -0.56), (0.72, jaw + 0.13, 0.68), beard, cut=[(0.35, 0, 0.94, -0.02)])
+            ellipsoid((0.12, 0, -0.56), (0.72, jaw + 0.13, 0.68), beard, cut=[(0.25, 0, 0.97, 0.16)])
         )
         parts.append(box((0.79, 0, -0.42), (0.14, 0.46, 0.1), beard))
     if glasses:

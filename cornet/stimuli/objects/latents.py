@@ -21,7 +21,7 @@ COLUMNS = {
     "object_name": "one of OBJECTS[category_name]",
     "x": "centre of the object, rightwards from the image's centre, in image widths",
     "y": "the same, upwards",
-    "size": "diameter of the object's bounding sphere, in image widths",
+    "size": "diameter of the object's bounding sphere, in image widths, to within 2 percent",
     "yaw": "degrees; 0: it looks at the viewer, 90: to the right",
     "pitch": "degrees by which the camera looks down on it",
     "roll": "degrees, anticlockwise in the image",
@@ -36,11 +36,10 @@ COLUMNS = {
 }
 """Columns of a table of latents, with their meaning."""
 
-YAW = {"face": (20.0, 70.0), "plane": (40.0, 180.0)}
-PITCH = {"face": (20.0, 12.0), "plane": (32.0, 25.0)}
-"""By category: yaw at variation 0 and how far it strays at 1; pitch at 0 and how much further down at 1."""
+_POSES = {"face": (20, 70, 20, 12), "plane": (40, 180, 32, 25)}
+_POSE = (38, 180, 25, 22)
+"""Degrees: yaw at variation 0, how far it strays at 1, pitch at 0, how much steeper it gets at 1."""
 
-_YAW, _PITCH = (38.0, 180.0), (25.0, 22.0)
 _STREAM = "cornet objects"
 
 
@@ -90,8 +89,8 @@ def draw_latents(
     def around(field: str) -> np.ndarray:
         return variation * (2 * draw(field) - 1)
 
-    yaw, yaw_range = np.array([YAW.get(name, _YAW) for name in names]).reshape(-1, 2).T
-    pitch, pitch_range = np.array([PITCH.get(name, _PITCH) for name in names]).reshape(-1, 2).T
+    poses = np.array([_POSES.get(name, _POSE) for name in names], float).reshape(-1, 4)
+    yaw, yaw_range, pitch, pitch_range = poses.T
     choice = list(BACKGROUNDS) if background == "mixed" else [background]
     kind = (draw("background") * len(choice)).astype(int)
     columns = {

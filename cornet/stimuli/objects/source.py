@@ -46,8 +46,8 @@ class RenderedObjects:
     views: tuple[str, ...] = ("center",)
     in_memory = True
     # Over 4096 training images at variation 0.5, 64 pixels.
-    mean = (0.48, 0.48, 0.48)
-    std = (0.18, 0.18, 0.18)
+    mean = (0.50, 0.50, 0.50)
+    std = (0.19, 0.19, 0.19)
 
     def __init__(
         self,
