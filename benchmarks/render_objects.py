@@ -4,7 +4,7 @@
 
 One process, one thread; each setting renders the same images several times over, the settings in turn, so
 that a neighbour on the machine slows all alike. The best round is what the code costs, the median what the
-machine gave. Takes 20 s. Writes results/render_objects.json.
+machine gave. Takes half a minute. Writes results/render_objects.json.
 """
 
 import argparse

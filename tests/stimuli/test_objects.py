@@ -70,6 +70,10 @@ def inside(solid: Solid, points: np.ndarray) -> np.ndarray:
     return result
 
 
+def listed(quadric: np.ndarray | None) -> list[list[float]] | None:
+    return None if quadric is None else quadric.tolist()
+
+
 def shown(shape: Shape, **changes: object) -> Traced:
     settings = {
         "turn": np.eye(3),
@@ -100,7 +104,7 @@ def test_ray_solid_intersection_against_marching(name: str, view: int) -> None:
     u, v = axis[None, :], axis[::-1][:, None]
     planes = solid.planes / np.linalg.norm(solid.planes[:, :3], axis=1, keepdims=True)
     middle = (solid.points[:, 2].min() + solid.points[:, 2].max()) / 2
-    near, hit, shade = _meet(u, v, solid.quadric, planes, middle, LIGHT, 0.0)
+    near, hit, shade = _meet(u, v, listed(solid.quadric), planes.tolist(), middle, LIGHT.tolist(), 0.0)
     depths = np.linspace(-0.8, 0.8, 801)
     grid = np.stack(np.broadcast_arrays(u[..., None], v[..., None], depths), -1).astype(float)
     within = inside(solid, grid)
@@ -119,9 +123,7 @@ def test_normals_against_finite_differences() -> None:
     # Lambert's term of a sphere is known everywhere; the lamp sits at the viewer, so normal . lamp = w / r.
     axis = np.linspace(-0.28, 0.28, 15).astype(np.float32)
     sphere = ellipsoid((0, 0, 0), (0.3, 0.3, 0.3), 1.0)
-    near, hit, shade = _meet(
-        axis[None], axis[:, None], sphere.quadric, sphere.planes, 0.0, np.array([0.0, 0.0, 1.0]), 0.0
-    )
+    near, hit, shade = _meet(axis[None], axis[:, None], listed(sphere.quadric), [], 0.0, [0.0, 0.0, 1.0], 0.0)
     assert shade is not None
     assert np.allclose(shade[hit], 0.24 + (0.66 + 0.24) * near[hit] / 0.3, atol=2e-3)
 

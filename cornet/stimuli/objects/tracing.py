@@ -106,24 +106,30 @@ def trace(
     quadrics = into.T @ shape.quadrics @ into
     planes = shape.planes @ into
     planes /= np.linalg.norm(planes[:, :3], axis=1, keepdims=True)
+    curved, flat, lamp = quadrics.tolist(), planes.tolist(), light.tolist()
+    frames = np.stack([left.clip(0), right.clip(max=columns), top.clip(0), bottom.clip(max=rows)], 1).tolist()
+    middles = ((low[:, 2] + high[:, 2]) / 2).tolist()
     depth = np.full((rows, columns), -np.inf, np.float32)
     seen = np.zeros((rows, columns), np.float32)
     for k, solid in enumerate(shape.solids):
-        j0, j1, i0, i1 = max(left[k], 0), min(right[k], columns), max(top[k], 0), min(bottom[k], rows)
+        j0, j1, i0, i1 = frames[k]
         if j0 >= j1 or i0 >= i1:
             continue
-        flats = planes[shape.plane_starts[k] : shape.plane_starts[k + 1]]
-        quadric = None if solid.quadric is None else quadrics[k]
-        behind = (low[k, 2] + high[k, 2]) / 2
         near, inside, shade = _meet(
-            us[None, j0:j1], vs[i0:i1, None], quadric, flats, behind, light, solid.gloss
+            us[None, j0:j1],
+            vs[i0:i1, None],
+            None if solid.quadric is None else curved[k],
+            flat[shape.plane_starts[k] : shape.plane_starts[k + 1]],
+            middles[k],
+            lamp,
+            solid.gloss,
         )
         if shade is None:
             continue
         window = (slice(i0, i1), slice(j0, j1))
         inside &= near > depth[window]
         np.copyto(depth[window], near, where=inside)
-        np.copyto(seen[window], shade * np.float32(solid.albedo), where=inside)
+        np.copyto(seen[window], shade * solid.albedo, where=inside)
     return Traced(
         rows=slice(row0, row1),
         columns=slice(column0, column1),
@@ -135,15 +141,16 @@ def trace(
 def _meet(
     u: np.ndarray,
     v: np.ndarray,
-    quadric: np.ndarray | None,
-    planes: np.ndarray,
+    quadric: list[list[float]] | None,
+    planes: list[list[float]],
     middle: float,
-    light: np.ndarray,
+    light: list[float],
     gloss: float,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     """Nearest w, whether the ray meets the solid, and the light there, for rays u (1, x) and v (y, 1).
 
     middle: w of the solid's centre, which tells a cone's two halves apart. Light is None: nothing is seen.
+    Coefficients are Python's numbers: they leave arrays in single precision, and cost less than numpy's.
     """
     near: np.ndarray | None = None
     far: np.ndarray | None = None
@@ -153,16 +160,16 @@ def _meet(
         near, far, inside = _roots(u, v, quadric, middle)
         if near is not None:
             shade = _shade_quadric(u, v, near, quadric, light, gloss)
-    for a, b, c, d in planes.tolist():
+    for a, b, c, d in planes:
         steep = c if abs(c) > _FLAT else _FLAT
-        bound = (np.float32(-a / steep) * u + np.float32(-d / steep)) + np.float32(-b / steep) * v
+        bound = (-a / steep * u - d / steep) + -b / steep * v
         if steep > 0:
-            facing = _shade(max(a * light[0] + b * light[1] + c * light[2], 0.0), max(c, 0.0))
+            facing = AMBIENT + KEY * max(a * light[0] + b * light[1] + c * light[2], 0.0) + FILL * max(c, 0.0)
             if near is None:
                 near, shade = bound, np.full(bound.shape, facing, np.float32)
             else:
                 assert shade is not None
-                np.copyto(shade, np.float32(facing), where=bound < near)
+                np.copyto(shade, facing, where=bound < near)
                 near = np.minimum(near, bound)
         else:
             far = bound if far is None else np.maximum(far, bound)
@@ -173,63 +180,49 @@ def _meet(
 
 
 def _roots(
-    u: np.ndarray, v: np.ndarray, q: np.ndarray, middle: float
+    u: np.ndarray, v: np.ndarray, q: list[list[float]], middle: float
 ) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray]:
     """The interval of w inside a quadric: near end, far end (None: unbounded), and where there is one at all.
 
     With p1 = (u, v, w, 1), p1' Q p1 = A w^2 + 2 B w + C; A is a number, B linear, B^2 - A C quadratic in u, v.
     """
-    a = q[2, 2] if abs(q[2, 2]) > _FLAT * np.abs(q[:3, :3]).max() else _FLAT * np.abs(q[:3, :3]).max()
-    b = (_f(q[0, 2]) * u + _f(q[2, 3])) + _f(q[1, 2]) * v
-    across = _f(2 * (q[0, 2] * q[1, 2] - a * q[0, 1])) * v + _f(2 * (q[0, 2] * q[2, 3] - a * q[0, 3]))
-    up = _f(q[1, 2] ** 2 - a * q[1, 1]) * v + _f(2 * (q[1, 2] * q[2, 3] - a * q[1, 3]))
-    square = across * u
-    square += up * v + _f(q[2, 3] ** 2 - a * q[3, 3])
-    square += _f(q[0, 2] ** 2 - a * q[0, 0]) * (u * u)
+    (quu, quv, quw, qu1), (_, qvv, qvw, qv1), (_, _, a, qw1), (*_, q11) = q
+    least = _FLAT * max(abs(quu), abs(qvv), abs(a))
+    if abs(a) < least:
+        a = least
+    b = (quw * u + qw1) + qvw * v
+    square = (2 * (quw * qvw - a * quv) * v + 2 * (quw * qw1 - a * qu1)) * u
+    square += ((qvw**2 - a * qvv) * v + 2 * (qvw * qw1 - a * qv1)) * v + (qw1**2 - a * q11)
+    square += (quw**2 - a * quu) * (u * u)
     inside = square > 0
     root = np.sqrt(np.maximum(square, 0, out=square), out=square)
     if a > 0:
-        near, far = (root - b) * _f(1 / a), (root + b) * _f(-1 / a)
-        return near, far, inside
+        return (root - b) * (1 / a), (root + b) * (-1 / a), inside
     # A ray steeper than the cone's side: inside from one root to infinity, in the half that is ours.
-    apex = np.linalg.solve(q[:3, :3], -q[:3, 3])[2]
+    apex = np.linalg.solve(np.array(q)[:3, :3], -np.array(q)[:3, 3])[2]
     inside = np.ones_like(inside)
     if middle > apex:
-        return None, (root * _f(-1) - b) * _f(1 / a), inside
-    return (root - b) * _f(1 / a), None, inside
+        return None, (-root - b) * (1 / a), inside
+    return (root - b) * (1 / a), None, inside
 
 
 def _shade_quadric(
-    u: np.ndarray, v: np.ndarray, w: np.ndarray, q: np.ndarray, light: np.ndarray, gloss: float
+    u: np.ndarray, v: np.ndarray, w: np.ndarray, q: list[list[float]], light: list[float], gloss: float
 ) -> np.ndarray:
     """Light on a quadric's surface; its normal is the gradient, which is linear in (u, v, w)."""
-    normal = [(_f(q[k, 0]) * u + _f(q[k, 3])) + _f(q[k, 1]) * v + _f(q[k, 2]) * w for k in range(3)]
-    length = np.float32(1) / np.sqrt(
-        normal[0] * normal[0] + normal[1] * normal[1] + normal[2] * normal[2] + np.float32(1e-30)
-    )
-    lamp = (normal[0] * _f(light[0]) + normal[1] * _f(light[1]) + normal[2] * _f(light[2])) * length
-    towards = normal[2] * length
-    shade = np.maximum(lamp, 0) * _f(KEY) + np.maximum(towards, 0) * _f(FILL) + _f(AMBIENT)
+    x, y, z = ((row[0] * u + row[3]) + row[1] * v + row[2] * w for row in q[:3])
+    length = 1 / np.sqrt(x * x + y * y + z * z + 1e-30)
+    lamp = (x * light[0] + y * light[1] + z * light[2]) * length
+    shade = np.maximum(lamp, 0) * KEY + np.maximum(z * length, 0) * FILL + AMBIENT
     if gloss > 0:
         # Blinn's highlight, 16th power: half way between the lamp and the viewer, who is at +w.
-        half = light + np.array([0.0, 0.0, 1.0])
-        half /= np.linalg.norm(half)
-        shine = (normal[0] * _f(half[0]) + normal[1] * _f(half[1]) + normal[2] * _f(half[2])) * length
-        np.maximum(shine, 0, out=shine)
+        middle = (2 + 2 * light[2]) ** 0.5
+        a, b, c = light[0] / middle, light[1] / middle, (light[2] + 1) / middle
+        shine = np.maximum((x * a + y * b + z * c) * length, 0)
         for _ in range(4):
             shine *= shine
-        shade += shine * _f(gloss)
+        shade += shine * gloss
     return shade
-
-
-def _shade(lamp: float, towards: float) -> float:
-    """Light on a plane, from the cosines to the lamp and to the viewer."""
-    return AMBIENT + KEY * lamp + FILL * towards
-
-
-def _f(value: float) -> np.float32:
-    """Single precision, so that arrays stay in it."""
-    return np.float32(value)
 
 
 def _pool(rays: np.ndarray, antialias: int) -> np.ndarray:
@@ -240,4 +233,4 @@ def _pool(rays: np.ndarray, antialias: int) -> np.ndarray:
     for i in range(antialias):
         for j in range(antialias):
             total += rays[i::antialias, j::antialias]
-    return total / np.float32(antialias**2)
+    return total / antialias**2
