@@ -44,35 +44,41 @@ def download(url: str, part: Path, timeout: float) -> None:
 def transfer(url: str, part: Path, timeout: float) -> None:
     """Ask once for what `part` lacks and append it."""
     have = part.stat().st_size if part.exists() else 0
-    request = urllib.request.Request(url, headers={"User-Agent": "cornet"})
-    if have:
-        request.add_header("Range", f"bytes={have}-")
-    with failures(timeout), contextlib.ExitStack() as stack:
-        try:
-            response = stack.enter_context(urllib.request.urlopen(request, timeout=timeout))
-        except urllib.error.HTTPError as error:
-            stack.callback(error.close)
-            if (
-                have and error.code == 416
-            ):  # nothing comes after what is here: it is whole, or of another file
-                if error.headers.get("Content-Range") == f"bytes */{have}":
-                    return
-                part.unlink()
-                raise DownloadError("has less than what is here already", broken=True) from None
-            raise DownloadError(f"answered {error.code} {error.reason}") from None
+    with failures(timeout):
+        response = ask(url, have, timeout)
+    with response:
+        if response.status == 416:  # nothing comes after what is here: it is whole, or of another file
+            if response.headers.get("Content-Range") == f"bytes */{have}":
+                return
+            part.unlink()
+            raise DownloadError("has less than what is here already", broken=True)
         start, total = extent(response)
         if start not in (0, have):
             part.unlink()
             raise DownloadError("sent another part than it was asked for", broken=True)
-    with response, part.open("r+b" if start else "wb") as file, progress(part.stem, start, total) as advance:
-        file.seek(start)
         size = start
-        for block in blocks(response, timeout):
-            file.write(block)
-            size += len(block)
-            advance(len(block))
+        with part.open("r+b" if start else "wb") as file, progress(part.stem, start, total) as advance:
+            file.seek(start)
+            for block in blocks(response, timeout):
+                file.write(block)
+                size += len(block)
+                advance(len(block))
     if total is not None and size < total:
         raise DownloadError(f"broke off after {size:,} of {total:,} bytes", broken=True)
+
+
+def ask(url: str, start: int, timeout: float) -> Any:
+    """The server's answer when it is asked for a file from the byte `start` on; one that refuses raises."""
+    request = urllib.request.Request(url, headers={"User-Agent": "cornet"})
+    if start:
+        request.add_header("Range", f"bytes={start}-")
+    try:
+        return urllib.request.urlopen(request, timeout=timeout)
+    except urllib.error.HTTPError as error:
+        if start and error.code == 416:
+            return error
+        error.close()
+        raise DownloadError(f"answered {error.code} {error.reason}") from None
 
 
 def extent(response: Any) -> tuple[int, int | None]:
@@ -107,7 +113,8 @@ def failures(timeout: float, broken: bool = False) -> Iterator[None]:
             raise DownloadError(f"sent nothing for {timeout:g} s") from None
         if broken:
             raise DownloadError("broke off", broken=True) from None
-        raise DownloadError(f"cannot be reached ({reason or type(error).__name__})") from None
+        words = " ".join(str(reason).split()) or type(error).__name__
+        raise DownloadError(f"cannot be reached ({words})") from None
 
 
 @contextlib.contextmanager

@@ -41,7 +41,8 @@ class CORnet(nn.Module):
     init: "xavier", "torch", "fan_out" or "kaiming"; None for the block's published one.
     in_channels: channels of the images.
 
-    `steps` holds the resolved {area: steps}.
+    `steps` holds the resolved {area: steps}. Norms per step in cascade or synchronous areas include some of
+    steps that never reach the logits; these get no gradient.
     Raises CornetError for a choice that does not exist and for too few steps for an image to be seen.
     Sources: Kubilius et al. 2018 (Z, R, RT), Kubilius, Schrimpf et al. 2019 (S).
     """

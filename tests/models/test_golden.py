@@ -71,7 +71,9 @@ def train(letter, golden, dtype, steps):
         optimiser.zero_grad(set_to_none=False)
         loss.backward()
         if step == 0:
-            norms = {names[key]: float(p.grad.double().square().sum().sqrt()) for key, p in net.named_parameters()}
+            norms = {
+                names[key]: float(p.grad.double().square().sum().sqrt()) for key, p in net.named_parameters()
+            }
         optimiser.step()
     return losses, norms, net
 
