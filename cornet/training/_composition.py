@@ -95,7 +95,7 @@ class Composition:
                 f"{instead} +{line_of(group)}."
             )
         if found := re.match(r"Multiple values for (\S+?)\.(?:\s|$)", message):
-            return f"{line_of(found[1])}: {found[1]} is chosen already; leave out the + to choose another."
+            return f"{line_of(found[1])}: {found[1]} is among the defaults already; leave out the +."
         if found := re.match(r"Could not delete '([^'=]+)", message):
             return f"{line_of(found[1])}: no {found[1]} is chosen that could be removed; leave it out."
         first = message.split("Available options")[0].split("Config search path")[0].strip()

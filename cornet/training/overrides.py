@@ -1,5 +1,6 @@
 """Near names for mistyped overrides, which Hydra itself does not give: "modle=x: did you mean model?"."""
 
+import contextlib
 import copy
 import difflib
 from collections.abc import Iterable, Sequence
@@ -21,20 +22,25 @@ _FLAGS_OF_PLACE = ("--config-path", "-cp", "--config-dir", "-cd")
 _INFO = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
 
 
-def near(word: str, candidates: Iterable[str], n: int = 3) -> list[str]:
-    """The at most `n` candidates that `word` may have been meant to be, nearest first; case does not count."""
+def near(word: str, candidates: Iterable[str], n: int = 3, cutoff: float = 0.6) -> list[str]:
+    """The at most `n` candidates that `word` may have been meant to be, nearest first.
+
+    Case does not count, and initials do: `lr` is near `learning_rate`.
+    """
     low = word.lower()
 
     def likeness(candidate: str) -> float:
         other = candidate.lower()
         ratio = difflib.SequenceMatcher(None, low, other).ratio()
+        if len(low) > 1 and low == "".join(word[:1] for word in other.split("_")):
+            return 0.9  # lr for learning_rate
         contained = len(low) >= 3 and low in other
         return max(ratio, 0.6 + 0.2 * ratio) if contained else ratio
 
     scored = [(likeness(candidate), candidate) for candidate in sorted(set(candidates))]
     best = max(scored, default=(0.0, ""))[0]
     scored.sort(key=lambda pair: -pair[0])
-    return [name for score, name in scored if score >= max(0.6, best - 0.1)][:n]
+    return [name for score, name in scored if score >= max(cutoff, best - 0.1)][:n]
 
 
 def parse_overrides(overrides: Sequence[str]) -> list[Override]:
@@ -162,7 +168,7 @@ def _check_keys(setters: list[Override], composition: Composition, chosen: list[
         if override.is_add() and exists and not isinstance(value, dict):
             raise CornetError(f"{override.input_line}: {key} exists already; leave out the + to change it.")
         if override.is_delete() and not exists:
-            raise _unknown(override, key, config, composition)
+            raise _unknown(override, key, config, composition, chosen)
         if override.is_delete():
             _delete(config, key.split("."))
             continue
@@ -170,12 +176,14 @@ def _check_keys(setters: list[Override], composition: Composition, chosen: list[
             merged = isinstance(_value_at(config, key.split(".")), dict)
             for path in _leaves(key, value) if merged else [key]:
                 if not _get(config, path.split(".")) or override.package is not None or "/" in path:
-                    raise _unknown(override, path, config, composition)
+                    raise _unknown(override, path, config, composition, chosen)
         for path, leaf in _leaves(key, value).items():
             _set(config, path.split("."), leaf)
 
 
-def _unknown(override: Override, key: str, config: dict, composition: Composition) -> CornetError:
+def _unknown(
+    override: Override, key: str, config: dict, composition: Composition, chosen: list[str]
+) -> CornetError:
     line, groups = override.input_line or key, composition.groups()
     if override.package is not None:
         key = f"{key}@{override.package}"
@@ -183,14 +191,31 @@ def _unknown(override: Override, key: str, config: dict, composition: Compositio
     if owners and not override.is_delete() and near(key, owners) == []:
         suggestions = [f"{group}={override.value()}" for group in owners]
         return CornetError(f"{line}: there is no {key}{_did_you_mean(suggestions)}")
+    others = _choices_with(key, composition, chosen)
+    if others:
+        group = key.split(".")[0]
+        return CornetError(f"{line}: there is no {key} with this {group}; {_listed(others)} would have it.")
     suggestions = _near_keys(key, config, groups)
     if suggestions:
         return CornetError(f"{line}: there is no {key}{_did_you_mean(suggestions)}")
-    parent, _, _ = key.rpartition(".")
+    parent = key.rpartition(".")[0]
+    while parent and not isinstance(_value_at(config, parent.split(".")), dict):
+        parent = parent.rpartition(".")[0]
     siblings = _children(config, parent.split(".") if parent else [])
     there = f"; {parent or 'the configuration'} has: {_listed(siblings)}." if siblings else "."
     add = "" if override.is_delete() else f" (+{line.lstrip('+')} would add it)"
     return CornetError(f"{line}: there is no {key}{add}{there}")
+
+
+def _choices_with(key: str, composition: Composition, chosen: list[str]) -> list[str]:
+    """The choices of the key's group with which it would be there: `data=imagenet` for `data.folder`."""
+    group, _, rest = key.partition(".")
+    found = []
+    for choice in composition.choices(group)[:20] if rest and composition.is_group(group) else []:
+        with contextlib.suppress(CornetError):
+            if _get(composition.compose([*chosen, f"{group}={choice}"]), key.split(".")):
+                found.append(f"{group}={choice}")
+    return found
 
 
 def _near_keys(key: str, config: dict, groups: Sequence[str]) -> list[str]:
@@ -205,7 +230,9 @@ def _near_keys(key: str, config: dict, groups: Sequence[str]) -> list[str]:
     if parent and _get(config, parent.split(".")):
         return []
     leaves = near(leaf, {p.rpartition(".")[2] for p in paths}, 2)
-    return near(key, paths) or [p for name in leaves for p in paths if p.rpartition(".")[2] == name][:3]
+    # What two long paths share from their start on makes them look alike: ask for more.
+    alike = near(key, [p for p in paths if p.count(".") == key.count(".")], cutoff=0.75 if parent else 0.6)
+    return alike or [p for name in leaves for p in paths if p.rpartition(".")[2] == name][:3]
 
 
 def _leaves(key: str, value: Any) -> dict[str, Any]:
@@ -241,7 +268,7 @@ def _value_at(node: Any, parts: Sequence[str]) -> Any:
 
 def _children(config: dict, parts: Sequence[str]) -> list[str]:
     node = _value_at(config, parts)
-    return [str(k) for k in node] if isinstance(node, dict) else []
+    return [str(k) for k in node if not str(k).startswith("_")] if isinstance(node, dict) else []
 
 
 def _set(config: dict, parts: Sequence[str], value: Any) -> None:

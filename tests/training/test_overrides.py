@@ -96,13 +96,15 @@ BAD = {
     "max_epochs=3": "did you mean trainer.max_epochs?",
     "epochs=1,2": "did you mean trainer.max_epochs?",
     "trainer={max_epoch: 3}": "there is no trainer.max_epoch; did you mean trainer.max_epochs?",
-    "model.times.V2=3": "there is no model.times.V2",
+    "model.times.V2=3": "there is no model.times.V2 with this model; model=cornet_s would have it.",
+    "model.spec2.deep.er=3": "model has: kind, width, classes, spec.",
+    "lr=.1": "did you mean recipe.learning_rate?",
     "model.zzz=3": "model has: kind, width, classes, spec.",
     "modl/cornet_z=1": "there is no modl/cornet_z",
     "xyzzy@model=cornet_z": "there is no xyzzy@model; did you mean model?",
     "model@second=cornet_z": "did you mean model? To add it, write +model@second=cornet_z.",
     "extra=more": "extra is not among the defaults of config; to add it, write +extra=more.",
-    "+model=cornet_s": "model is chosen already; leave out the + to choose another.",
+    "+model=cornet_s": "model is among the defaults already; leave out the +.",
     "+seed=1": "seed exists already; leave out the +",
     "+brain.probe.every=[1]": "exists already",
     "~recipe.momentun": "did you mean recipe.momentum?",
@@ -125,7 +127,7 @@ def test_refuses_with_the_near_name(conf, override):
 
 def test_keys_are_those_of_every_choice_of_a_sweep(conf):
     check_overrides(["model=cornet_s", "model.times.V2=3"], conf)
-    with pytest.raises(CornetError, match=r"there is no model\.times\.V2"):
+    with pytest.raises(CornetError, match=r"there is no model\.times\.V2 with this model"):
         check_overrides(["model=cornet_s,cornet_z", "model.times.V2=3"], conf)
 
 
