@@ -141,7 +141,7 @@ def settings(state: Mapping[str, Tensor]) -> dict[str, Any]:
         found["num_classes"] = decoder.shape[0]
         found["width"] = float(f"{decoder.shape[1] / CHANNELS[-1]:.4g}")
     expand = state.get("V2.conv1.weight")
-    if found.get("block") == "bottleneck" and expand is not None and expand.ndim == 4:
+    if found.get("block") == "bottleneck" and expand is not None and expand.ndim == 4 and expand.numel():
         found["bottleneck"] = float(f"{expand.shape[0] / expand.shape[1]:.4g}")
     times = {}
     for area in AREAS:

@@ -34,12 +34,11 @@ def test_one_graph(name):
     assert all(torch.equal(states[area], expected_states[area]) for area in states)
 
 
-@pytest.mark.parametrize("norm", ["per_step", "shared_affine"])
-def test_training_is_captured_with_its_gradients_and_statistics(norm):
+def test_training_is_captured_with_its_gradients_and_statistics():
     images, found = torch.randn(3, 3, 32, 32), []
     for compiled in (False, True):
         torch.manual_seed(0)
-        net = create_model("cornet_s", num_classes=5, width=0.05, norm=norm, times=2).train()
+        net = create_model("cornet_s", num_classes=5, width=0.05, times=2).train()
         if compiled:
             net.compile(backend="aot_eager", fullgraph=True)
         net(images).square().sum().backward()

@@ -52,8 +52,8 @@ def test_gradients_reach_every_parameter(name):
 
 @pytest.mark.parametrize("name", list_models())
 def test_bfloat16_autocast_and_channels_last(name):
-    net = create_model(name, num_classes=5, width=0.125).eval()
-    images = torch.randn(2, 3, 32, 32)
+    net = create_model(name, num_classes=5, width=0.25).eval()
+    images = torch.randn(2, 3, 48, 48)
 
     def run(images):
         logits, states = net(images, return_states=True)

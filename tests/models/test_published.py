@@ -18,7 +18,7 @@ VARIANTS = [
     ("cornet_s", {"norm": "shared"}),
     ("cornet_s", {"norm": "shared_affine"}),
     ("cornet_s", {"times": {"V2": 1, "V4": 8, "IT": 3}}),
-    ("cornet_s", {"times": 12, "bottleneck": 2}),
+    ("cornet_s", {"times": 5, "bottleneck": 2}),
     ("cornet_r", {"norm": "per_step"}),
     ("cornet_rt", {"norm": "shared_affine", "times": 7}),
     *((name, {}) for name in list_models()),
