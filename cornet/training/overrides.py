@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from cornet.errors import CornetError
 from cornet.training._composition import Composition
+from cornet.training._tree import children, delete, has, leaves, paths_of, set_value, value_at
 
 __all__ = ["check_missing", "check_overrides", "near", "parse_overrides"]
 
@@ -164,21 +165,21 @@ def _check_keys(setters: list[Override], composition: Composition, chosen: list[
         if override.is_sweep_override():
             discrete = override.is_discrete_sweep() and not isinstance(value, Glob)
             value = next(iter(override.sweep_iterator()), None) if discrete else None
-        exists = _get(config, key.split(".")) and "/" not in key and override.package is None
+        exists = has(config, key.split(".")) and "/" not in key and override.package is None
         if override.is_add() and exists and not isinstance(value, dict):
             raise CornetError(f"{override.input_line}: {key} exists already; leave out the + to change it.")
         if override.is_delete() and not exists:
             raise _unknown(override, key, config, composition, chosen)
         if override.is_delete():
-            _delete(config, key.split("."))
+            delete(config, key.split("."))
             continue
         if not override.is_add() and not override.is_force_add():
-            merged = isinstance(_value_at(config, key.split(".")), dict)
-            for path in _leaves(key, value) if merged else [key]:
-                if not _get(config, path.split(".")) or override.package is not None or "/" in path:
+            merged = isinstance(value_at(config, key.split(".")), dict)
+            for path in leaves(key, value) if merged else [key]:
+                if not has(config, path.split(".")) or override.package is not None or "/" in path:
                     raise _unknown(override, path, config, composition, chosen)
-        for path, leaf in _leaves(key, value).items():
-            _set(config, path.split("."), leaf)
+        for path, leaf in leaves(key, value).items():
+            set_value(config, path.split("."), leaf)
 
 
 def _unknown(
@@ -199,9 +200,9 @@ def _unknown(
     if suggestions:
         return CornetError(f"{line}: there is no {key}{_did_you_mean(suggestions)}")
     parent = key.rpartition(".")[0]
-    while parent and not isinstance(_value_at(config, parent.split(".")), dict):
+    while parent and not isinstance(value_at(config, parent.split(".")), dict):
         parent = parent.rpartition(".")[0]
-    siblings = _children(config, parent.split(".") if parent else [])
+    siblings = children(config, parent.split(".") if parent else [])
     there = f"; {parent or 'the configuration'} has: {_listed(siblings)}." if siblings else "."
     add = "" if override.is_delete() else f" (+{line.lstrip('+')} would add it)"
     return CornetError(f"{line}: there is no {key}{add}{there}")
@@ -213,76 +214,26 @@ def _choices_with(key: str, composition: Composition, chosen: list[str]) -> list
     found = []
     for choice in composition.choices(group)[:20] if rest and composition.is_group(group) else []:
         with contextlib.suppress(CornetError):
-            if _get(composition.compose([*chosen, f"{group}={choice}"]), key.split(".")):
+            if has(composition.compose([*chosen, f"{group}={choice}"]), key.split(".")):
                 found.append(f"{group}={choice}")
     return found
 
 
 def _near_keys(key: str, config: dict, groups: Sequence[str]) -> list[str]:
     """Dotted paths near `key`: siblings in the folder it names, those that end alike elsewhere, like ones."""
-    paths = sorted({*_paths(config), *groups})
+    paths = sorted({*paths_of(config), *groups})
     parent, _, leaf = key.rpartition(".")
-    siblings = [f"{parent}.{name}" for name in near(leaf, _children(config, parent.split(".")))]
+    siblings = [f"{parent}.{name}" for name in near(leaf, children(config, parent.split(".")))]
     same = [p for p in paths if p.rpartition(".")[2].lower() == leaf.lower()]
     same.sort(key=lambda p: -difflib.SequenceMatcher(None, key.lower(), p.lower()).ratio())
     if siblings or same:
         return [*siblings, *(p for p in same if p not in siblings)][:3]
-    if parent and _get(config, parent.split(".")):
+    if parent and has(config, parent.split(".")):
         return []
-    leaves = near(leaf, {p.rpartition(".")[2] for p in paths}, 2)
+    similar = near(leaf, {p.rpartition(".")[2] for p in paths}, 2)
     # What two long paths share from their start on makes them look alike: ask for more.
     alike = near(key, [p for p in paths if p.count(".") == key.count(".")], cutoff=0.75 if parent else 0.6)
-    return alike or [p for name in leaves for p in paths if p.rpartition(".")[2] == name][:3]
-
-
-def _leaves(key: str, value: Any) -> dict[str, Any]:
-    if not isinstance(value, dict) or not value:
-        return {key: value}
-    return {path: leaf for k, v in value.items() for path, leaf in _leaves(f"{key}.{k}", v).items()}
-
-
-def _paths(node: Any, prefix: str = "") -> list[str]:
-    if not isinstance(node, dict):
-        return []
-    return [p for k, v in node.items() for p in (f"{prefix}{k}", *_paths(v, f"{prefix}{k}."))]
-
-
-def _get(node: Any, parts: Sequence[str]) -> bool:
-    """Whether the path is there. What lies behind an interpolation cannot be seen, and is left to Hydra."""
-    for part in parts:
-        if isinstance(node, str) and node.startswith("${"):
-            return True
-        node = dict(enumerate(node)) if isinstance(node, list) else node
-        named = {str(k): v for k, v in node.items()} if isinstance(node, dict) else {}
-        if part not in named:
-            return False
-        node = named[part]
-    return True
-
-
-def _value_at(node: Any, parts: Sequence[str]) -> Any:
-    for part in parts:
-        node = node.get(part) if isinstance(node, dict) else None
-    return node
-
-
-def _children(config: dict, parts: Sequence[str]) -> list[str]:
-    node = _value_at(config, parts)
-    return [str(k) for k in node if not str(k).startswith("_")] if isinstance(node, dict) else []
-
-
-def _set(config: dict, parts: Sequence[str], value: Any) -> None:
-    for part in parts[:-1]:
-        if not isinstance(config.get(part), dict):
-            config[part] = {}
-        config = config[part]
-    config[parts[-1]] = value
-
-
-def _delete(config: Any, parts: Sequence[str]) -> None:
-    parent = _value_at(config, parts[:-1])
-    if isinstance(parent, dict):
-        parent.pop(parts[-1], None)
+    return alike or [p for name in similar for p in paths if p.rpartition(".")[2] == name][:3]
 
 
 def _listed(names: Sequence[str], most: int = 24) -> str:

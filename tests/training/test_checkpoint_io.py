@@ -190,6 +190,7 @@ print(asides, len(rounds))
 """
 
 
+@pytest.mark.slow
 def test_killed_while_saving(tmp_path):
     """A real process is killed at twenty random moments of saving 16 MB again and again."""
     done = subprocess.run(

@@ -25,7 +25,12 @@ FILES = {
         "note": None,
     },
     "model/cornet_z.yaml": {"kind": "z", "width": 1, "classes": "${recipe.classes}", "spec": "${recipe}"},
-    "model/cornet_s.yaml": {"kind": "s", "width": 1, "times": {"V2": 2, "V4": 4}, "layers": [{"k": 3}]},
+    "model/cornet_s.yaml": {
+        "kind": "s",
+        "width": 1,
+        "times": {"V2": 2, "V4": 4},
+        "layers": [{"k": 3}, {"k": 4}],
+    },
     "model/cornet_rt.yaml": {"kind": "rt", "steps": 5},
     "recipe/sgd.yaml": {"learning_rate": 0.1, "momentum": 0.9, "classes": 10},
     "trainer/cpu.yaml": {"max_epochs": 3, "accelerator": "cpu"},
@@ -53,7 +58,7 @@ def conf(tmp_path_factory):
 
 GOOD = [
     [],
-    ["model=cornet_s", "model.times.V2=3", "model.layers.0.k=5"],
+    ["model=cornet_s", "model.times.V2=3", "model.layers.0.k=5", "model.layers.1.k=6"],
     ["model=cornet_s,cornet_z", "model.width=1,2", "--multirun", "-m"],
     ["model=choice(cornet_s,cornet_z)", "seed=range(1,4)"],
     ["model=glob(cornet_*)", "seed=1"],
