@@ -3,7 +3,7 @@
 uv run train.py                                   the embedded demo: minutes on two cores
 uv run train.py --help                            choices, keys, examples
 uv run train.py data=imagenet data.folder=/path/to/imagenet model=cornet_s recipe=s_2019
-uv run train.py experiment=tiny_z data.folder=data/tiny-imagenet-75
+uv run train.py experiment=tiny_z             200 classes of small photographs
 """
 
 import logging

@@ -25,7 +25,9 @@ def print_summary(summary: dict[str, Any], folder: Path, already: bool = False) 
     """Print the table; `already`: the run had been finished before."""
     console = Console()
     if already:
-        console.print("This run is finished; nothing was done. Repeat it with fresh=true, or give another seed.\n")
+        console.print(
+            "This run is finished; nothing was done. Repeat it with fresh=true, or give another seed.\n"
+        )
     table = Table(title=f"{summary['network']} on {summary['data']}", title_justify="left", show_header=False)
     table.add_column(style="dim")
     table.add_column(justify="right")
@@ -40,7 +42,7 @@ def print_summary(summary: dict[str, Any], folder: Path, already: bool = False) 
     table.add_row("best top-1", f"{summary['best']:.3f} (epoch {summary['best_epoch']})", style="bold")
     table.add_row("chance", f"{summary['chance']:.3f}")
     console.print(table)
-    console.print(f"\nWritten to [bold]{folder}[/bold]")
+    console.print(f"\nWritten to [bold]{folder}[/bold]", soft_wrap=True)
     files = {
         "metrics.csv": "losses and accuracies",
         "curves.png": "learning curves",

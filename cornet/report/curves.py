@@ -60,7 +60,9 @@ def draw_losses(axes, metrics: pd.DataFrame, colour: str, name: str) -> None:
 
 def draw_accuracies(axes, metrics: pd.DataFrame, colour: str, label: str) -> None:
     """Top-1 of every validation view at each epoch's end."""
-    for style, column in zip(("-", "--", ":"), sorted(c for c in metrics if c.startswith("val/top1")), strict=False):
+    for style, column in zip(
+        ("-", "--", ":"), sorted(c for c in metrics if c.startswith("val/top1")), strict=False
+    ):
         val = metrics.dropna(subset=[column])
         view = column.removeprefix("val/top1").lstrip("_")
         axes.plot(

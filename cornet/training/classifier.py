@@ -1,6 +1,6 @@
 """The Lightning module: a network that learns to name images."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytorch_lightning as pl
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torchmetrics import MeanMetric
 from torchmetrics.classification import MulticlassAccuracy
 
+from cornet.errors import CornetError
 from cornet.models import CORnet
 from cornet.stimuli.samples import IGNORED, Batch
 from cornet.training.recipe import Recipe, learning_rate_factor
@@ -22,7 +23,8 @@ class Classifier(pl.LightningModule):
 
     net: the network. recipe: how it is trained. mean, std: per channel, of images scaled to 0..1; images
     come as uint8 and are normalised here, on the device. views: names of the validation protocols; the
-    first is logged as val/top1, another as val/top1_<name>.
+    first is logged as val/top1, another as val/top1_<name>. facts: kept in every checkpoint, which is refused
+    where other facts are asked for: the network's name and arguments, and the classes.
 
     Logs train/loss and train/learning_rate every few steps; train/top1, val/loss, val/top1 and val/top5
     (fractions) at every epoch. Metrics stay on the device; nothing waits for it at a training step.
@@ -38,11 +40,13 @@ class Classifier(pl.LightningModule):
         mean: Sequence[float],
         std: Sequence[float],
         views: Sequence[str] = ("center",),
+        facts: Mapping[str, Any] | None = None,
     ):
         super().__init__()
         self.net = net
         self.recipe = recipe
         self.views = tuple(views)
+        self.facts = dict(facts or {})
         self.register_buffer("pixel_mean", 255 * torch.tensor(mean).view(-1, 1, 1), persistent=False)
         self.register_buffer("pixel_std", 255 * torch.tensor(std).view(-1, 1, 1), persistent=False)
         self.train_top1 = accuracy(net.num_classes, 1)
@@ -111,6 +115,31 @@ class Classifier(pl.LightningModule):
             optimiser, lambda step: learning_rate_factor(self.recipe, step, per_epoch)
         )
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["cornet"] = self.facts
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Raises CornetError, saying what differs, for another network's checkpoint or other classes."""
+        held = checkpoint.get("cornet", {})
+        for key, mine in self.facts.items():
+            if key in held and held[key] != mine:
+                raise CornetError(
+                    f"the checkpoint is of a training with {key}={held[key]!r} and does not fit this one with "
+                    f"{key}={mine!r}; give another ckpt_path, or set {key} as the checkpoint has it."
+                )
+        theirs, own = checkpoint["state_dict"], self.state_dict()
+        if differing := sorted(k for k in {*theirs, *own} if shape(theirs, k) != shape(own, k)):
+            raise CornetError(
+                f"the checkpoint holds the weights of another network ({differing[0]} is "
+                f"{shape(theirs, differing[0])} there and {shape(own, differing[0])} here); give another ckpt_path, "
+                "or build the network that it was trained with."
+            )
+
+
+def shape(state: Mapping[str, Any], key: str) -> str:
+    """How a message tells an entry of a state dict."""
+    return str(tuple(state[key].shape)) if key in state else "absent"
 
 
 def accuracy(classes: int, k: int) -> MulticlassAccuracy:

@@ -62,9 +62,12 @@ def run(config: DictConfig, overrides: Sequence[str] = ()) -> Outcome | None:
 def open_folder(config: DictConfig, overrides: Sequence[str]) -> RunFolder:
     """The run's folder; its path and token are added to the configuration."""
     name = config.name or f"{config.data.get('name', 'objects')}-{config.model.name}"
-    path = run_path(config.root, name, overrides, config.seed)
+    told = [
+        override for override in overrides if override != f"experiment={name}"
+    ]  # the name says it already
+    path = run_path(config.root, name, told, config.seed)
     with open_dict(config):
-        config.name, config.run_id = name, ""
+        config.name = name
         config.run_folder = "."  # so that a run stays the same run when its folder is moved
         identity = identity_of(resolved(config))
         config.run_folder = str(path)
@@ -107,5 +110,9 @@ def set_precision(training: Training) -> None:
 def quieten() -> None:
     """Keep Lightning's advice to its developers from the user's terminal."""
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
-    for message in (".*does not have many workers.*", ".*Checkpoint directory .* exists.*", ".*isinstance.*LeafSpec.*"):
+    for message in (
+        ".*does not have many workers.*",
+        ".*Checkpoint directory .* exists.*",
+        ".*isinstance.*LeafSpec.*",
+    ):
         warnings.filterwarnings("ignore", message=message)

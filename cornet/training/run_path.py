@@ -18,8 +18,8 @@ IGNORED = (
     "seed",
     "name",
     "root",
-    "run_root",
-    "runs",
+    "run_folder",
+    "run_id",
     "fresh",
     "ckpt_path",
     "logger",
@@ -30,15 +30,15 @@ IGNORED = (
     "trainer.num_nodes",
     "trainer.enable_progress_bar",
     "trainer.log_every_n_steps",
-    "data.workers",
-    "data.num_workers",
+    "loader.workers",
+    "loader.val_batch_size",
     "hydra",
 )
 """Keys, with all below them, that do not make another run: its seed and name (which are in the path already), where
 it is kept, how it is watched, and the devices and processes that it uses."""
 
 _LONGEST = 100
-_PLAIN = re.compile(r"[a-z0-9_][a-z0-9_.=,+-]*[a-z0-9_]")
+_PLAIN = re.compile(r"[a-z0-9_][a-z0-9_.]*=([a-z0-9_.-]*[a-z0-9_])?")
 _BARE_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_./:@+-]*")
 _NOT_STRINGS = ("null", "true", "false", "nan", "inf")
 
@@ -48,9 +48,9 @@ def run_path(
 ) -> Path:
     """The folder of a run: `root/name/slug/seed<k>`.
 
-    The slug is `default` or the sorted `key=value` of the overrides that are not `ignored`, joined by commas. Where
-    that is no safe file name on every system (capitals, slashes, over 100 characters), it is the readable bit, `~` and
-    ten digits of the exact text's SHA-256. The order of overrides does not count, nor how a number is spelled; of
+    The slug is `default` or the sorted `key-value` of the overrides that are not `ignored`, joined by `+`. Where that
+    is no safe file name on every system (capitals, slashes, over 100 characters), it is the readable bit, `+` and ten
+    digits of the exact text's SHA-256. The order of overrides does not count, nor how a number is spelled; of
     several for one key the last one does. Raises CornetError for a name that is no file name, or an override that
     cannot be read.
     """
@@ -92,13 +92,14 @@ def _slug(overrides: Sequence[str], ignored: Sequence[str]) -> str:
     if not last:
         return "default"
     entries = sorted(last.values())
-    slug = ",".join(entries)
-    # A comma or an equals sign inside a value is quoted, so that what is joined can be taken apart again.
-    if len(slug) <= _LONGEST and _PLAIN.fullmatch(slug):
+    # The first '-' ends a key, '+' an entry, so that what is joined can be taken apart again; and no character needs
+    # quotes in a shell or on train.py's command line.
+    slug = "+".join(entry.replace("=", "-", 1) for entry in entries)
+    if len(slug) <= _LONGEST and all(_PLAIN.fullmatch(entry) for entry in entries):
         return slug
     digest = hashlib.sha256("\n".join(entries).encode()).hexdigest()[:10]
-    readable = re.sub(r"[^a-z0-9_.=,+-]+", "-", slug.lower()).strip(".,=+-")
-    return f"{readable[: _LONGEST - 11].rstrip('.,=+-')}~{digest}"
+    readable = re.sub(r"[^a-z0-9_.+-]+", "-", slug.lower())[: _LONGEST - 11].strip(".+-")
+    return f"{readable}+{digest}"
 
 
 def _entries(override: Override) -> dict[str, str]:

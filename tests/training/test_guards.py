@@ -88,7 +88,10 @@ def test_few_bad_files_are_named_and_left_out(photographs, tmp_path, caplog):
         trainer = fit(photographs, tmp_path / "run")
     assert trainer.current_epoch == 2
     listed = pd.read_csv(tmp_path / "run" / "bad_files.csv")
-    assert [(r.split, r.path[-10:]) for r in listed.itertuples()] == [("train", "cat/03.png"), ("val", "dog/01.png")]
+    assert [(r.split, r.path[-10:]) for r in listed.itertuples()] == [
+        ("train", "cat/03.png"),
+        ("val", "dog/01.png"),
+    ]
     assert sum("03.png cannot be read" in message for message in caplog.messages) == 1
     assert torch.isfinite(trainer.callback_metrics["val/loss"])
     assert float(trainer.callback_metrics["val/top1"]) * 7 % 1 == pytest.approx(0, abs=1e-5)

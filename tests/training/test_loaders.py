@@ -81,5 +81,7 @@ def test_validation_shows_every_image_once():
 
 
 def test_a_batch_that_cannot_be_filled_is_refused():
-    with pytest.raises(CornetError, match=r"recipe.batch_size=16 is more than the 10 training images of numbers"):
+    with pytest.raises(
+        CornetError, match=r"recipe.batch_size=16 is more than the 10 training images of numbers"
+    ):
         ImageLoaders(Numbers(), batch_size=16)

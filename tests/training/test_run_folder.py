@@ -21,9 +21,9 @@ def slug(*overrides: str) -> str:
 
 def test_path_is_readable():
     assert run_path("runs", "first", [], 3) == Path("runs/first/default/seed3")
-    assert slug("recipe.lr=.1", "model=cornet_z") == "model=cornet_z,recipe.lr=0.1"
-    assert slug("experiment=variants/x").startswith("experiment=variants-x~")
-    assert slug("model.times.V2=3").startswith("model.times.v2=3~")
+    assert slug("recipe.lr=.1", "model=cornet_z") == "model-cornet_z+recipe.lr-0.1"
+    assert slug("experiment=variants/x").startswith("experiment-variants-x+")
+    assert slug("model.times.V2=3").startswith("model.times.v2-3+")
 
 
 def test_what_does_not_identify_a_run_is_left_out():
@@ -31,9 +31,9 @@ def test_what_does_not_identify_a_run_is_left_out():
         slug("seed=3", "name=x", "logger=wandb", "trainer.devices=2", "hydra/launcher=slurm", "-m")
         == "default"
     )
-    assert slug("trainer.accelerator=gpu", "trainer.max_epochs=3") == "trainer.max_epochs=3"
-    assert slug("seeds=3") == "seeds=3"
-    assert run_path("r", "n", ["a=1", "b=2"], 0, ignored=("a",)).parent.name == "b=2"
+    assert slug("trainer.accelerator=gpu", "trainer.max_epochs=3") == "trainer.max_epochs-3"
+    assert slug("seeds=3") == "seeds-3"
+    assert run_path("r", "n", ["a=1", "b=2"], 0, ignored=("a",)).parent.name == "b-2"
 
 
 def test_spelling_and_order_do_not_count_and_the_last_wins():
@@ -50,7 +50,7 @@ def test_long_ones_are_cut_and_stay_apart():
     one, other = slug(*long), slug(*long[:-1], "group.option_19=value_20")
     assert one != other
     assert len(one) <= 100
-    assert one.startswith("group.option_0=value_0,")
+    assert one.startswith("group.option_0-value_0+")
 
 
 values = st.recursive(
@@ -105,7 +105,7 @@ def test_other_overrides_never_share_a_folder(one, other):
 
     for chosen in (one, other):
         name = slug(*lines(chosen))
-        assert set(name) <= set("abcdefghijklmnopqrstuvwxyz0123456789_.=,+-~")
+        assert set(name) <= set("abcdefghijklmnopqrstuvwxyz0123456789_.+-")
         assert len(name) <= 100
     # Without regard to case, as file systems of laptops have it.
     assert (slug(*lines(one)).lower() == slug(*lines(other)).lower()) == (known(one) == known(other))
