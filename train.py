@@ -45,7 +45,7 @@ def refuse(error: CornetError) -> None:
 
 
 def main() -> None:
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.basicConfig(level=logging.INFO, format="%(message)s", force=True)
     try:
         check_overrides(sys.argv[1:], CONF)
     except CornetError as error:

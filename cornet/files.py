@@ -9,9 +9,16 @@ from pathlib import Path
 
 from cornet.errors import CornetError
 
-__all__ = ["atomic_write"]
+__all__ = ["atomic_write", "cache_folder"]
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def cache_folder() -> Path:
+    """CORNET_CACHE, or else the user's cache folder: XDG_CACHE_HOME or ~/.cache, then cornet."""
+    if folder := os.environ.get("CORNET_CACHE"):
+        return Path(folder).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "cornet"
 
 
 def atomic_write(path: Path | str, data: bytes | memoryview | str, hint: str = "") -> None:

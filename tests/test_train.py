@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from hydra.core.global_hydra import GlobalHydra
 from PIL import Image
 
 ROOT = Path(__file__).parents[1]
@@ -24,21 +25,43 @@ SMALL = [
 ]
 
 
-def start(folder: Path, *overrides: str, **environment: str) -> subprocess.Popen:
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch) -> None:
+    """A folder of the user's own, with an empty cache and no account."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CORNET_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+
+@pytest.fixture
+def train(monkeypatch, capfd):
+    """Calls train.py's main in this process: (exit status, standard output, standard error)."""
+    import train as program
+
+    def call(*overrides: str, small: bool = True) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["train.py", *(SMALL if small else []), *overrides])
+        code = 0
+        try:
+            program.main()
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        finally:
+            GlobalHydra.instance().clear()
+        out, err = capfd.readouterr()
+        return code, out, err
+
+    return call
+
+
+def start(folder: Path, *overrides: str) -> subprocess.Popen:
+    """train.py as a process of its own, to be stopped."""
     return subprocess.Popen(
-        [sys.executable, str(ROOT / "train.py"), *SMALL, f"root={folder / 'runs'}", *overrides],
+        [sys.executable, str(ROOT / "train.py"), *SMALL, *overrides],
         cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "CORNET_CACHE": str(folder / "cache"), "OMP_NUM_THREADS": "2", **environment},
     )
-
-
-def train(folder: Path, *overrides: str, **environment: str) -> tuple[int, str, str]:
-    process = start(folder, *overrides, **environment)
-    out, err = process.communicate(timeout=240)
-    return process.returncode, out, err
 
 
 def only_run(folder: Path) -> Path:
@@ -50,8 +73,8 @@ def weights(run: Path, which: str = "last") -> dict[str, torch.Tensor]:
     return torch.load(run / "checkpoints" / f"{which}.ckpt", weights_only=True)["state_dict"]
 
 
-def test_a_run_leaves_what_it_says_and_is_not_repeated(tmp_path):
-    code, out, err = train(tmp_path, "recipe.epochs=2")
+def test_a_run_leaves_what_it_says_and_is_not_repeated(train, tmp_path):
+    code, out, err = train("recipe.epochs=2")
     assert code == 0, err
     run = only_run(tmp_path)
     names = ("metrics.csv", "curves.png", "config.yaml", "versions.json", "finished.json")
@@ -66,10 +89,10 @@ def test_a_run_leaves_what_it_says_and_is_not_repeated(tmp_path):
     assert {"train/loss", "train/top1", "val/loss", "val/top5", "train/learning_rate"} <= set(metrics)
     assert (metrics.dropna(subset=["train/loss"])["train/loss"] > 0).all()
     assert json.loads((run / "finished.json").read_text())["epochs"] == 2
-    before = {path: path.stat().st_mtime_ns for path in run.rglob("*") if path.name != "curves.png"}
-    code, out, err = train(tmp_path, "recipe.epochs=2")
+    before = {path: path.stat().st_mtime_ns for path in run.rglob("*.ckpt")}
+    code, out, err = train("recipe.epochs=2")
     assert (code, "This run is finished" in out) == (0, True)
-    assert all(path.stat().st_mtime_ns == when for path, when in before.items() if path.suffix == ".ckpt")
+    assert all(path.stat().st_mtime_ns == when for path, when in before.items())
 
 
 def wait_for_epoch(process: subprocess.Popen, folder: Path, epochs: int) -> None:
@@ -84,37 +107,29 @@ def wait_for_epoch(process: subprocess.Popen, folder: Path, epochs: int) -> None
     raise AssertionError("the run did not get that far")
 
 
-def test_a_killed_run_goes_on_and_ends_as_an_uninterrupted_one(tmp_path):
+def test_a_killed_run_goes_on_and_ends_as_an_uninterrupted_one(train, tmp_path):
     """The same weights, bit for bit, and the same log."""
-    whole, broken = tmp_path / "whole", tmp_path / "broken"
-    whole.mkdir()
-    broken.mkdir()
-    many = [
-        "recipe.epochs=6",
-        "model=cornet_s_narrow",
-        "data.train_images=256",
-        "trainer.log_every_n_steps=1",
-    ]
-    code, _, err = train(whole, *many)
-    assert code == 0, err
-    process = start(broken, *many)
-    wait_for_epoch(process, broken, 2)
-    time.sleep(0.3)
+    many = ["recipe.epochs=5", "data.train_images=256", "trainer.log_every_n_steps=1"]
+    process = start(tmp_path, *many)
+    wait_for_epoch(process, tmp_path, 2)
+    time.sleep(0.2)
     process.kill()
     process.communicate()
-    killed = only_run(broken)
+    killed = only_run(tmp_path)
     assert not (killed / "finished.json").exists()
-    code, _, err = train(broken, *many)
+    code, _, err = train(*many)
     assert code == 0, err
     assert "going on from" in err
-    expected, ours = weights(only_run(whole)), weights(killed)
+    code, _, err = train(*many, "root=whole")
+    assert code == 0, err
+    whole = tmp_path / "whole" / killed.relative_to(tmp_path / "runs")
+    expected, ours = weights(whole), weights(killed)
     assert expected.keys() == ours.keys()
     assert all(torch.equal(expected[key], ours[key]) for key in expected)
-    kept = [
-        pd.read_csv(run / "metrics.csv").drop(columns="train/images_per_second")
-        for run in (only_run(whole), killed)
+    logs = [
+        pd.read_csv(run / "metrics.csv").drop(columns="train/images_per_second") for run in (whole, killed)
     ]
-    pd.testing.assert_frame_equal(*kept, check_exact=True)
+    pd.testing.assert_frame_equal(*logs, check_exact=True)
 
 
 def test_control_c_stops_politely(tmp_path):
@@ -140,78 +155,72 @@ def test_control_c_stops_politely(tmp_path):
         (["trainer=gpu"], "accelerator"),
     ],
 )
-def test_a_mistake_is_one_sentence_without_a_traceback(overrides, said, tmp_path):
+def test_a_mistake_is_one_sentence_without_a_traceback(overrides, said, train):
     if "trainer=gpu" in overrides and torch.cuda.is_available():
         pytest.skip("this machine has a GPU")
-    small = [] if overrides[0].startswith(("data=", "model=")) else SMALL
-    result = subprocess.run(
-        [sys.executable, str(ROOT / "train.py"), *small, f"root={tmp_path}", *overrides],
-        cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
-    assert result.returncode == 2, result.stderr
-    assert said in result.stderr
-    assert "Traceback" not in result.stderr
-    assert len(result.stderr.strip().splitlines()) == 1, result.stderr
+    code, _, err = train(*overrides, small=not overrides[0].startswith("data="))
+    assert code == 2, err
+    assert said in err
+    assert "Traceback" not in err
+    assert len(err.strip().splitlines()) == 1, err
 
 
-def test_a_checkpoint_of_another_training_is_refused(tmp_path):
-    code, _, err = train(tmp_path, "recipe.epochs=1")
+def test_a_checkpoint_of_another_training_is_refused(train, tmp_path):
+    code, _, err = train("recipe.epochs=1")
     assert code == 0, err
-    held = only_run(tmp_path) / "checkpoints" / "last.ckpt"
-    for override, said in (
-        ("model.width=0.2", "model.width=0.1"),
-        ("model=cornet_z", "model.name='cornet_s'"),
-    ):
-        code, _, err = train(tmp_path, override, f"ckpt_path={held}", "recipe.epochs=2")
-        assert (code, said in err) == (2, True), err
-    folder = tmp_path / "images"
+    held = f"ckpt_path={only_run(tmp_path)}/checkpoints/last.ckpt"
+    code, _, err = train("model.width=0.2", held, "recipe.epochs=2")
+    assert (code, "model.width=0.1" in err) == (2, True), err
+    code, _, err = train("model=cornet_z", held, "recipe.epochs=2")
+    assert (code, "model.name='cornet_s'" in err) == (2, True), err
     for split in ("train", "val"):
         for name in "abc":
-            (folder / split / name).mkdir(parents=True)
+            folder = tmp_path / "images" / split / name
+            folder.mkdir(parents=True)
             for k in range(6):
-                pixels = np.full((32, 32, 3), 40 * k, dtype=np.uint8)
-                Image.fromarray(pixels).save(folder / split / name / f"{k}.png")
-    result = subprocess.run(
-        [sys.executable, str(ROOT / "train.py"), "data=imagefolder", f"data.folder={folder}", "data.size=32",
-         "model.width=0.1", "recipe.batch_size=6", f"root={tmp_path}/other", f"ckpt_path={held}"],
-        cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
-    assert result.returncode == 2
-    assert "num_classes=8" in result.stderr
+                Image.fromarray(np.full((32, 32, 3), 40 * k, dtype=np.uint8)).save(folder / f"{k}.png")
+    small = ["data.size=32", "model.width=0.1", "recipe.batch_size=6"]
+    code, _, err = train("data=imagefolder", "data.folder=images", *small, held, small=False)
+    assert (code, "num_classes=8" in err) == (2, True), err
 
 
-def test_a_checkpoint_with_code_in_it_is_refused(tmp_path):
+def test_a_checkpoint_with_code_in_it_is_refused(train, tmp_path):
     marker = tmp_path / "ran"
 
     class Hostile:
         def __reduce__(self):
             return os.system, (f"touch {marker}",)
 
-    torch.save({"state_dict": {}, "loops": Hostile()}, tmp_path / "hostile.ckpt")
-    code, _, err = train(tmp_path, f"ckpt_path={tmp_path / 'hostile.ckpt'}")
+    torch.save({"state_dict": {}, "loops": Hostile()}, "hostile.ckpt")
+    code, _, err = train("ckpt_path=hostile.ckpt")
     assert code == 2
     assert "refused" in err
     assert not marker.exists()
 
 
-@pytest.mark.slow
-def test_a_full_disk_keeps_the_previous_checkpoint(tmp_path):
-    """A real file system that is too small for a second checkpoint."""
-    small = tmp_path / "runs"
-    small.mkdir()
-    if subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(small)], check=False, capture_output=True
-    ).returncode:
+def mount(*arguments: str) -> int:
+    return subprocess.run(["mount", *arguments], check=False, capture_output=True).returncode
+
+
+def test_a_full_disk_keeps_the_previous_checkpoint(train, tmp_path):
+    """A real file system that has no room for a second checkpoint beside the first two."""
+    (tmp_path / "runs").mkdir()
+    if mount("-t", "tmpfs", "-o", "size=8m", "tmpfs", str(tmp_path / "runs")):
         pytest.skip("mounting is not permitted here")
     try:
-        code, _, err = train(tmp_path, "recipe.epochs=30", "model.width=0.17")
+        code, _, err = train("recipe.epochs=2")
+        assert code == 0, err
+        used = sum(path.stat().st_size for path in tmp_path.glob("runs/**/checkpoints/*"))
+        mount("-o", f"remount,size={int(used * 1.2)}", str(tmp_path / "runs"))
+        code, _, err = train("recipe.epochs=2", "fresh=true")
         assert code == 2
-        assert "room" in err
+        assert "make room" in err
         assert "Traceback" not in err
-        run = only_run(tmp_path)
-        assert all(torch.isfinite(v).all() for v in weights(run).values())
-        subprocess.run(["mount", "-o", "remount,size=64m", str(small)], check=True)
-        code, _, err = train(tmp_path, "recipe.epochs=30", "model.width=0.17")
+        run = tmp_path / "runs" / "objects-cornet_s"
+        (old,) = (path.parent for path in run.rglob("finished.json"))
+        assert all(torch.isfinite(v).all() for v in weights(old).values())
+        mount("-o", "remount,size=64m", str(tmp_path / "runs"))
+        code, _, err = train("recipe.epochs=2")
         assert code == 0, err
     finally:
-        subprocess.run(["umount", str(small)], check=True)
+        subprocess.run(["umount", str(tmp_path / "runs")], check=True)

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cornet.errors import CornetError
-from cornet.files import atomic_write
+from cornet.files import atomic_write, cache_folder
 from cornet.models.download import DownloadError, download
 from cornet.models.registry import published_model
 from cornet.models.safe_load import looks_like_checkpoint
@@ -43,8 +43,7 @@ def fetch_published(
     name: one of `cornet.list_models()`.
     base_url: http or https address, or a folder, that holds the file; None for the environment variable
         CORNET_WEIGHTS_URL or else the address of 2018.
-    cache: a folder, whose subfolder weights takes the file; None for the environment variable CORNET_CACHE
-        or else ~/.cache/cornet.
+    cache: a folder, whose subfolder weights takes the file; None for `cornet.files.cache_folder()`.
     accept_hash: take a file whose SHA-256 does not begin as its name says, and record its own.
     timeout: seconds without a byte after which a server counts as stalled.
 
@@ -55,7 +54,7 @@ def fetch_published(
     one is never taken for it.
     """
     file = published_model(name).file
-    folder = Path(cache or os.environ.get("CORNET_CACHE") or "~/.cache/cornet").expanduser() / "weights"
+    folder = (Path(cache).expanduser() if cache else cache_folder()) / "weights"
     path = folder / file
     source = os.fspath(base_url or os.environ.get("CORNET_WEIGHTS_URL") or BASE_URL)
     try:

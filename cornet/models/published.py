@@ -14,7 +14,7 @@ from torch import Tensor
 from cornet.errors import CornetError
 from cornet.models.network import AREAS, CHANNELS, CORnet
 from cornet.models.norm import SteppedNorm
-from cornet.models.safe_load import read_weights
+from cornet.models.safe_load import read_checkpoint
 
 __all__ = ["load_published", "published_names", "to_published"]
 
@@ -59,7 +59,8 @@ def load_published(net: CORnet, source: str | PathLike[str] | Mapping[str, Any])
 
     source: a file, or what was read from one: a state dict or a dict that holds one under "state_dict"
         (training saved the optimiser beside it; that is ignored). Keys may begin with "module.";
-        num_batches_tracked may be missing. The network keeps its device and its precision.
+        num_batches_tracked may be missing. A checkpoint of train.py will do too ("net." and our own keys).
+        The network keeps its device and its precision.
 
     R and RT have the same entries: a file of the one loads into the other.
 
@@ -67,9 +68,11 @@ def load_published(net: CORnet, source: str | PathLike[str] | Mapping[str, Any])
     of classes, of steps, or of channels. Nothing is loaded then.
     """
     label = "the state dict" if isinstance(source, Mapping) else str(source)
-    content = source if isinstance(source, Mapping) else read_weights(source)
-    given = weights_in(content, label)
+    content = source if isinstance(source, Mapping) else read_checkpoint(source)
     names = published_names(net)
+    given = {
+        names.get(key.removeprefix("net."), key): value for key, value in weights_in(content, label).items()
+    }
     own = net.state_dict()
     refuse_others(label, given, {published: own[ours] for ours, published in names.items()})
     with torch.no_grad():

@@ -3,6 +3,7 @@
 import pickle
 import pickletools
 import re
+import warnings
 import zipfile
 from os import PathLike
 from pathlib import Path
@@ -12,9 +13,10 @@ import torch
 
 from cornet.errors import CornetError
 
-__all__ = ["looks_like_checkpoint", "read_weights"]
+__all__ = ["looks_like_checkpoint", "read_checkpoint"]
 
 ZIP = b"PK\x03\x04"
+STACK_GLOBAL = "Unsupported operand 149"  # how the safe reader tells a class by name in newer pickles
 PICKLE = b"\x80"  # of the files that torch wrote before 1.6
 
 
@@ -24,8 +26,8 @@ def looks_like_checkpoint(path: Path) -> bool:
         return file.read(len(ZIP)).startswith((ZIP, PICKLE))
 
 
-def read_weights(path: str | PathLike[str]) -> dict[str, Any]:
-    """What a checkpoint file holds, read with weights_only=True: code in a file is refused, never run.
+def read_checkpoint(path: str | PathLike[str]) -> dict[str, Any]:
+    """What a checkpoint file holds, on the CPU, read with weights_only=True: code in a file is refused, never run.
 
     Raises CornetError for a file that is missing, cut off, or holds anything but tensors and plain data.
     """
@@ -33,7 +35,10 @@ def read_weights(path: str | PathLike[str]) -> dict[str, Any]:
     try:
         if not looks_like_checkpoint(path):
             raise CornetError(f"{path} is no checkpoint (torch.save did not write it); give another file.")
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        check_sums(path)
+        with warnings.catch_warnings():  # about pickle protocols, which do not matter to what is refused
+            warnings.simplefilter("ignore")
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise CornetError(f"{path} does not exist; give the path of a checkpoint file.") from None
     except IsADirectoryError:
@@ -60,11 +65,19 @@ def read_weights(path: str | PathLike[str]) -> dict[str, Any]:
     return content
 
 
+def check_sums(path: Path) -> None:
+    """Raise CornetError if a part of a zip file differs from its checksum, which torch does not look at."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            if part := archive.testzip():
+                raise damaged(path, ValueError(f"the checksum of {part} is wrong"))
+
+
 def damaged(path: Path, error: Exception) -> CornetError:
     """The sentence for a file that torch cannot read."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     reason = lines[0].split(". ")[0].rstrip(".")[:120] if lines else type(error).__name__
-    return CornetError(f"{path} is cut off, damaged or no checkpoint ({reason}); get it again.")
+    return CornetError(f"{path} is cut off, damaged or no checkpoint ({reason}); use another copy of it.")
 
 
 def refused_name(reason: str) -> str | None:
@@ -76,7 +89,7 @@ def refused_name(reason: str) -> str | None:
     ):
         if found := re.search(pattern, reason):
             return found[1].rstrip(".")
-    return None
+    return "an object of some class" if STACK_GLOBAL in reason else None
 
 
 def key_before(path: Path, name: str) -> str | None:

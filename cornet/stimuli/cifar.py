@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from torch import Tensor
 from torchvision.datasets import CIFAR10, CIFAR100
@@ -19,11 +18,13 @@ from torchvision.datasets.utils import check_integrity
 
 from cornet.errors import CornetError
 from cornet.stimuli.samples import Key, Sample
+from cornet.stimuli.shift import shift_and_flip
 
 __all__ = ["Cifar", "TrainCifar", "ValCifar"]
 
 READERS: dict[str, type[CIFAR10]] = {"cifar10": CIFAR10, "cifar100": CIFAR100}
 SIDE = 32
+_AUGMENT = "cornet cifar augmentation"
 STATISTICS = {
     "cifar10": ((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)),
     "cifar100": ((0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)),
@@ -129,23 +130,19 @@ class TrainCifar:
         return self.__getitems__([key])[0]
 
     def __getitems__(self, keys: Sequence[Key]) -> list[Sample]:
-        index, epoch = np.array(keys, dtype=np.int64).reshape(-1, 2).T
-        top, left, mirrored = _draw(self.seed, epoch, index, places=2 * self.pad + 1)
-        windows = sliding_window_view(self._padded(index), (SIDE, SIDE), axis=(2, 3))
-        crops = windows[np.arange(len(index)), :, top, left]
-        if self.flip:
-            crops[mirrored] = crops[mirrored][..., ::-1]
-        pixels = _resize(torch.from_numpy(crops), self.size)
-        return [Sample(pixels[i], int(self.labels[k]), int(k)) for i, k in enumerate(index)]
-
-    def _padded(self, index: NDArray[np.int64]) -> NDArray[np.uint8]:
-        images, pad = self.images[index], self.pad
-        if self.colour is None:
-            return np.pad(images, ((0, 0), (0, 0), (pad, pad), (pad, pad)), mode="reflect")
-        padded = np.empty((len(index), 3, SIDE + 2 * pad, SIDE + 2 * pad), dtype=np.uint8)
-        padded[:] = np.array(self.colour, dtype=np.uint8)[:, None, None]
-        padded[:, :, pad : pad + SIDE, pad : pad + SIDE] = images
-        return padded
+        shown = shift_and_flip(
+            self.images,
+            keys,
+            stream=_AUGMENT,
+            seed=self.seed,
+            shift=self.pad,
+            flip=self.flip,
+            colour=self.colour,
+        )
+        pixels = _resize(torch.from_numpy(shown), self.size)
+        return [
+            Sample(image, int(self.labels[key[0]]), key[0]) for image, key in zip(pixels, keys, strict=True)
+        ]
 
 
 class ValCifar:
@@ -167,28 +164,6 @@ class ValCifar:
         index = np.array([key[0] for key in keys], dtype=np.int64)
         pixels = _resize(torch.from_numpy(self.images[index]), self.size)[:, None]
         return [Sample(pixels[i], int(self.labels[k]), int(k)) for i, k in enumerate(index)]
-
-
-def _draw(
-    seed: int, epoch: NDArray[np.int64], index: NDArray[np.int64], *, places: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
-    """Top and left in 0..places-1, and whether to mirror: per image, from a hash (SplitMix64's finaliser).
-
-    A generator per image costs 10 microseconds to make, more than everything else that is done to a CIFAR
-    image; the hash is computed for a batch at once.
-    """
-    word = np.full(len(index), seed, dtype=np.uint64)
-    for part in (epoch, index):
-        word = _mix(word + np.uint64(0x9E3779B97F4A7C15) + part.astype(np.uint64))
-    small = (word & np.uint64(0x1FFFFF), (word >> np.uint64(21)) & np.uint64(0x1FFFFF))
-    top, left = ((part * np.uint64(places) >> np.uint64(21)).astype(np.int64) for part in small)
-    return top, left, (word >> np.uint64(63)).astype(bool)
-
-
-def _mix(word: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    word = (word ^ (word >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    word = (word ^ (word >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return word ^ (word >> np.uint64(31))
 
 
 def _resize(pixels: Tensor, size: int) -> Tensor:

@@ -14,6 +14,7 @@ from cornet.errors import CornetError
 from cornet.files import atomic_write
 from cornet.stimuli.bad_files import BadFiles
 from cornet.stimuli.samples import Batch
+from cornet.training.pace import Pace
 
 __all__ = ["FiniteLoss", "Throughput", "UnreadableFiles"]
 
@@ -120,24 +121,24 @@ class UnreadableFiles(pl.Callback):
 class Throughput(pl.Callback):
     """Logs train/images_per_second of every epoch: training steps alone, without the epoch's first one."""
 
-    def __init__(self) -> None:
-        self.start = 0.0
-        self.images = 0
-        self.rate: float | None = None
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.pace = Pace(world_size=trainer.world_size)
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.pace.begin_epoch(time.perf_counter())
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
-        if batch_idx == 0:
-            self.start, self.images = time.perf_counter(), 0
-        else:
-            self.images += len(batch.labels) * trainer.world_size
+        self.pace.add_batch(time.perf_counter(), len(batch.labels))
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if self.images and not trainer.sanity_checking:
-            self.rate = self.images / (time.perf_counter() - self.start)
-            self.images = 0
+        if trainer.sanity_checking:
+            return
+        if pl_module.device.type == "cuda":  # the host runs ahead of the device: wait for it, once an epoch
+            torch.cuda.synchronize(pl_module.device)
+        self.pace.pause(time.perf_counter())
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if self.rate is not None:
-            pl_module.log("train/images_per_second", self.rate)
+        if self.pace.epoch_rate is not None:
+            pl_module.log("train/images_per_second", self.pace.epoch_rate)

@@ -11,8 +11,8 @@ import torch
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from cornet.errors import CornetError
+from cornet.models.safe_load import read_checkpoint
 from cornet.training.build import Training, build
-from cornet.training.checkpoint_io import load_checkpoint
 from cornet.training.overrides import check_missing
 from cornet.training.run_folder import RunFolder
 from cornet.training.run_path import identity_of, run_path
@@ -32,10 +32,11 @@ class Outcome(NamedTuple):
 
 
 def run(config: DictConfig, overrides: Sequence[str] = ()) -> Outcome | None:
-    """Train what a composed configuration describes, or go on where it was stopped; returns what came of it (None on other ranks).
+    """Train what a composed configuration describes, or go on where it was stopped.
 
-    overrides: as given on the command line; they name the run's folder. A run that is finished is shown,
-    not repeated. Raises CornetError for anything the user can mend.
+    overrides: as given on the command line; they name the run's folder. Returns what came of it (None on
+    ranks other than 0); a run that had been finished before is not repeated. Raises CornetError for anything
+    the user can mend.
     """
     quieten()
     check_missing(config)
@@ -91,7 +92,7 @@ def starting_point(config: DictConfig, folder: RunFolder) -> str | None:
         last = Path(config.ckpt_path) if config.ckpt_path else None
     if last is None:
         return None
-    content = load_checkpoint(last)
+    content = read_checkpoint(last)
     if "loops" not in content or "optimizer_states" not in content:
         raise CornetError(
             f"ckpt_path={last} holds weights but no training to go on with; start from its weights with "

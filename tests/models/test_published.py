@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from cornet import CornetError, create_model, list_models, load_published, to_published
-from cornet.models.safe_load import read_weights
+from cornet.models.safe_load import read_checkpoint
 
 VARIANTS = [
     ("cornet_s", {"norm": "group"}),
@@ -220,7 +220,7 @@ def test_what_old_training_saved_beside_the_weights_is_named(value, name, tmp_pa
     path = tmp_path / "weights.pth"
     torch.save({"epoch": 1, "flags": value, "state_dict": {"a": torch.zeros(1)}}, path)
     with pytest.raises(CornetError, match=f"holds {re.escape(name)}.* under 'flags'"):
-        read_weights(path)
+        read_checkpoint(path)
 
 
 @pytest.mark.parametrize("zipped", [True, False])
@@ -239,13 +239,22 @@ def test_a_file_cut_off_anywhere(zipped, tmp_path):
 def test_other_things_that_are_no_checkpoint(tmp_path):
     path = tmp_path / "x.pth"
     with pytest.raises(CornetError, match=r"x\.pth does not exist"):
-        read_weights(path)
+        read_checkpoint(path)
     with pytest.raises(CornetError, match="is a folder"):
-        read_weights(tmp_path)
+        read_checkpoint(tmp_path)
     for content in (b"<html>not found</html>", b"hello\n", pickle.dumps({"a": 1}), b"PK\x03\x04 no archive"):
         path.write_bytes(content)
         with pytest.raises(CornetError, match="no checkpoint"):
-            read_weights(path)
+            read_checkpoint(path)
     torch.save([torch.zeros(1)], path)
     with pytest.raises(CornetError, match="holds list, not a dict of weights"):
-        read_weights(path)
+        read_checkpoint(path)
+
+
+def test_a_checkpoint_of_train_py_gives_its_weights(tmp_path):
+    net, other = small(), small()
+    state = {f"net.{key}": value for key, value in net.state_dict().items()}
+    torch.save({"state_dict": state, "epoch": 3, "loops": {}}, tmp_path / "last.ckpt")
+    assert equal(load_published(other, tmp_path / "last.ckpt"), net)
+    with pytest.raises(CornetError, match="num_classes"):
+        load_published(small(num_classes=7), tmp_path / "last.ckpt")

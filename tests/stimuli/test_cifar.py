@@ -108,18 +108,6 @@ def test_training_images_are_crops_of_the_padded_image(
     assert len(seen) > 40
 
 
-def test_places_and_flips_are_uniform_and_independent() -> None:
-    index = np.arange(40_000)
-    draws = [cifar._draw(3, np.full_like(index, epoch), index, places=9) for epoch in (0, 1)]
-    for top, left, mirrored in draws:
-        counts = np.bincount((top * 9 + left) * 2 + mirrored, minlength=162)
-        expected = len(index) / 162
-        chi2 = ((counts - expected) ** 2 / expected).sum()
-        assert 161 - 4 * 18 < chi2 < 161 + 4 * 18  # mean and standard deviation of chi2 are 161 and 18
-    assert abs(np.mean(draws[0][0] == draws[1][0]) - 1 / 9) < 0.01
-    assert abs(np.corrcoef(draws[0][0][1:], draws[0][0][:-1])[0, 1]) < 0.02
-
-
 def test_training_images_depend_on_seed_epoch_and_index_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,25 +1,20 @@
-"""The rendered objects: geometry against brute force, pixels against latents, determinism, cache, source.
+"""The rendered objects: pixels against latents, determinism, what can be decoded.
 
 After a wanted change of pixels: raise RENDERER_VERSION, then `python -m tests.stimuli.test_objects` writes
 tests/golden/objects.npz anew.
 """
 
 import io
-import subprocess
-import sys
-import warnings
 from concurrent.futures import ThreadPoolExecutor
-from math import cos, pi, radians, sin
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-import torch
-from PIL import Image
 from rich.console import Console
 
 from cornet.errors import CornetError
+from cornet.stimuli.draws import bits, phases, uniform
 from cornet.stimuli.objects import (
     CATEGORIES,
     COLUMNS,
@@ -29,166 +24,13 @@ from cornet.stimuli.objects import (
     draw_latents,
     render,
     rendering,
-    source,
 )
 from cornet.stimuli.objects.backgrounds import BACKGROUNDS, pattern
 from cornet.stimuli.objects.categories import shape_of
-from cornet.stimuli.objects.draws import bits, phases, uniform
 from cornet.stimuli.objects.rendering import CONTRAST_FLOOR, camera, compose
-from cornet.stimuli.objects.solids import Solid, box, ellipsoid, frustum, hull, moved, pair, rotation, tube
-from cornet.stimuli.objects.tracing import Shape, Traced, _meet, trace
-from cornet.stimuli.samples import ImageDataset, ImageSource, Key, collate
-from cornet.stimuli.sheet import contact_sheet
+from tests.stimuli.tracings import centroid, inside, shown
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "objects.npz"
-LIGHT = np.array([0.0, 0.6, 0.8])
-
-SOLIDS = {
-    "ellipsoid": ellipsoid((0.05, -0.1, 0.1), (0.4, 0.2, 0.3), 0.5, turn=rotation(yaw=30, roll=20)),
-    "dome": ellipsoid((0, 0, 0), (0.4, 0.3, 0.4), 0.5, cut=[(0.3, 0, -1, 0.1)]),
-    "box": box((0.1, 0, 0), (0.5, 0.3, 0.2), 0.5, turn=rotation(pitch=25)),
-    "cylinder": frustum((-0.2, 0.1, -0.2), (0.25, -0.1, 0.2), 0.2, None, 0.5),
-    "cone": frustum((0, 0, -0.3), (0, 0.1, 0.3), 0.35, 0.0, 0.5),
-    "flat cone": frustum((0, 0, 0.1), (0, 0, -0.1), 0.1, 0.45, 0.5),
-    "frustum": frustum((0.3, 0, 0), (-0.3, 0.1, 0), 0.1, 0.3, 0.5),
-    "tetrahedron": hull([(0.4, 0, -0.3), (-0.3, 0.3, -0.2), (-0.2, -0.4, -0.2), (0, 0, 0.4)], 0.5),
-}
-VIEWS = [
-    rotation(yaw=0),
-    rotation(yaw=130, pitch=35),
-    rotation(yaw=-60, pitch=-50, roll=40),
-    rotation(pitch=88),
-]
-
-
-def inside(solid: Solid, points: np.ndarray) -> np.ndarray:
-    """By the definition: (..., 3) -> (...)."""
-    ones = np.concatenate([points, np.ones((*points.shape[:-1], 1))], -1)
-    result = (ones @ solid.planes.T <= 0).all(-1)
-    if solid.quadric is not None:
-        result &= np.einsum("...i,ij,...j->...", ones, solid.quadric, ones) <= 0
-    return result
-
-
-def listed(quadric: np.ndarray | None) -> list[list[float]] | None:
-    return None if quadric is None else quadric.tolist()
-
-
-def shown(shape: Shape, **changes: object) -> Traced:
-    settings = {
-        "turn": np.eye(3),
-        "diameter": 0.6,
-        "x": 0.0,
-        "y": 0.0,
-        "light": LIGHT,
-        "size": 96,
-        "antialias": 3,
-    }
-    traced = trace(shape, **{**settings, **changes})  # type: ignore[arg-type]
-    assert traced is not None
-    return traced
-
-
-def centroid(traced: Traced, size: int) -> np.ndarray:
-    """(x, y) of the silhouette in image widths from the centre, y upwards."""
-    rows, columns = np.mgrid[traced.rows, traced.columns] + 0.5
-    weights = traced.coverage / traced.coverage.sum()
-    return np.array([(columns * weights).sum() / size - 0.5, 0.5 - (rows * weights).sum() / size])
-
-
-@pytest.mark.parametrize("view", range(len(VIEWS)))
-@pytest.mark.parametrize("name", SOLIDS)
-def test_ray_solid_intersection_against_marching(name: str, view: int) -> None:
-    solid = moved(SOLIDS[name], VIEWS[view])
-    axis = np.linspace(-0.75, 0.75, 31).astype(np.float32) + np.float32(0.003)
-    u, v = axis[None, :], axis[::-1][:, None]
-    planes = solid.planes / np.linalg.norm(solid.planes[:, :3], axis=1, keepdims=True)
-    middle = (solid.points[:, 2].min() + solid.points[:, 2].max()) / 2
-    near, hit, shade = _meet(u, v, listed(solid.quadric), planes.tolist(), middle, LIGHT.tolist(), 0.0)
-    depths = np.linspace(-0.8, 0.8, 801)
-    grid = np.stack(np.broadcast_arrays(u[..., None], v[..., None], depths), -1).astype(float)
-    within = inside(solid, grid)
-    expected, first = within.any(-1), depths[800 - within[..., ::-1].argmax(-1)]
-    # Marching misses what is thinner than its step, and nothing else.
-    assert not (expected & ~hit).any()
-    assert (hit & ~expected).mean() < 0.01
-    both = expected & hit
-    assert both.sum() > 15
-    assert np.abs(near - first)[both].max() < 0.0021
-    assert shade is not None
-    assert shade[both].min() > 0
-
-
-def test_normals_against_finite_differences() -> None:
-    # Lambert's term of a sphere is known everywhere; the lamp sits at the viewer, so normal . lamp = w / r.
-    axis = np.linspace(-0.28, 0.28, 15).astype(np.float32)
-    sphere = ellipsoid((0, 0, 0), (0.3, 0.3, 0.3), 1.0)
-    near, hit, shade = _meet(axis[None], axis[:, None], listed(sphere.quadric), [], 0.0, [0.0, 0.0, 1.0], 0.0)
-    assert shade is not None
-    assert np.allclose(shade[hit], 0.24 + (0.66 + 0.24) * near[hit] / 0.3, atol=2e-3)
-
-
-@pytest.mark.parametrize("antialias", [1, 2, 4])
-def test_area_and_centre_of_a_sphere(antialias: int) -> None:
-    shape = Shape.of([ellipsoid((3, 2, 1), (2, 2, 2), 0.5)])
-    radius = 0.6 * (-shape.quadrics[0][3, 3] / shape.quadrics[0][0, 0]) ** 0.5
-    assert 0.98 * 0.3 < radius <= 0.3
-    traced = shown(shape, x=0.07, y=-0.11, antialias=antialias, size=128)
-    assert traced.coverage.sum() / 128**2 == pytest.approx(pi * radius**2, rel=0.01)
-    assert np.allclose(centroid(traced, 128), (0.07, -0.11), atol=1e-3)
-
-
-def test_a_nearer_solid_hides_a_farther_one() -> None:
-    plates = [box((0, 0, z), (1, 1, 0.1), albedo) for z, albedo in ((0.0, 0.2), (0.5, 0.9))]
-    for order in (plates, plates[::-1]):
-        traced = shown(Shape.of(order), light=np.array([0, 0, 1.0]))
-        assert traced.luminance.max() == pytest.approx(0.9 * (0.24 + 0.66 + 0.24), abs=1e-3)
-        assert traced.luminance[traced.coverage == 1].min() > 0.9
-
-
-def test_out_of_the_frame() -> None:
-    shape = Shape.of([ellipsoid((0, 0, 0), (1, 1, 1), 0.5)])
-    assert trace(shape, turn=np.eye(3), diameter=0.2, x=0.7, y=0, light=LIGHT, size=32, antialias=1) is None
-    half = shown(shape, x=0.5)
-    assert half.columns.stop == 96
-    assert half.coverage.sum() == pytest.approx(shown(shape).coverage.sum() / 2, rel=0.01)
-    row = draw_latents(1).iloc[0].to_dict() | {"x": 2.0}
-    assert compose(row, 32)[1] is None
-
-
-def test_camera() -> None:
-    row = {"yaw": 0, "pitch": 0, "roll": 0, "light_azimuth": 0, "light_elevation": 0}
-    ahead, left, up = np.eye(3)
-    assert np.allclose(camera(row)[0] @ ahead, (0, 0, 1))
-    assert np.allclose(camera(row)[0] @ left, (1, 0, 0))
-    assert np.allclose(camera(row)[0] @ up, (0, 1, 0))
-    assert np.allclose(camera({**row, "yaw": 90})[0] @ ahead, (1, 0, 0))
-    assert np.allclose(camera({**row, "pitch": 90})[0] @ up, (0, 0, 1))
-    tipped = camera({**row, "roll": 30})[0] @ up
-    assert np.allclose(tipped, (-sin(radians(30)), cos(radians(30)), 0))
-    turn, light = camera({"yaw": 33, "pitch": 21, "roll": -40, "light_azimuth": 50, "light_elevation": 10})
-    assert np.allclose(turn @ turn.T, np.eye(3))
-    assert np.linalg.det(turn) == pytest.approx(1)
-    assert np.linalg.norm(light) == pytest.approx(1)
-    assert light[0] > 0
-    assert light[1] > 0
-
-
-def test_building_blocks() -> None:
-    wheel = frustum((1, 0.5, 0), (1, 0.7, 0), 0.3)
-    both = pair(wheel)
-    assert len(both) == 2
-    assert inside(both[1], np.array([1, -0.6, 0.0]))
-    assert not inside(wheel, np.array([1, -0.6, 0.0]))
-    # The cones of a tube touch its balls: no point just outside the balls' hull is inside, none within is out.
-    parts = tube([(0, 0, 0), (0, 0, 1)], [0.5, 0.2], 0.5, rounded=True)
-    heights = np.linspace(-0.45, 1.15, 60)
-    shares = np.linspace(0, 1, 4001)
-    for z in heights:
-        radius = np.sqrt(np.maximum((0.5 - 0.3 * shares) ** 2 - (z - shares) ** 2, 0)).max()
-        for factor, expected in ((0.99, True), (1.01, False)):
-            point = np.array([factor * radius, 0, z])
-            assert any(inside(part, point) for part in parts) == expected, z
 
 
 @pytest.mark.parametrize("name", [name for names in OBJECTS.values() for name in names])
@@ -407,175 +249,6 @@ def test_bad_tables() -> None:
         RenderedObjects(cache=False).latents("test")
 
 
-def _small(folder: Path | bool | None, **changes: object) -> RenderedObjects:
-    arguments = {"train_images": 16, "val_images": 8, "size": 16, "antialias": 1}
-    return RenderedObjects(cache=folder, **{**arguments, **changes})  # type: ignore[arg-type]
-
-
-def test_source(tmp_path: Path) -> None:
-    objects = RenderedObjects(train_images=128, val_images=64, size=32, antialias=1, cache=tmp_path)
-    train, val = objects.train(), objects.val()
-    assert isinstance(objects, ImageSource)
-    assert isinstance(train, ImageDataset)
-    assert isinstance(val, ImageDataset)
-    assert (objects.name, objects.views, objects.in_memory) == ("objects", ("center",), True)
-    assert objects.classes == list(CATEGORIES)
-    assert (len(train), len(val)) == (128, 64)
-    batch = collate(train.__getitems__([Key(i, 3) for i in range(128)]))
-    assert batch.images.shape == (128, 3, 32, 32)
-    assert batch.images.dtype == torch.uint8
-    assert torch.equal(batch.images[:, 0], batch.images[:, 2])
-    assert torch.bincount(batch.labels).tolist() == [16] * 8
-    names = objects.latents("train").category_name
-    assert [objects.classes[k] for k in batch.labels] == list(names)
-    assert not {i.tobytes() for i in objects.images("train")} & {i.tobytes() for i in objects.images("val")}
-    sample = val[Key(10, 0)]
-    assert sample.image.shape == (1, 3, 32, 32)
-    assert (sample.label, sample.index) == (2, 10)
-    assert np.array_equal(
-        sample.image[0, 1].numpy(), render(objects.latents("val")[10:11], 32, antialias=1)[0]
-    )
-    scaled = objects.images("train") / 255
-    assert scaled.mean() == pytest.approx(objects.mean[0], abs=0.03)
-    assert scaled.std() == pytest.approx(objects.std[0], abs=0.03)
-
-
-def test_augmentation_is_a_function_of_seed_epoch_and_index() -> None:
-    train = _small(False, size=32).train()
-    keys = [Key(i, epoch) for epoch in (0, 1) for i in range(16)]
-    batch = collate(train.__getitems__(keys)).images
-    for place in (0, 9, 20, 31):
-        assert torch.equal(train[keys[place]].image, batch[place])
-    assert torch.equal(collate(train.__getitems__(keys[::-1])).images.flip(0), batch)
-    assert not torch.equal(batch[:16], batch[16:])
-    again = source.TrainObjects(train.images, shift=train.shift, flip=True, seed=1)
-    assert not torch.equal(collate(again.__getitems__(keys)).images, batch)
-    plain = source.TrainObjects(train.images, shift=0, flip=False, seed=0)
-    assert np.array_equal(plain[Key(5, 8)].image[0].numpy(), train.images[5])
-
-
-def test_augmentation_shifts_and_mirrors() -> None:
-    # One bright pixel tells where an image went.
-    images = np.zeros((1, 33, 33), np.uint8)
-    images[0, 16, 20] = 255
-    train = source.TrainObjects(images, shift=3, flip=True, seed=0)
-    shown_at = {
-        tuple(int(k) for k in np.argwhere(sample.image[0].numpy())[0])
-        for sample in train.__getitems__([Key(0, epoch) for epoch in range(2000)])
-    }
-    expected = {(row, x) for row in range(13, 20) for column in range(17, 24) for x in (column, 32 - column)}
-    assert shown_at == expected
-    assert images[0, 16, 20] == 255
-
-
-def test_reflection_at_the_edges() -> None:
-    images = np.arange(20 * 20, dtype=np.uint16).astype(np.uint8).reshape(1, 20, 20)
-    train = source.TrainObjects(images, shift=2, flip=False, seed=0)
-    padded = np.pad(images[0], 2, mode="reflect")
-    windows = [padded[i : i + 20, j : j + 20] for i in range(5) for j in range(5)]
-    for epoch in range(20):
-        got = train[Key(0, epoch)].image[0].numpy()
-        assert any(np.array_equal(got, window) for window in windows)
-
-
-def _forbid(*_: object, **__: object) -> np.ndarray:
-    raise AssertionError("rendered although it was kept")
-
-
-def test_cache_hit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = _small(tmp_path).images("train")
-    assert [p.parent.name for p in tmp_path.rglob("*.npz")] == ["objects"]
-    constructed = _small(tmp_path)
-    monkeypatch.setattr(source, "render", _forbid)
-    assert np.array_equal(constructed.images("train"), first)
-    with pytest.raises(AssertionError, match="rendered"):
-        constructed.images("val")
-
-
-@pytest.mark.parametrize("damage", ["cut", "bit", "empty", "text", "other"])
-def test_cache_survives_damage(tmp_path: Path, damage: str) -> None:
-    first = _small(tmp_path).images("train")
-    (path,) = tmp_path.rglob("*.npz")
-    whole = path.read_bytes()
-    changed = bytearray(whole)
-    changed[len(whole) // 2] ^= 4
-    if damage == "other":
-        # A whole file of another set of images under this name.
-        _small(tmp_path, seed=1).images("train")
-        (other,) = set(tmp_path.rglob("*.npz")) - {path}
-        changed = bytearray(other.read_bytes())
-    contents = {"cut": whole[: len(whole) // 2], "empty": b"", "text": b"not an archive"}
-    path.write_bytes(contents.get(damage, bytes(changed)))
-    assert np.array_equal(_small(tmp_path).images("train"), first)
-    assert path.read_bytes() == whole
-    assert not list(tmp_path.rglob("*.tmp"))
-
-
-def test_cache_key_has_every_parameter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    changes: list[dict] = [
-        {},
-        {"train_images": 24},
-        {"size": 17},
-        {"variation": 0.25},
-        {"seed": 1},
-        {"antialias": 2},
-        {"aperture": True},
-        {"background": "noise"},
-        {"background_contrast": (0.0, 0.1)},
-    ]
-    paths = {_small(tmp_path, **change).path("train") for change in changes}
-    paths.add(_small(tmp_path).path("val"))
-    monkeypatch.setattr(source, "RENDERER_VERSION", RENDERER_VERSION + 1)
-    paths.add(_small(tmp_path).path("train"))
-    assert len(paths) == len(changes) + 2
-    # What is done after rendering is no part of it; a list from a configuration is a tuple from Python.
-    monkeypatch.undo()
-    same = [{"shift": 0.1}, {"flip": False}, {"val_images": 99}, {"background_contrast": [0.04, 0.12]}]
-    assert {_small(tmp_path, **change).path("train") for change in same} == {_small(tmp_path).path("train")}
-
-
-def test_cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CORNET_CACHE", str(tmp_path / "here"))
-    _small(None).images("val")
-    assert len(list((tmp_path / "here" / "objects").iterdir())) == 1
-    _small(False, seed=7).images("val")
-    assert len(list((tmp_path / "here" / "objects").iterdir())) == 1
-    monkeypatch.delenv("CORNET_CACHE")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "there"))
-    assert _small(None).path("val").is_relative_to(tmp_path / "there" / "cornet" / "objects")
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    monkeypatch.setenv("HOME", str(tmp_path))
-    assert _small(None).path("val").is_relative_to(tmp_path / ".cache" / "cornet" / "objects")
-
-
-def test_unwritable_cache_costs_one_warning(tmp_path: Path) -> None:
-    blocked = tmp_path / "file"
-    blocked.write_text("")
-    objects = _small(blocked)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        assert len(objects.images("train")) == 16
-        assert len(objects.images("val")) == 8
-    (warning,) = caught
-    assert "CORNET_CACHE" in str(warning.message)
-
-
-@pytest.mark.slow
-def test_two_processes_at_once(tmp_path: Path) -> None:
-    code = (
-        "import sys; from cornet.stimuli.objects import RenderedObjects;"
-        "RenderedObjects(train_images=256, size=32, cache=sys.argv[1]).train()"
-    )
-    processes = [
-        subprocess.Popen([sys.executable, "-W", "error", "-c", code, str(tmp_path)]) for _ in range(3)
-    ]
-    assert [process.wait() for process in processes] == [0, 0, 0]
-    (path,) = (tmp_path / "objects").iterdir()
-    objects = RenderedObjects(train_images=256, size=32, cache=tmp_path)
-    assert path == objects.path("train")
-    assert np.array_equal(objects.images("train"), render(objects.latents("train"), 32))
-
-
 def test_progress(monkeypatch: pytest.MonkeyPatch) -> None:
     screen = io.StringIO()
     monkeypatch.setattr(
@@ -593,44 +266,6 @@ def test_progress(monkeypatch: pytest.MonkeyPatch) -> None:
     written = len(screen.getvalue())
     render(latents[:32], 16, antialias=1, progress=True)
     assert len(screen.getvalue()) == written
-
-
-def test_contact_sheet() -> None:
-    images = np.arange(5 * 8 * 8, dtype=np.uint16).astype(np.uint8).reshape(5, 8, 8)
-    sheet = contact_sheet(images, 3)
-    assert (sheet.mode, sheet.size) == ("L", (3 * 8 + 2 * 2, 2 * 8 + 2))
-    laid = np.asarray(sheet)
-    assert np.array_equal(laid[:8, 10:18], images[1])
-    assert np.array_equal(laid[10:, :8], images[3])
-    doubled = np.asarray(contact_sheet(images, 3, scale=2, gap=0))
-    assert np.array_equal(doubled[:16:2, :16:2], images[0])
-    captioned = contact_sheet(images, 3, list("abcde"), rows=["one", "two"])
-    assert captioned.mode == "RGB"
-    assert captioned.width > sheet.width
-    assert captioned.height > sheet.height
-    # Colour in any layout, other sizes, tensors and PIL images side by side.
-    colour = np.zeros((6, 4, 3), np.uint8)
-    colour[..., 0] = 200
-    mixed = [images[0], colour, torch.from_numpy(colour).permute(2, 0, 1), Image.fromarray(colour)]
-    laid = np.asarray(contact_sheet(mixed, 4, gap=0))
-    for k in (1, 2, 3):
-        assert (laid[1:7, 8 * k + 2 : 8 * k + 6] == (200, 0, 0)).all()
-    many = contact_sheet([images[0]] * 2, 2, ["a very long caption indeed", "b"], scale=4)
-    assert many.width == 2 * 32 + 2
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (([], 2), "images is empty"),
-        (([np.zeros((4, 4), np.uint8)], 0), "columns=0"),
-        (([np.zeros((4, 4))], 1), "Image 0 is float64"),
-        (([np.zeros((4, 4), np.uint8)], 1, ["a", "b"]), "labels has 2 captions"),
-    ],
-)
-def test_contact_sheet_bad_input(arguments: tuple, message: str) -> None:
-    with pytest.raises(CornetError, match=message):
-        contact_sheet(*arguments)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,8 @@ import torch
 from torch.utils.data import DataLoader, TensorDataset
 
 from cornet.errors import CornetError
-from cornet.training.checkpoint_io import AtomicCheckpointIO, load_checkpoint
+from cornet.models.safe_load import read_checkpoint
+from cornet.training.checkpoint_io import AtomicCheckpointIO
 
 
 class Tiny(pl.LightningModule):
@@ -56,7 +57,7 @@ class TestInTraining:
         whole, _ = fit(tmp_path / "whole", 3)
         fit(tmp_path / "parts", 1)
         last = tmp_path / "parts/last.ckpt"
-        content = load_checkpoint(last)
+        content = read_checkpoint(last)
         assert content["epoch"] == 0
         assert content["hyper_parameters"] == {"width": 4}
         assert content["optimizer_states"][0]["state"][0]["momentum_buffer"].abs().sum() > 0
@@ -69,10 +70,10 @@ class TestInTraining:
 
     def test_a_malicious_checkpoint_does_not_run(self, tmp_path):
         fit(tmp_path / "run", 1)
-        content = load_checkpoint(tmp_path / "run/last.ckpt")
+        content = read_checkpoint(tmp_path / "run/last.ckpt")
         content["extra"] = Malicious(tmp_path / "marker")
         torch.save(content, tmp_path / "evil.ckpt")
-        with pytest.raises(CornetError, match="refused because it holds more than tensors"):
+        with pytest.raises(CornetError, match="could run code, so it was refused"):
             fit(tmp_path / "run", 2, ckpt_path=str(tmp_path / "evil.ckpt"))
         assert not (tmp_path / "marker").exists()
         torch.load(tmp_path / "evil.ckpt", weights_only=False)  # it is malicious indeed
@@ -92,10 +93,10 @@ class TestInTraining:
                 CornetError, match=r"disk full.*previous checkpoint stays usable; the same command"
             ):
                 fit(disk, 2, ckpt_path=str(disk / "last.ckpt"))
-            assert load_checkpoint(disk / "last.ckpt")["epoch"] == 0
+            assert read_checkpoint(disk / "last.ckpt")["epoch"] == 0
             (disk / "filling").unlink()
             fit(disk, 2, ckpt_path=str(disk / "last.ckpt"))
-            assert load_checkpoint(disk / "last.ckpt")["epoch"] == 1
+            assert read_checkpoint(disk / "last.ckpt")["epoch"] == 1
         finally:
             subprocess.run(["umount", disk], check=True)
 
@@ -113,16 +114,16 @@ def test_plain_pickles_do_not_run_either(tmp_path):
         content = pickle.dumps({"a": Malicious(tmp_path / "marker")}, protocol=protocol)
         (tmp_path / "evil.ckpt").write_bytes(content)
         with pytest.raises(CornetError, match="refused"):
-            load_checkpoint(tmp_path / "evil.ckpt")
+            read_checkpoint(tmp_path / "evil.ckpt")
     assert not (tmp_path / "marker").exists()
 
 
 def test_damaged_and_missing_files(tmp_path):
     path = tmp_path / "a.ckpt"
-    with pytest.raises(CornetError, match="There is no checkpoint at"):
-        load_checkpoint(path)
-    with pytest.raises(CornetError, match="Is a directory"):
-        load_checkpoint(tmp_path)
+    with pytest.raises(CornetError, match="does not exist"):
+        read_checkpoint(path)
+    with pytest.raises(CornetError, match="is a folder"):
+        read_checkpoint(tmp_path)
     AtomicCheckpointIO().save_checkpoint({"weights": torch.randn(10_000)}, path)
     whole = path.read_bytes()
     flipped = bytearray(whole)
@@ -137,11 +138,11 @@ def test_damaged_and_missing_files(tmp_path):
         bytes(flipped),
     ):
         path.write_bytes(content)
-        with pytest.raises(CornetError, match=r"a\.ckpt is damaged"):
-            load_checkpoint(path)
+        with pytest.raises(CornetError, match=r"a\.ckpt is (cut off|no checkpoint)"):
+            read_checkpoint(path)
     torch.save([1], path)
-    with pytest.raises(CornetError, match="holds a list where a dictionary"):
-        load_checkpoint(path)
+    with pytest.raises(CornetError, match="holds list, not a dict"):
+        read_checkpoint(path)
 
 
 def test_refuses_to_write_what_it_could_not_read(tmp_path):
@@ -164,7 +165,8 @@ def test_remove(tmp_path):
 KILLED = """
 import os, random, signal, sys, time
 import torch
-from cornet.training.checkpoint_io import AtomicCheckpointIO, load_checkpoint
+from cornet.models.safe_load import read_checkpoint
+from cornet.training.checkpoint_io import AtomicCheckpointIO
 
 path, random_times = sys.argv[1], random.Random(0)
 torch.set_num_threads(1)
@@ -181,7 +183,7 @@ for round in range(20):
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     asides += len([name for name in os.listdir(os.path.dirname(path)) if name.endswith(".tmp")])
-    content = load_checkpoint(path)
+    content = read_checkpoint(path)
     assert (content["weights"] == content["round"]).all()
     rounds.add(content["round"])
 plugin.save_checkpoint({"round": 0}, path)

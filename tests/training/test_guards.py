@@ -108,5 +108,5 @@ def test_many_bad_files_stop_the_run(photographs, tmp_path):
 def test_a_class_without_a_readable_image_stops_the_run(photographs, tmp_path):
     for path in (photographs / "train" / "cat").iterdir():
         path.write_bytes(b"")
-    with pytest.raises(CornetError, match="none of the 12 images in .*cat can be read"):
+    with pytest.raises(CornetError, match=r"none of the 12 images in .*cat can be read"):
         fit(photographs, tmp_path / "run")

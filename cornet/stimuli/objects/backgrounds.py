@@ -10,7 +10,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from cornet.stimuli.objects.draws import bits, phases, uniform
+from cornet.stimuli.draws import bits, phases, uniform
 
 __all__ = ["BACKGROUNDS", "pattern"]
 

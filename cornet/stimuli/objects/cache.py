@@ -9,7 +9,6 @@ one warning and nothing else.
 import hashlib
 import io
 import json
-import os
 import warnings
 import zipfile
 from collections.abc import Callable
@@ -21,14 +20,7 @@ import numpy as np
 from cornet.errors import CornetError
 from cornet.files import atomic_write
 
-__all__ = ["Cache", "default_folder"]
-
-
-def default_folder() -> Path:
-    """CORNET_CACHE, or else the user's cache folder: XDG_CACHE_HOME or ~/.cache, then cornet."""
-    if folder := os.environ.get("CORNET_CACHE"):
-        return Path(folder).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "cornet"
+__all__ = ["Cache"]
 
 
 class Cache:

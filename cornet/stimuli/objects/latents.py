@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from cornet.errors import CornetError
+from cornet.stimuli.draws import bits, uniform
 from cornet.stimuli.objects.backgrounds import BACKGROUNDS
 from cornet.stimuli.objects.categories import CATEGORIES, OBJECTS
-from cornet.stimuli.objects.draws import bits, uniform
 
 __all__ = ["COLUMNS", "check_whole", "draw_latents"]
 

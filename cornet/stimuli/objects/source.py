@@ -11,15 +11,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from numpy.lib.stride_tricks import sliding_window_view
 
 from cornet.errors import CornetError
-from cornet.stimuli.objects.cache import Cache, default_folder
+from cornet.files import cache_folder
+from cornet.stimuli.objects.cache import Cache
 from cornet.stimuli.objects.categories import CATEGORIES
-from cornet.stimuli.objects.draws import uniform
 from cornet.stimuli.objects.latents import check_whole, draw_latents
 from cornet.stimuli.objects.rendering import RENDERER_VERSION, render
 from cornet.stimuli.samples import Key, Sample
+from cornet.stimuli.shift import shift_and_flip
 
 __all__ = ["RenderedObjects", "TrainObjects", "ValObjects"]
 
@@ -88,7 +88,7 @@ class RenderedObjects:
         self.rendering = {"size": size, "antialias": antialias, "aperture": aperture}
         self.seed, self.shift, self.flip = seed, shift, flip
         if isinstance(cache, bool) or cache is None:
-            self.cache = Cache(None if cache is False else default_folder())
+            self.cache = Cache(None if cache is False else cache_folder())
         else:
             self.cache = Cache(Path(cache).expanduser())
         self._images: dict[str, np.ndarray] = {}
@@ -170,19 +170,10 @@ class TrainObjects:
         return self.__getitems__([key])[0]
 
     def __getitems__(self, keys: Sequence[Key]) -> list[Sample]:
-        index, epoch = np.array(keys, dtype=np.int64).reshape(-1, 2).T
-        shown = self.images[index]
-        if self.shift:
-            places, pad = 2 * self.shift + 1, self.shift
-            top, left = (
-                (uniform(_AUGMENT, self.seed, epoch, index, axis) * places).astype(int) for axis in ("y", "x")
-            )
-            padded = np.pad(shown, ((0, 0), (pad, pad), (pad, pad)), mode="reflect")
-            shown = sliding_window_view(padded, shown.shape[1:], axis=(1, 2))[
-                np.arange(len(index)), top, left
-            ]
-        if self.flip:
-            mirrored = uniform(_AUGMENT, self.seed, epoch, index, "flip") < 0.5
-            shown[mirrored] = shown[mirrored][..., ::-1]
-        pixels = torch.from_numpy(shown)[:, None].expand(-1, 3, -1, -1)
-        return [Sample(pixels[i], int(k) % len(CATEGORIES), int(k)) for i, k in enumerate(index)]
+        shown = shift_and_flip(
+            self.images[:, None], keys, stream=_AUGMENT, seed=self.seed, shift=self.shift, flip=self.flip
+        )
+        pixels = torch.from_numpy(shown).expand(-1, 3, -1, -1)
+        return [
+            Sample(image, key[0] % len(CATEGORIES), key[0]) for image, key in zip(pixels, keys, strict=True)
+        ]

@@ -1,0 +1,53 @@
+"""Small shifts and mirror images of many small images at once, for sets that are held in memory."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from cornet.stimuli.draws import uniform
+from cornet.stimuli.samples import Key
+
+__all__ = ["shift_and_flip"]
+
+
+def shift_and_flip(
+    images: np.ndarray,
+    keys: Sequence[Key],
+    *,
+    stream: str,
+    seed: int,
+    shift: int,
+    flip: bool,
+    colour: Sequence[int] | None = None,
+) -> np.ndarray:
+    """The images that the keys name, each moved and mirrored as a function of (seed, epoch, index) alone.
+
+    images: all of them, (image, channel, y, x) uint8. stream: a name that tells these draws from others.
+    shift: largest move, in pixels, along each axis. flip: mirror half of them. colour: what comes in from
+    outside, per channel; None: the image itself, mirrored at its edge.
+    Returns (key, channel, y, x) uint8, which may be written to.
+    """
+    index, epoch = np.array(keys, dtype=np.int64).reshape(-1, 2).T
+    shown = images[index]
+    if shift:
+        top, left = (
+            (uniform(stream, seed, epoch, index, axis) * (2 * shift + 1)).astype(int) for axis in ("y", "x")
+        )
+        windows = sliding_window_view(padded(shown, shift, colour), shown.shape[2:], axis=(2, 3))
+        shown = windows[np.arange(len(index)), :, top, left]
+    if flip:
+        mirrored = uniform(stream, seed, epoch, index, "flip") < 0.5
+        shown[mirrored] = shown[mirrored][..., ::-1]
+    return shown
+
+
+def padded(images: np.ndarray, pad: int, colour: Sequence[int] | None) -> np.ndarray:
+    """The images with a border of `pad` pixels."""
+    if colour is None:
+        return np.pad(images, ((0, 0), (0, 0), (pad, pad), (pad, pad)), mode="reflect")
+    n, channels, height, width = images.shape
+    wide = np.empty((n, channels, height + 2 * pad, width + 2 * pad), dtype=images.dtype)
+    wide[:] = np.array(colour, dtype=images.dtype)[:, None, None]
+    wide[:, :, pad : pad + height, pad : pad + width] = images
+    return wide
