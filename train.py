@@ -21,7 +21,7 @@ CONF = Path(__file__).parent / "conf"
 STOPPED = 130  # by Ctrl-C, as shells count it
 
 
-@hydra.main(config_path="conf", config_name="config", version_base="1.3")
+@hydra.main(config_path=str(CONF), config_name="config", version_base="1.3")
 def train(config: DictConfig) -> float | None:
     """One run; in a sweep, each of them. Returns the monitored value at its best."""
     from cornet.report.closing import close

@@ -1,6 +1,7 @@
 """train.py as a user meets it: what it leaves, how it goes on, what it refuses."""
 
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -38,6 +39,8 @@ def train(monkeypatch, capfd):
     """Calls train.py's main in this process: (exit status, standard output, standard error)."""
     import train as program
 
+    handlers, level = logging.root.handlers[:], logging.root.level
+
     def call(*overrides: str, small: bool = True) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["train.py", *(SMALL if small else []), *overrides])
         code = 0
@@ -47,6 +50,8 @@ def train(monkeypatch, capfd):
             code = int(stop.code or 0)
         finally:
             GlobalHydra.instance().clear()
+            logging.root.handlers[:] = handlers
+            logging.root.setLevel(level)
         out, err = capfd.readouterr()
         return code, out, err
 
@@ -152,7 +157,7 @@ def test_control_c_stops_politely(tmp_path):
         (["recipe.epochs=0"], "recipe.epochs=0 must be a whole number"),
         (["model=cornet_rt", "model.times=3"], "at least 4"),
         (["ckpt_path=missing.ckpt"], "missing.ckpt"),
-        (["trainer=gpu"], "accelerator"),
+        (["trainer=gpu"], "No supported gpu backend"),
     ],
 )
 def test_a_mistake_is_one_sentence_without_a_traceback(overrides, said, train):
@@ -205,7 +210,7 @@ def mount(*arguments: str) -> int:
 def test_a_full_disk_keeps_the_previous_checkpoint(train, tmp_path):
     """A real file system that has no room for a second checkpoint beside the first two."""
     (tmp_path / "runs").mkdir()
-    if mount("-t", "tmpfs", "-o", "size=8m", "tmpfs", str(tmp_path / "runs")):
+    if mount("-t", "tmpfs", "-o", "size=32m", "tmpfs", str(tmp_path / "runs")):
         pytest.skip("mounting is not permitted here")
     try:
         code, _, err = train("recipe.epochs=2")

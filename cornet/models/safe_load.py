@@ -16,7 +16,6 @@ from cornet.errors import CornetError
 __all__ = ["looks_like_checkpoint", "read_checkpoint"]
 
 ZIP = b"PK\x03\x04"
-STACK_GLOBAL = "Unsupported operand 149"  # how the safe reader tells a class by name in newer pickles
 PICKLE = b"\x80"  # of the files that torch wrote before 1.6
 
 
@@ -89,7 +88,7 @@ def refused_name(reason: str) -> str | None:
     ):
         if found := re.search(pattern, reason):
             return found[1].rstrip(".")
-    return "an object of some class" if STACK_GLOBAL in reason else None
+    return None
 
 
 def key_before(path: Path, name: str) -> str | None:

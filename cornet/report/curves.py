@@ -6,6 +6,8 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 __all__ = ["plot_curves"]
 
@@ -20,14 +22,14 @@ def plot_curves(
     runs: name -> metrics as `cornet.training.csv_logger.read_metrics` gives them. path: of the PNG.
     chance: top-1 of guessing, drawn as a line.
     """
-    from matplotlib.figure import Figure
-
     with matplotlib.rc_context({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}):
         figure = Figure(figsize=(8, 3.2), layout="constrained", dpi=150)
         left, right = figure.subplots(1, 2)
         for colour, (name, metrics) in zip(COLOURS * len(runs), runs.items(), strict=False):
-            draw_losses(left, metrics, colour, name)
+            draw_losses(left, metrics, colour)
             draw_accuracies(right, metrics, colour, name if len(runs) > 1 else "validation")
+        for style, what in (("-", "training"), ("--", "validation")):
+            left.plot([], [], color=COLOURS[0] if len(runs) == 1 else "0.3", lw=1.2, ls=style, label=what)
         left.set(xlabel="epoch", ylabel="loss (cross-entropy)")
         right.set(xlabel="epoch", ylabel="top-1 (share of images)")
         right.set_ylim(bottom=0)
@@ -35,7 +37,9 @@ def plot_curves(
             right.axhline(chance, color="0.5", lw=0.8, ls=":", label="chance")
         for axes in (left, right):
             axes.set_xlim(left=0)
-            axes.legend(frameon=False)
+            axes.xaxis.get_major_locator().set_params(integer=True)
+            if axes.get_legend_handles_labels()[0]:
+                axes.legend(frameon=False)
             axes.grid(axis="y", color="0.92", lw=0.6)
             axes.set_axisbelow(True)
         if title:
@@ -43,7 +47,7 @@ def plot_curves(
         figure.savefig(path)
 
 
-def draw_losses(axes, metrics: pd.DataFrame, colour: str, name: str) -> None:
+def draw_losses(axes: Axes, metrics: pd.DataFrame, colour: str) -> None:
     """Training loss at each logged step (faint) and its running mean; validation loss at each epoch's end."""
     steps_per_epoch = epoch_length(metrics)
     train = metrics.dropna(subset=["train/loss"]) if "train/loss" in metrics else metrics.iloc[:0]
@@ -51,14 +55,13 @@ def draw_losses(axes, metrics: pd.DataFrame, colour: str, name: str) -> None:
         x = (train["step"] + 1) / steps_per_epoch
         smooth = train["train/loss"].rolling(max(1, len(train) // 20), min_periods=1).mean()
         axes.plot(x, train["train/loss"], color=colour, alpha=0.2, lw=0.6)
-        axes.plot(x, smooth, color=colour, lw=1.2, label=f"{name}, training")
+        axes.plot(x, smooth, color=colour, lw=1.2)
     if "val/loss" in metrics:
         val = metrics.dropna(subset=["val/loss"])
         axes.plot(val["epoch"] + 1, val["val/loss"], color=colour, lw=1.2, ls="--", marker="o", ms=2.5)
-        axes.plot([], [], color=colour, lw=1.2, ls="--", marker="o", ms=2.5, label=f"{name}, validation")
 
 
-def draw_accuracies(axes, metrics: pd.DataFrame, colour: str, label: str) -> None:
+def draw_accuracies(axes: Axes, metrics: pd.DataFrame, colour: str, label: str) -> None:
     """Top-1 of every validation view at each epoch's end."""
     for style, column in zip(
         ("-", "--", ":"), sorted(c for c in metrics if c.startswith("val/top1")), strict=False

@@ -70,7 +70,8 @@ def build(config: DictConfig) -> Training:
     facts["data.classes"] = told(source.classes)
     module = Classifier(net, recipe, source.mean, source.std, source.views, facts)
     data = ImageLoaders(source, **plain(config.loader))
-    return Training(source, net, module, data, make_trainer(config, recipe))
+    steps = len(data.train_images) // data.batch_size
+    return Training(source, net, module, data, make_trainer(config, recipe, steps))
 
 
 def told(classes: Sequence[str]) -> str:
@@ -92,14 +93,18 @@ def make_network(config: DictConfig, classes: int) -> CORnet:
     return create_model(arguments.pop("name"), **arguments)
 
 
-def make_trainer(config: DictConfig, recipe: Recipe) -> pl.Trainer:
-    """A trainer for the recipe's epochs and precision, that writes in the run's folder only."""
+def make_trainer(config: DictConfig, recipe: Recipe, steps: int) -> pl.Trainer:
+    """A trainer for the recipe's epochs and precision, that writes in the run's folder only.
+
+    steps: in an epoch; each epoch logs its training loss at least once.
+    """
     callbacks = [make(part, f"callbacks.{name}") for name, part in config.callbacks.items()]
     loggers = [make(part, f"logger.{name}") for name, part in config.logger.items()]
     return make(
         config.trainer,
         "trainer",
         max_epochs=recipe.epochs,
+        log_every_n_steps=min(config.trainer.log_every_n_steps, steps),
         precision=recipe.precision,
         gradient_clip_val=recipe.clip,
         default_root_dir=str(Path(config.run_folder)),

@@ -113,7 +113,8 @@ def test_plain_pickles_do_not_run_either(tmp_path):
     for protocol in (2, 4):
         content = pickle.dumps({"a": Malicious(tmp_path / "marker")}, protocol=protocol)
         (tmp_path / "evil.ckpt").write_bytes(content)
-        with pytest.raises(CornetError, match="refused"):
+        # torch writes protocol 2; of a newer pickle the safe reader does not read the first byte.
+        with pytest.raises(CornetError, match="refused" if protocol == 2 else "no checkpoint"):
             read_checkpoint(tmp_path / "evil.ckpt")
     assert not (tmp_path / "marker").exists()
 
