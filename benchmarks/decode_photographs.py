@@ -11,7 +11,6 @@ import argparse
 import datetime
 import io
 import json
-import platform
 import statistics
 import time
 import zipfile
@@ -19,10 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import PIL
-import simplejpeg
 import torch
-import torchvision
 from PIL import Image
 from rich.console import Console
 from rich.table import Table
@@ -30,6 +26,7 @@ from torchvision.transforms import v2
 
 from cornet.stimuli.decode import decode_image
 from cornet.stimuli.geometry import center_view, random_box, random_generator, resize_crop
+from cornet.training.versions import versions
 
 RESULTS = Path(__file__).parent / "results" / "decode_photographs.json"
 SIZE = 224
@@ -93,15 +90,6 @@ def measure(files: list[bytes], rounds: int) -> dict[str, dict[str, dict[str, fl
     return results
 
 
-def cpu_model() -> str:
-    """The processor's name, where the system tells it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "unknown")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("source", type=Path, help="zip or folder of JPEG files")
@@ -135,15 +123,7 @@ def main() -> None:
         },
         "size": SIZE,
         "rounds": arguments.rounds,
-        "hardware": {"cpu": cpu_model(), "architecture": platform.machine()},
-        "versions": {
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "torchvision": torchvision.__version__,
-            "simplejpeg": simplejpeg.__version__,
-            "pillow": PIL.__version__,
-            "numpy": np.__version__,
-        },
+        "made_with": versions(),
         "ms": results,
     }
     arguments.out.parent.mkdir(parents=True, exist_ok=True)

@@ -11,17 +11,16 @@ import argparse
 import datetime
 import json
 import os
-import platform
 import statistics
 import time
 from pathlib import Path
 
-import numpy as np
 from rich.console import Console
 from rich.table import Table
 
 from cornet.stimuli.objects import RENDERER_VERSION, RenderedObjects, draw_latents, render
 from cornet.stimuli.samples import Key, collate
+from cornet.training.versions import versions
 
 RESULTS = Path(__file__).parent / "results" / "render_objects.json"
 SETTINGS = {
@@ -57,15 +56,6 @@ def loading(rounds: int) -> list[float]:
     return times[10:]
 
 
-def cpu_model() -> str:
-    """The processor's name, where the system tells it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "unknown")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--images", type=int, default=256)
@@ -91,9 +81,8 @@ def main() -> None:
         "renderer_version": RENDERER_VERSION,
         "images": arguments.images,
         "rounds": arguments.rounds,
-        "hardware": {"cpu": cpu_model(), "cores": os.cpu_count(), "architecture": platform.machine()},
         "load_average_before": round(load_before, 2),
-        "versions": {"python": platform.python_version(), "numpy": np.__version__},
+        "made_with": versions(),
         "images_per_second": {
             name: {
                 "best": round(max(values), 1),

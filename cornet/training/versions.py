@@ -11,7 +11,7 @@ import cornet
 
 __all__ = ["versions"]
 
-_PACKAGES = ("torch", "torchvision", "pytorch-lightning", "numpy", "cornet-ventral")
+_PACKAGES = ("torch", "torchvision", "pytorch-lightning", "numpy", "pillow", "simplejpeg", "cornet-ventral")
 
 
 def versions() -> dict[str, Any]:

@@ -12,7 +12,10 @@ from cornet.report.curves import epoch_length, plot_curves
 
 def metrics(epochs: int = 4, per_epoch: int = 10, **views: float) -> pd.DataFrame:
     """A log as training writes it: a loss at some steps, accuracies at each epoch's last."""
-    rows = [{"epoch": s // per_epoch, "step": s, "train/loss": 5.0 - 0.1 * s} for s in range(0, epochs * per_epoch, 2)]
+    rows = [
+        {"epoch": s // per_epoch, "step": s, "train/loss": 5.0 - 0.1 * s}
+        for s in range(0, epochs * per_epoch, 2)
+    ]
     for epoch in range(epochs):
         last = {"epoch": epoch, "step": (epoch + 1) * per_epoch - 1, "val/loss": 5.0 - epoch}
         rows.append(last | {f"val/{name}": top * (epoch + 1) / epochs for name, top in views.items()})
