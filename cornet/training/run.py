@@ -46,6 +46,8 @@ def run(config: DictConfig, overrides: Sequence[str] = ()) -> Outcome | None:
     pl.seed_everything(config.seed, workers=True, verbose=False)
     training = build(config)
     set_precision(training)
+    for logger in training.trainer.loggers:
+        logger.log_hyperparams(resolved(config))
     start = starting_point(config, folder)
     if start is not None:
         log.info("going on from %s", start)
