@@ -15,8 +15,8 @@ from pathlib import Path
 
 from cornet.errors import CornetError
 from cornet.files import atomic_write, cache_folder
+from cornet.models.catalogue import published_model
 from cornet.models.download import DownloadError, download
-from cornet.models.registry import published_model
 from cornet.models.safe_load import looks_like_checkpoint
 
 try:

@@ -6,8 +6,9 @@ from typing import Any
 import torch
 
 from cornet.errors import CornetError
+from cornet.models.catalogue import published_model
 from cornet.models.network import CORnet
-from cornet.models.registry import create_model, published_model
+from cornet.models.registry import create_model
 
 __all__ = ["ModelSummary", "count_macs", "describe"]
 

@@ -23,7 +23,7 @@ def plot_curves(
     chance: top-1 of guessing, drawn as a line.
     """
     with matplotlib.rc_context({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}):
-        figure = Figure(figsize=(8, 3.2), layout="constrained", dpi=150)
+        figure = Figure(figsize=(8 if len(runs) == 1 else 9, 3.2), layout="constrained", dpi=150)
         left, right = figure.subplots(1, 2)
         for colour, (name, metrics) in zip(COLOURS * len(runs), runs.items(), strict=False):
             draw_losses(left, metrics, colour)
@@ -39,7 +39,12 @@ def plot_curves(
             axes.set_xlim(left=0)
             axes.xaxis.get_major_locator().set_params(integer=True)
             if axes.get_legend_handles_labels()[0]:
-                axes.legend(frameon=False)
+                beside = (
+                    {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)}
+                    if axes is right and len(runs) > 1
+                    else {}
+                )
+                axes.legend(frameon=False, **beside)
             axes.grid(axis="y", color="0.92", lw=0.6)
             axes.set_axisbelow(True)
         if title:

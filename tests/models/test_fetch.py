@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from cornet import CornetError, create_model, to_published
-from cornet.models import fetch, registry
+from cornet.models import catalogue, fetch
 from cornet.models.fetch import fetch_published
 
 
@@ -129,8 +129,8 @@ def published(weights, monkeypatch):
 
 
 def name(monkeypatch, digits):
-    row = dataclasses.replace(registry.PUBLISHED["cornet_z"], file=f"cornet_z-{digits}.pth")
-    monkeypatch.setitem(registry.PUBLISHED, "cornet_z", row)
+    row = dataclasses.replace(catalogue.PUBLISHED["cornet_z"], file=f"cornet_z-{digits}.pth")
+    monkeypatch.setitem(catalogue.PUBLISHED, "cornet_z", row)
 
 
 def refused(*arguments, **more):
@@ -190,7 +190,7 @@ def test_the_address_of_2018_is_the_default(monkeypatch):
 def test_a_part_is_continued(server, published, cache):
     server.content = published
     cache.mkdir(parents=True)
-    part = cache / f"{registry.PUBLISHED['cornet_z'].file}.part"
+    part = cache / f"{catalogue.PUBLISHED['cornet_z'].file}.part"
     for manner, expected in (("well", ["bytes=1000-"]), ("whole", ["bytes=1000-"])):
         server.manner, server.ranges = manner, []
         part.write_bytes(published[:1000])
@@ -207,7 +207,7 @@ def test_a_part_is_continued(server, published, cache):
 def test_a_part_of_another_file_is_begun_again(server, published, cache, length):
     server.content = published
     cache.mkdir(parents=True)
-    (cache / f"{registry.PUBLISHED['cornet_z'].file}.part").write_bytes(bytes(length))
+    (cache / f"{catalogue.PUBLISHED['cornet_z'].file}.part").write_bytes(bytes(length))
     assert fetch_published("cornet_z", server.url).read_bytes() == published
     assert server.ranges == [f"bytes={length}-", None]
 
@@ -250,7 +250,7 @@ def test_wrong_bytes(server, published, cache):
     wrong = bytearray(published)
     wrong[-1] ^= 1
     server.content = bytes(wrong)
-    own, file = hashlib.sha256(wrong).hexdigest(), registry.PUBLISHED["cornet_z"].file
+    own, file = hashlib.sha256(wrong).hexdigest(), catalogue.PUBLISHED["cornet_z"].file
     message = refused("cornet_z", server.url)
     assert f"has the SHA-256 {own}, but by its name it begins with {file[9:17]}" in message
     assert "accept_hash=True" in message
@@ -290,7 +290,7 @@ def test_nobody_listens(published, cache):
 
 def test_a_file_placed_by_hand(published, cache):
     cache.mkdir(parents=True)
-    path = cache / registry.PUBLISHED["cornet_z"].file
+    path = cache / catalogue.PUBLISHED["cornet_z"].file
     path.write_bytes(published)
     assert fetch_published("cornet_z", "http://127.0.0.1:9/") == path
     path.write_bytes(published[:-1])
@@ -322,11 +322,11 @@ def test_several_at_once(server, published, cache):
 def test_two_processes_at_once(server, published, cache):
     server.content = published
     script = (
-        "import dataclasses, sys; from cornet.models import fetch, registry; "
-        "row = dataclasses.replace(registry.PUBLISHED['cornet_z'], file=sys.argv[2]); "
-        "registry.PUBLISHED['cornet_z'] = row; print(fetch.fetch_published('cornet_z', sys.argv[1]))"
+        "import dataclasses, sys; from cornet.models import catalogue, fetch; "
+        "row = dataclasses.replace(catalogue.PUBLISHED['cornet_z'], file=sys.argv[2]); "
+        "catalogue.PUBLISHED['cornet_z'] = row; print(fetch.fetch_published('cornet_z', sys.argv[1]))"
     )
-    command = [sys.executable, "-c", script, server.url, registry.PUBLISHED["cornet_z"].file]
+    command = [sys.executable, "-c", script, server.url, catalogue.PUBLISHED["cornet_z"].file]
     processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     paths = {process.communicate()[0].strip() for process in processes}
     assert [process.returncode for process in processes] == [0, 0]
