@@ -160,7 +160,7 @@ def test_control_c_stops_politely(tmp_path):
         (["trainer=gpu"], "No supported gpu backend"),
     ],
 )
-def test_a_mistake_is_one_sentence_without_a_traceback(overrides, said, train):
+def test_a_mistake_is_one_sentence_without_a_traceback(overrides, said, train, tmp_path):
     if "trainer=gpu" in overrides and torch.cuda.is_available():
         pytest.skip("this machine has a GPU")
     code, _, err = train(*overrides, small=not overrides[0].startswith("data="))
@@ -168,6 +168,7 @@ def test_a_mistake_is_one_sentence_without_a_traceback(overrides, said, train):
     assert said in err
     assert "Traceback" not in err
     assert len(err.strip().splitlines()) == 1, err
+    assert not list(tmp_path.rglob("runs/*")), "it left a folder of a run that never began"
 
 
 def test_a_checkpoint_of_another_training_is_refused(train, tmp_path):

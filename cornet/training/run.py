@@ -1,6 +1,7 @@
 """One run: its folder, its training, what it leaves behind."""
 
 import logging
+import shutil
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any, NamedTuple
 import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig, OmegaConf, open_dict
+from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from cornet.errors import CornetError
 from cornet.models.safe_load import read_checkpoint
@@ -44,11 +46,15 @@ def run(config: DictConfig, overrides: Sequence[str] = ()) -> Outcome | None:
     if folder.finished is not None:
         return Outcome(folder.path, folder.finished, already=True)
     pl.seed_everything(config.seed, workers=True, verbose=False)
-    training = build(config)
+    try:
+        training = build(config)
+        start = starting_point(config, folder)
+    except CornetError:
+        leave_nothing(folder.path, Path(config.root))
+        raise
     set_precision(training)
     for logger in training.trainer.loggers:
         logger.log_hyperparams(resolved(config))
-    start = starting_point(config, folder)
     if start is not None:
         log.info("going on from %s", start)
     try:
@@ -65,9 +71,7 @@ def run(config: DictConfig, overrides: Sequence[str] = ()) -> Outcome | None:
 def open_folder(config: DictConfig, overrides: Sequence[str]) -> RunFolder:
     """The run's folder; its path and token are added to the configuration."""
     name = config.name or f"{config.data.get('name', 'objects')}-{config.model.name}"
-    told = [
-        override for override in overrides if override != f"experiment={name}"
-    ]  # the name says it already
+    told = [given for given in overrides if given != f"experiment={name}"]  # the name says it already
     path = run_path(config.root, name, told, config.seed)
     with open_dict(config):
         config.name = name
@@ -77,6 +81,17 @@ def open_folder(config: DictConfig, overrides: Sequence[str]) -> RunFolder:
     folder = RunFolder.open(path, resolved(config), identity, fresh=config.fresh)
     config.run_id = folder.run_id
     return folder
+
+
+@rank_zero_only
+def leave_nothing(folder: Path, root: Path) -> None:
+    """Remove the folder of a run that could not begin, and those above it that are empty then."""
+    if any((folder / kept).exists() for kept in ("metrics.csv", "checkpoints", "finished.json")):
+        return
+    shutil.rmtree(folder, ignore_errors=True)
+    for parent in list(folder.parents)[:2]:
+        if parent != root and parent.is_dir() and not any(parent.iterdir()):
+            parent.rmdir()
 
 
 def resolved(config: DictConfig) -> dict[str, Any]:
@@ -117,5 +132,6 @@ def quieten() -> None:
         ".*does not have many workers.*",
         ".*Checkpoint directory .* exists.*",
         ".*isinstance.*LeafSpec.*",
+        ".*sync_dist=True.*",  # torchmetrics has done that
     ):
         warnings.filterwarnings("ignore", message=message)
