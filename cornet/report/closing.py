@@ -26,7 +26,8 @@ def print_summary(summary: dict[str, Any], folder: Path, already: bool = False) 
     console = Console()
     if already:
         console.print(
-            "This run is finished; nothing was done. Repeat it with fresh=true, or give another seed.\n"
+            "This run is finished; nothing was done. Repeat it with fresh=true, or give another seed.\n",
+            soft_wrap=True,
         )
     table = Table(title=f"{summary['network']} on {summary['data']}", title_justify="left", show_header=False)
     table.add_column(style="dim")

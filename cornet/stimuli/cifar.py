@@ -17,7 +17,7 @@ from torchvision.datasets import CIFAR10, CIFAR100
 from torchvision.datasets.utils import check_integrity
 
 from cornet.errors import CornetError
-from cornet.stimuli.samples import Key, Sample
+from cornet.stimuli.samples import InMemory, Key, Sample
 from cornet.stimuli.shift import shift_and_flip
 
 __all__ = ["Cifar", "TrainCifar", "ValCifar"]
@@ -100,7 +100,7 @@ class Cifar:
         return ValCifar(*self._val, size=self.size)
 
 
-class TrainCifar:
+class TrainCifar(InMemory):
     """Random crops of padded images, and flips: each a function of (seed, epoch, index) alone."""
 
     def __init__(
@@ -123,12 +123,6 @@ class TrainCifar:
         self.flip = flip
         self.seed = seed
 
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def __getitem__(self, key: Key) -> Sample:
-        return self.__getitems__([key])[0]
-
     def __getitems__(self, keys: Sequence[Key]) -> list[Sample]:
         shown = shift_and_flip(
             self.images,
@@ -145,7 +139,7 @@ class TrainCifar:
         ]
 
 
-class ValCifar:
+class ValCifar(InMemory):
     """Images as they are, in one view."""
 
     def __init__(self, images: NDArray[np.uint8], labels: NDArray[np.int64], *, size: int) -> None:
@@ -153,12 +147,6 @@ class ValCifar:
         self.images = images
         self.labels = labels
         self.size = size
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def __getitem__(self, key: Key) -> Sample:
-        return self.__getitems__([key])[0]
 
     def __getitems__(self, keys: Sequence[Key]) -> list[Sample]:
         index = np.array([key[0] for key in keys], dtype=np.int64)

@@ -5,13 +5,15 @@ Images travel as uint8 and are normalised on the device. Every dataset of `corne
 or rank computes it.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol, runtime_checkable
 
+import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["IGNORED", "Batch", "ImageDataset", "ImageSource", "Key", "Sample", "collate"]
+__all__ = ["IGNORED", "Batch", "ImageDataset", "ImageSource", "InMemory", "Key", "Sample", "collate"]
 
 IGNORED = -100
 """Label of a validation image that could not be read: losses and accuracies leave it out."""
@@ -67,6 +69,22 @@ class ImageDataset(Protocol):
     def __getitem__(self, key: Key) -> Sample: ...
 
     def __getitems__(self, keys: Sequence[Key]) -> list[Sample]: ...
+
+
+class InMemory(ABC):
+    """A split whose images are in memory, `images` with one a row: its samples are made several at once."""
+
+    images: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, key: Key) -> Sample:
+        return self.__getitems__([key])[0]
+
+    @abstractmethod
+    def __getitems__(self, keys: Sequence[Key]) -> list[Sample]:
+        """The samples of several keys, in their order."""
 
 
 @runtime_checkable

@@ -69,6 +69,7 @@ def _read(path: Path, shape: tuple[int, ...]) -> np.ndarray | None:
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
             images, key = archive["images"], str(archive["key"])
+    # The last is zipfile's answer to a compression that no archive has, which one flipped bit can name.
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, NotImplementedError):
         return None
     return images if key == path.stem and images.shape == shape and images.dtype == np.uint8 else None

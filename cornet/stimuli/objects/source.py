@@ -18,7 +18,7 @@ from cornet.stimuli.objects.cache import Cache
 from cornet.stimuli.objects.categories import CATEGORIES
 from cornet.stimuli.objects.latents import check_whole, draw_latents
 from cornet.stimuli.objects.rendering import RENDERER_VERSION, render
-from cornet.stimuli.samples import Key, Sample
+from cornet.stimuli.samples import InMemory, Key, Sample
 from cornet.stimuli.shift import shift_and_flip
 
 __all__ = ["RenderedObjects", "TrainObjects", "ValObjects"]
@@ -135,18 +135,12 @@ class RenderedObjects:
         return ValObjects(self.images("val"))
 
 
-class ValObjects:
+class ValObjects(InMemory):
     """Images as rendered; image i shows category i modulo their number."""
 
     def __init__(self, images: np.ndarray) -> None:
         """images: (n, y, x) uint8."""
         self.images = images
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def __getitem__(self, key: Key) -> Sample:
-        return self.__getitems__([key])[0]
 
     def __getitems__(self, keys: Sequence[Key]) -> list[Sample]:
         index = np.array([key[0] for key in keys], dtype=np.int64)
@@ -155,19 +149,13 @@ class ValObjects:
         return [Sample(pixels[i], int(k) % len(CATEGORIES), int(k)) for i, k in enumerate(index)]
 
 
-class TrainObjects:
+class TrainObjects(InMemory):
     """Images shifted and mirrored by amounts that are a function of (seed, epoch, index) alone."""
 
     def __init__(self, images: np.ndarray, *, shift: int, flip: bool, seed: int) -> None:
         """images: (n, y, x) uint8. shift: largest, in pixels."""
         self.images = images
         self.shift, self.flip, self.seed = shift, flip, seed
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def __getitem__(self, key: Key) -> Sample:
-        return self.__getitems__([key])[0]
 
     def __getitems__(self, keys: Sequence[Key]) -> list[Sample]:
         shown = shift_and_flip(
