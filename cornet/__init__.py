@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from cornet.errors import CornetError
 
 if TYPE_CHECKING:
+    from cornet import brain as brain
     from cornet.models import create_model as create_model
     from cornet.models import list_models as list_models
     from cornet.models import load_published as load_published
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 MODELS = ("create_model", "list_models", "load_published", "to_published")
 
-__all__ = ["CornetError", "__version__", *MODELS]
+__all__ = ["CornetError", "__version__", "brain", *MODELS]
 
 
 def __getattr__(name: str) -> Any:
@@ -29,6 +30,10 @@ def __getattr__(name: str) -> Any:
             value = version("cornet-ventral")
         except PackageNotFoundError:  # run from the source tree
             value = "unknown"
+    elif name == "brain":
+        from importlib import import_module
+
+        value = import_module("cornet.brain")
     elif name in MODELS:
         from cornet import models
 

@@ -1,0 +1,18 @@
+"""The expected values of the comparisons, by name without their folder: golden("neural")["features"]."""
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+FILE = Path(__file__).parents[1] / "golden" / "brainscore.npz"
+
+
+@cache
+def golden(folder: str) -> dict[str, np.ndarray]:
+    with np.load(FILE, allow_pickle=False) as file:
+        return {
+            name.removeprefix(f"{folder}/"): file[name]
+            for name in file.files
+            if name.startswith(f"{folder}/")
+        }
