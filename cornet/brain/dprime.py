@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri
 
-__all__ = ["dprime", "mean_over_distractors"]
+__all__ = ["dprime", "dprime_of_alarms", "mean_by_truth", "mean_over_distractors"]
 
 LIMIT = 5.0
 """d' is clipped to [-LIMIT, LIMIT]: beyond it says more about rounding than about the image."""
@@ -28,15 +28,23 @@ def dprime(probabilities: ArrayLike, truth: ArrayLike) -> NDArray[np.float64]:
     """
     p = np.asarray(probabilities, np.float64)
     truth = np.asarray(truth, np.intp)
-    image = np.arange(len(truth))
-    right = p[..., image, truth][..., None]
+    right = p[..., np.arange(len(truth)), truth][..., None]
     with np.errstate(divide="ignore", invalid="ignore"):
-        alarms = p / (p + right)
-        alarms[..., image, truth] = np.nan
-        by_object = _mean_by_truth(alarms, truth)  # (..., object shown, object reported)
-        others = np.swapaxes(by_object, -1, -2)[
-            ..., truth, :
-        ]  # (..., image, distractor): FA of d for truth_i
+        return dprime_of_alarms(p / (p + right), truth)
+
+
+def dprime_of_alarms(alarms: ArrayLike, truth: ArrayLike) -> NDArray[np.float64]:
+    """The same from false alarms FA(i, d) themselves, as trials with two choices give them.
+
+    alarms: (..., image, choice), the share of image i's trials against d in which d was chosen; NaN where none was
+    held; the truth's column is not read.
+    """
+    alarms = np.array(alarms, np.float64)
+    truth = np.asarray(truth, np.intp)
+    alarms[..., np.arange(len(truth)), truth] = np.nan
+    by_object = mean_by_truth(alarms, truth)  # (..., object shown, object reported)
+    others = np.swapaxes(by_object, -1, -2)[..., truth, :]  # (..., image, distractor): FA of d for truth_i
+    with np.errstate(invalid="ignore"):
         return np.clip(ndtri(1 - alarms) - ndtri(others), -LIMIT, LIMIT)
 
 
@@ -49,7 +57,7 @@ def mean_over_distractors(sensitivity: NDArray[np.float64]) -> NDArray[np.float6
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
-def _mean_by_truth(values: NDArray[np.float64], truth: NDArray[np.intp]) -> NDArray[np.float64]:
+def mean_by_truth(values: NDArray[np.float64], truth: NDArray[np.intp]) -> NDArray[np.float64]:
     """(..., image, choice) -> (..., truth, choice), NaN skipped, NaN where no image is left."""
     choices = values.shape[-1]
     result = np.full((*values.shape[:-2], choices, choices), np.nan)
