@@ -1,0 +1,290 @@
+"""One pass over a stimulus set: every asked site of a subject at once, in bounded memory.
+
+Images are decoded and placed on the screen by threads, ahead of the network. What the network answers goes straight
+to where it stays: small sites to arrays in memory, large ones, row after row, to files that are then mapped into
+memory; with a cache, everything goes to its files too (`cornet.brain.recording_cache`).
+"""
+
+import contextlib
+import itertools
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from cornet.brain.recording_cache import RecordingCache, RowFile, note_unwritable
+from cornet.brain.subject import Site
+from cornet.errors import CornetError
+from cornet.stimuli.screen import check_degrees, grey_screens, place_on_screen
+from cornet.stimuli.stimulus_set import StimulusSet
+
+__all__ = ["DEFAULT_MEMORY", "DTYPES", "Answer", "Screen", "record_pass"]
+
+DEFAULT_MEMORY = 4 * 10**9
+"""Bytes of features that a recording holds in memory; larger sites are mapped from the disk."""
+
+DTYPES = {"float32": torch.float32, "float16": torch.float16}
+"""How features are stored. float16 halves them and rounds each value by at most 1 part in 2048."""
+
+Answer = Callable[[Tensor, Sequence[Site]], Mapping[Site, Tensor]]
+"""(screens (batch, 3, size, size) uint8 on the device, sites) -> by site, (batch, feature)."""
+
+
+@dataclass(frozen=True)
+class Screen:
+    """What a subject sees: pixels a side, and the degrees of visual angle that these span."""
+
+    size: int
+    degrees: float
+
+
+class Progress(Protocol):
+    def __call__(self, done: int) -> None: ...
+
+
+def record_pass(
+    stimuli: StimulusSet,
+    sites: Sequence[Site],
+    answer: Answer,
+    screen: Screen,
+    degrees: float,
+    device: torch.device,
+    *,
+    keys: Mapping[Site, str] | None = None,
+    cache: RecordingCache | None = None,
+    memory: int = DEFAULT_MEMORY,
+    dtype: str = "float32",
+    batch: int | None = None,
+    label: str = "",
+) -> dict[Site, NDArray[Any]]:
+    """Show all stimuli once and keep these sites: {site: (stimulus, feature)} of `dtype`.
+
+    degrees: visual angle of the stimuli. keys: by site, the name in the cache. memory: bytes of features held in
+    memory; the smallest sites are held there as far as it reaches. batch: images at once; None: as many as is quick
+    and fits. label: of the progress bar.
+
+    Raises CornetError for a stimulus that cannot be read, for features that float16 cannot hold, and where features
+    find room neither in memory nor on the disk. What was recorded by then is not kept.
+    """
+    check_degrees(degrees, screen.degrees)
+    widths, batch = _probe(answer, sites, screen, device, memory, batch)
+    keepers = _Keepers(sites, widths, len(stimuli), keys or {}, cache, memory, np.dtype(dtype))
+    done = 0
+    try:
+        with _progress(label, len(stimuli)) as progress, _screens(stimuli, screen, degrees, batch) as screens:
+            for images in screens:
+                for part in _answers(answer, images, sites, device):
+                    rows = {site: _to_host(values, site, dtype) for site, values in part.items()}
+                    keepers.put(done, rows)
+                    done += len(next(iter(rows.values())))
+                    progress(done)
+        return keepers.finish()
+    finally:
+        keepers.discard()
+
+
+class _Keepers:
+    """Where the features of each site go: an array, a file, or both."""
+
+    def __init__(
+        self,
+        sites: Sequence[Site],
+        widths: Mapping[Site, int],
+        stimuli: int,
+        keys: Mapping[Site, str],
+        cache: RecordingCache | None,
+        memory: int,
+        dtype: np.dtype[Any],
+    ) -> None:
+        self.cache, self.stimuli, self.dtype, self.keys = cache, stimuli, dtype, keys
+        self.arrays: dict[Site, NDArray[Any]] = {}
+        self.files: dict[Site, RowFile] = {}
+        self.passing: set[Site] = set()  # files that are no part of the cache
+        room = memory
+        for site in sorted(dict.fromkeys(sites), key=lambda one: widths[one]):
+            shape = (stimuli, widths[site])
+            room -= shape[0] * shape[1] * dtype.itemsize
+            file = cache.writer(keys[site], *shape, dtype) if cache else None
+            if file is None and room < 0:
+                with contextlib.suppress(OSError):  # then memory must do
+                    file = RowFile(_passing_path(), shape, dtype)
+                    self.passing.add(site)
+            if file is not None:
+                self.files[site] = file
+            if file is None or room >= 0:
+                self.arrays[site] = np.empty(shape, dtype)
+
+    def put(self, start: int, rows: Mapping[Site, NDArray[Any]]) -> None:
+        for site, block in rows.items():
+            if site in self.arrays:
+                self.arrays[site][start : start + len(block)] = block
+            if site in self.files:
+                with self._failing(site):
+                    self.files[site].append(block)
+
+    def finish(self) -> dict[Site, NDArray[Any]]:
+        """The features by site, with whole files in their places."""
+        for site in list(self.files):
+            with self._failing(site):
+                self.files[site].finish()
+        found = dict(self.arrays)
+        for site in self.files.keys() - self.arrays.keys():
+            path = self.files[site].path
+            if site in self.passing:
+                found[site] = np.load(path, mmap_mode="r", allow_pickle=False)
+                with contextlib.suppress(OSError):  # mapped, it stays until the array is gone
+                    path.unlink()
+            else:
+                assert self.cache is not None
+                kept = self.cache.read(self.keys[site], self.stimuli, self.dtype)
+                if kept is None:
+                    raise CornetError(f"the recording of {site} at {path} was damaged meanwhile; record it again.")
+                found[site] = kept
+        if self.cache is not None:
+            self.cache.trim()
+        return found
+
+    def discard(self) -> None:
+        """Remove what is half-written."""
+        for file in self.files.values():
+            file.discard()
+
+    @contextlib.contextmanager
+    def _failing(self, site: Site) -> Iterator[None]:
+        """A disk that fills up costs the cache of a site held in memory; without that array it ends the recording."""
+        try:
+            yield
+        except OSError as error:
+            file = self.files.pop(site)
+            file.discard()
+            if site not in self.arrays:
+                needed = file.shape[0] * file.shape[1] * file.dtype.itemsize
+                raise CornetError(
+                    f"the {needed:,} bytes of {site} could not be written to {file.path.parent} "
+                    f"({error.strerror or error}); make room, set CORNET_CACHE to another folder, or let more than "
+                    "that be held in memory."
+                ) from error
+            note_unwritable(file.path.parent, error)
+
+
+def _passing_path() -> Path:
+    return Path(tempfile.gettempdir()) / f"cornet-{os.getpid()}-{next(_numbers)}.npy"
+
+
+_numbers = itertools.count()
+
+
+def _probe(
+    answer: Answer,
+    sites: Sequence[Site],
+    screen: Screen,
+    device: torch.device,
+    memory: int,
+    batch: int | None,
+) -> tuple[dict[Site, int], int]:
+    """Features of each site, and how many images to show at once: seen from an empty screen."""
+    on_gpu = device.type == "cuda"
+    if on_gpu:
+        torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.memory_allocated(device)
+    answers = answer(grey_screens(1, screen.size).to(device), sites)
+    widths = {site: int(values.shape[1]) for site, values in answers.items()}
+    if batch is not None:
+        return widths, batch
+    if on_gpu:
+        an_image = max(1, torch.cuda.max_memory_allocated(device) - before)
+        batch = min(512, int(0.5 * torch.cuda.mem_get_info(device)[0] / an_image))
+    else:  # on a CPU larger batches gain nothing once the caches are full
+        batch = min(256, 32 * 224**2 // screen.size**2)
+    a_row = 4 * sum(widths.values())
+    return widths, max(1, min(batch, memory // (4 * a_row)))
+
+
+@contextlib.contextmanager
+def _screens(stimuli: StimulusSet, screen: Screen, degrees: float, batch: int) -> Iterator[Iterator[Tensor]]:
+    """Batches of screens (batch, 3, size, size) uint8 in the stimuli's order, made ahead by threads."""
+    workers = min(8, os.cpu_count() or 1)
+    starts = range(0, len(stimuli), batch)
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="cornet-decode")
+
+    def screen_of(index: int) -> Tensor:
+        return place_on_screen(stimuli.pictures[index], degrees, screen.degrees, screen.size)
+
+    def ask(start: int) -> list[Future[Tensor]]:
+        return [pool.submit(screen_of, i) for i in range(start, min(start + batch, len(stimuli)))]
+
+    def batches() -> Iterator[Tensor]:
+        waiting = [ask(start) for start in starts[:2]]
+        for position in range(len(starts)):
+            images = torch.stack([future.result() for future in waiting.pop(0)])
+            if position + 2 < len(starts):
+                waiting.append(ask(starts[position + 2]))
+            yield images
+
+    try:
+        yield batches()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _answers(
+    answer: Answer, images: Tensor, sites: Sequence[Site], device: torch.device
+) -> Iterator[Mapping[Site, Tensor]]:
+    """The answers to a batch, in halves and quarters of it where the device's memory does not hold the whole."""
+    parts = 1
+    start = 0
+    while start < len(images):
+        some = images[start : start + -(-len(images) // parts)]
+        try:
+            answers = answer(some.to(device), sites)
+        except torch.cuda.OutOfMemoryError:
+            if len(some) == 1:
+                raise CornetError(
+                    f"one image of {images.shape[-1]} pixels a side does not fit in the memory of {device}; record on "
+                    "the CPU, or fewer sites at once."
+                ) from None
+            parts *= 2
+            torch.cuda.empty_cache()
+            continue
+        yield answers
+        start += len(some)
+
+
+def _to_host(values: Tensor, site: Site, dtype: str) -> NDArray[Any]:
+    stored = values.to(DTYPES[dtype]).cpu()
+    if dtype == "float16" and bool((stored.isinf() & values.cpu().isfinite()).any()):
+        largest = float(values.abs().max())
+        raise CornetError(
+            f"{site} has features up to {largest:.3g}, but float16 ends at 65504; record it as float32."
+        )
+    return stored.numpy()
+
+
+@contextlib.contextmanager
+def _progress(label: str, total: int) -> Iterator[Progress]:
+    """A bar on the terminal's standard error, with the time left; without a label or a terminal, nothing."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if not label or not console.is_terminal or console.is_dumb_terminal:
+        yield lambda done: None
+        return
+    from rich import progress as rich
+
+    columns = (
+        rich.TextColumn("{task.description}", markup=False),
+        rich.BarColumn(None),
+        rich.MofNCompleteColumn(),
+        rich.TimeRemainingColumn(),
+    )
+    with rich.Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(label, total=total)
+        yield lambda done: bar.update(task, completed=done)

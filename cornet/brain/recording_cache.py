@@ -1,0 +1,221 @@
+"""Recorded features on disk, one file a site, so that nothing is recorded twice.
+
+A file is named by the SHA-256 of all that its features depend on: the subject's identity (its weights), the stimuli's
+content, the screen, the site, the precision. It is a .npy file that is written aside, row after row, and takes its
+name only when it is whole and on the disk; behind the array stands a checksum, so that a file damaged later is
+noticed. What is not whole is recorded again. Where nothing can be written there is one note, and no cache.
+
+Least recently used files go first when the folder outgrows its limit, never those that this process has open.
+"""
+
+import contextlib
+import logging
+import math
+import os
+import secrets
+import socket
+import weakref
+import zlib
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from cornet.errors import CornetError
+from cornet.files import cache_folder
+
+__all__ = ["DEFAULT_LIMIT", "RecordingCache", "RowFile", "cache_limit"]
+
+log = logging.getLogger("cornet")
+
+DEFAULT_LIMIT = 20 * 10**9
+"""Bytes of recordings that are kept, unless CORNET_CACHE_SIZE (in GB) or an argument says otherwise."""
+
+MARK = b"cornet crc32 "
+BLOCK = 1 << 24
+
+_open: Counter[Path] = Counter()  # files that this process writes, or has mapped into memory
+_noted = False
+
+
+def cache_limit() -> int:
+    """The limit in bytes: CORNET_CACHE_SIZE in GB (10^9 bytes), or else 20 GB.
+
+    Raises CornetError where the variable is no number of at least 0.
+    """
+    text = os.environ.get("CORNET_CACHE_SIZE")
+    if not text:
+        return DEFAULT_LIMIT
+    try:
+        size = float(text)
+    except ValueError:
+        size = math.nan
+    if not 0 <= size < math.inf:
+        raise CornetError(f"CORNET_CACHE_SIZE={text!r} must be a number of GB, 0 or more; set for example 20.")
+    return int(size * 10**9)
+
+
+class RecordingCache:
+    """The folder of recordings.
+
+    folder: None for the folder recordings below `cornet.files.cache_folder()`.
+    limit: bytes; None for `cache_limit()`.
+    """
+
+    def __init__(self, folder: Path | str | None = None, limit: int | None = None) -> None:
+        self.folder = Path(folder) if folder is not None else cache_folder() / "recordings"
+        self.limit = cache_limit() if limit is None else limit
+
+    def path(self, key: str) -> Path:
+        """Where the features of a key (a hash) lie, there or not."""
+        return self.folder / f"{key}.npy"
+
+    def read(self, key: str, stimuli: int, dtype: DTypeLike) -> NDArray[np.generic] | None:
+        """The features (stimulus, feature) as a read-only memory map; None where none are there, or not whole ones."""
+        path = self.path(key)
+        try:
+            array = _read_whole(path, stimuli, np.dtype(dtype))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, EOFError, SyntaxError) as error:  # numpy's answers to damaged headers
+            log.info("%s is damaged (%s) and is recorded again", path, error)
+            return None
+        with contextlib.suppress(OSError):  # used just now: the last to be removed
+            os.utime(path)
+        _open[path] += 1
+        weakref.finalize(array, _release, path)
+        return array
+
+    def writer(self, key: str, stimuli: int, features: int, dtype: DTypeLike) -> "RowFile | None":
+        """A file for features that come row after row; None, with one note a process, where none can be written."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._remove_orphans()
+            return RowFile(self.path(key), (stimuli, features), np.dtype(dtype))
+        except OSError as error:
+            note_unwritable(self.folder, error)
+            return None
+
+    def trim(self) -> None:
+        """Remove the least recently used files until the limit holds, other than those open in this process."""
+        entries = []
+        with contextlib.suppress(OSError):
+            for path in self.folder.glob("*.npy"):
+                with contextlib.suppress(OSError):  # another process was quicker
+                    told = path.stat()
+                    entries.append((told.st_mtime_ns, told.st_size, path))
+        total = sum(size for _, size, _ in entries)
+        for _, size, path in sorted(entries):
+            if total <= self.limit:
+                return
+            if not _open[path]:
+                with contextlib.suppress(OSError):
+                    path.unlink()
+                    total -= size
+
+    def _remove_orphans(self) -> None:
+        """Remove what killed processes of this machine left half-written: a few such files fill a disk."""
+        for orphan in self.folder.glob(f"*.{_host()}-*.tmp"):
+            owner = orphan.name.rpartition(f".{_host()}-")[2].partition("-")[0]
+            if owner.isdigit() and not _alive(int(owner)):
+                with contextlib.suppress(OSError):
+                    orphan.unlink()
+
+
+class RowFile:
+    """A .npy file in the making: `append` rows in order, then `finish`; until then it has another name."""
+
+    def __init__(self, path: Path, shape: tuple[int, int], dtype: np.dtype[np.generic]) -> None:
+        self.path, self.shape, self.dtype = path, shape, dtype
+        self.aside = path.with_name(f"{path.stem}.{_host()}-{os.getpid()}-{secrets.token_hex(4)}.tmp")
+        self._rows, self._sum = 0, 0
+        self._file: BinaryIO = open(self.aside, "wb")  # noqa: SIM115 (closed by finish or discard)
+        try:
+            np.lib.format.write_array_header_1_0(
+                self._file, {"descr": dtype.str, "fortran_order": False, "shape": shape}
+            )
+        except OSError:
+            self.discard()
+            raise
+
+    def append(self, rows: NDArray[np.generic]) -> None:
+        """Write the next rows (row, feature). Raises OSError where the disk will not take them."""
+        block = np.ascontiguousarray(rows, self.dtype)
+        self._file.write(block.data)
+        self._sum = zlib.crc32(block.data, self._sum)
+        self._rows += len(block)
+
+    def finish(self) -> None:
+        """Bring it to the disk and give it its name. Raises OSError; and ValueError where rows are missing."""
+        if self._rows != self.shape[0]:
+            raise ValueError(f"{self._rows} of {self.shape[0]} rows were written")
+        self._file.write(MARK + f"{self._sum:08x}".encode())
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+        os.replace(self.aside, self.path)
+
+    def discard(self) -> None:
+        """Leave nothing behind; after `finish` it does nothing."""
+        with contextlib.suppress(OSError):
+            self._file.close()
+        with contextlib.suppress(OSError):
+            self.aside.unlink()
+
+
+def note_unwritable(folder: Path, error: OSError) -> None:
+    """Say once in a process that recordings are not kept, and what helps."""
+    global _noted
+    if not _noted:
+        _noted = True
+        log.warning(
+            "recordings are not kept for the next time: %s cannot be written (%s); set CORNET_CACHE to a folder with "
+            "room of your own",
+            folder,
+            error.strerror or error,
+        )
+
+
+def _read_whole(path: Path, stimuli: int, dtype: np.dtype[np.generic]) -> NDArray[np.generic]:
+    """The array of a file. Raises OSError or ValueError where it is not whole, or of another shape or type."""
+    array = np.load(path, mmap_mode="r", allow_pickle=False)
+    if array.ndim != 2 or len(array) != stimuli or array.dtype != dtype:
+        raise ValueError(f"it holds {array.dtype} of shape {array.shape}")
+    with open(path, "rb") as file:
+        data_at = array.offset
+        file.seek(data_at + array.nbytes)
+        trailer = file.read()
+        file.seek(data_at)
+        total = 0
+        for block in _blocks(file, array.nbytes):
+            total = zlib.crc32(block, total)
+    if trailer != MARK + f"{total:08x}".encode():
+        raise ValueError("its checksum is wrong")
+    return array
+
+
+def _blocks(file: BinaryIO, count: int) -> Iterator[bytes]:
+    while count > 0 and (block := file.read(min(BLOCK, count))):
+        count -= len(block)
+        yield block
+
+
+def _release(path: Path) -> None:
+    _open[path] -= 1
+
+
+def _host() -> str:
+    return "".join(c if c.isalnum() or c in "-_" else "_" for c in socket.gethostname())
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True

@@ -1,0 +1,216 @@
+"""What all subjects that look at a screen have in common: recording in one pass, and the cache."""
+
+import contextlib
+import copy
+import difflib
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from cornet.brain.recording import DEFAULT_MEMORY, DTYPES, Screen, record_pass
+from cornet.brain.recording_cache import RecordingCache
+from cornet.brain.subject import Recording, Site
+from cornet.brain.subjects.identity import digest
+from cornet.errors import CornetError
+from cornet.stimuli.stimulus_set import StimulusSet
+
+__all__ = ["IMAGENET_MEAN", "IMAGENET_STD", "ScreenSubject", "nearby", "quietly", "to_site"]
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+class ScreenSubject(ABC):
+    """A subject that is shown images on a screen of `size` pixels and `degrees` of visual angle a side."""
+
+    def __init__(self, name: str, size: int, degrees: float, device: torch.device | str | None) -> None:
+        if isinstance(size, bool) or not isinstance(size, int | np.integer) or size < 1:
+            raise CornetError(f"size={size!r} must be a number of pixels, such as 224.")
+        if not 0 < degrees < float("inf"):
+            raise CornetError(f"degrees={degrees!r} must be a visual angle above 0; the default is 8.")
+        self.name = name
+        self.size = int(size)
+        self.degrees = float(degrees)
+        self._device = None if device is None else checked_device(device)
+        self.regions: dict[str, Site | str] = {}
+
+    @property
+    @abstractmethod
+    def identity(self) -> str: ...
+
+    @abstractmethod
+    def sites(self) -> list[Site]: ...
+
+    @abstractmethod
+    def site(self, region: str, time_bin: tuple[float, float] | None = None) -> Site: ...
+
+    @abstractmethod
+    def readout_site(self) -> Site: ...
+
+    @abstractmethod
+    def _listening(self, sites: Sequence[Site]) -> Any:
+        """A context in which the subject is ready, and that leaves it as it was; it gives (answer, device)."""
+
+    def _precision(self) -> str:
+        """What besides the identity rounds the answers, for the cache's key."""
+        return "float32"
+
+    def _check_site(self, site: Site) -> None:
+        """Raise CornetError for a site that cannot be recorded."""
+        known = self.sites()
+        if site not in known:
+            raise CornetError(f"{self.name} has no {site}; {nearby(str(site), map(str, known))}.")
+
+    def with_regions(self, regions: Mapping[str, Site | str]) -> Self:
+        """The same subject, with these sites for these regions: a Site, or text such as "V4[2]" or "layer3".
+
+        A site with a step answers at every time; for a layer without, the subject's own rule finds the step.
+        Raises CornetError for one that cannot be recorded.
+        """
+        chosen = {region: _site_or_layer(value) for region, value in regions.items()}
+        for value in chosen.values():
+            self._check_site(value if isinstance(value, Site) else Site(value))
+        twin = copy.copy(self)
+        twin.regions = {**self.regions, **chosen}
+        return twin
+
+    def record(
+        self,
+        stimuli: StimulusSet,
+        sites: Sequence[Site],
+        degrees: float | None = None,
+        label: str = "",
+        *,
+        cache: RecordingCache | bool = True,
+        memory: int = DEFAULT_MEMORY,
+        dtype: str = "float32",
+        batch: int | None = None,
+    ) -> Recording:
+        """Show all stimuli once and record these sites, or take them from the cache.
+
+        degrees: visual angle of the stimuli; None: as the stimulus set says, or else this subject's own.
+        label: for a progress bar. cache: False for none; True for the one below `cornet.files.cache_folder()`.
+        memory: bytes of features held in memory; larger sites come as memory maps. dtype: "float32" or "float16",
+        which halves them and rounds each value by at most 1 part in 2048. batch: images at once.
+
+        Raises CornetError for sites that there are not, and as `cornet.brain.recording.record_pass`.
+        """
+        sites = [to_site(site) for site in dict.fromkeys(sites)]
+        for site in sites:
+            self._check_site(site)
+        if dtype not in DTYPES:
+            raise CornetError(f"dtype={dtype!r} is unknown; choose one of {', '.join(DTYPES)}.")
+        if memory < 1 or (batch is not None and batch < 1):
+            raise CornetError(f"memory={memory!r} and batch={batch!r} must be above 0; leave them out for the defaults.")
+        shown = degrees if degrees is not None else stimuli.degrees if stimuli.degrees is not None else self.degrees
+        store = RecordingCache() if cache is True else cache or None
+        keys: dict[Site, str] = {}
+        features: dict[Site, NDArray[Any]] = {}
+        if store is not None:
+            subject, images = self.identity, stimuli.identity
+            # Only the ratio of the two extents decides what is on the screen.
+            told = (subject, images, self.size, float(shown) / self.degrees, self._precision(), dtype)
+            keys = {site: digest(*told, site.layer, site.step) for site in sites}
+            for site in sites:
+                kept = store.read(keys[site], len(stimuli), dtype)
+                if kept is not None:
+                    features[site] = kept
+        missing = [site for site in sites if site not in features]
+        if missing:
+            with self._listening(missing) as (answer, device):
+                features |= record_pass(
+                    stimuli,
+                    missing,
+                    answer,
+                    Screen(self.size, self.degrees),
+                    shown,
+                    device,
+                    keys=keys,
+                    cache=store,
+                    memory=memory,
+                    dtype=dtype,
+                    batch=batch,
+                    label=label,
+                )
+        return Recording(stimuli.ids, {site: features[site] for site in sites})
+
+
+@contextlib.contextmanager
+def quietly(net: nn.Module, device: torch.device) -> Iterator[None]:
+    """Evaluation without a trace: training flags and random state come back, nothing is differentiated.
+
+    What a network draws meanwhile (noise in the manner of a V1 front end) comes from a fixed seed.
+    """
+    flags = [(module, module.training) for module in net.modules()]
+    on_gpu = device.type == "cuda"
+    devices = [device.index if device.index is not None else torch.cuda.current_device()] if on_gpu else []
+    try:
+        with torch.random.fork_rng(devices=devices, device_type="cuda"), torch.inference_mode():
+            torch.default_generator.manual_seed(0)
+            if on_gpu:
+                with torch.cuda.device(devices[0]):
+                    torch.cuda.manual_seed(0)
+            net.eval()
+            yield
+    finally:
+        for module, training in flags:
+            module.training = training
+
+
+def normalised(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
+    """Float images (batch, 3, y, x) from uint8 ones, given mean and std of images scaled to 0..1."""
+    center = torch.tensor(mean, device=images.device).view(-1, 1, 1) * 255
+    spread = torch.tensor(std, device=images.device).view(-1, 1, 1) * 255
+    return (images.float() - center) / spread
+
+
+def checked_device(device: torch.device | str) -> torch.device:
+    """A device that is there. Raises CornetError for another."""
+    try:
+        found = torch.device(device)
+    except RuntimeError:
+        raise CornetError(f"device={device!r} is unknown; use for example cpu or cuda.") from None
+    if found.type == "cuda" and (not torch.cuda.is_available() or (found.index or 0) >= torch.cuda.device_count()):
+        raise CornetError(f"device={str(device)!r} is not here; use cpu.")
+    return found
+
+
+def checked_normalisation(mean: Sequence[float], std: Sequence[float]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Three numbers each, the second above 0. Raises CornetError."""
+    center, spread = tuple(map(float, mean)), tuple(map(float, std))
+    if len(center) != 3 or len(spread) != 3 or not all(value > 0 for value in spread):
+        raise CornetError(
+            f"mean={center} and std={spread} must be three numbers each, of images scaled to 0..1, std above 0."
+        )
+    return center, spread
+
+
+def to_site(text: Site | str | tuple[str, int]) -> Site:
+    """A site from text such as "V4[2]" or "layer3" (step 0)."""
+    if not isinstance(text, str):
+        return Site(*text)
+    layer, bracket, rest = text.rpartition("[")
+    if bracket and rest.endswith("]") and rest[:-1].isdigit():
+        return Site(layer, int(rest[:-1]))
+    return Site(text)
+
+
+def nearby(word: str, known: Iterable[str], most: int = 8) -> str:
+    """The end of a message: what is like `word` among the known ones, or what there is."""
+    known = list(known)
+    near = difflib.get_close_matches(word, known, 3)
+    if near:
+        return f"near it {'is' if len(near) == 1 else 'are'} {', '.join(near)}"
+    shown = ", ".join(known[:most]) + (f" and {len(known) - most} more" if len(known) > most else "")
+    return f"there are {shown}" if known else "there is none"
+
+
+def _site_or_layer(value: Site | str) -> Site | str:
+    if isinstance(value, str):
+        return to_site(value) if value.endswith("]") else value
+    return Site(*value)

@@ -1,0 +1,195 @@
+"""From a run's folder, or a checkpoint file, to the network and how its images were prepared.
+
+A checkpoint of train.py says itself which network it is (its entry "cornet"); the size of the images, their mean and
+standard deviation stand in the run's config.yaml. A file in the layout of 2018-2019 tells its network by its weights;
+its images are ImageNet's at 224 pixels.
+"""
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from cornet.brain.subjects.base import IMAGENET_MEAN, IMAGENET_STD
+from cornet.errors import CornetError
+from cornet.models import CORnet, create_model, load_published
+from cornet.models.published import settings, weights_in
+from cornet.models.safe_load import read_checkpoint
+
+__all__ = ["Prepared", "find_run", "network_of_file", "network_of_run", "seeded"]
+
+KINDS = ("best", "last")
+UNROLLS = {"feedforward": "sequential", "bottleneck": "sequential"}
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A network and the images that it takes: pixels a side, mean and std per channel of images scaled to 0..1."""
+
+    net: CORnet
+    size: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+class seeded:
+    """A context in which torch draws from a seed; after it, the random state is what it was."""
+
+    def __init__(self, seed: int):
+        self.seed = seed
+
+    def __enter__(self) -> None:
+        self._state = torch.random.get_rng_state()
+        torch.default_generator.manual_seed(self.seed)
+
+    def __exit__(self, *_: object) -> None:
+        torch.random.set_rng_state(self._state)
+
+
+def find_run(folder: Path) -> Path | None:
+    """The run's folder at or below a folder; None where it has none. Runs moved aside (.old1) are left out.
+
+    Raises CornetError where several lie below it.
+    """
+    if (folder / "checkpoints").is_dir():
+        return folder
+    found = [
+        path.parent
+        for depth in ("*", "*/*", "*/*/*")
+        for path in sorted(folder.glob(f"{depth}/checkpoints"))
+        if path.is_dir() and ".old" not in path.parent.name
+    ]
+    if len(found) > 1:
+        shown = ", ".join(str(path) for path in found[:4]) + (" ..." if len(found) > 4 else "")
+        raise CornetError(f"{folder} holds {len(found)} runs; name one of {shown}.")
+    return found[0] if found else None
+
+
+def network_of_run(
+    folder: Path, which: str | None = None, untrained: bool = False, seed: int = 0, size: int | None = None
+) -> Prepared:
+    """The network of a run's folder.
+
+    which: "best" or "last"; None: best, or else last. untrained: the same network with fresh weights from `seed`.
+    Raises CornetError where that checkpoint is not there or cannot be read.
+    """
+    kinds = KINDS if which is None else (which,)
+    for kind in kinds:
+        path = folder / "checkpoints" / f"{kind}.ckpt"
+        if path.is_file():
+            return network_of_file(path, untrained, seed, size)
+    raise CornetError(
+        f"{folder} has no checkpoint {' or '.join(kinds)} yet; let the run finish an epoch, or name another folder."
+    )
+
+
+def network_of_file(
+    path: Path, untrained: bool = False, seed: int = 0, size: int | None = None, model: str | None = None
+) -> Prepared:
+    """The network of a checkpoint file: one of train.py's, or one in the published layout.
+
+    model: cornet_r or cornet_rt, whose files are alike; None: by the file's name. size: pixels a side; None: as the
+    run's config.yaml says, 224 for the published layout. Raises CornetError for a file that cannot be read safely
+    or whose network or images are not known.
+    """
+    content = read_checkpoint(path)
+    facts = content.get("cornet")
+    if isinstance(facts, Mapping) and "model.name" in facts:
+        arguments = {
+            key.removeprefix("model."): value for key, value in facts.items() if key.startswith("model.")
+        }
+        with seeded(seed):
+            net = create_model(arguments.pop("name"), **arguments)
+        own_size, mean, std = _images_of(path, size)
+    else:
+        with seeded(seed):
+            net = _network_by_weights(path, content, model)
+        own_size, mean, std = 224, IMAGENET_MEAN, IMAGENET_STD
+    if not untrained:
+        try:
+            load_published(net, content)
+        except CornetError as error:
+            raise CornetError(str(error).replace("the state dict", str(path))) from None
+    return Prepared(net, size or own_size, mean, std)
+
+
+def _network_by_weights(path: Path, content: Mapping[str, Any], model: str | None) -> CORnet:
+    found = settings(weights_in(content, str(path)))
+    block = found.get("block")
+    if block is None:
+        raise CornetError(
+            f"{path} holds no CORnet's weights that could be told by their names; for another network name it, as in "
+            f"torchvision:resnet18?weights={path}."
+        )
+    if block == "recurrent":
+        name = model or next((n for n in ("cornet_rt", "cornet_r") if path.name.startswith((n + "-", n + "."))), None)
+        if name not in ("cornet_r", "cornet_rt"):
+            raise CornetError(
+                f"{path} holds the weights of cornet_r or cornet_rt, which are alike; say which, as in "
+                f"{path}?model=cornet_rt."
+            )
+        if model is None and found.get("norm") == "group":
+            found.pop("times", None)
+        found["unroll"] = "cascade" if name == "cornet_r" else "synchronous"
+        if isinstance(found.get("times"), Mapping):
+            found["times"] = max(found["times"].values())
+    else:
+        found["unroll"] = UNROLLS[block]
+    return CORnet(**found)
+
+
+def _images_of(path: Path, size: int | None) -> tuple[int, tuple[float, ...], tuple[float, ...]]:
+    """Size, mean and std of a run's images, from the config.yaml beside its folder of checkpoints."""
+    from omegaconf import OmegaConf
+
+    config = path.parent.parent / "config.yaml"
+    try:
+        told = OmegaConf.to_container(OmegaConf.load(config), resolve=False)
+        data = told["data"] if isinstance(told, dict) else None
+    except FileNotFoundError:
+        data = None
+    except Exception as error:  # a damaged file makes the YAML reader fail in many ways
+        reason = (str(error).splitlines() or [""])[0].rstrip(".")
+        raise CornetError(f"{config} cannot be read ({reason}); restore it, or give size.") from None
+    if isinstance(data, Mapping):
+        known = _defaults(data)
+        if known["size"] is not None:
+            return known["size"], tuple(known["mean"]), tuple(known["std"])
+    if size is not None:
+        return size, IMAGENET_MEAN, IMAGENET_STD
+    raise CornetError(
+        f"{path} does not say the size of its images, and there is no {config} that does; name the run's folder, or "
+        f"give the size, as in {path}?size=64 (ImageNet's mean and standard deviation are then assumed)."
+    )
+
+
+def _defaults(data: Mapping[str, Any]) -> dict[str, Any]:
+    """size, mean, std of a configuration's data: as given, or as the source of images has them by default."""
+    target = str(data.get("_target_", ""))
+    found: dict[str, Any] = {"size": None, "mean": IMAGENET_MEAN, "std": IMAGENET_STD}
+    if target.startswith("cornet.stimuli."):
+        module_name, _, class_name = target.rpartition(".")
+        try:
+            module = import_module(module_name)
+            source = getattr(module, class_name)
+        except (ImportError, AttributeError):
+            source = None
+        if source is not None:
+            parameters = inspect.signature(source).parameters
+            for key in found:
+                given = getattr(source, key, None)
+                if given is None and key in parameters and parameters[key].default is not inspect.Parameter.empty:
+                    given = parameters[key].default
+                found[key] = found[key] if given is None else given
+            tables = getattr(module, "STATISTICS", {})
+            name = data.get("name", parameters["name"].default if "name" in parameters else None)
+            if name in tables:
+                found["mean"], found["std"] = tables[name]
+    for key in found:
+        if data.get(key) is not None:
+            found[key] = data[key]
+    return found

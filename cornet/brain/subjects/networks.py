@@ -1,0 +1,162 @@
+"""Our own networks as subjects: every area at every step, the decoder's pooled features, the logits."""
+
+import contextlib
+import copy
+from collections.abc import Iterator, Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from cornet.brain.recording import Answer
+from cornet.brain.subject import Site
+from cornet.brain.subjects.base import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    ScreenSubject,
+    checked_normalisation,
+    nearby,
+    normalised,
+    quietly,
+)
+from cornet.brain.subjects.identity import module_identity
+from cornet.brain.times import network_intervals, step_for
+from cornet.errors import CornetError
+from cornet.models import CORnet
+
+__all__ = ["NetworkSubject"]
+
+POOLED = "decoder.avgpool"
+LOGITS = "logits"
+
+
+class NetworkSubject(ScreenSubject):
+    """A CORnet that is shown stimuli.
+
+    name: for tables. mean, std: per channel, of images scaled to 0..1. size, degrees: pixels and degrees of visual
+    angle that its input spans. device: where it is recorded; None: where it is; another one gets a copy.
+    onset, step_length: in ms, as in `cornet.brain.times.network_intervals`.
+    precision: "bfloat16" (autocast: areas compute in bfloat16, features are stored as asked), "float32", or "auto":
+        bfloat16 on a GPU. A bfloat16 feature is within about 1 part in 256 of its own size and those it was summed of.
+
+    Sites: (area, step) for every step that the image reaches; ("decoder.avgpool", step) for IT averaged over y and x
+    at those steps; ("logits", 0). The network itself stays as it is: training flags, device, random state.
+    Its identity is read from the weights whenever it is asked for: a network in training has another each time.
+
+    Raises CornetError for a network whose images have not three channels, and for arguments that cannot be.
+    """
+
+    def __init__(
+        self,
+        net: CORnet,
+        name: str = "cornet",
+        mean: Sequence[float] = IMAGENET_MEAN,
+        std: Sequence[float] = IMAGENET_STD,
+        size: int = 224,
+        degrees: float = 8.0,
+        device: torch.device | str | None = None,
+        onset: Mapping[str, float] | None = None,
+        step_length: Mapping[str, float] | float | None = None,
+        precision: str = "auto",
+    ):
+        super().__init__(name, size, degrees, device)
+        if net.in_channels != 3:
+            raise CornetError(
+                f"{name} has in_channels={net.in_channels}, but stimuli have 3 (red, green, blue); build it with 3."
+            )
+        if precision not in ("auto", "bfloat16", "float32"):
+            raise CornetError(f"precision={precision!r} is unknown; choose auto, bfloat16 or float32.")
+        self.net = net
+        self.mean, self.std = checked_normalisation(mean, std)
+        self.intervals = network_intervals(net, onset, step_length)  # type: ignore[arg-type]
+        self.precision = precision
+
+    @property
+    def identity(self) -> str:
+        """A hash of weights, structure, code and preprocessing."""
+        return module_identity(self.net, preprocessing=[self.mean, self.std, self.size, self.degrees])
+
+    def sites(self) -> list[Site]:
+        """Area by area, step by step; then the decoder's."""
+        areas = [Site(area, step) for area in self.net.steps for step in self._steps(area)]
+        return [*areas, *(Site(POOLED, step) for step in self._steps(self._last)), Site(LOGITS)]
+
+    def site(self, region: str, time_bin: tuple[float, float] | None = None) -> Site:
+        """The region's area at the step that answers for the time bin (ms after onset; None: 70 to 170)."""
+        layer = self.regions.get(region, region)
+        if isinstance(layer, Site):
+            return layer
+        if layer == POOLED:
+            return Site(POOLED, step_for(self.intervals[self._last], time_bin))
+        if layer == LOGITS and region in self.regions:
+            return Site(LOGITS)
+        if layer not in self.intervals:
+            raise CornetError(f"{self.name} has no region {region!r}; {nearby(region, self.intervals)}.")
+        return Site(layer, step_for(self.intervals[layer], time_bin))
+
+    def readout_site(self) -> Site:
+        """The decoder's average-pooled features at the last step."""
+        return Site(POOLED, self.net.steps[self._last] - 1)
+
+    @property
+    def _last(self) -> str:
+        return list(self.net.steps)[-1]
+
+    def _steps(self, area: str) -> range:
+        return range(self.net.first_driven_step(area), self.net.steps[area])
+
+    def _check_site(self, site: Site) -> None:
+        # A step before the image arrives is no site to offer, but may be recorded: a constant.
+        area = self._last if site.layer == POOLED else site.layer
+        if area not in self.net.steps or not 0 <= site.step < self.net.steps[area]:
+            super()._check_site(site)
+
+    def _precision(self) -> str:
+        device = self._device or device_of(self.net)
+        if self.precision == "auto":
+            return "bfloat16" if device.type == "cuda" else "float32"
+        return self.precision
+
+    @contextlib.contextmanager
+    def _listening(self, sites: Sequence[Site]) -> Iterator[tuple[Answer, torch.device]]:
+        with ready(self.net, self._device) as (net, device):
+            dtype = next(net.parameters()).dtype
+            mixed = self._precision() == "bfloat16"
+
+            def answer(images: Tensor, sites: Sequence[Site]) -> dict[Site, Tensor]:
+                x = normalised(images, self.mean, self.std).to(dtype)
+                with torch.autocast(device.type, torch.bfloat16, enabled=mixed):
+                    logits, states = net(x, return_states=True)
+                found = {}
+                for site in sites:
+                    if site.layer == LOGITS:
+                        found[site] = logits
+                    elif site.layer == POOLED:
+                        found[site] = states[self._last][site.step].float().mean(dim=(-2, -1))
+                    else:
+                        found[site] = states[site.layer][site.step].flatten(1)
+                return found
+
+            yield answer, device
+
+
+@contextlib.contextmanager
+def ready(net: nn.Module, wanted: torch.device | None) -> Iterator[tuple[nn.Module, torch.device]]:
+    """The network in evaluation, on its own device or, where another is wanted, a copy of it there."""
+    device = device_of(net)
+    if wanted is not None and not same_device(wanted, device):
+        net, device = copy.deepcopy(net).to(wanted), wanted
+    with quietly(net, device):
+        yield net, device
+
+
+def same_device(one: torch.device, other: torch.device) -> bool:
+    """Whether both name one device: "cuda" is the current one."""
+    return one.type == other.type and (one.type != "cuda" or one.index in (None, other.index))
+
+
+def device_of(net: nn.Module) -> torch.device:
+    """Where a network's first parameter or buffer is; the CPU for one without any."""
+    for tensors in (net.parameters(), net.buffers()):
+        for tensor in tensors:
+            return tensor.device
+    return torch.device("cpu")

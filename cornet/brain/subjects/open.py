@@ -1,0 +1,309 @@
+"""A subject from one text, as it is given on the command line.
+
+    cornet_s                                 published weights, fetched or from the cache
+    cornet_s?untrained&seed=3                fresh weights from a seed
+    cornet_s?weights=PATH                    weights from a file in the published layout
+    runs/my-run                              a run of train.py: its best checkpoint, or else its last
+    runs/my-run?last                         its last checkpoint (or ?best)
+    runs/my-run?untrained                    the network of that run before training
+    my-network.pth                           a checkpoint file of train.py, or in the published layout
+    torchvision:resnet18                     pretrained; ?untrained, ?weights=PATH as above
+    timm:resnet18?V4=layer2&IT=layer4        with layers for regions; without, they can be chosen (auto)
+    pixels, gabor                            image filters
+    my-features, my-features.npz             recorded features: stimulus_ids and one array a site
+
+Options follow a question mark, joined by &: untrained, seed, weights, best, last, model, size and degrees (of the
+input), readout, V1, V2, V4, IT (layers of these regions); for a network of ours also its own arguments, such as
+cornet_s?untrained&width=0.25&times=3. An untrained network's norms have fresh statistics too (mean 0, variance 1).
+"""
+
+import difflib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from cornet.brain.subject import Subject
+from cornet.brain.subjects.base import IMAGENET_MEAN, IMAGENET_STD, nearby
+from cornet.brain.subjects.checkpoints import Prepared, find_run, network_of_file, network_of_run, seeded
+from cornet.brain.subjects.filters import GaborSubject, PixelSubject
+from cornet.brain.subjects.layers import LayerSubject
+from cornet.brain.subjects.networks import NetworkSubject
+from cornet.brain.subjects.recorded import RecordedSubject
+from cornet.errors import CornetError
+from cornet.models import create_model, list_models
+from cornet.models.safe_load import read_checkpoint
+
+__all__ = ["open_subject"]
+
+REGIONS = ("V1", "V2", "V4", "IT")
+FILTERS = {"pixels": PixelSubject, "gabor": GaborSubject}
+FLAGS = ("untrained", "best", "last")
+COMMON = ("degrees", *REGIONS)
+
+
+def open_subject(
+    text: str,
+    device: torch.device | str | None = None,
+    untrained: bool = False,
+    seed: int = 0,
+    size: int | None = None,
+    degrees: float | None = None,
+    regions: Mapping[str, str] | None = None,
+    precision: str = "auto",
+) -> Subject:
+    """The subject that a text names; see the head of this module for what it may be.
+
+    device: where to record; None: the CPU. untrained, seed, size, degrees, regions: as the options of the same names
+    in the text, which count where both are given. precision: as in `NetworkSubject`.
+
+    Raises CornetError, naming what is near, for what there is not; for an option that does not go with the subject;
+    and for weights that cannot be had or do not fit.
+    """
+    name, options = _split(text)
+    if untrained:
+        options.setdefault("untrained", True)
+    options.setdefault("seed", seed)
+    for word, value in (("size", size), ("degrees", degrees), *(regions or {}).items()):
+        if value is not None:
+            options.setdefault(word, value)
+    settings: dict[str, Any] = {"device": device, "name": text}
+    if "degrees" in options:
+        settings["degrees"] = _number(text, "degrees", options, float)
+    wanted = {region: str(options[region]) for region in REGIONS if region in options}
+    kind, _, rest = name.partition(":")
+    if kind in ("torchvision", "timm") and rest:
+        return _library(text, kind, rest, options, settings, wanted, precision)
+    if name in FILTERS:
+        _refuse_options(text, options, ("size", *COMMON))
+        if "size" in options:
+            settings["size"] = _number(text, "size", options, int)
+        return FILTERS[name](**settings)
+    path = Path(name).expanduser()
+    if name not in list_models() and (path.suffix == ".npz" or (path / "features.npz").is_file()):
+        _refuse_options(text, options, COMMON)
+        return RecordedSubject(path, wanted, text)
+    prepared = _network(text, name, path, options)
+    subject = NetworkSubject(
+        prepared.net,
+        mean=prepared.mean,
+        std=prepared.std,
+        size=prepared.size,
+        precision=precision,
+        **settings,
+    )
+    return subject.with_regions(wanted) if wanted else subject
+
+
+def _network(text: str, name: str, path: Path, options: dict[str, Any]) -> Prepared:
+    """One of our networks: by name, from a run's folder, or from a file."""
+    untrained, seed = bool(options.get("untrained")), _number(text, "seed", options, int)
+    size = _number(text, "size", options, int) if "size" in options else None
+    if name in list_models():
+        arguments = _arguments(options)
+        pretrained: bool | str = False if untrained else str(options.get("weights", "")) or True
+        with seeded(seed):
+            try:
+                net = create_model(name, pretrained=pretrained, **arguments)
+            except CornetError as error:
+                if pretrained is True:
+                    raise CornetError(f"{str(error).rstrip('.')}; or take {name}?untrained.") from None
+                raise
+        return Prepared(net, size or 224, IMAGENET_MEAN, IMAGENET_STD)
+    which = next((word for word in ("best", "last") if word in options), None)
+    if path.is_dir():
+        _refuse_options(text, options, ("untrained", "best", "last", "size", *COMMON))
+        run = find_run(path)
+        if run is None:
+            raise CornetError(
+                f"{path} holds neither a run of train.py (checkpoints/) nor features.npz; name a folder that does."
+            )
+        return network_of_run(run, which, untrained, seed, size)
+    if path.is_file():
+        _refuse_options(text, options, ("untrained", "size", "model", *COMMON))
+        return network_of_file(path, untrained, seed, size, options.get("model"))
+    raise CornetError(_unknown(name, path))
+
+
+def _library(
+    text: str,
+    library: str,
+    name: str,
+    options: dict[str, Any],
+    settings: dict[str, Any],
+    regions: Mapping[str, str],
+    precision: str,
+) -> LayerSubject:
+    """A network of torchvision or timm."""
+    _refuse_options(text, options, ("untrained", "weights", "size", "readout", *COMMON))
+    if options.get("untrained") and "weights" in options:
+        raise CornetError(f"{text} asks for weights and for none; leave out untrained or weights.")
+    make = _torchvision if library == "torchvision" else _timm
+    pretrained = not options.get("untrained") and "weights" not in options
+    with seeded(_number(text, "seed", options, int)):
+        module, size, mean, std = make(name, pretrained)
+    if "weights" in options:
+        _load(module, Path(str(options["weights"])).expanduser(), text)
+    if "size" in options:
+        size = _number(text, "size", options, int)
+    return LayerSubject(
+        module,
+        regions=regions,
+        readout=options.get("readout"),
+        size=size,
+        mean=mean,
+        std=std,
+        precision=precision,
+        **settings,
+    )
+
+
+Made = tuple[nn.Module, int, tuple[float, ...], tuple[float, ...]]
+
+
+def _torchvision(name: str, pretrained: bool) -> Made:
+    from torchvision import models
+
+    known = models.list_models(module=models)
+    if name not in known:
+        raise CornetError(f"torchvision has no classification network {name!r}; {nearby(name, known)}.")
+    weights = models.get_model_weights(name).DEFAULT
+    view = weights.transforms()
+    module = _fetched(
+        f"torchvision:{name}", pretrained, lambda: models.get_model(name, weights=weights if pretrained else None)
+    )
+    return module, view.crop_size[0], tuple(view.mean), tuple(view.std)
+
+
+def _timm(name: str, pretrained: bool) -> Made:
+    try:
+        import timm
+    except ImportError:
+        raise CornetError(
+            f"timm:{name} needs timm, which is not installed; install it with pip install 'cornet-ventral[timm]'."
+        ) from None
+    if not timm.is_model(name.partition(".")[0]):
+        raise CornetError(f"timm has no network {name!r}; {nearby(name, timm.list_models())}.")
+
+    def make() -> nn.Module:
+        try:
+            return timm.create_model(name, pretrained=pretrained)
+        except RuntimeError as error:  # a tag that it does not know, or no weights at all
+            raise CornetError(f"timm:{name} cannot be made ({error}); take another, or ?untrained.") from None
+
+    module = _fetched(f"timm:{name}", pretrained, make)
+    view = timm.data.resolve_model_data_config(module)
+    return module, int(view["input_size"][1]), tuple(view["mean"]), tuple(view["std"])
+
+
+def _fetched(text: str, pretrained: bool, make: Callable[[], nn.Module]) -> nn.Module:
+    """A network whose weights may have to be downloaded."""
+    try:
+        return make()
+    except CornetError:
+        raise
+    except Exception as error:  # each library, and each way to the network, fails in its own way
+        if not pretrained:
+            raise
+        reason = (str(error).splitlines() or [""])[0].strip().rstrip(".")[:160] or type(error).__name__
+        raise CornetError(
+            f"the pretrained weights of {text} could not be had ({reason}); give a file, as in {text}?weights=PATH, or "
+            f"take fresh ones, {text}?untrained."
+        ) from None
+
+
+def _load(module: nn.Module, path: Path, text: str) -> None:
+    """Weights of a file into a network of a library. Raises CornetError for others'."""
+    content = read_checkpoint(path)
+    held = content.get("state_dict", content)
+    state = {str(key).removeprefix("module."): value for key, value in held.items()}
+    own = module.state_dict()
+    missing = [key for key in own if key not in state and not key.endswith("num_batches_tracked")]
+    extra = [key for key in state if key not in own]
+    misfits = [key for key in own if key in state and getattr(state[key], "shape", None) != own[key].shape]
+    if missing or extra or misfits:
+        raise CornetError(
+            f"{path} does not hold the weights of {text.partition('?')[0]}: {len(missing)} are missing, {len(extra)} "
+            f"are others, {len(misfits)} have another shape, such as {(missing + extra + misfits)[0]}; give its own."
+        )
+    module.load_state_dict(state, strict=False)
+
+
+def _split(text: str) -> tuple[str, dict[str, Any]]:
+    """A name and its options; a path that has a question mark in it and exists is all name."""
+    if not isinstance(text, str) or not text.strip():
+        raise CornetError(f"model {text!r} is empty; give a name such as cornet_s, a run's folder, or a file.")
+    name, mark, rest = text.partition("?")
+    if not mark or Path(text).expanduser().exists():
+        return text, {}
+    options: dict[str, Any] = {}
+    for part in filter(None, rest.split("&")):
+        key, equals, value = part.partition("=")
+        if key in FLAGS and equals:
+            raise CornetError(f"{text} gives {key} a value; write {key} alone.")
+        if key not in FLAGS and not value:
+            raise CornetError(f"{text} has the option {key!r} without a value; write {key}=..., or {_flags()} alone.")
+        options[key] = value if equals else True
+    return name, options
+
+
+def _flags() -> str:
+    return ", ".join(FLAGS)
+
+
+def _number(text: str, word: str, options: Mapping[str, Any], kind: Callable[[Any], Any]) -> Any:
+    try:
+        return kind(options[word])
+    except ValueError:
+        raise CornetError(f"{text} has {word}={options[word]!r}, which must be a number.") from None
+
+
+def _refuse_options(text: str, options: Mapping[str, Any], known: tuple[str, ...]) -> None:
+    """Raise CornetError for an option that this subject does not take; a seed is never wrong."""
+    for word in options:
+        if word not in (*known, "seed"):
+            raise CornetError(f"{text.partition('?')[0]} takes no option {word!r}; {nearby(word, known, most=12)}.")
+
+
+def _arguments(options: Mapping[str, Any]) -> dict[str, Any]:
+    """What is left of the options: arguments of the network. Raises CornetError through `create_model` for others."""
+    known = ("untrained", "seed", "weights", "size", *COMMON)
+    arguments: dict[str, Any] = {}
+    for word, value in options.items():
+        if word in known:
+            continue
+        first, dot, area = word.partition(".")
+        if first == "times" and dot:
+            arguments.setdefault("times", {})[area] = _plain(value)
+        else:
+            arguments[word] = _plain(value)
+    return arguments
+
+
+def _plain(value: Any) -> Any:
+    for kind in (int, float):
+        try:
+            return kind(value)
+        except (TypeError, ValueError):
+            continue
+    return value
+
+
+def _unknown(name: str, path: Path) -> str:
+    """The sentence for a text that names nothing."""
+    known = [*list_models(), *FILTERS, "torchvision:NAME", "timm:NAME"]
+    near = difflib.get_close_matches(name, known, 2)
+    if path.parent.is_dir() and not near:
+        near = [str(path.parent / n) for n in difflib.get_close_matches(path.name, _names(path.parent), 3)]
+    if near:
+        return f"there is no model, run or file {name!r}; near it {'is' if len(near) == 1 else 'are'} {', '.join(near)}."
+    return f"there is no model, run or file {name!r}; give one of {', '.join(known)}, a run's folder, or a checkpoint."
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return [entry.name for entry in folder.iterdir()]
+    except OSError:
+        return []

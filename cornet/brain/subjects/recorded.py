@@ -1,0 +1,152 @@
+"""Features that somebody recorded elsewhere, as a subject."""
+
+import hashlib
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from cornet.brain.subject import Recording, Site
+from cornet.brain.subjects.base import nearby, to_site
+from cornet.brain.subjects.identity import digest
+from cornet.brain.times import Intervals, step_for
+from cornet.errors import CornetError
+from cornet.stimuli.stimulus_set import StimulusSet
+
+__all__ = ["RecordedSubject"]
+
+IDS = "stimulus_ids"
+READOUTS = ("decoder.avgpool", "readout")
+
+
+class RecordedSubject:
+    """The features of a file features.npz: `stimulus_ids` (stimulus,) and one array a site, (stimulus, feature...).
+
+    A site is named like "V4", or with its step "V4[1]". path: the file, or a folder with features.npz in it.
+    regions: by region, its layer or site; a layer named like the region needs none. intervals: by layer, its steps'
+    (start, end) in ms; without, the last step answers at every time. Behaviour is read from "decoder.avgpool" or
+    "readout" where there is one, else from the last site.
+
+    Raises CornetError for a file that is missing, damaged or holds objects, ids that occur twice, arrays of another
+    number of rows, and features that are no numbers or not finite.
+    """
+
+    def __init__(
+        self,
+        path: Path | str,
+        regions: Mapping[str, Site | str] | None = None,
+        name: str | None = None,
+        intervals: Intervals | None = None,
+    ):
+        given = Path(path)
+        self.path = given / "features.npz" if given.is_dir() else given
+        self.name = name or str(given)
+        self.intervals = dict(intervals or {})
+        self._ids, self._features = _read(self.path)
+        self.identity = _identity(self.path)
+        self.regions: dict[str, Site | str] = {}
+        if regions:
+            self.regions = self.with_regions(regions).regions
+
+    def sites(self) -> list[Site]:
+        """The file's sites, in its order, each layer's in time."""
+        layers = list(dict.fromkeys(site.layer for site in self._features))
+        return sorted(self._features, key=lambda site: (layers.index(site.layer), site.step))
+
+    def site(self, region: str, time_bin: tuple[float, float] | None = None) -> Site:
+        """The region's site. Raises CornetError where none is named so."""
+        layer = self.regions.get(region, region)
+        if isinstance(layer, Site):
+            return layer
+        steps = [site.step for site in self._features if site.layer == layer]
+        if not steps:
+            raise CornetError(f"{self.name} has no {region!r}; {nearby(region, map(str, self._features))}.")
+        if layer in self.intervals:
+            return Site(layer, step_for(self.intervals[layer], time_bin))
+        return Site(layer, max(steps))
+
+    def readout_site(self) -> Site:
+        for layer in READOUTS:
+            if any(site.layer == layer for site in self._features):
+                return self.site(layer)
+        return self.sites()[-1]
+
+    def with_regions(self, regions: Mapping[str, Site | str]) -> "RecordedSubject":
+        """The same features, with these sites for these regions."""
+        import copy
+
+        chosen: dict[str, Site | str] = {}
+        for region, value in regions.items():
+            layer = to_site(value) if not isinstance(value, str) or value.endswith("]") else value
+            layers = [site.layer for site in self._features]
+            if layer not in (self._features if isinstance(layer, Site) else layers):
+                raise CornetError(f"{self.name} has no {layer}; {nearby(str(layer), map(str, self._features))}.")
+            chosen[region] = layer
+        twin = copy.copy(self)
+        twin.regions = {**self.regions, **chosen}
+        return twin
+
+    def record(
+        self,
+        stimuli: StimulusSet,
+        sites: Sequence[Site],
+        degrees: float | None = None,
+        label: str = "",
+        **_: Any,
+    ) -> Recording:
+        """The rows of these stimuli; nothing is shown, so degrees, label and the other arguments change nothing.
+
+        Raises CornetError for stimuli that were not recorded.
+        """
+        rows = pd.Index(self._ids).get_indexer(pd.Index(stimuli.ids))
+        if (rows < 0).any():
+            missing = stimuli.ids[rows < 0]
+            raise CornetError(
+                f"{self.path} lacks {len(missing)} of the {len(stimuli)} stimuli of {stimuli.name}, such as "
+                f"{str(missing[0])!r}; record them too."
+            )
+        found = {}
+        for site in map(to_site, sites):
+            if site not in self._features:
+                raise CornetError(f"{self.name} has no {site}; {nearby(str(site), map(str, self._features))}.")
+            found[site] = self._features[site][rows]
+        return Recording(stimuli.ids, found)
+
+
+def _read(path: Path) -> tuple[NDArray[np.str_], dict[Site, NDArray[Any]]]:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    except FileNotFoundError:
+        raise CornetError(f"{path} does not exist; give a features.npz or the folder that holds it.") from None
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, NotImplementedError, AttributeError, TypeError) as error:
+        raise CornetError(
+            f"{path} is damaged or no .npz file of plain arrays ({error}); write it with numpy.savez."
+        ) from None
+    if IDS not in arrays:
+        raise CornetError(f"{path} holds {', '.join(arrays) or 'nothing'}, but needs {IDS}; add them.")
+    ids = arrays.pop(IDS).astype(str)
+    if ids.ndim != 1 or len(np.unique(ids)) != len(ids):
+        raise CornetError(f"{path} has stimulus_ids of shape {ids.shape}, some twice; keep one row of each stimulus.")
+    if not arrays:
+        raise CornetError(f"{path} holds no features beside {IDS}; add one array a site.")
+    features = {}
+    for name, array in arrays.items():
+        if array.ndim < 2 or len(array) != len(ids) or array.dtype.kind not in "fiub" or not array.size:
+            raise CornetError(
+                f"{path} has {name} as {array.dtype} of shape {array.shape}, but needs numbers, (stimulus, feature), "
+                f"for its {len(ids)} stimuli."
+            )
+        if bad := int(np.count_nonzero(~np.isfinite(array))):
+            raise CornetError(f"{path} has {bad} values in {name} that are not finite; leave those features out.")
+        features[to_site(name)] = array.reshape(len(ids), -1).astype(np.float32)
+    return ids, features
+
+
+def _identity(path: Path) -> str:
+    with path.open("rb") as file:
+        return digest("recorded", hashlib.file_digest(file, "sha256").hexdigest())
