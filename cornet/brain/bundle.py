@@ -1,12 +1,24 @@
 """A bundle: stimuli and the responses to them, in the layout of Brain-Score's public data."""
 
+import hashlib
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import xarray as xr
 
+from cornet.brain.cache import file_hash
+from cornet.brain.layout import assembly_path, checked_folder
+from cornet.brain.netcdf import load_assembly
+from cornet.brain.responses import Responses, make_responses
+from cornet.brain.stimulus_files import load_stimuli
+from cornet.errors import CornetError
 from cornet.stimuli.stimulus_set import StimulusSet
 
-__all__ = ["Bundle"]
+__all__ = ["Bundle", "load_bundle"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -16,10 +28,63 @@ class Bundle:
     name: of the data, e.g. "cowley2023.V4.210325".
     assembly: (presentation, neuroid[, time_bin]) with flat coordinates along each dimension, or (presentation,) for
         choices.
-    identity: a hash of the assembly's content and of the stimulus ids.
+    identity: a hash of the assembly's content and of the stimulus ids; "" for none, and nothing is then kept on disk.
+        Who replaces the assembly must replace this too.
+
+    Raises CornetError where the assembly has presentations of stimuli that the stimulus set lacks. Stimuli that were
+    never presented may be there; they have no responses.
     """
 
     name: str
     stimuli: StimulusSet
     assembly: xr.DataArray
     identity: str
+
+    def __post_init__(self) -> None:
+        presented = pd.unique(self.assembly.coords["stimulus_id"].values.astype(str))
+        unknown = presented[~np.isin(presented, self.stimuli.ids)]
+        if len(unknown):
+            raise CornetError(
+                f"{len(unknown)} of the {len(presented)} stimuli presented in {self.name}, such as "
+                f"{str(unknown[0])!r}, are not among the {len(self.stimuli)} of the stimulus set {self.stimuli.name}, "
+                f"such as {str(self.stimuli.ids[0])!r}; the assembly and the stimulus set must belong together."
+            )
+
+    def responses(
+        self,
+        region: str | None = None,
+        time_bin: tuple[float, float] | None = None,
+        ignore: Sequence[str] = (),
+    ) -> Responses:
+        """Responses of a region in a time bin (ms after onset), averaged and by repetition; see `make_responses`.
+
+        They are kept in the cache folder, named by `identity`.
+        """
+        return make_responses(self.assembly, self.stimuli, region, time_bin, ignore, self.identity)
+
+
+def load_bundle(folder: str | os.PathLike[str]) -> Bundle:
+    """Read a bundle: a folder with a table of stimuli, an archive of images, and an assembly.
+
+    The files are called stimulus_set.csv, stimuli.zip and assembly.nc, or by the names under which the public data
+    are downloaded (see `cornet.brain.layout`). Images and values are read when they are asked for.
+
+    Raises CornetError as `load_stimuli` and `load_assembly` do, and where the two do not belong together.
+    """
+    root = checked_folder(folder)
+    path = assembly_path(root, remedy=" (load_stimuli reads stimuli alone)")
+    stimuli = load_stimuli(root)
+    assembly = load_assembly(path)
+    digest = hashlib.sha256(file_hash(path).encode())
+    digest.update("\n".join(stimuli.ids).encode())
+    return Bundle(_name(assembly, path), stimuli, assembly, digest.hexdigest())
+
+
+def _name(assembly: xr.DataArray, path: Path) -> str:
+    """What the file calls itself, or its data variable, or else the name under which it was downloaded or lies."""
+    identifier = assembly.attrs.get("identifier")
+    if isinstance(identifier, str) and identifier:
+        return identifier
+    if assembly.name and not str(assembly.name).startswith("__xarray"):
+        return str(assembly.name)
+    return path.absolute().parent.name if path.name == "assembly.nc" else path.stem.removeprefix("assy_")

@@ -1,0 +1,121 @@
+"""An assembly from a netCDF-4 file: one data variable with flat coordinates along each of its dimensions.
+
+The public files were written by xarray and the netCDF library between 2018 and 2020, whose variables stand in the
+order in which they were created: that order is kept, since the order of averaged stimuli depends on it. They name
+the stimulus image_id where newer ones have stimulus_id, and some hold coordinates as if they were data.
+"""
+
+import os
+from pathlib import Path
+
+import h5py
+import numpy as np
+import xarray as xr
+
+from cornet.brain.layout import assembly_path, checked_folder
+from cornet.errors import CornetError
+
+__all__ = ["DIMENSIONS", "load_assembly"]
+
+DIMENSIONS = ("presentation", "neuroid", "time_bin")
+"""What an assembly may have along its axes; presentation always."""
+
+
+def load_assembly(folder_or_file: str | os.PathLike[str]) -> xr.DataArray:
+    """Read an assembly: a bundle's, or a netCDF file by its path.
+
+    Returns (presentation[, neuroid][, time_bin]) in the file's own order of dimensions. Its coordinates are in memory,
+    text as numpy text, in the file's order, with stimulus_id along presentation; its values are read when they are
+    asked for (`cornet.brain.select` does so in blocks).
+
+    Raises CornetError for a file that is missing, not netCDF-4, truncated, or holds no or several data variables.
+    """
+    path = Path(folder_or_file).expanduser()
+    if not path.is_file():
+        path = assembly_path(checked_folder(path))
+    dataset = _open(path)
+    name = _data_variable(dataset, path)
+    dimensions = dataset[name].dims
+    flattened = [
+        other for other in dataset.data_vars if other != name and set(dataset[other].dims) <= set(dimensions)
+    ]
+    assembly = dataset.set_coords(flattened)[name]
+    try:
+        with h5py.File(path) as file:
+            order = {name: place for place, name in enumerate(file)}
+        # xarray puts variables that are marked as coordinates behind those that are not.
+        names = sorted(assembly.coords, key=lambda name: order.get(str(name), len(order)))
+        coordinates = {name: _loaded(assembly.coords[name]) for name in names}
+    except (OSError, ValueError, RuntimeError) as error:
+        raise CornetError(damaged(path, error)) from None
+    if "stimulus_id" not in coordinates and "image_id" in coordinates:
+        coordinates = {
+            "stimulus_id" if name == "image_id" else name: value for name, value in coordinates.items()
+        }
+    if "stimulus_id" not in coordinates or coordinates["stimulus_id"].dims != ("presentation",):
+        raise CornetError(
+            f"the assembly {path} has the coordinates {', '.join(map(str, coordinates)) or '(none)'}, but needs "
+            "stimulus_id along presentation; add it."
+        )
+    coordinates["stimulus_id"] = coordinates["stimulus_id"].astype(str)
+    result = xr.DataArray(
+        assembly.variable, coords=coordinates, name=name, attrs=dataset.attrs | assembly.attrs
+    )
+    result.encoding = {"source": str(path)}
+    return result
+
+
+def damaged(path: Path | str, error: Exception) -> str:
+    """The sentence for a file that opens and then cannot be read."""
+    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return f"the assembly {path} cannot be read ({reason}); it is damaged, so fetch or write it again."
+
+
+def _open(path: Path) -> xr.Dataset:
+    try:
+        whole = h5py.is_hdf5(path)
+        with path.open("rb") as file:
+            start = file.read(4)
+        if not whole:
+            kind = " but netCDF-3" if start[:3] == b"CDF" else ""
+            raise CornetError(
+                f"the assembly {path} is not a netCDF-4 file{kind} (it begins with {start!r}); fetch it again or "
+                "write it with xarray's to_netcdf."
+            )
+        # Times stay the numbers that they are: milliseconds must not become time spans. Dimensions without a name
+        # (plain HDF5) get one here, and are refused with it below.
+        return xr.open_dataset(path, engine="h5netcdf", decode_times=False, phony_dims="sort")
+    except (OSError, ValueError, RuntimeError, KeyError) as error:
+        raise CornetError(damaged(path, error)) from None
+
+
+def _data_variable(dataset: xr.Dataset, path: Path) -> str:
+    """The variable with the responses: the only one with the most dimensions, if they are an assembly's."""
+    names = [str(name) for name in dataset.data_vars if dataset[name].ndim]
+    most = max((dataset[name].ndim for name in names), default=0)
+    names = [name for name in names if dataset[name].ndim == most]
+    if not names:
+        raise CornetError(f"the assembly {path} holds no data variable; it must hold one.")
+    if len(names) > 1:
+        raise CornetError(
+            f"the assembly {path} holds {len(names)} data variables, such as {names[0]!r} and {names[1]!r}, but must "
+            "hold one; mark the others as coordinates, or keep them in files of their own."
+        )
+    dimensions = dataset[names[0]].dims
+    if "presentation" not in dimensions or not set(dimensions) <= set(DIMENSIONS):
+        raise CornetError(
+            f"the assembly {path} has the dimensions {', '.join(map(str, dimensions))}, but they must be "
+            "presentation and, where it has them, neuroid and time_bin; rename them."
+        )
+    return names[0]
+
+
+def _loaded(coordinate: xr.DataArray) -> xr.Variable:
+    """A coordinate in memory; objects (text of any length, as netCDF keeps it) and bytes become numpy text."""
+    variable = coordinate.variable.to_base_variable()
+    values = np.asarray(variable.values)
+    if values.dtype.kind == "S":
+        values = np.char.decode(values, "utf-8")
+    elif values.dtype.kind not in "biufU":
+        values = values.astype(str)
+    return xr.Variable(variable.dims, values, variable.attrs)

@@ -1,0 +1,161 @@
+"""What a comparison takes of a bundle: a region's responses per stimulus, averaged and by repetition."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from numpy.typing import NDArray
+
+from cornet.brain.assembly import average_repetitions, by_repetition, presentation_counts
+from cornet.brain.cache import cached_arrays
+from cornet.brain.presentations import group_presentations
+from cornet.brain.selection import select
+from cornet.errors import CornetError
+from cornet.stimuli.stimulus_set import StimulusSet
+
+__all__ = ["Responses", "make_responses"]
+
+VERSION = 1
+"""Raised when the code comes to give other numbers: what was kept before is then no longer used."""
+
+
+@dataclass(frozen=True, eq=False)
+class Responses:
+    """Responses to stimuli, rows in the order of the reference's averaged assembly.
+
+    mean: (stimulus, neuroid) float64, averaged over presentations, NaN where a neuroid has none.
+    repetitions: (repetition, stimulus, neuroid) float32 or float64, NaN where missing; None where there are not at
+        least two repetitions.
+    weights: (repetition, stimulus, neuroid), the number of presentations that each value of `repetitions` is the mean
+        of; None where it is never more than one.
+    stimulus_ids, neuroid_ids: text.
+    table: one row per stimulus in this order: the stimulus set's columns and the assembly's presentation coordinates.
+    region, time_bin: what was taken; None: of several regions, or a file that does not say.
+    notes: what a reader of a score must know: neuroids without responses, or with the same one to all stimuli.
+    """
+
+    mean: NDArray[np.float64] = field(repr=False)
+    repetitions: NDArray[Any] | None = field(repr=False)
+    stimulus_ids: NDArray[np.str_] = field(repr=False)
+    neuroid_ids: NDArray[np.str_] = field(repr=False)
+    table: pd.DataFrame = field(repr=False)
+    region: str | None = None
+    time_bin: tuple[float, float] | None = None
+    notes: tuple[str, ...] = ()
+    weights: NDArray[np.uint16] | None = field(default=None, repr=False)
+
+    def __str__(self) -> str:
+        repeated = "averaged" if self.repetitions is None else f"{len(self.repetitions)} repetitions"
+        span = "" if self.time_bin is None else f", {self.time_bin[0]:g}-{self.time_bin[1]:g} ms"
+        stimuli, neuroids = self.mean.shape
+        text = f"{self.region or 'all regions'}: {stimuli} stimuli x {neuroids} neuroids, {repeated}{span}"
+        return text + "".join(f"; {note}" for note in self.notes)
+
+
+def make_responses(
+    assembly: xr.DataArray,
+    stimuli: StimulusSet | None = None,
+    region: str | None = None,
+    time_bin: tuple[float, float] | None = None,
+    ignore: Sequence[str] = (),
+    identity: str = "",
+) -> Responses:
+    """Responses of a region in a time bin.
+
+    stimuli: whose columns go to the table; None: those of the assembly alone.
+    region, time_bin: as for `cornet.brain.select`. ignore: as for `cornet.brain.average_repetitions`.
+    identity: a hash of the assembly's content, by which the arrays are kept on disk; "": they are not kept.
+
+    Raises CornetError as those two do, and for responses that are infinite.
+    """
+    if region is None and "region" in assembly.coords:
+        regions = np.unique(assembly.coords["region"].values.astype(str))
+        region = str(regions[0]) if len(regions) == 1 else None
+
+    def compute() -> dict[str, NDArray[Any]]:
+        return _compute(select(assembly, region, time_bin), ignore)
+
+    key = {
+        "assembly": identity,
+        "region": region,
+        "time_bin": None if time_bin is None else [float(edge) for edge in time_bin],
+        "ignore": sorted(ignore),
+        "version": VERSION,
+    }
+    arrays = cached_arrays("responses", key, compute) if identity else compute()
+    first = arrays["first"]
+    return Responses(
+        mean=arrays["mean"],
+        repetitions=arrays.get("repetitions"),
+        stimulus_ids=assembly.coords["stimulus_id"].values[first].astype(str),
+        neuroid_ids=arrays["neuroid_ids"],
+        table=_table(assembly, first, stimuli, ignore),
+        region=region,
+        time_bin=tuple(arrays["time_bin"].tolist()) or None,
+        notes=_notes(arrays["mean"]),
+        weights=arrays.get("weights"),
+    )
+
+
+def _compute(selected: xr.DataArray, ignore: Sequence[str]) -> dict[str, NDArray[Any]]:
+    infinite = np.isinf(selected.values)
+    if infinite.any():
+        raise CornetError(
+            f"the assembly {selected.name} holds {int(infinite.sum())} infinite responses, but they must be numbers, "
+            "or NaN where there is none; mend them."
+        )
+    edges = [
+        selected.coords[name].item() for name in ("time_bin_start", "time_bin_end") if name in selected.coords
+    ]
+    ids = selected.coords.get("neuroid_id")
+    names = np.arange(selected.sizes["neuroid"]) if ids is None else np.atleast_1d(ids.values)
+    arrays = {
+        "mean": average_repetitions(selected, ignore).values,
+        "first": group_presentations(selected, ignore).first,
+        "neuroid_ids": names.astype(str),
+        "time_bin": np.array(edges, float),
+    }
+    repetition = selected.coords.get("repetition")
+    if repetition is not None and len(np.unique(repetition.values)) > 1:
+        arrays["repetitions"] = by_repetition(selected, ignore).values
+        weights = presentation_counts(selected, ignore)
+        if weights is not None:
+            arrays["weights"] = weights
+    return arrays
+
+
+def _table(
+    assembly: xr.DataArray, first: NDArray[np.int64], stimuli: StimulusSet | None, ignore: Sequence[str]
+) -> pd.DataFrame:
+    """The stimulus set's rows in this order, with the assembly's own values where both have a column (the
+    reference takes those too)."""
+    own = {
+        str(name): coordinate.values[first]
+        for name, coordinate in assembly.coords.items()
+        if coordinate.dims == ("presentation",) and name not in ("presentation", "repetition", *ignore)
+    }
+    if stimuli is None:
+        return pd.DataFrame(own)
+    rows = stimuli.table.iloc[stimuli.positions(own["stimulus_id"])].reset_index(drop=True)
+    return rows.assign(**own)
+
+
+def _notes(mean: NDArray[np.float64]) -> tuple[str, ...]:
+    there = np.isfinite(mean)
+    number = there.sum(axis=0)
+    low = np.where(there, mean, np.inf).min(axis=0, initial=np.inf)
+    high = np.where(there, mean, -np.inf).max(axis=0, initial=-np.inf)
+    silent = int((number == 0).sum())
+    constant = int(((number > 0) & (low == high)).sum())
+    partial = int(((number > 0) & (number < len(mean))).sum())
+    notes = []
+    if silent:
+        notes.append(f"{silent} of {mean.shape[1]} neuroids have no response at all")
+    if constant:
+        notes.append(f"{constant} of {mean.shape[1]} neuroids have the same response to every stimulus")
+    if partial:
+        notes.append(f"{partial} of {mean.shape[1]} neuroids have no response to some of the stimuli")
+    return tuple(notes)

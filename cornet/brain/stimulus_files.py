@@ -1,0 +1,101 @@
+"""A stimulus set from its files: a table (CSV) and an archive (zip) of images."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from cornet.brain.archive import ZipPictures, image_names
+from cornet.brain.layout import checked_folder, images_path, table_path
+from cornet.errors import CornetError
+from cornet.stimuli.stimulus_set import StimulusSet
+
+__all__ = ["load_stimuli"]
+
+_FILENAMES = ("filename", "image_file_name", "stimulus_path_within_store", "image_path_within_store")
+"""Columns that name a stimulus's file: today's, and those of older sets."""
+
+
+def load_stimuli(folder: str | os.PathLike[str]) -> StimulusSet:
+    """Read a bundle's stimuli; its assembly need not be there.
+
+    The table needs the columns stimulus_id (in old sets image_id) and filename (in old sets image_file_name); where a
+    column degrees stands in it, that is the stimuli's visual angle. Ids and file names are text, whatever they look
+    like. Images lie flat in the archive, below one folder, or at the paths that the table names; they are read when
+    they are asked for.
+
+    Raises CornetError for a missing file, a table that is no CSV, is empty, lacks a column or an id, or names an id
+    twice, and for an archive that lacks an image or is not safe to read.
+    """
+    root = checked_folder(folder)
+    path, archive = table_path(root), images_path(root)
+    table = _read_table(path)
+    columns = [column for column in _FILENAMES if column in table]
+    if not columns:
+        raise CornetError(
+            f"the table {path} has the columns {', '.join(map(str, table.columns))}, but needs filename; add it."
+        )
+    # Old tables have two such columns, of which the archive uses one.
+    there = image_names(archive)
+    column = next((column for column in columns if table[column].isin(there).all()), columns[0])
+    table["filename"] = table[column]
+    name = path.stem.removeprefix("stimulus_").removeprefix("image_")
+    return StimulusSet(
+        name=root.name if path.name == "stimulus_set.csv" else name,
+        table=table,
+        pictures=ZipPictures(archive, table["filename"].tolist()),
+        degrees=_degrees(table, path),
+    )
+
+
+def _read_table(path: Path) -> pd.DataFrame:
+    # Converters keep ids and names as they stand: "007" is no number, "NA" is not missing.
+    as_text = dict.fromkeys(("stimulus_id", "image_id", *_FILENAMES), str)
+    try:
+        table = pd.read_csv(path, encoding="utf-8-sig", converters=as_text, low_memory=False)
+    except pd.errors.EmptyDataError:
+        raise CornetError(f"the table {path} is empty; it must hold one row for each stimulus.") from None
+    except (
+        ValueError,
+        OSError,
+    ) as error:  # not text, not a table (ParserError is a ValueError), not readable
+        reason = str(error).strip().splitlines()[-1]
+        raise CornetError(
+            f"the table {path} cannot be read as CSV in UTF-8 ({reason}); write it again."
+        ) from None
+    if not isinstance(table.index, pd.RangeIndex):  # pandas takes surplus fields for an index
+        raise CornetError(f"the table {path} has rows with more fields than its first line names; write it again.")
+    if "stimulus_id" not in table:
+        table = table.rename(columns={"image_id": "stimulus_id"})
+    if "stimulus_id" not in table:
+        raise CornetError(
+            f"the table {path} has the columns {_some(table)}, but needs stimulus_id (or image_id); add it."
+        )
+    if table.empty:
+        raise CornetError(f"the table {path} has no rows; it must hold one for each stimulus.")
+    if number := int((table["stimulus_id"] == "").sum()):
+        raise CornetError(f"the table {path} has {number} rows without a stimulus_id; give each its own.")
+    return table
+
+
+def _some(table: pd.DataFrame) -> str:
+    """The columns' names, shortened: of a file that is no table they may be anything."""
+    names = ", ".join(map(str, table.columns))
+    return ascii(names[:200] + ("..." if len(names) > 200 else ""))[1:-1]
+
+
+def _degrees(table: pd.DataFrame, path: Path) -> float | None:
+    """The one visual angle that the table gives; None where it gives none."""
+    if "degrees" not in table:
+        return None
+    values = table["degrees"].dropna().unique()
+    if not len(values):
+        return None
+    number = pd.to_numeric(pd.Series(values), errors="coerce").to_numpy(float)
+    if len(values) > 1 or not np.isfinite(number[0]) or number[0] <= 0:
+        raise CornetError(
+            f"the column degrees of {path} holds {', '.join(map(str, values[:3]))}, but must be one number above 0, "
+            "the visual angle that every image spans."
+        )
+    return float(number[0])

@@ -1,0 +1,155 @@
+"""Reading assemblies: today's and older files, and what is none."""
+
+import h5py
+import numpy as np
+import pytest
+import xarray as xr
+from scipy.io import netcdf_file
+
+from cornet.brain.netcdf import load_assembly
+from cornet.errors import CornetError
+
+from .bundles import make_assembly, write_assembly, write_bundle
+
+
+def test_what_was_written_is_read(tmp_path):
+    assembly = make_assembly(bins=3).assign_attrs(identifier="test.this")
+    for place in (write_assembly(assembly, tmp_path / "any-name.nc"), write_bundle(tmp_path / "b", assembly)):
+        got = load_assembly(place)
+        xr.testing.assert_equal(got, assembly)
+        assert got.name == "test.assembly"
+        assert got.attrs["identifier"] == "test.this"
+        assert [*got.coords] == [*assembly.coords]  # the order decides that of the averaged stimuli
+        assert got.coords["region"].dtype.kind == "U"
+
+
+def test_old_names_and_coordinates_that_stand_as_data(tmp_path):
+    old = make_assembly().rename(stimulus_id="image_id").to_dataset(name="x")
+    old["x"] = old["x"].transpose("neuroid", "presentation", "time_bin")
+    old = old.reset_coords(["image_id", "region", "repetition"])
+    old["time_bin_start"].attrs["units"] = "milliseconds"  # which must stay numbers
+    old.to_netcdf(tmp_path / "assy_old.nc", engine="h5netcdf")
+    got = load_assembly(tmp_path)
+    assert got.dims == ("neuroid", "presentation", "time_bin")
+    with h5py.File(tmp_path / "assy_old.nc") as file:
+        names = [name for name in file if name != "x" and name not in got.dims]
+    assert {*names} == {*old.variables} - {"x"}
+    assert [*got.coords] == ["stimulus_id" if name == "image_id" else name for name in names]
+    assert got.coords["time_bin_start"].dtype.kind == "i"
+    expected = make_assembly()
+    np.testing.assert_array_equal(got.transpose(*expected.dims).values, expected.values)
+    np.testing.assert_array_equal(got.stimulus_id.values, expected.stimulus_id.values)
+
+
+def test_text_of_any_length_and_bytes_become_text(tmp_path):
+    with h5py.File(tmp_path / "a.nc", "w", track_order=True) as file:
+        file["presentation"] = np.arange(3)
+        file["presentation"].make_scale("presentation")
+        file["neuroid"] = np.arange(2)
+        file["neuroid"].make_scale("neuroid")
+        for name, values in {
+            "stimulus_id": np.array(["a", "bc", "d"], object),
+            "object_name": np.array([b"x", b"yz", b"x"]),
+            "x": np.ones((3, 2)),
+        }.items():
+            file.create_dataset(
+                name, data=values, dtype=h5py.string_dtype() if values.dtype == object else None
+            )
+            file[name].dims[0].attach_scale(file["presentation"])
+        file["x"].dims[1].attach_scale(file["neuroid"])
+    got = load_assembly(tmp_path / "a.nc")
+    assert got.stimulus_id.values.tolist() == ["a", "bc", "d"]
+    assert got.object_name.values.tolist() == ["x", "yz", "x"]
+    assert got.stimulus_id.dtype.kind == got.object_name.dtype.kind == "U"
+
+
+def test_choices_have_one_dimension(tmp_path):
+    choices = make_assembly().isel(neuroid=0, time_bin=0, drop=True)
+    choices = choices.copy(data=np.where(choices.repetition.values > 1, "face", "car"))
+    got = load_assembly(write_assembly(choices, tmp_path / "a.nc"))
+    assert got.dims == ("presentation",)
+    assert got.values[:3].tolist() == choices.values[:3].tolist()
+
+
+def test_numbers_as_ids_become_text(tmp_path):
+    assembly = make_assembly().assign_coords(stimulus_id=("presentation", np.arange(24) % 6))
+    assert load_assembly(write_assembly(assembly, tmp_path / "a.nc")).stimulus_id.values[7] == "1"
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"<html>404</html>", r"is not a netCDF-4 file \(it begins with b'<htm'\); fetch it again"),
+        (b"", r"is not a netCDF-4 file \(it begins with b''\)"),
+        (b"\x89HDF\r\n\x1a\n", "cannot be read"),
+    ],
+)
+def test_what_is_no_netcdf_is_refused(tmp_path, content, why):
+    (tmp_path / "assembly.nc").write_bytes(content)
+    with pytest.raises(CornetError, match=why) as error:
+        load_assembly(tmp_path)
+    assert str(tmp_path / "assembly.nc") in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_netcdf_3_is_told_apart(tmp_path):
+    with netcdf_file(tmp_path / "a.nc", "w") as file:
+        file.createDimension("presentation", 3)
+        file.createVariable("x", "f4", ("presentation",))[:] = 1
+    with pytest.raises(CornetError, match="is not a netCDF-4 file but netCDF-3"):
+        load_assembly(tmp_path / "a.nc")
+
+
+def test_a_truncated_file_is_refused_wherever_it_ends(tmp_path):
+    path = write_assembly(make_assembly(), tmp_path / "a.nc")
+    whole = path.read_bytes()
+    for length in np.linspace(0, len(whole) - 1, 40).astype(int):
+        path.write_bytes(whole[:length])
+        with pytest.raises(CornetError, match=r"is not a netCDF-4 file|cannot be read"):
+            load_assembly(path)
+
+
+def test_plain_hdf5_without_dimensions_is_refused(tmp_path):
+    with h5py.File(tmp_path / "a.nc", "w") as file:
+        file["x"] = np.ones((3, 2))
+    with pytest.raises(CornetError, match="has the dimensions phony_dim_0, phony_dim_1, but they must be"):
+        load_assembly(tmp_path / "a.nc")
+
+
+def test_there_must_be_one_data_variable(tmp_path):
+    assembly = make_assembly()
+    none = assembly.to_dataset(name="x").drop_vars("x")
+    none.to_netcdf(tmp_path / "none.nc", engine="h5netcdf")
+    with pytest.raises(CornetError, match="holds no data variable; it must hold one"):
+        load_assembly(tmp_path / "none.nc")
+    xr.Dataset({"x": assembly, "y": assembly}).to_netcdf(tmp_path / "two.nc", engine="h5netcdf")
+    with pytest.raises(CornetError, match="holds 2 data variables, such as 'x' and 'y', but must hold one"):
+        load_assembly(tmp_path / "two.nc")
+
+
+def test_dimensions_and_ids_are_those_of_an_assembly(tmp_path):
+    path = write_assembly(make_assembly().rename(presentation="trial"), tmp_path / "a.nc")
+    with pytest.raises(
+        CornetError, match=r"has the dimensions trial, neuroid, time_bin, but they must be presentation"
+    ):
+        load_assembly(path)
+    path = write_assembly(make_assembly().drop_vars("stimulus_id"), tmp_path / "b.nc")
+    with pytest.raises(
+        CornetError, match=r"has the coordinates object_name, .*, but needs stimulus_id along pres"
+    ):
+        load_assembly(path)
+
+
+def test_missing_folders_and_files_are_named(tmp_path):
+    with pytest.raises(
+        CornetError, match=r"the bundle .*nowhere does not exist; give a folder with stimulus_set.csv"
+    ):
+        load_assembly(tmp_path / "nowhere")
+    with pytest.raises(CornetError, match=r"has no assembly; it must hold assembly.nc or assy_\*.nc"):
+        load_assembly(tmp_path)
+    write_assembly(make_assembly(), tmp_path / "assembly.nc")
+    write_assembly(make_assembly(), tmp_path / "assy_a.nc")
+    with pytest.raises(
+        CornetError, match=r"2 files that may be its assembly \(assembly.nc, assy_a.nc\); keep one"
+    ):
+        load_assembly(tmp_path)
