@@ -146,7 +146,9 @@ class _Keepers:
                 assert self.cache is not None
                 kept = self.cache.read(self.keys[site], self.stimuli, self.dtype)
                 if kept is None:
-                    raise CornetError(f"the recording of {site} at {path} was damaged meanwhile; record it again.")
+                    raise CornetError(
+                        f"the recording of {site} at {path} was damaged meanwhile; record it again."
+                    )
                 found[site] = kept
         if self.cache is not None:
             self.cache.trim()

@@ -54,7 +54,9 @@ def cache_limit() -> int:
     except ValueError:
         size = math.nan
     if not 0 <= size < math.inf:
-        raise CornetError(f"CORNET_CACHE_SIZE={text!r} must be a number of GB, 0 or more; set for example 20.")
+        raise CornetError(
+            f"CORNET_CACHE_SIZE={text!r} must be a number of GB, 0 or more; set for example 20."
+        )
     return int(size * 10**9)
 
 

@@ -45,14 +45,14 @@ class Recording:
 
 
 class Subject(Protocol):
-    """A network, an image filter, or recorded features.
-
-    name: for tables. identity: a hash of all that its answers depend on (weights, preprocessing, code version),
-    never of its name alone.
-    """
+    """A network, an image filter, or recorded features. name: for tables."""
 
     name: str
-    identity: str
+
+    @property
+    def identity(self) -> str:
+        """A hash of all that its answers depend on (weights, preprocessing, code version), never of its name."""
+        ...
 
     def sites(self) -> list[Site]:
         """Every site that can be recorded, in the order from the eye inwards and in time."""
@@ -72,8 +72,9 @@ class Subject(Protocol):
     def record(
         self, stimuli: StimulusSet, sites: Sequence[Site], degrees: float | None = None, label: str = ""
     ) -> Recording:
-        """Show all stimuli once and record these sites. degrees: visual angle of the stimuli; None: the model's own.
+        """Show all stimuli once and record these sites.
 
+        degrees: visual angle of the stimuli; None: as the stimulus set says, or else that of the model's own input.
         label: for a progress bar; "" for none.
         """
         ...

@@ -90,7 +90,9 @@ def step_for(intervals: Sequence[Interval | None], time_bin: Interval | None = N
     start, end = check_bin(time_bin)
     steps = [(abs(interval[0] - start), step) for step, interval in enumerate(intervals) if interval]
     if not steps:
-        raise CornetError(f"no step answers for {start:g}-{end:g} ms: no image reaches the area; run more steps.")
+        raise CornetError(
+            f"no step answers for {start:g}-{end:g} ms: no image reaches the area; run more steps."
+        )
     return min(steps)[1]
 
 
@@ -98,5 +100,7 @@ def check_bin(time_bin: Interval | None) -> Interval:
     """The bin, or 70 to 170 ms for None. Raises CornetError for one that is none."""
     start, end = DEFAULT_BIN if time_bin is None else time_bin
     if not (math.isfinite(start) and math.isfinite(end) and end > start):
-        raise CornetError(f"time_bin={time_bin!r} must be (start, end) in ms after onset, the end after the start.")
+        raise CornetError(
+            f"time_bin={time_bin!r} must be (start, end) in ms after onset, the end after the start."
+        )
     return float(start), float(end)

@@ -6,4 +6,11 @@ from cornet.brain.subjects.networks import NetworkSubject
 from cornet.brain.subjects.open import open_subject
 from cornet.brain.subjects.recorded import RecordedSubject
 
-__all__ = ["GaborSubject", "LayerSubject", "NetworkSubject", "PixelSubject", "RecordedSubject", "open_subject"]
+__all__ = [
+    "GaborSubject",
+    "LayerSubject",
+    "NetworkSubject",
+    "PixelSubject",
+    "RecordedSubject",
+    "open_subject",
+]

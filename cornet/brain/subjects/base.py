@@ -106,8 +106,16 @@ class ScreenSubject(ABC):
         if dtype not in DTYPES:
             raise CornetError(f"dtype={dtype!r} is unknown; choose one of {', '.join(DTYPES)}.")
         if memory < 1 or (batch is not None and batch < 1):
-            raise CornetError(f"memory={memory!r} and batch={batch!r} must be above 0; leave them out for the defaults.")
-        shown = degrees if degrees is not None else stimuli.degrees if stimuli.degrees is not None else self.degrees
+            raise CornetError(
+                f"memory={memory!r} and batch={batch!r} must be above 0; leave out what is not known."
+            )
+        shown = (
+            degrees
+            if degrees is not None
+            else stimuli.degrees
+            if stimuli.degrees is not None
+            else self.degrees
+        )
         store = RecordingCache() if cache is True else cache or None
         keys: dict[Site, str] = {}
         features: dict[Site, NDArray[Any]] = {}
@@ -162,11 +170,14 @@ def quietly(net: nn.Module, device: torch.device) -> Iterator[None]:
             module.training = training
 
 
-def normalised(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
-    """Float images (batch, 3, y, x) from uint8 ones, given mean and std of images scaled to 0..1."""
-    center = torch.tensor(mean, device=images.device).view(-1, 1, 1) * 255
-    spread = torch.tensor(std, device=images.device).view(-1, 1, 1) * 255
-    return (images.float() - center) / spread
+def normalised(
+    images: Tensor, mean: Sequence[float], std: Sequence[float], dtype: torch.dtype = torch.float32
+) -> Tensor:
+    """Images (batch, 3, y, x) of a floating type from uint8 ones, given mean and std of images scaled to 0..1."""
+    wide = torch.promote_types(dtype, torch.float32)
+    center = torch.tensor(mean, device=images.device, dtype=wide).view(-1, 1, 1) * 255
+    spread = torch.tensor(std, device=images.device, dtype=wide).view(-1, 1, 1) * 255
+    return ((images.to(wide) - center) / spread).to(dtype)
 
 
 def checked_device(device: torch.device | str) -> torch.device:
@@ -175,12 +186,16 @@ def checked_device(device: torch.device | str) -> torch.device:
         found = torch.device(device)
     except RuntimeError:
         raise CornetError(f"device={device!r} is unknown; use for example cpu or cuda.") from None
-    if found.type == "cuda" and (not torch.cuda.is_available() or (found.index or 0) >= torch.cuda.device_count()):
+    if found.type == "cuda" and (
+        not torch.cuda.is_available() or (found.index or 0) >= torch.cuda.device_count()
+    ):
         raise CornetError(f"device={str(device)!r} is not here; use cpu.")
     return found
 
 
-def checked_normalisation(mean: Sequence[float], std: Sequence[float]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def checked_normalisation(
+    mean: Sequence[float], std: Sequence[float]
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Three numbers each, the second above 0. Raises CornetError."""
     center, spread = tuple(map(float, mean)), tuple(map(float, std))
     if len(center) != 3 or len(spread) != 3 or not all(value > 0 for value in spread):

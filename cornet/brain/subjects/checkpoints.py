@@ -126,7 +126,9 @@ def _network_by_weights(path: Path, content: Mapping[str, Any], model: str | Non
             f"torchvision:resnet18?weights={path}."
         )
     if block == "recurrent":
-        name = model or next((n for n in ("cornet_rt", "cornet_r") if path.name.startswith((n + "-", n + "."))), None)
+        name = model or next(
+            (n for n in ("cornet_rt", "cornet_r") if path.name.startswith((n + "-", n + "."))), None
+        )
         if name not in ("cornet_r", "cornet_rt"):
             raise CornetError(
                 f"{path} holds the weights of cornet_r or cornet_rt, which are alike; say which, as in "
@@ -182,7 +184,11 @@ def _defaults(data: Mapping[str, Any]) -> dict[str, Any]:
             parameters = inspect.signature(source).parameters
             for key in found:
                 given = getattr(source, key, None)
-                if given is None and key in parameters and parameters[key].default is not inspect.Parameter.empty:
+                if (
+                    given is None
+                    and key in parameters
+                    and parameters[key].default is not inspect.Parameter.empty
+                ):
                     given = parameters[key].default
                 found[key] = found[key] if given is None else given
             tables = getattr(module, "STATISTICS", {})

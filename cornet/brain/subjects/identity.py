@@ -30,7 +30,8 @@ def module_identity(module: nn.Module, **extra: Any) -> str:
     for name, part in module.named_modules():
         kind = type(part)
         settings = {key: value for key, value in vars(part).items() if key not in _OWN}
-        parts.update(json.dumps([name, kind.__module__, kind.__qualname__, _source(kind)]).encode())
+        code = _source(kind)  # type: ignore[arg-type]
+        parts.update(json.dumps([name, kind.__module__, kind.__qualname__, code]).encode())
         parts.update(repr(part.extra_repr()).encode())
         for key in sorted(settings):
             if isinstance(settings[key], Tensor | np.ndarray):
@@ -61,10 +62,15 @@ def _add_tensor(parts: Any, name: str, tensor: Tensor) -> None:
 
 def _plain(value: Any) -> str | None:
     """Numbers, texts and collections of them as text; None for anything else, whose text would name its address."""
-    if value is None or isinstance(value, bool | int | float | complex | str | bytes | torch.dtype | torch.Size):
+    if value is None or isinstance(
+        value, bool | int | float | complex | str | bytes | torch.dtype | torch.Size
+    ):
         return repr(value)
     if isinstance(value, list | tuple | set | frozenset):
-        items = [_plain(item) for item in (sorted(value, key=repr) if isinstance(value, set | frozenset) else value)]
+        items = [
+            _plain(item)
+            for item in (sorted(value, key=repr) if isinstance(value, set | frozenset) else value)
+        ]
         return None if None in items else f"{type(value).__name__}{items}"
     if isinstance(value, dict):
         pairs = sorted((repr(key), _plain(item)) for key, item in value.items())
@@ -75,7 +81,7 @@ def _plain(value: Any) -> str | None:
 
 
 @functools.cache
-def _source(kind: type) -> str:
+def _source(kind: Any) -> str:
     """A hash of a class's source; of its forward's bytecode where it has none (made in a console)."""
     if kind.__module__.partition(".")[0] == "torch":
         return torch.__version__
@@ -83,5 +89,9 @@ def _source(kind: type) -> str:
         text = inspect.getsource(kind)
     except (OSError, TypeError):
         code = getattr(getattr(kind, "forward", None), "__code__", None)
-        text = repr((code.co_code, code.co_names, [c for c in code.co_consts if not inspect.iscode(c)])) if code else ""
+        text = (
+            repr((code.co_code, code.co_names, [c for c in code.co_consts if not inspect.iscode(c)]))
+            if code
+            else ""
+        )
     return hashlib.sha256(text.encode()).hexdigest()

@@ -188,7 +188,7 @@ class LayerSubject(ScreenSubject):
 
     def _run(self, net: nn.Module, images: Tensor, device: torch.device) -> Any:
         floating = (p.dtype for p in net.parameters() if p.is_floating_point())
-        x = normalised(images, self.mean, self.std).to(next(floating, torch.float32))
+        x = normalised(images, self.mean, self.std, next(floating, torch.float32))
         with torch.autocast(device.type, torch.bfloat16, enabled=self._precision() == "bfloat16"):
             try:
                 return net(x)
@@ -237,7 +237,9 @@ class LayerSubject(ScreenSubject):
                 calls.clear()
                 self._run(net, images, device)
                 if absent := [site for site in sites if site not in heard]:
-                    raise CornetError(f"{self.name} did not come by {absent[0]} with these images; choose another.")
+                    raise CornetError(
+                        f"{self.name} did not come by {absent[0]} with these images; choose another."
+                    )
                 return dict(heard)
 
             yield answer, device
@@ -251,7 +253,11 @@ class LayerSubject(ScreenSubject):
                 f"{site} of {self.name} gives {given} for {images} stimuli, but needs one row a stimulus; choose "
                 "another layer."
             )
-        return tensor.flatten(1).to(torch.float32, copy=True) if tensor.ndim > 1 else tensor[:, None].float().clone()
+        return (
+            tensor.flatten(1).to(torch.float32, copy=True)
+            if tensor.ndim > 1
+            else tensor[:, None].float().clone()
+        )
 
 
 def first_tensor(value: Any) -> Tensor | None:

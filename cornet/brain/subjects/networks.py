@@ -123,7 +123,7 @@ class NetworkSubject(ScreenSubject):
             mixed = self._precision() == "bfloat16"
 
             def answer(images: Tensor, sites: Sequence[Site]) -> dict[Site, Tensor]:
-                x = normalised(images, self.mean, self.std).to(dtype)
+                x = normalised(images, self.mean, self.std, dtype)
                 with torch.autocast(device.type, torch.bfloat16, enabled=mixed):
                     logits, states = net(x, return_states=True)
                 found = {}

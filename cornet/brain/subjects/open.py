@@ -108,9 +108,10 @@ def _network(text: str, name: str, path: Path, options: dict[str, Any]) -> Prepa
             try:
                 net = create_model(name, pretrained=pretrained, **arguments)
             except CornetError as error:
-                if pretrained is True:
-                    raise CornetError(f"{str(error).rstrip('.')}; or take {name}?untrained.") from None
-                raise
+                if pretrained is not True:
+                    raise
+                told = str(error).rstrip(".").replace("give pretrained=PATH", f"give {name}?weights=PATH")
+                raise CornetError(f"{told}; or take {name}?untrained.") from None
         return Prepared(net, size or 224, IMAGENET_MEAN, IMAGENET_STD)
     which = next((word for word in ("best", "last") if word in options), None)
     if path.is_dir():
@@ -172,7 +173,9 @@ def _torchvision(name: str, pretrained: bool) -> Made:
     weights = models.get_model_weights(name).DEFAULT
     view = weights.transforms()
     module = _fetched(
-        f"torchvision:{name}", pretrained, lambda: models.get_model(name, weights=weights if pretrained else None)
+        f"torchvision:{name}",
+        pretrained,
+        lambda: models.get_model(name, weights=weights if pretrained else None),
     )
     return module, view.crop_size[0], tuple(view.mean), tuple(view.std)
 
@@ -234,7 +237,9 @@ def _load(module: nn.Module, path: Path, text: str) -> None:
 def _split(text: str) -> tuple[str, dict[str, Any]]:
     """A name and its options; a path that has a question mark in it and exists is all name."""
     if not isinstance(text, str) or not text.strip():
-        raise CornetError(f"model {text!r} is empty; give a name such as cornet_s, a run's folder, or a file.")
+        raise CornetError(
+            f"model {text!r} is empty; give a name such as cornet_s, a run's folder, or a file."
+        )
     name, mark, rest = text.partition("?")
     if not mark or Path(text).expanduser().exists():
         return text, {}
@@ -244,7 +249,9 @@ def _split(text: str) -> tuple[str, dict[str, Any]]:
         if key in FLAGS and equals:
             raise CornetError(f"{text} gives {key} a value; write {key} alone.")
         if key not in FLAGS and not value:
-            raise CornetError(f"{text} has the option {key!r} without a value; write {key}=..., or {_flags()} alone.")
+            raise CornetError(
+                f"{text} has the option {key!r} without a value; write {key}=..., or {_flags()} alone."
+            )
         options[key] = value if equals else True
     return name, options
 
@@ -264,7 +271,9 @@ def _refuse_options(text: str, options: Mapping[str, Any], known: tuple[str, ...
     """Raise CornetError for an option that this subject does not take; a seed is never wrong."""
     for word in options:
         if word not in (*known, "seed"):
-            raise CornetError(f"{text.partition('?')[0]} takes no option {word!r}; {nearby(word, known, most=12)}.")
+            raise CornetError(
+                f"{text.partition('?')[0]} takes no option {word!r}; {nearby(word, known, most=12)}."
+            )
 
 
 def _arguments(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -298,7 +307,7 @@ def _unknown(name: str, path: Path) -> str:
     if path.parent.is_dir() and not near:
         near = [str(path.parent / n) for n in difflib.get_close_matches(path.name, _names(path.parent), 3)]
     if near:
-        return f"there is no model, run or file {name!r}; near it {'is' if len(near) == 1 else 'are'} {', '.join(near)}."
+        return f"there is no model, run or file {name!r}; near are {', '.join(near)}."
     return f"there is no model, run or file {name!r}; give one of {', '.join(known)}, a run's folder, or a checkpoint."
 
 

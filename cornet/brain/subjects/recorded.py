@@ -84,7 +84,9 @@ class RecordedSubject:
             layer = to_site(value) if not isinstance(value, str) or value.endswith("]") else value
             layers = [site.layer for site in self._features]
             if layer not in (self._features if isinstance(layer, Site) else layers):
-                raise CornetError(f"{self.name} has no {layer}; {nearby(str(layer), map(str, self._features))}.")
+                raise CornetError(
+                    f"{self.name} has no {layer}; {nearby(str(layer), map(str, self._features))}."
+                )
             chosen[region] = layer
         twin = copy.copy(self)
         twin.regions = {**self.regions, **chosen}
@@ -112,7 +114,9 @@ class RecordedSubject:
         found = {}
         for site in map(to_site, sites):
             if site not in self._features:
-                raise CornetError(f"{self.name} has no {site}; {nearby(str(site), map(str, self._features))}.")
+                raise CornetError(
+                    f"{self.name} has no {site}; {nearby(str(site), map(str, self._features))}."
+                )
             found[site] = self._features[site][rows]
         return Recording(stimuli.ids, found)
 
@@ -122,8 +126,18 @@ def _read(path: Path) -> tuple[NDArray[np.str_], dict[Site, NDArray[Any]]]:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
     except FileNotFoundError:
-        raise CornetError(f"{path} does not exist; give a features.npz or the folder that holds it.") from None
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, NotImplementedError, AttributeError, TypeError) as error:
+        raise CornetError(
+            f"{path} does not exist; give a features.npz or the folder that holds it."
+        ) from None
+    except (
+        OSError,
+        ValueError,
+        EOFError,
+        zipfile.BadZipFile,
+        NotImplementedError,
+        AttributeError,
+        TypeError,
+    ) as error:
         raise CornetError(
             f"{path} is damaged or no .npz file of plain arrays ({error}); write it with numpy.savez."
         ) from None
@@ -131,7 +145,9 @@ def _read(path: Path) -> tuple[NDArray[np.str_], dict[Site, NDArray[Any]]]:
         raise CornetError(f"{path} holds {', '.join(arrays) or 'nothing'}, but needs {IDS}; add them.")
     ids = arrays.pop(IDS).astype(str)
     if ids.ndim != 1 or len(np.unique(ids)) != len(ids):
-        raise CornetError(f"{path} has stimulus_ids of shape {ids.shape}, some twice; keep one row of each stimulus.")
+        raise CornetError(
+            f"{path} has stimulus_ids of shape {ids.shape}, some twice; keep one row of each stimulus."
+        )
     if not arrays:
         raise CornetError(f"{path} holds no features beside {IDS}; add one array a site.")
     features = {}
@@ -142,7 +158,9 @@ def _read(path: Path) -> tuple[NDArray[np.str_], dict[Site, NDArray[Any]]]:
                 f"for its {len(ids)} stimuli."
             )
         if bad := int(np.count_nonzero(~np.isfinite(array))):
-            raise CornetError(f"{path} has {bad} values in {name} that are not finite; leave those features out.")
+            raise CornetError(
+                f"{path} has {bad} values in {name} that are not finite; leave those features out."
+            )
         features[to_site(name)] = array.reshape(len(ids), -1).astype(np.float32)
     return ids, features
 
