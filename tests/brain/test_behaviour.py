@@ -148,12 +148,12 @@ def test_images_without_trials_take_part_in_the_models_own_dprime_only() -> None
     score = i2n(probabilities, choices, ids, kept, truth)
     assert score.n == 19
     assert np.isfinite(score.raw)
-    with pytest.raises(CornetError, match="1 images, such as '.*', have no trials .* give truth="):
+    with pytest.raises(CornetError, match=r"1 images, such as '.*', have no trials .* give truth="):
         i2n(probabilities, choices, ids, kept)
 
 
 def test_a_model_that_knows_the_observers_scores_high_and_a_shuffled_one_zero() -> None:
-    probabilities, choices, ids, truth, table = drawn(4, 96, 8, 20_000)
+    probabilities, choices, ids, _, table = drawn(4, 96, 8, 20_000)
     trials = HumanTrials(table)
     assert i2n(probabilities, choices, ids, trials).raw > 0.7
     assert i1_score(probabilities, choices, ids, trials).raw > 0.8
@@ -214,9 +214,8 @@ def test_too_few_trials_give_nan_with_a_note(count: int) -> None:
 )
 def test_bad_input_is_one_sentence(change, sentence: str) -> None:
     probabilities, choices, ids, truth, table = drawn(7, 8, 4, 60)
-    arguments = dict(
-        probabilities=probabilities, choices=choices, stimulus_ids=ids, trials=table, truth=truth
-    )
+    arguments = {"probabilities": probabilities, "choices": choices, "stimulus_ids": ids, "trials": table}
+    arguments["truth"] = truth
     change(arguments)
     with pytest.raises(CornetError, match=sentence) as caught:
         i2n(**arguments)
@@ -241,7 +240,7 @@ def test_quick_and_quicker_when_the_trials_are_kept() -> None:
 
 
 def test_numbers_as_ids_and_categorical_columns_are_read_too() -> None:
-    probabilities, choices, ids, truth, table = drawn(9, 12, 3, 300)
+    probabilities, choices, ids, _, table = drawn(9, 12, 3, 300)
     score = i2n(probabilities, choices, ids, table)
     category = table.astype("category")
     assert i2n(probabilities, choices, ids, category).raw == score.raw

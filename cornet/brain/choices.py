@@ -1,0 +1,111 @@
+"""How a network answers when observers chose among other names than its classes.
+
+Either by a stated mapping: a network of ImageNet's 1000 classes answers with that one of 16 everyday categories whose
+classes have the highest mean probability (Geirhos et al. 2018, NeurIPS; 2019, ICLR). Or by a read-out of its features
+that was fitted on other images. `Choices.way` says which, and goes with the score.
+
+The mapping is the published one (bethgelab/model-vs-human, in the order of ILSVRC-2012's sorted WordNet ids). It is
+not complete: its authors left out classes whose words have further senses (boxer, dalmatian, kite), so 109 of 118
+dog classes and 49 of 59 bird classes count, "knife" is the cleaver alone, and "oven" the rotisserie.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from cornet.brain.readout import held_out_probabilities
+from cornet.errors import CornetError
+
+__all__ = ["CATEGORIES", "Choices", "category_probabilities", "mapped_choices", "readout_choices"]
+
+IMAGENET_CLASSES = 1000
+_SECOND_SENSES = {
+    192,
+    204,
+    227,
+    242,
+    251,
+    258,
+    260,
+    264,
+}  # cairn, Lhasa, kelpie, boxer, dalmatian, Samoyed, ...
+
+CATEGORIES: dict[str, tuple[int, ...]] = {
+    "airplane": (404,),
+    "bear": (294, 295, 296, 297),
+    "bicycle": (444, 671),
+    "bird": (
+        *(8, *range(10, 17), *range(18, 21), *range(22, 25)),
+        *(*range(80, 84), *range(87, 97), *range(98, 101)),
+        *(*range(127, 134), *range(135, 146)),
+    ),
+    "boat": (472, 554, 625, 814, 914),
+    "bottle": (440, 720, 737, 898, 899, 901, 907),
+    "car": (436, 511, 817),
+    "cat": (281, 282, 283, 284, 285, 286),
+    "chair": (423, 559, 765, 857),
+    "clock": (409, 530, 892),
+    "dog": tuple(k for k in range(152, 269) if k not in _SECOND_SENSES),
+    "elephant": (385, 386),
+    "keyboard": (508, 878),
+    "knife": (499,),
+    "oven": (766,),
+    "truck": (555, 569, 656, 675, 717, 734, 864, 867),
+}
+"""The ImageNet classes (0 to 999) of each category, the categories in alphabetical order."""
+
+
+@dataclass(frozen=True, eq=False)
+class Choices:
+    """choice: (image,) the name that a network answers with. way: how it came to that, for the score's notes."""
+
+    choice: NDArray[np.str_]
+    way: str
+
+
+def category_probabilities(probabilities: ArrayLike) -> NDArray[np.float64]:
+    """(image, 1000) probabilities of ImageNet's classes -> (image, 16): the mean over each category's classes.
+
+    They do not sum to 1: most classes belong to no category. Raises CornetError for anything but 1000 columns of
+    probabilities.
+    """
+    p = np.asarray(probabilities, np.float64)
+    if p.ndim != 2 or p.shape[1] != IMAGENET_CLASSES:
+        raise CornetError(
+            f"probabilities of shape {p.shape} must be (image, {IMAGENET_CLASSES}), in ImageNet's order; a network "
+            "of other classes answers by readout_choices."
+        )
+    if not ((p >= 0) & (p <= 1)).all():
+        raise CornetError(
+            f"the probabilities go from {p.min():.3g} to {p.max():.3g} and must be between 0 and 1; take the softmax "
+            "of the network's output."
+        )
+    return np.stack([p[:, classes].mean(axis=1) for classes in map(list, CATEGORIES.values())], axis=1)
+
+
+def mapped_choices(probabilities: ArrayLike) -> Choices:
+    """The category with the highest mean probability; the first in the alphabet where several are equal."""
+    names = np.array(list(CATEGORIES))
+    answers = names[category_probabilities(probabilities).argmax(axis=1)]
+    return Choices(answers, "answers by the published mapping of ImageNet's 1000 classes to 16 categories")
+
+
+def readout_choices(
+    features: Any,
+    labels: ArrayLike,
+    folds: int | ArrayLike = 10,
+    seed: int = 0,
+    groups: ArrayLike | None = None,
+    C: float = 1e-3,
+    device: str = "cpu",
+) -> Choices:
+    """The most probable object for each image, by a read-out fitted on the other folds' images.
+
+    Arguments as in `cornet.brain.readout.held_out_probabilities`.
+    """
+    probabilities, names = held_out_probabilities(features, labels, folds, seed, groups, C, device)
+    count = folds if np.ndim(folds) == 0 else len(np.unique(np.asarray(folds)))
+    way = f"answers by a linear read-out fitted on other images ({count} folds, C = {C:g})"
+    return Choices(names[probabilities.argmax(axis=1)].astype(str), way)
