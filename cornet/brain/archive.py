@@ -49,7 +49,7 @@ class ZipPictures:
     """
 
     def __init__(self, path: Path | str, filenames: Sequence[str]) -> None:
-        self.path = Path(path)
+        self.path = Path(path).absolute()
         self._state = _state(self.path)
         entries = image_names(self.path)
         missing = [name for name in filenames if name not in entries]
@@ -98,7 +98,7 @@ class ZipPictures:
 
         The archive is read once per process for each (path, size, time of change).
         """
-        known = (str(self.path.absolute()), *self._state, self._entries)
+        known = (str(self.path), *self._state, self._entries)
         if known not in _IDENTITIES:
             digest = hashlib.sha256()
             for index, name in enumerate(self.filenames):

@@ -1,7 +1,7 @@
 """A region's neuroids in a time bin, out of an assembly that need not fit into memory."""
 
 import warnings
-from collections.abc import Hashable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 import xarray as xr
@@ -12,7 +12,7 @@ from cornet.errors import CornetError
 
 __all__ = ["select"]
 
-BLOCK = 2**26
+BLOCK = 2**25
 """Bytes that are read at once."""
 
 
@@ -39,11 +39,10 @@ def select(
         )
     neuroids = _neuroids_of(assembly, region)
     bins, interval = _bins_of(assembly, time_bin)
-    whole = assembly.transpose(*DIMENSIONS, missing_dims="ignore")
     exact = len(bins) <= 1 and assembly.dtype in (np.float32, np.float64)
     shape = assembly.sizes["presentation"], len(neuroids)
     values = np.empty(shape, assembly.dtype if exact else np.float64)
-    for place, block in _blocks(whole, assembly.dims, neuroids, bins):
+    for place, block in _blocks(assembly, neuroids, bins):
         values[place] = block if block.ndim == 2 else _mean(block)
     kept = assembly.isel(neuroid=neuroids)
     coordinates = {
@@ -135,14 +134,16 @@ def _listed(starts: NDArray, ends: NDArray) -> str:
 
 
 def _blocks(
-    assembly: xr.DataArray, stored: tuple[Hashable, ...], neuroids: NDArray[np.int64], bins: NDArray[np.int64]
+    assembly: xr.DataArray, neuroids: NDArray[np.int64], bins: NDArray[np.int64]
 ) -> Iterator[tuple[tuple[slice, NDArray[np.int64]], NDArray]]:
     """Where in (presentation, neuroid) a block stands, and its values, with the bins behind where they are several.
 
     Blocks are cut along the first of the two dimensions that the file stores, and cover a range of neuroids and bins
-    as a whole: picking single ones out of a file is slow.
+    as a whole, in the file's own order of dimensions: picking single ones out of a file is slow, and xarray turns
+    an array that is not yet read by means of an index for each of its values.
     """
-    rows = "neuroid" if stored.index("neuroid") < stored.index("presentation") else "presentation"
+    order = [assembly.dims.index(name) for name in DIMENSIONS if name in assembly.dims]
+    rows = "neuroid" if order[1] < order[0] else "presentation"
     timed = "time_bin" in assembly.dims
     low, high = (int(neuroids[0]), int(neuroids[-1]) + 1) if len(neuroids) else (0, 0)
     ranges = {"neuroid": (low, high), "presentation": (0, assembly.sizes["presentation"])}
@@ -159,10 +160,11 @@ def _blocks(
             values = assembly.isel({name: slice(*span) for name, span in part.items()}).values
         except (OSError, RuntimeError, ValueError) as error:
             raise CornetError(damaged(str(assembly.name), error)) from None
-        values = values[:, taken - part["neuroid"][0]]
+        values = values.transpose(order)
+        if len(taken) < values.shape[1]:
+            values = values[:, taken - part["neuroid"][0]]
         if timed:
-            values = values[:, :, bins - bins.min()]
-            values = values[:, :, 0] if len(bins) == 1 else values
+            values = values[:, :, 0] if len(bins) == 1 else values[:, :, bins - bins.min()]
         yield (slice(*part["presentation"]), np.searchsorted(neuroids, taken)), values
 
 

@@ -16,6 +16,10 @@ __all__ = ["load_stimuli"]
 _FILENAMES = ("filename", "image_file_name", "stimulus_path_within_store", "image_path_within_store")
 """Columns that name a stimulus's file: today's, and those of older sets."""
 
+_TEXT = ("stimulus_id", "image_id", *_FILENAMES)
+_MISSING = ("", "NA", "N/A", "#N/A", "NaN", "nan", "NULL", "null")
+"""What stands for a missing value in the other columns."""
+
 
 def load_stimuli(folder: str | os.PathLike[str]) -> StimulusSet:
     """Read a bundle's stimuli; its assembly need not be there.
@@ -50,10 +54,17 @@ def load_stimuli(folder: str | os.PathLike[str]) -> StimulusSet:
 
 
 def _read_table(path: Path) -> pd.DataFrame:
-    # Converters keep ids and names as they stand: "007" is no number, "NA" is not missing.
-    as_text = dict.fromkeys(("stimulus_id", "image_id", *_FILENAMES), str)
     try:
-        table = pd.read_csv(path, encoding="utf-8-sig", converters=as_text, low_memory=False)
+        columns = pd.read_csv(path, encoding="utf-8-sig", nrows=0).columns
+        table = pd.read_csv(
+            path,
+            encoding="utf-8-sig",
+            # Ids and names stay as they stand: "007" is no number, "NA" is not missing.
+            dtype={column: str for column in columns if column in _TEXT},
+            na_values={column: list(_MISSING) for column in columns if column not in _TEXT},
+            keep_default_na=False,
+            low_memory=False,
+        )
     except pd.errors.EmptyDataError:
         raise CornetError(f"the table {path} is empty; it must hold one row for each stimulus.") from None
     except (
@@ -65,7 +76,9 @@ def _read_table(path: Path) -> pd.DataFrame:
             f"the table {path} cannot be read as CSV in UTF-8 ({reason}); write it again."
         ) from None
     if not isinstance(table.index, pd.RangeIndex):  # pandas takes surplus fields for an index
-        raise CornetError(f"the table {path} has rows with more fields than its first line names; write it again.")
+        raise CornetError(
+            f"the table {path} has rows with more fields than its first line names; write it again."
+        )
     if "stimulus_id" not in table:
         table = table.rename(columns={"image_id": "stimulus_id"})
     if "stimulus_id" not in table:
