@@ -8,23 +8,13 @@ writes it), and later loads are checked against that.
 import contextlib
 import hashlib
 import os
-import re
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 from cornet.errors import CornetError
 from cornet.files import atomic_write, cache_folder
 from cornet.models.catalogue import published_model
-from cornet.models.download import DownloadError, download
 from cornet.models.safe_load import looks_like_checkpoint
-
-try:
-    import fcntl
-except (
-    ImportError
-):  # Windows: two processes that fetch at once may then disturb each other, and the hash tells
-    fcntl = None  # type: ignore[assignment]
+from cornet.obtain import locked, obtain, usable
 
 __all__ = ["BASE_URL", "fetch_published"]
 
@@ -57,66 +47,26 @@ def fetch_published(
     folder = (Path(cache).expanduser() if cache else cache_folder()) / "weights"
     path = folder / file
     source = os.fspath(base_url or os.environ.get("CORNET_WEIGHTS_URL") or BASE_URL)
-    try:
-        if not path.exists():
-            folder.mkdir(parents=True, exist_ok=True)
-            with locked(folder / f"{file}.lock"):
-                if not path.exists():  # another process may have fetched it meanwhile
-                    obtain(source, path, accept_hash, timeout)
-                    return path
-        if problem := mismatch(path, path, accept_hash):
-            raise CornetError(f"{path} {problem}, or delete it to fetch it again.")
-    except OSError as error:
-        raise CornetError(
-            f"{error.filename or path} cannot be used ({error.strerror or error}); mend that, or name another folder "
-            "in the environment variable CORNET_CACHE."
-        ) from None
-    return path
-
-
-def obtain(source: str, path: Path, accept_hash: bool, timeout: float) -> None:
-    """Bring the file that lies below `source` to `path`, whole and verified."""
-    part = path.with_name(f"{path.name}.part")
     remedy = (
         f"place the file by hand at {path}, give pretrained=PATH, or name another address or folder that has it "
         "in the environment variable CORNET_WEIGHTS_URL"
     )
-    scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]+)://", source)
-    if scheme and scheme[1].lower() not in ("http", "https"):
-        raise CornetError(
-            f"the address {source!r} begins with {scheme[1]}; give one with http or https, or a folder."
-        )
-    if scheme is None:
-        address = str(Path(source).expanduser() / path.name)
-        copy(address, part, remedy)
-        problem = mismatch(part, path, accept_hash)
-    else:
-        address = f"{source.rstrip('/')}/{path.name}"
-        try:
-            resumed = part.exists()
-            download(address, part, timeout)
-            problem = mismatch(part, path, accept_hash=accept_hash and not resumed)
-            if problem and resumed:  # the file may have changed between its two halves
-                part.unlink()
-                download(address, part, timeout)
-                problem = mismatch(part, path, accept_hash)
-        except DownloadError as error:
-            kept = " (what came of it is kept, and the next try goes on from there)" if part.exists() else ""
-            raise CornetError(f"{address} {error}{kept}; {remedy}.") from None
-    if problem:
-        part.unlink()
-        raise CornetError(f"{address} {problem}, or {remedy}.")
-    os.replace(part, path)
-
-
-def copy(original: str, part: Path, remedy: str) -> None:
-    """Copy a file of a folder."""
-    try:
-        shutil.copyfile(original, part)
-    except OSError as error:
-        if error.filename != original:
-            raise
-        raise CornetError(f"{original} cannot be read ({error.strerror}); {remedy}.") from None
+    with usable(path, "mend that, or name another folder in the environment variable CORNET_CACHE"):
+        if not path.exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            with locked(folder / f"{file}.lock"):
+                if not path.exists():  # another process may have fetched it meanwhile
+                    obtain(
+                        source,
+                        path,
+                        lambda found, joined: mismatch(found, path, accept_hash and not joined),
+                        remedy,
+                        timeout,
+                    )
+                    return path
+        if problem := mismatch(path, path, accept_hash):
+            raise CornetError(f"{path} {problem}, or delete it to fetch it again.")
+    return path
 
 
 def mismatch(file: Path, path: Path, accept_hash: bool) -> str:
@@ -139,13 +89,3 @@ def mismatch(file: Path, path: Path, accept_hash: bool) -> str:
         with contextlib.suppress(CornetError):  # a folder that others keep may not be ours to write in
             atomic_write(record, f"{own}  {path.name}\n")
     return ""
-
-
-@contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Wait until no other process holds this file's lock, and hold it. It goes with the process."""
-    with path.open("w") as file:
-        if fcntl is not None:
-            with contextlib.suppress(OSError):  # a file system without locks
-                fcntl.flock(file, fcntl.LOCK_EX)
-        yield

@@ -1,11 +1,8 @@
 """Fetching against a real server on loopback that serves well, stalls, breaks off, or lies."""
 
-import contextlib
 import dataclasses
 import hashlib
-import http.server
 import io
-import re
 import subprocess
 import sys
 import threading
@@ -14,91 +11,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from cornet import CornetError, create_model, to_published
-from cornet.models import catalogue, fetch
+from cornet import CornetError, create_model, obtain, to_published
+from cornet.models import catalogue
 from cornet.models.fetch import fetch_published
-
-
-class Server(http.server.ThreadingHTTPServer):
-    """Serves `content` under any name, in the way that `manner` says, and keeps the requests it got."""
-
-    daemon_threads = True
-
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.content = b""
-        self.manner = "well"
-        self.ranges: list[str | None] = []
-        self.released = threading.Event()
-
-    @property
-    def url(self):
-        return f"http://127.0.0.1:{self.server_port}/cornet-models/"
-
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    server: Server
-
-    def log_message(self, *words):
-        pass
-
-    def handle(self):
-        with contextlib.suppress(ConnectionError):
-            super().handle()
-
-    def do_GET(self):
-        server, asked = self.server, self.headers.get("Range")
-        server.ranges.append(asked)
-        content, manner, start = server.content, server.manner, 0
-        if manner == "silent":
-            server.released.wait(20)
-            return
-        if manner == "nonsense":
-            self.wfile.write(b"nonsense\r\n\r\n")
-            return
-        if manner == "404":
-            self.send_error(404)
-            return
-        if asked and manner != "whole":
-            start = int(re.fullmatch(r"bytes=(\d+)-", asked)[1])
-            if start >= len(content):
-                self.send_response(416)
-                self.send_header("Content-Range", f"bytes */{len(content)}")
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-                return
-            self.send_response(206)
-            self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
-        else:
-            self.send_response(200)
-        if manner == "chunked":
-            self.send_header("Transfer-Encoding", "chunked")
-            self.end_headers()
-            self.wfile.write(b"400\r\n" + content[:0x400] + b"\r\n400\r\nab")
-            return
-        self.send_header("Content-Length", str(len(content) - start))
-        self.end_headers()
-        rest = content[start:]
-        if manner == "breaks":
-            self.wfile.write(rest[: len(rest) // 4])
-        elif manner == "stalls":
-            self.wfile.write(rest[: len(rest) // 4])
-            self.wfile.flush()
-            server.released.wait(20)
-        else:
-            self.wfile.write(rest)
+from tests.serving import Server, serving
 
 
 @pytest.fixture
 def server():
-    server = Server()
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    yield server
-    server.released.set()
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving() as server:
+        yield server
 
 
 @pytest.fixture(autouse=True)
@@ -180,9 +102,9 @@ def test_the_address_of_2018_is_the_default(monkeypatch):
 
     def download(url, part, timeout):
         asked.append(url)
-        raise fetch.DownloadError("is not asked in a test")
+        raise obtain.DownloadError("is not asked in a test")
 
-    monkeypatch.setattr(fetch, "download", download)
+    monkeypatch.setattr(obtain, "download", download)
     assert "is not asked in a test" in refused("cornet_s")
     assert asked == ["https://s3.amazonaws.com/cornet-models/cornet_s-1d3f7974.pth"]
 

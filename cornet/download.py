@@ -3,12 +3,15 @@
 import contextlib
 import http.client
 import re
+import shutil
 import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+from cornet.errors import CornetError
 
 __all__ = ["DownloadError", "download"]
 
@@ -24,38 +27,40 @@ class DownloadError(Exception):
         self.broken = broken
 
 
-def download(url: str, part: Path, timeout: float) -> None:
+def download(url: str, part: Path, timeout: float) -> bool:
     """Bring what is at `url` to the file `part`, going on at the end of what the file holds already.
 
     timeout: seconds without a byte after which the server counts as stalled.
-    Raises DownloadError where the file does not come whole; what came of it stays in `part`. OSErrors are
-    those of writing.
+    Returns whether the file was joined from more than one answer: the halves of two files may then have met.
+    Raises DownloadError where the file does not come whole; what came of it stays in `part`. Raises CornetError
+    where it has no room on the disk. OSErrors are those of writing.
     """
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            transfer(url, part, timeout)
+            return transfer(url, part, timeout)
         except DownloadError as error:
             if attempt == ATTEMPTS or not error.broken:
                 raise
-        else:
-            return
+    raise AssertionError("the last attempt returns or raises")
 
 
-def transfer(url: str, part: Path, timeout: float) -> None:
-    """Ask once for what `part` lacks and append it."""
+def transfer(url: str, part: Path, timeout: float) -> bool:
+    """Ask once for what `part` lacks and append it. Returns whether there was something to append to."""
     have = part.stat().st_size if part.exists() else 0
     with failures(timeout):
         response = ask(url, have, timeout)
     with response:
         if response.status == 416:  # nothing comes after what is here: it is whole, or of another file
             if response.headers.get("Content-Range") == f"bytes */{have}":
-                return
+                return True
             part.unlink()
             raise DownloadError("has less than what is here already", broken=True)
         start, total = extent(response)
         if start not in (0, have):
             part.unlink()
             raise DownloadError("sent another part than it was asked for", broken=True)
+        if total is not None:  # whether it goes on or begins again: what is here gives its room to the new
+            check_room(url, part, total - have)
         size = start
         with part.open("r+b" if start else "wb") as file, progress(part.stem, start, total) as advance:
             file.seek(start)
@@ -65,6 +70,16 @@ def transfer(url: str, part: Path, timeout: float) -> None:
                 advance(len(block))
     if total is not None and size < total:
         raise DownloadError(f"broke off after {size:,} of {total:,} bytes", broken=True)
+    return start > 0
+
+
+def check_room(url: str, part: Path, needed: int) -> None:
+    """Raise CornetError where the disk has less room than a file still needs."""
+    free = shutil.disk_usage(part.parent).free
+    if needed > free:
+        raise CornetError(
+            f"{url} needs {needed:,} bytes and {free:,} are free in {part.parent}; make room or choose another folder."
+        )
 
 
 def ask(url: str, start: int, timeout: float) -> Any:

@@ -1,0 +1,114 @@
+"""Bringing a published file to its place from a server or a folder; it gets its name only when found right."""
+
+import contextlib
+import os
+import re
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from cornet.download import DownloadError, download
+from cornet.errors import CornetError
+
+try:
+    import fcntl
+except (
+    ImportError
+):  # Windows: two processes that fetch at once may then disturb each other, and the hash tells
+    fcntl = None  # type: ignore[assignment]
+
+__all__ = ["is_address", "locked", "obtain", "usable"]
+
+
+def obtain(
+    source: str, path: Path, problem: Callable[[Path, bool], str], remedy: str, timeout: float = 30.0
+) -> None:
+    """Bring a file to `path`, whole and found right.
+
+    source: http or https address, or folder, below which it has the name of `path`; or the path of the file itself.
+    problem: (file, whether it was joined from two answers) -> what is wrong with the file and what to do, as words
+        that follow its address; "" where it is right.
+    remedy: what else to do where the file cannot be had.
+    timeout: seconds without a byte after which a server counts as stalled.
+
+    A download that breaks off is kept in <path>.part, and continued by the next call. A file that is wrong as a whole
+    is removed, and so is nothing else. Raises CornetError; OSErrors are those of writing.
+    """
+    if is_address(source):
+        aside, address = path.with_name(f"{path.name}.part"), f"{source.rstrip('/')}/{path.name}"
+        try:
+            wrong = _downloaded(address, aside, problem, timeout)
+        except DownloadError as error:
+            kept = " (what came of it is kept, and the next try goes on from there)" if aside.exists() else ""
+            raise CornetError(f"{address} {error}{kept}; {remedy}.") from None
+    else:
+        given = Path(source).expanduser()
+        aside, original = path.with_name(f"{path.name}.copy"), given if given.is_file() else given / path.name
+        address = str(original)
+        _copy(address, aside, remedy)
+        wrong = problem(aside, False)
+    if wrong:
+        aside.unlink()
+        raise CornetError(f"{address} {wrong}, or {remedy}.")
+    with aside.open("rb") as file:
+        os.fsync(file.fileno())
+    os.replace(aside, path)
+
+
+def is_address(source: str) -> bool:
+    """Whether a source is an http or https address, and not a folder. Raises CornetError for other schemes."""
+    scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]+)://", source)
+    if scheme and scheme[1].lower() not in ("http", "https"):
+        raise CornetError(
+            f"the address {source!r} begins with {scheme[1]}; give one with http or https, or a folder."
+        )
+    return scheme is not None
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Wait until no other process holds this file's lock, and hold it. It goes with the process."""
+    with path.open("w") as file:
+        if fcntl is not None:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if sys.stderr.isatty():
+                    print(f"waiting for another process that fetches into {path.parent}", file=sys.stderr)
+                fcntl.flock(file, fcntl.LOCK_EX)
+            except OSError:  # a file system without locks
+                pass
+        yield
+
+
+@contextlib.contextmanager
+def usable(path: Path, remedy: str) -> Iterator[None]:
+    """Turn an OSError of reading and writing at `path` into a CornetError that ends with the remedy."""
+    try:
+        yield
+    except OSError as error:
+        raise CornetError(
+            f"{error.filename or path} cannot be used ({error.strerror or error}); {remedy}."
+        ) from None
+
+
+def _downloaded(address: str, part: Path, problem: Callable[[Path, bool], str], timeout: float) -> str:
+    """Download to `part`, from the start where its two halves do not fit; what is wrong with the outcome."""
+    joined = download(address, part, timeout)
+    wrong = problem(part, joined)
+    if wrong and joined:  # the file may have changed between its two halves
+        part.unlink()
+        wrong = problem(part, download(address, part, timeout))
+    return wrong
+
+
+def _copy(original: str, aside: Path, remedy: str) -> None:
+    try:
+        shutil.copyfile(original, aside)
+    except OSError as error:
+        if error.filename == original:
+            raise CornetError(f"{original} cannot be read ({error.strerror}); {remedy}.") from None
+        with contextlib.suppress(OSError):
+            aside.unlink()
+        raise
