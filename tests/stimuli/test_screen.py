@@ -24,7 +24,9 @@ def test_equal_degrees_resize_the_image_itself():
 
 def test_a_small_stimulus_is_surrounded_by_mid_grey():
     image = noise(20, 20)
-    shown = place_on_screen(image, 4, 8, 40).permute(1, 2, 0).numpy()  # the canvas is 40 pixels: nothing is resized
+    shown = (
+        place_on_screen(image, 4, 8, 40).permute(1, 2, 0).numpy()
+    )  # the canvas is 40 pixels: nothing is resized
     expected = np.full((40, 40, 3), 128, np.uint8)
     expected[10:30, 10:30] = image
     assert np.array_equal(shown, expected)
@@ -37,7 +39,9 @@ def test_a_large_stimulus_loses_its_margin():
     assert np.abs(shown.permute(1, 2, 0).numpy().astype(int) - expected).max() <= 1
 
 
-@pytest.mark.parametrize(("height", "width", "degrees"), [(7, 9, 3.0), (33, 20, 11.3), (5, 5, 7.9), (1, 1, 5.0)])
+@pytest.mark.parametrize(
+    ("height", "width", "degrees"), [(7, 9, 3.0), (33, 20, 11.3), (5, 5, 7.9), (1, 1, 5.0)]
+)
 def test_canvas_is_the_rounded_ratio_and_the_smaller_margin_above_and_left(height, width, degrees):
     image = noise(height, width)
     canvas = [max(1, round(side * 8 / degrees)) for side in (height, width)]
