@@ -95,7 +95,7 @@ def make_responses(
         table=_table(assembly, first, stimuli, ignore),
         region=region,
         time_bin=tuple(arrays["time_bin"].tolist()) or None,
-        notes=_notes(arrays["mean"]),
+        notes=_notes(arrays["mean"], arrays.get("weights")),
         weights=arrays.get("weights"),
     )
 
@@ -143,7 +143,7 @@ def _table(
     return rows.assign(**own)
 
 
-def _notes(mean: NDArray[np.float64]) -> tuple[str, ...]:
+def _notes(mean: NDArray[np.float64], weights: NDArray[np.uint16] | None) -> tuple[str, ...]:
     there = np.isfinite(mean)
     number = there.sum(axis=0)
     low = np.where(there, mean, np.inf).min(axis=0, initial=np.inf)
@@ -158,4 +158,9 @@ def _notes(mean: NDArray[np.float64]) -> tuple[str, ...]:
         notes.append(f"{constant} of {mean.shape[1]} neuroids have the same response to every stimulus")
     if partial:
         notes.append(f"{partial} of {mean.shape[1]} neuroids have no response to some of the stimuli")
+    if weights is not None:
+        several = int((weights.max(axis=2, initial=0) > 1).sum())
+        notes.append(
+            f"{several} pairs of stimulus and repetition have several presentations, which were averaged"
+        )
     return tuple(notes)

@@ -119,10 +119,15 @@ def test_the_second_time_they_are_read(tmp_path, kept, monkeypatch):
 
 
 def test_weights_are_kept_too(tmp_path):
-    repeated = make_assembly().assign_coords(repetition=("presentation", np.arange(24) % 2))
+    pairs = make_assembly().repetition.values // 2
+    repeated = make_assembly().fillna(0.5).assign_coords(repetition=("presentation", pairs))
     bundle = load_bundle(write_bundle(tmp_path / "b", repeated))
     first = bundle.responses()
     assert first.weights.max() > 1
+    assert (
+        first.notes[-1]
+        == "12 pairs of stimulus and repetition have several presentations, which were averaged"
+    )
     assert_same(bundle.responses(), first)
 
 
