@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cornet.brain.recording_cache import RecordingCache, RowFile, note_unwritable
+from cornet.brain.recording_cache import RecordingCache, RowFile, mapped, note_unwritable
 from cornet.brain.subject import Site
 from cornet.errors import CornetError
 from cornet.stimuli.screen import check_degrees, grey_screens, place_on_screen
@@ -139,7 +139,7 @@ class _Keepers:
         for site in self.files.keys() - self.arrays.keys():
             path = self.files[site].path
             if site in self.passing:
-                found[site] = np.load(path, mmap_mode="r", allow_pickle=False)
+                found[site] = mapped(path)
                 with contextlib.suppress(OSError):  # mapped, it stays until the array is gone
                     path.unlink()
             else:

@@ -9,6 +9,7 @@ Least recently used files go first when the folder outgrows its limit, never tho
 """
 
 import contextlib
+import errno
 import logging
 import math
 import os
@@ -19,7 +20,7 @@ import zlib
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -76,7 +77,7 @@ class RecordingCache:
         return self.folder / f"{key}.npy"
 
     def read(self, key: str, stimuli: int, dtype: DTypeLike) -> NDArray[np.generic] | None:
-        """The features (stimulus, feature) as a read-only memory map; None where none are there, or not whole ones."""
+        """The features (stimulus, feature) as a memory map; None where none are there, or not whole ones."""
         path = self.path(key)
         try:
             array = _read_whole(path, stimuli, np.dtype(dtype))
@@ -181,9 +182,20 @@ def note_unwritable(folder: Path, error: OSError) -> None:
         )
 
 
-def _read_whole(path: Path, stimuli: int, dtype: np.dtype[np.generic]) -> NDArray[np.generic]:
+def mapped(path: Path) -> Any:
+    """A .npy file as a memory map. Writing to it changes no file: torch takes arrays that can be written without a
+    copy only. Where the system does not promise so much private memory, it is a read-only one."""
+    try:
+        return np.load(path, mmap_mode="c", allow_pickle=False)
+    except OSError as error:
+        if error.errno != errno.ENOMEM:
+            raise
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+
+
+def _read_whole(path: Path, stimuli: int, dtype: np.dtype[Any]) -> Any:
     """The array of a file. Raises OSError or ValueError where it is not whole, or of another shape or type."""
-    array = np.load(path, mmap_mode="r", allow_pickle=False)
+    array = mapped(path)
     if array.ndim != 2 or len(array) != stimuli or array.dtype != dtype:
         raise ValueError(f"it holds {array.dtype} of shape {array.shape}")
     with open(path, "rb") as file:
