@@ -229,7 +229,7 @@ class _Stacked:
 
 def _regions(bundle: Bundle, regions: Sequence[str] | None) -> list[str]:
     coordinates = bundle.assembly.coords
-    there = sorted(set(coordinates["region"].values.astype(str))) if "region" in coordinates else []
+    there = sorted(set(map(str, coordinates["region"].values))) if "region" in coordinates else []
     wanted = there if regions is None else list(dict.fromkeys(regions))
     if not wanted:
         raise CornetError(f"the bundle {bundle.name} does not say which regions it has; name them.")

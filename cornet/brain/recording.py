@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cornet.brain.recording_cache import RecordingCache, RowFile, mapped, note_unwritable
+from cornet.brain.recording_cache import RecordingCache, RowFile, mapped, note_unwritable, remove_orphans
 from cornet.brain.subject import Site
 from cornet.errors import CornetError
 from cornet.stimuli.screen import check_degrees, grey_screens, place_on_screen
@@ -178,7 +178,9 @@ class _Keepers:
 
 
 def _passing_path() -> Path:
-    return Path(tempfile.gettempdir()) / f"cornet-{os.getpid()}-{next(_numbers)}.npy"
+    folder = Path(tempfile.gettempdir())
+    remove_orphans(folder, "cornet-*")
+    return folder / f"cornet-{os.getpid()}-{next(_numbers)}.npy"
 
 
 _numbers = itertools.count()
@@ -193,21 +195,31 @@ def _probe(
     batch: int | None,
 ) -> tuple[dict[Site, int], int]:
     """Features of each site, and how many images to show at once: seen from an empty screen."""
-    on_gpu = device.type == "cuda"
-    if on_gpu:
-        torch.cuda.reset_peak_memory_stats(device)
-        before = torch.cuda.memory_allocated(device)
     answers = answer(grey_screens(1, screen.size).to(device), sites)
     widths = {site: int(values.shape[1]) for site, values in answers.items()}
+    del answers
     if batch is not None:
         return widths, batch
-    if on_gpu:
-        an_image = max(1, torch.cuda.max_memory_allocated(device) - before)
-        batch = min(512, int(0.5 * torch.cuda.mem_get_info(device)[0] / an_image))
+    if device.type == "cuda":
+        batch = _fitting(answer, sites, screen, device)
     else:  # on a CPU larger batches gain nothing once the caches are full
         batch = min(256, 32 * 224**2 // screen.size**2)
     a_row = 4 * sum(widths.values())
     return widths, max(1, min(batch, memory // (4 * a_row)))
+
+
+def _fitting(answer: Answer, sites: Sequence[Site], screen: Screen, device: torch.device) -> int:
+    """How many images fit in half of what is free on a GPU, from what one and nine need at most."""
+    peaks = []
+    try:
+        for count in (1, 9):
+            torch.cuda.reset_peak_memory_stats(device)
+            answer(grey_screens(count, screen.size).to(device), sites)
+            peaks.append(torch.cuda.max_memory_allocated(device))
+    except torch.cuda.OutOfMemoryError:
+        return 1
+    an_image = max(1, (peaks[1] - peaks[0]) // 8)
+    return max(1, min(512, torch.cuda.mem_get_info(device)[0] // 2 // an_image))
 
 
 @contextlib.contextmanager

@@ -96,7 +96,7 @@ class RecordingCache:
         """A file for features that come row after row; None, with one note a process, where none can be written."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._remove_orphans()
+            remove_orphans(self.folder)
             return RowFile(self.path(key), (stimuli, features), np.dtype(dtype))
         except OSError as error:
             note_unwritable(self.folder, error)
@@ -118,14 +118,6 @@ class RecordingCache:
                 with contextlib.suppress(OSError):
                     path.unlink()
                     total -= size
-
-    def _remove_orphans(self) -> None:
-        """Remove what killed processes of this machine left half-written: a few such files fill a disk."""
-        for orphan in self.folder.glob(f"*.{_host()}-*.tmp"):
-            owner = orphan.name.rpartition(f".{_host()}-")[2].partition("-")[0]
-            if owner.isdigit() and not _alive(int(owner)):
-                with contextlib.suppress(OSError):
-                    orphan.unlink()
 
 
 class RowFile:
@@ -167,6 +159,15 @@ class RowFile:
             self._file.close()
         with contextlib.suppress(OSError):
             self.aside.unlink()
+
+
+def remove_orphans(folder: Path, stem: str = "*") -> None:
+    """Remove what killed processes of this machine left half-written: a few such files fill a disk."""
+    for orphan in folder.glob(f"{stem}.{_host()}-*.tmp"):
+        owner = orphan.name.rpartition(f".{_host()}-")[2].partition("-")[0]
+        if owner.isdigit() and not _alive(int(owner)):
+            with contextlib.suppress(OSError):
+                orphan.unlink()
 
 
 def note_unwritable(folder: Path, error: OSError) -> None:
