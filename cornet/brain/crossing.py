@@ -10,7 +10,7 @@ __all__ = ["solution_times"]
 
 
 def solution_times(
-    curves: ArrayLike, threshold: ArrayLike, times: ArrayLike
+    curves: ArrayLike, threshold: ArrayLike, times: ArrayLike, from_highest: bool = True
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Solution times and which of them lie in the first bin.
 
@@ -31,8 +31,9 @@ def solution_times(
     reached = there & (np.where(there, curves, 0.0) >= threshold[..., None])
     solved = reached.any(-1)
     hit = reached.argmax(-1)
-    before = np.where(there & (np.arange(len(times)) < hit[..., None]), curves, -np.inf)
-    low = before.argmax(-1)
+    number = np.arange(len(times))
+    before = np.where(there & (number < hit[..., None]), curves, -np.inf)
+    low = (before if from_highest else np.where(np.isfinite(before), number, -1)).argmax(-1)
     below = np.take_along_axis(before, low[..., None], -1)[..., 0]
     above = np.take_along_axis(curves, hit[..., None], -1)[..., 0]
     first = solved & ~np.isfinite(below)

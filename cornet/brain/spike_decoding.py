@@ -33,7 +33,8 @@ class DecodedTime:
     i1: (presentation, window), d' against the other objects, mean over them.
     stimuli: (stimulus,); stimulus_i1: (stimulus, window), means; stimulus_interval: (stimulus, window, 2).
     object_curve: (object, window), mean i1 or share correct of the object's presentations.
-    solution_time: (object,) ms, when its curve first reaches `threshold`, interpolated; NaN: never.
+    solution_time: (object,) ms, when its curve first reaches `threshold`, interpolated from the window
+        before it; NaN: never.
     solution_interval: (object, 2) ms, of the resamples that reach it; solved: (object,), their share.
     """
 
@@ -137,8 +138,8 @@ def decode_over_time(
         raise CornetError(
             f"search_from={search_from:g} ms lies behind all windows; the last ends at {end[-1]:g} ms."
         )
-    found, _ = solution_times(curve[:, late], threshold, end[late])
-    again, _ = solution_times(draws[:, :, late], threshold, end[late])
+    found, _ = solution_times(curve[:, late], threshold, end[late], from_highest=False)
+    again, _ = solution_times(draws[:, :, late], threshold, end[late], from_highest=False)
     every = _resampled(correct, np.zeros(len(truth), np.intp), bootstrap, rng)[1]
     stimulus_i1, of_stimuli = _resampled(i1, group, bootstrap, rng)
     return DecodedTime(
