@@ -144,10 +144,10 @@ def median_r(features, responses, groups=None, penalty=3000.0):
 @pytest.mark.parametrize(
     ("name", "gabor", "pixels"),
     [
-        ("cowley2023-V4-210325", 0.476, 0.24),
+        pytest.param("cowley2023-V4-210325", 0.476, 0.24, marks=pytest.mark.slow),
         pytest.param("cowley2023-V4-190925", 0.650, 0.48, marks=pytest.mark.slow),
         ("cowley2023-V4-210305", 0.629, 0.51),
-        ("henaff2021-V1-ay3_u001", 0.275, None),
+        pytest.param("henaff2021-V1-ay3_u001", 0.275, None, marks=pytest.mark.slow),
         ("henaff2021-V1-ay4_u001", 0.45, None),
     ],
 )

@@ -99,17 +99,15 @@ def test_hooks_and_flags_are_gone_afterwards(loop):
         assert not part._forward_pre_hooks
 
 
-@pytest.mark.parametrize("name", ["resnet18", "alexnet", "vgg11"])
+@pytest.mark.parametrize("name", ["resnet18", "alexnet"])
 def test_torchvision_networks_offer_their_blocks(name):
     from torchvision import models
 
-    size = 64
-    one = LayerSubject(models.get_model(name, weights=None, num_classes=7), size=size)
+    one = LayerSubject(models.get_model(name, weights=None, num_classes=7), size=64)
     layers = [site.layer for site in one.sites()]
     wanted = {
         "resnet18": ["conv1", "maxpool", "layer1.0", "layer1.1", "layer4.1", "avgpool", "fc"],
         "alexnet": ["features.0", "features.2", "features.12", "avgpool", "classifier.6"],
-        "vgg11": ["features.0", "features.20", "classifier.6"],
     }[name]
     assert set(wanted) <= set(layers)
     assert not {"layer1", "features", "classifier", "features.dropout"} & set(layers)

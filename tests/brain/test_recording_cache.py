@@ -120,10 +120,10 @@ def test_a_folder_that_cannot_be_written_costs_one_note(tmp_path, monkeypatch, c
 
 
 def test_a_killed_process_leaves_nothing_that_is_taken_for_whole(folder):
-    process = start(folder, pause=0.5)
+    process = start(folder)
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    assert list(folder.glob("*.tmp"))
+    assert len(list(folder.glob("*.tmp"))) == 2
     assert not list(folder.glob("*.npy"))
     shown = stimuli(60)
     found = subject().record(shown, SITES)
@@ -133,11 +133,12 @@ def test_a_killed_process_leaves_nothing_that_is_taken_for_whole(folder):
     assert len(list(folder.glob("*.npy"))) == 2
 
 
-def test_two_processes_at_once(folder):
-    other = start(folder, pause=0.05)
+def test_two_processes_at_once(folder, tmp_path):
+    other = start(folder)
     mine = subject().record(stimuli(60), SITES, batch=4)
-    assert not other.poll()
+    assert len(list(folder.glob("*.npy"))) == 2
     assert len(list(folder.glob("*.tmp"))) == 2  # the other's, still at work
+    (tmp_path / "go on").touch()
     _, errors = other.communicate(timeout=120)
     assert other.returncode == 0, errors
     shown = stimuli(60)
@@ -146,22 +147,24 @@ def test_two_processes_at_once(folder):
     assert sorted(path.suffix for path in folder.iterdir()) == [".npy", ".npy"]
 
 
-def start(folder: Path, pause: float) -> subprocess.Popen:
-    """Another process that records the same network and stimuli, and pauses at each of the last; it has begun."""
+def start(folder: Path) -> subprocess.Popen:
+    """Another process that records the same network and stimuli. It has begun, and waits for a file before the last."""
+    gate = folder.parents[1] / "go on"
     program = f"""
-import time
+import pathlib, time
 from tests.brain.shown import ArrayPictures, stimuli
 from tests.brain.test_recording_cache import SITES, subject
 shown = stimuli(60)
-class Slow(ArrayPictures):
+class Waiting(ArrayPictures):
     def __getitem__(self, index):
-        time.sleep({pause} * (index > 40))
+        while index > 40 and not pathlib.Path({str(gate)!r}).exists():
+            time.sleep(0.01)
         return super().__getitem__(index)
-shown.pictures.__class__ = Slow
+shown.pictures.__class__ = Waiting
 subject().record(shown, SITES, batch=4)
 """
     process = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while not any(path.stat().st_size > 100_000 for path in folder.glob("*.tmp")):
         assert time.monotonic() < deadline
         assert process.poll() is None, process.communicate()[1]
