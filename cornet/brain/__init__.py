@@ -52,6 +52,7 @@ _HOMES = {
     "Responses": "responses",
     "Score": "score",
     "select": "selection",
+    "SimulatedBrain": "simulated",
     "Site": "subject",
     "Subject": "subject",
 }

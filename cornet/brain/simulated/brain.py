@@ -1,0 +1,222 @@
+"""The simulated brain as a whole: what it is shown, its responses, its choices, and the truths behind them."""
+
+import dataclasses
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from numpy.typing import NDArray
+
+from cornet.brain.bundle import Bundle
+from cornet.brain.cache import cached_arrays
+from cornet.brain.crossing import solution_times
+from cornet.brain.simulated.choices import choice_probabilities, draw_trials
+from cornet.brain.simulated.early import v1_drive, v2_drive
+from cornet.brain.simulated.objects import BIN, EARLY_BINS, TIME_BIN_START, it_drive
+from cornet.brain.simulated.percept import perceive
+from cornet.brain.simulated.shape import v4_drive
+from cornet.brain.simulated.spikes import gains, poisson_counts, reliability, wanted_reliability
+from cornet.brain.simulated.stimuli import render_scenes, stimulus_set, table_of
+from cornet.brain.simulated.time_course import SolutionTimes, decoded_i1, sensitivity
+from cornet.brain.simulated.truths import NeuralTruth
+from cornet.errors import CornetError
+from cornet.stimuli.objects import CATEGORIES, RENDERER_VERSION
+from cornet.stimuli.objects.latents import check_whole
+from cornet.stimuli.stimulus_set import StimulusSet
+
+__all__ = ["REGIONS", "SIMULATION_VERSION", "SimulatedBrain"]
+
+SIMULATION_VERSION = 1
+"""Part of every identity. Raise it whenever a response changes: tests/brain/test_simulated.py notices."""
+
+REGIONS = ("V1", "V2", "V4", "IT")
+
+NEUROIDS = 60
+REPETITIONS = 10
+LONG_REPETITIONS = 60
+"""Repetitions of the recording for solution times; those of the assembly are the first ten of them."""
+
+TRIALS = 60
+"""Choices for each image and each other category."""
+
+_LEAST_RATE = 4.0
+"""Spikes a second to the least effective stimulus (in IT to none)."""
+
+_SECONDS = EARLY_BINS * BIN / 1000
+_NOTE = "simulated: a check of the pipeline, no measurement of any brain"
+
+
+@dataclass(frozen=True)
+class SimulatedBrain:
+    """A stand-in for a brain, over rendered objects, from a fixed seed: every start gives the same spikes.
+
+    images: how many stimuli, a multiple of 64, at least 128: so each object is shown equally often. size: pixels a
+    side. variation: of position, size and pose, 0 none to 1 high. seed: of images, tuning and spikes.
+
+    It is made at first use (seconds) and kept below the cache folder. Rates are scaled over its own stimuli, so
+    brains with other numbers of images have neuroids of other gains. Raises CornetError for values outside these rules.
+    """
+
+    images: int = 640
+    size: int = 64
+    variation: float = 0.6
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_whole("images", self.images, 128)
+        if self.images % 64:
+            raise CornetError(
+                f"images={self.images} must be a multiple of 64, so that every object is shown equally often; "
+                f"use {round(self.images / 64) * 64}."
+            )
+        check_whole("size", self.size, 32, 1024)
+        table_of(1, self.seed, self.variation)
+
+    @cached_property
+    def stimuli(self) -> StimulusSet:
+        """The stimulus set "simulated-objects": the latents as its table, 8 degrees."""
+        return stimulus_set(self._table, self._made["images"])
+
+    def bundle(self, region: str | None = None) -> Bundle:
+        """Responses of a region (None: of all four) from 70 to 170 ms, in spikes, in the layout of public data."""
+        chosen = REGIONS if region is None else (_checked(region),)
+        counts = np.concatenate([self._counts(each) for each in chosen], axis=2)[..., None]
+        return self._bundle(
+            "-".join(["simulated", *([region] if region else [])]), chosen, counts, [70.0], [170.0]
+        )
+
+    def it_over_time(self) -> Bundle:
+        """Responses of IT in 18 bins of 10 ms from 70 to 250 ms, ten repetitions: what `bundle("IT")` sums up."""
+        counts = self._made["it_spikes"][:REPETITIONS]
+        starts = TIME_BIN_START
+        return self._bundle("simulated-IT-over-time", ("IT",), counts, starts, starts + BIN)
+
+    def trials(self) -> pd.DataFrame:
+        """Choices between two categories: stimulus_id, sample, distractor, choice; one row a trial."""
+        return draw_trials(self.choice_probabilities, self._truth, self.stimuli.ids, TRIALS, self.seed)
+
+    def solution_times(self) -> SolutionTimes:
+        """The recording for object solution times, with what is true of each image."""
+        made = self._made
+        return SolutionTimes(
+            stimuli=self.stimuli,
+            labels=self._table["category_name"].to_numpy(dtype=str),
+            threshold_i1=sensitivity(self.choice_probabilities, self._truth),
+            target_ost=made["target_ost"],
+            truth_ost=made["truth_ost"],
+            time_bin_start=TIME_BIN_START.copy(),
+            spikes=made["it_spikes"],
+            rates=made["it_rates"],
+        )
+
+    def truth(self, region: str) -> NeuralTruth:
+        """What is true of a region's neuroids: noiseless rates, reliability, ceiling, the best predictor's score."""
+        rates = self._rates(_checked(region))
+        return NeuralTruth(rates, reliability(rates, REPETITIONS, _SECONDS))
+
+    @property
+    def choice_probabilities(self) -> NDArray[np.float64]:
+        """P(image, category) behind the choices, (stimulus, category), columns as `CATEGORIES`."""
+        return self._made["choice_probabilities"]
+
+    @cached_property
+    def _table(self) -> pd.DataFrame:
+        return table_of(self.images, self.seed, self.variation)
+
+    @property
+    def _truth(self) -> NDArray[np.intp]:
+        return pd.Index(CATEGORIES).get_indexer(self._table["category_name"])
+
+    @cached_property
+    def _made(self) -> dict[str, NDArray[Any]]:
+        key = {"version": SIMULATION_VERSION, "renderer": RENDERER_VERSION, **dataclasses.asdict(self)}
+        return cached_arrays("simulated", key, self._make)
+
+    def _make(self) -> Mapping[str, NDArray[Any]]:
+        scenes = render_scenes(self._table, self.size)
+        drives = {
+            "V1": v1_drive(scenes.images, NEUROIDS, self.seed),
+            "V2": v2_drive(scenes.images, NEUROIDS, self.seed),
+            "V4": v4_drive(scenes.masks, NEUROIDS, self.seed),
+        }
+        made: dict[str, NDArray[Any]] = {"images": scenes.images}
+        for region, drive in drives.items():
+            above = drive - drive.min(0)
+            rates = self._scaled(region, above, above)
+            made[f"{region}_rates"] = rates
+            made[f"{region}_counts"] = poisson_counts(rates, REPETITIONS, _SECONDS, region, self.seed)
+        course = it_drive(perceive(scenes, self._truth), self._table, NEUROIDS, self.seed)
+        rates = self._scaled("IT", course[..., :EARLY_BINS].mean(-1), course)
+        spikes = poisson_counts(rates, LONG_REPETITIONS, BIN / 1000, "IT", self.seed)
+        made["it_rates"], made["it_spikes"] = rates, spikes
+        chosen = choice_probabilities(rates[..., :EARLY_BINS].mean(-1), self._truth, self.seed)
+        made["choice_probabilities"] = chosen
+        threshold = sensitivity(chosen, self._truth)
+        for name, responses in (("truth_ost", rates), ("target_ost", spikes.mean(0))):
+            i1 = decoded_i1(responses, self._truth, self.seed)
+            made[name] = solution_times(i1, threshold, TIME_BIN_START)[0]
+        return made
+
+    def _scaled(
+        self, region: str, early: NDArray[np.float64], drive: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Rates from a drive, with the gains that make the `early` one, (stimulus, neuroid), as reliable as wanted."""
+        base = np.full(NEUROIDS, _LEAST_RATE)
+        wanted = wanted_reliability(region, NEUROIDS, self.seed)
+        gain = gains(early, wanted, base, REPETITIONS, _SECONDS)
+        shape = (NEUROIDS,) + (1,) * (drive.ndim - 2)
+        return base.reshape(shape) + gain.reshape(shape) * drive
+
+    def _rates(self, region: str) -> NDArray[np.float64]:
+        if region == "IT":
+            return self._made["it_rates"][..., :EARLY_BINS].mean(-1)
+        return self._made[f"{region}_rates"]
+
+    def _counts(self, region: str) -> NDArray[np.uint8]:
+        if region == "IT":
+            spikes = self._made["it_spikes"][:REPETITIONS, :, :, :EARLY_BINS]
+            return spikes.sum(-1, dtype=np.uint8)
+        return self._made[f"{region}_counts"]
+
+    def _bundle(
+        self, name: str, regions: tuple[str, ...], counts: NDArray[np.uint8], starts: Any, ends: Any
+    ) -> Bundle:
+        repetitions = len(counts)
+        flat = counts.reshape(-1, *counts.shape[2:]).astype(np.float32)
+        table = self._table
+        ids = [f"simulated-{region}-{n:02d}" for region in regions for n in range(NEUROIDS)]
+        presentation = {
+            "stimulus_id": np.tile(table["stimulus_id"].to_numpy(dtype=str), repetitions),
+            "object_name": np.tile(table["object_name"].to_numpy(dtype=str), repetitions),
+            "category_name": np.tile(table["category_name"].to_numpy(dtype=str), repetitions),
+            "repetition": np.repeat(np.arange(repetitions), len(table)),
+        }
+        neuroid = {
+            "neuroid_id": np.array(ids),
+            "region": np.repeat(np.array(regions), NEUROIDS),
+            "animal": np.full(len(ids), "simulated"),
+        }
+        time = {"time_bin_start": np.asarray(starts, float), "time_bin_end": np.asarray(ends, float)}
+        coords = {
+            coord: (dimension, values)
+            for dimension, group in (("presentation", presentation), ("neuroid", neuroid), ("time_bin", time))
+            for coord, values in group.items()
+        }
+        attributes = {"note": _NOTE, "unit": "spikes", "simulation_version": SIMULATION_VERSION}
+        assembly = xr.DataArray(
+            flat, coords, ("presentation", "neuroid", "time_bin"), name=name, attrs=attributes
+        )
+        digest = hashlib.sha256(f"{name} {SIMULATION_VERSION} {self.stimuli.identity}\n".encode())
+        digest.update(np.ascontiguousarray(flat).data)
+        return Bundle(name, self.stimuli, assembly, digest.hexdigest())
+
+
+def _checked(region: str) -> str:
+    if region not in REGIONS:
+        raise CornetError(f"region={region!r} is not simulated; choose one of {', '.join(REGIONS)}.")
+    return region

@@ -1,0 +1,65 @@
+"""IT of the simulated brain: tuning to category, object and pose, with large fields, unfolding in time.
+
+At first a neuroid tells only that something is there, where and how large. Its answer to the object itself, to the
+category it looks like and to remembered views of it, follows with a latency that grows with the difficulty of the
+image, as the decode of IT does in monkeys (Kar et al. 2019, Nat Neurosci 22:974).
+"""
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.special import expit
+
+from cornet.brain.simulated.percept import Percept
+from cornet.brain.simulated.randomness import normal, uniform
+
+__all__ = ["BIN", "EARLY_BINS", "TIME_BIN_START", "it_drive", "latencies"]
+
+TIME_BIN_START = np.arange(70.0, 250.0, 10.0)
+"""Starts of the 18 time bins, ms after onset."""
+
+BIN = 10.0
+EARLY_BINS = 10
+"""The first ten bins are the 70 to 170 ms over which responses are averaged."""
+
+_ONSET, _ONSET_RISE = 85.0, 4.0
+_LATENCY, _DELAY, _RISE = 95.0, 85.0, 5.0
+"""ms: latency of the object's signal at difficulty 0, what is added at 1, and how fast it rises."""
+
+_CATEGORY, _VIEW, _PLACE = 1.0, 0.55, 0.35
+"""Standard deviations of the parts of the drive."""
+
+_VIEW_WIDTH, _FIELD = 5.0, 0.28
+
+
+def latencies(percept: Percept) -> NDArray[np.float64]:
+    """When the object's signal is half there, ms after onset, (stimulus,)."""
+    return _LATENCY + _DELAY * percept.difficulty
+
+
+def it_drive(percept: Percept, table: pd.DataFrame, neuroids: int, seed: int) -> NDArray[np.float64]:
+    """Responses of IT, (stimulus, neuroid, time bin), 0 or more, without unit."""
+    unit = np.arange(neuroids)
+    x, y = table["x"].to_numpy(float)[:, None], table["y"].to_numpy(float)[:, None]
+    size = np.log2(table["size"].to_numpy(float) / 0.78)[:, None]
+    taste = normal(seed, "IT", unit, "category", np.arange(percept.category.shape[1])[:, None])
+    category = _scaled(percept.category @ taste)
+    favourite = (percept.distance.shape[1] * uniform(seed, "IT", unit, "view")).astype(int)
+    view = _scaled(np.exp(-percept.distance[:, favourite] / (2 * _VIEW_WIDTH**2)))
+    centre_x, centre_y = (0.5 * uniform(seed, "IT", unit, "field", axis) - 0.25 for axis in ("x", "y"))
+    field = np.exp(-((x - centre_x) ** 2 + (y - centre_y) ** 2) / (2 * _FIELD**2))
+    slopes = [normal(seed, "IT", unit, "slope", name) for name in ("x", "y", "size")]
+    place = _scaled(slopes[0] * x / 0.06 + slopes[1] * y / 0.06 + slopes[2] * size / 0.17)
+    time = TIME_BIN_START + BIN / 2
+    onset = expit((time - _ONSET) / _ONSET_RISE) * (0.6 + 0.4 * np.exp(-np.maximum(time - 90, 0) / 40))
+    arrived = expit((time - latencies(percept)[:, None]) / _RISE)
+    visual = (0.8 + _PLACE * place)[:, :, None] * onset
+    object_ = ((_CATEGORY * category + _VIEW * view) * field)[:, :, None] * arrived[:, None, :]
+    return np.logaddexp(0, 2 * (visual + object_)) / 2
+
+
+def _scaled(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean 0 and standard deviation 1 over the stimuli, per neuroid; 0 where nothing varies."""
+    centred = values - values.mean(0)
+    spread = centred.std(0)
+    return np.divide(centred, spread, out=np.zeros_like(centred), where=spread > 1e-12)

@@ -1,0 +1,118 @@
+"""What the simulated brain is shown: rendered objects, and what the renderer knows of each of them.
+
+A brain has only the picture. The simulated V1 and V2 have only that, too; V4 and IT are given what a brain must
+work out: which pixels are the object's, and how it looks wherever it stands and whatever is behind it.
+"""
+
+import hashlib
+from dataclasses import dataclass, field
+from functools import cache
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from cornet.stimuli.objects import CATEGORIES, OBJECTS, RENDERER_VERSION, draw_latents
+from cornet.stimuli.objects.rendering import compose
+from cornet.stimuli.stimulus_set import StimulusSet
+
+__all__ = ["DEGREES", "GreyPictures", "Scenes", "render_scenes", "stimulus_set", "table_of"]
+
+DEGREES = 8.0
+"""Visual angle that an image spans, side to side, as in the benchmarks of monkeys."""
+
+VIEW = 24
+"""Pixels a side of the view of an object that knows neither its place nor its size nor its background."""
+
+_STREAM = "simulated"
+
+
+@dataclass(frozen=True, eq=False)
+class GreyPictures:
+    """Grey images (n, y, x) uint8, each handed out as (y, x, 3)."""
+
+    images: NDArray[np.uint8] = field(repr=False)
+    identity: str
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> NDArray[np.uint8]:
+        return np.repeat(self.images[index][:, :, None], 3, axis=2)
+
+
+@dataclass(frozen=True, eq=False)
+class Scenes:
+    """What is known of each stimulus, beside its latents.
+
+    images: (stimulus, y, x) uint8. masks: (stimulus, y, x) float32, the share of each pixel that the object covers.
+    views: (stimulus, feature) float32, how the object looks at the image's centre in one size under one lamp.
+    reference_views: (object, yaw, feature) float32, the same for every object of `OBJECTS` turned all around.
+    """
+
+    images: NDArray[np.uint8]
+    masks: NDArray[np.float32]
+    views: NDArray[np.float32]
+    reference_views: NDArray[np.float32]
+
+
+def table_of(n: int, seed: int, variation: float) -> pd.DataFrame:
+    """Latents of n stimuli, as `draw_latents` gives them, from a stream that no training draws from."""
+    return draw_latents(n, seed=seed, variation=variation, stream=_STREAM)
+
+
+def stimulus_set(table: pd.DataFrame, images: NDArray[np.uint8]) -> StimulusSet:
+    """The stimuli with their latents; the pictures are named by the renderer's version and the latents."""
+    digest = hashlib.sha256(f"simulated objects, renderer {RENDERER_VERSION}, {images.shape}\n".encode())
+    digest.update(table.to_csv(index=False).encode())
+    pictures = GreyPictures(images, digest.hexdigest())
+    return StimulusSet("simulated-objects", table, pictures, degrees=DEGREES)
+
+
+def render_scenes(table: pd.DataFrame, size: int) -> Scenes:
+    """Draw every stimulus, (size, size), with its object's mask and view."""
+    rows = table.to_dict("records")
+    images = np.empty((len(rows), size, size), np.uint8)
+    masks = np.zeros((len(rows), size, size), np.float32)
+    for i, row in enumerate(rows):
+        image, traced = compose(row, size)
+        images[i] = np.rint(image * np.float32(255))  # as `render` does
+        if traced is not None:
+            masks[i, traced.rows, traced.columns] = traced.coverage
+    views = np.stack([_view(row) for row in rows])
+    return Scenes(images, masks, views, _reference_views())
+
+
+@cache
+def _reference_views() -> NDArray[np.float32]:
+    """Every object from eight sides and from above: what the simulated IT remembers of it."""
+    base = draw_latents(1, variation=0.0).to_dict("records")[0]
+    views = [
+        [
+            _view({**base, "category_name": name, "object_name": each, "yaw": yaw, "pitch": 35})
+            for yaw in range(-180, 180, 45)
+        ]
+        for name in CATEGORIES
+        for each in OBJECTS[name]
+    ]
+    return np.asarray(views, np.float32)
+
+
+def _view(row: dict) -> NDArray[np.float32]:
+    """The object in the middle of a plain image, under one lamp: outline and shading, (2 * VIEW * VIEW,)."""
+    plain = {
+        **row,
+        "x": 0.0,
+        "y": 0.0,
+        "size": 0.95,
+        "light_azimuth": -40.0,
+        "light_elevation": 45.0,
+        "albedo": 0.9,
+        "background": "plain",
+    }
+    outline, shading = np.zeros((2, VIEW, VIEW), np.float32)
+    traced = compose(plain, VIEW, antialias=2)[1]
+    if traced is not None:
+        outline[traced.rows, traced.columns] = traced.coverage
+        shading[traced.rows, traced.columns] = traced.luminance - np.float32(0.45) * traced.coverage
+    return np.concatenate([outline.ravel(), shading.ravel()])

@@ -1,0 +1,56 @@
+"""Solution times of the simulated IT: when does its decode reach what the observer's behaviour says of an image?
+
+As in Kar et al. (2019): a linear read-out per time bin, the sensitivity i1 of each image, and the first crossing of
+the behavioural i1, interpolated. Done twice: on the noiseless rates, which is the truth, and on the spikes, which is
+what an experiment would find.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cornet.brain.dprime import dprime, mean_over_distractors
+from cornet.brain.simulated.linear_readout import cross_validated
+from cornet.stimuli.stimulus_set import StimulusSet
+
+__all__ = ["SolutionTimes", "decoded_i1", "sensitivity"]
+
+_PENALTY = 0.463
+"""That of the benchmark's decoder."""
+
+
+@dataclass(frozen=True, eq=False)
+class SolutionTimes:
+    """A simulated recording for object solution times.
+
+    stimuli: as everywhere. labels: (stimulus,), category names, the objects of this task.
+    threshold_i1: (stimulus,), the observer's sensitivity to each image, of infinitely many trials.
+    target_ost: (stimulus,), solution time by the decode of the spikes, ms after onset; NaN where it never is.
+    truth_ost: the same by the decode of the noiseless rates.
+    time_bin_start: (time,), ms. spikes: (repetition, stimulus, neuroid, time) uint8, counts.
+    rates: (stimulus, neuroid, time), spikes a second.
+    """
+
+    stimuli: StimulusSet
+    labels: NDArray[np.str_]
+    threshold_i1: NDArray[np.float64]
+    target_ost: NDArray[np.float64]
+    truth_ost: NDArray[np.float64]
+    time_bin_start: NDArray[np.float64]
+    spikes: NDArray[np.uint8] = field(repr=False)
+    rates: NDArray[np.float64] = field(repr=False)
+
+
+def sensitivity(probabilities: NDArray[np.float64], truth: NDArray[np.intp]) -> NDArray[np.float64]:
+    """i1 of each image, (stimulus,): d' against each other category, averaged."""
+    return mean_over_distractors(dprime(probabilities, truth))
+
+
+def decoded_i1(responses: NDArray[np.float64], truth: NDArray[np.intp], seed: int) -> NDArray[np.float64]:
+    """i1 of each image in each time bin, (stimulus, time), from responses (stimulus, neuroid, time)."""
+    bins = [
+        sensitivity(np.exp(cross_validated(responses[..., t], truth, _PENALTY, seed)), truth)
+        for t in range(responses.shape[-1])
+    ]
+    return np.stack(bins, axis=1)
