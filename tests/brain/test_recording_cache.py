@@ -157,15 +157,16 @@ from tests.brain.test_recording_cache import SITES, subject
 shown = stimuli(60)
 class Waiting(ArrayPictures):
     def __getitem__(self, index):
-        while index > 40 and not pathlib.Path({str(gate)!r}).exists():
+        deadline = time.monotonic() + 120
+        while index > 40 and not pathlib.Path({str(gate)!r}).exists() and time.monotonic() < deadline:
             time.sleep(0.01)
         return super().__getitem__(index)
 shown.pictures.__class__ = Waiting
 subject().record(shown, SITES, batch=4)
 """
     process = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 120
-    while not any(path.stat().st_size > 100_000 for path in folder.glob("*.tmp")):
+    deadline = time.monotonic() + 60
+    while not any(path.stat().st_size > 50_000 for path in folder.glob("*.tmp")):  # 40 rows have 82,000
         assert time.monotonic() < deadline
         assert process.poll() is None, process.communicate()[1]
         time.sleep(0.01)
