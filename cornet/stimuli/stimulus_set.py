@@ -15,9 +15,12 @@ __all__ = ["Pictures", "StimulusSet"]
 
 
 class Pictures(Protocol):
-    """Images by position. `identity`: a hash of their content, the same wherever they lie."""
+    """Images by position."""
 
-    identity: str
+    @property
+    def identity(self) -> str:
+        """A hash of their content, the same wherever they lie."""
+        ...
 
     def __len__(self) -> int: ...
 

@@ -1,0 +1,75 @@
+"""Internal consistency: how well one half of the repetitions predicts the other, the ceiling of predictivity."""
+
+import math
+import warnings
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+
+from cornet.brain.correlation import pearson
+from cornet.brain.score import Score
+from cornet.brain.splits import half_splits
+from cornet.errors import CornetError
+
+__all__ = ["internal_consistency"]
+
+
+def internal_consistency(responses: ArrayLike, splits: int = 10, seed: int = 1) -> Score:
+    """Split-half reliability of each neuroid, corrected to full length by Spearman and Brown: 2 r / (1 + r).
+
+    responses: (repetition, stimulus, neuroid), NaN where missing; a stimulus counts where both halves have it.
+    splits, seed: ShuffleSplit(train_size=.5) over the repetitions, as brainscore-vision 2.4.2.
+
+    Returns a raw Score: values (split, neuroid), raw their median over neuroids, averaged over splits. NaN where a
+    neuroid has no variance in a half, or r is -1; notes count them.
+
+    Raises CornetError for another shape, and for fewer than two repetitions.
+    """
+    array = np.asarray(responses)
+    if array.ndim != 3 or 0 in array.shape or array.dtype.kind not in "fiub":
+        raise CornetError(
+            f"responses of shape {array.shape} and type {array.dtype} must be numbers, (repetition, stimulus, neuroid)."
+        )
+    if len(array) < 2:
+        raise CornetError(
+            "a ceiling needs at least 2 repetitions, and there is 1: averaged responses have none to be had; "
+            "score without one (scale raw)."
+        )
+    values = np.full((splits, array.shape[2]), math.nan)
+    whole = array.dtype.kind != "f" or not np.isnan(array).any()
+    for number, (one, other) in enumerate(half_splits(len(array), splits, seed)):
+        halves = average(array[one], whole), average(array[other], whole)
+        r = correlations(*halves)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            corrected = 2 * r / (1 + r)
+        values[number] = np.where(np.isfinite(corrected), corrected, math.nan)
+    notes = []
+    if undefined := int((~np.isfinite(values).any(axis=0)).sum()):
+        notes.append(
+            f"{undefined} of {array.shape[2]} neuroids have no consistency (too few repetitions or no variance)"
+        )
+    return Score.of_splits(values, n=array.shape[1], notes=notes)
+
+
+def average(half: NDArray, whole: bool) -> NDArray[np.float64]:
+    """Mean over repetitions, NaN skipped."""
+    if whole:
+        return half.mean(axis=0, dtype=float)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of what a half has never seen
+        return np.nanmean(half.astype(float), axis=0)
+
+
+def correlations(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Pearson's r per neuroid over the stimuli that both have."""
+    both = np.isfinite(a) & np.isfinite(b)
+    if both.all():
+        return pearson(torch.from_numpy(a), torch.from_numpy(b)).numpy()
+    result = np.full(a.shape[1], math.nan)
+    for column in range(a.shape[1]):
+        rows = both[:, column]
+        if rows.sum() > 1:
+            sides = (torch.from_numpy(side[rows, column, None]) for side in (a, b))
+            result[column] = pearson(*sides)[0]
+    return result

@@ -1,0 +1,134 @@
+"""Neural predictivity: how well a subject's features predict each neuroid's responses to unseen stimuli.
+
+Yamins et al. (2014), Schrimpf et al. (2018, 2020); the numbers are those of brainscore-vision 2.4.2.
+"""
+
+import math
+from collections.abc import Iterable
+from typing import Any, Literal, get_args
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from cornet.brain.best_unit import best_unit_correlations
+from cornet.brain.correlation import missing_patterns
+from cornet.brain.gram import MEMORY, PRECISIONS, as_matrix
+from cornet.brain.mappings import Mapping
+from cornet.brain.pls import COMPONENTS
+from cornet.brain.score import Score
+from cornet.brain.splits import make_splits
+from cornet.errors import CornetError
+
+__all__ = ["METRICS", "Metric", "neural_predictivity"]
+
+Metric = Literal["pls", "ridge", "linear", "neuron_to_neuron"]
+METRICS: tuple[str, ...] = get_args(Metric)
+
+
+def neural_predictivity(
+    features: Any,
+    responses: ArrayLike,
+    metric: Metric = "pls",
+    stratify: ArrayLike | None = None,
+    groups: ArrayLike | None = None,
+    splits: int | Iterable[tuple[ArrayLike, ArrayLike]] = 10,
+    train_fraction: float = 0.9,
+    seed: int = 1,
+    *,
+    components: int = COMPONENTS,
+    alpha: float = 1.0,
+    device: torch.device | str = "cpu",
+    precision: str = "float64",
+    memory: int = MEMORY,
+) -> Score:
+    """Fit a mapping on the training stimuli of each split and correlate its predictions with the test responses.
+
+    features: (stimulus, feature) real numbers: an array, a memory map, a tensor. They are read once, in blocks of
+        columns; where they are more than the stimuli, only their Gram matrix is kept.
+    responses: (stimulus, neuroid), averaged over repetitions; NaN where a stimulus was not shown. A neuroid is fitted
+        on its own stimuli, together with those that miss the same ones.
+    metric: "pls" (25 components, the reference's unconverged iteration), "ridge" (penalty `alpha`), "linear" (least
+        squares), "neuron_to_neuron" (the training set's best single feature).
+    stratify, groups, splits, train_fraction, seed: see `cornet.brain.splits.make_splits`.
+    precision: of the Gram matrix's products, "float64" or "float32" (correlations then move by about 1e-5); all
+        else is float64.
+    memory: bytes that blocks of features may take beside what is given and a few matrices of stimuli x stimuli.
+
+    Returns a raw Score: values (split, neuroid) are Pearson's r over the test stimuli, raw their median over neuroids,
+    averaged over splits; error the standard deviation (ddof 0) of the medians over sqrt(splits). NaN stand for what
+    cannot be had (a neuroid constant in a training or test set, or without responses), and notes count them.
+
+    Raises CornetError for shapes that do not fit, features that are not finite, too few stimuli, unknown choices.
+    """
+    if metric not in METRICS:
+        raise CornetError(f"metric={metric!r} is unknown; choose one of {', '.join(METRICS)}.")
+    if precision not in PRECISIONS:
+        raise CornetError(f"precision={precision!r} is unknown; choose one of {', '.join(PRECISIONS)}.")
+    features, answers = as_matrix(features), as_responses(responses)
+    stimuli = len(answers)
+    if features.shape[0] != stimuli:
+        raise CornetError(
+            f"features have {features.shape[0]} stimuli and responses {stimuli}; give one row of each per stimulus."
+        )
+    pairs = make_splits(
+        stimuli, stratify=stratify, groups=groups, splits=splits, train_fraction=train_fraction, seed=seed
+    )
+    where = torch.device(device)
+    if metric == "neuron_to_neuron":
+        values = best_unit_correlations(features, answers, pairs, where, memory)
+        used = 0
+    else:
+        mapping = Mapping(features, metric, components, alpha, where, precision, memory)
+        values = np.full((len(pairs), answers.shape[1]), math.nan)
+        for present, columns in missing_patterns(answers):
+            if present.any():
+                mapping.correlate(answers, present, columns, pairs, values)
+        used = mapping.fewest
+    notes = tally(answers, values)
+    if metric == "pls" and used < components:
+        notes.append(
+            f"{used} components instead of {components}, as there are {features.shape[1]} features and "
+            f"at least {min(len(train) for train, _ in pairs)} training stimuli"
+        )
+    shown = int(np.isfinite(answers).any(axis=1).sum())
+    return Score.of_splits(values, n=shown, notes=notes, details={"metric": metric})
+
+
+def as_responses(responses: ArrayLike) -> NDArray[np.float64]:
+    """(stimulus, neuroid) float64; one neuroid may come as a vector."""
+    try:
+        array = np.asarray(responses.cpu() if isinstance(responses, Tensor) else responses, dtype=float)
+    except (TypeError, ValueError):
+        raise CornetError("responses must be numbers, (stimulus, neuroid), NaN where missing.") from None
+    if array.ndim == 1:
+        array = array[:, None]
+    if array.ndim != 2 or 0 in array.shape:
+        raise CornetError(f"responses of shape {array.shape} must be (stimulus, neuroid), and not empty.")
+    if np.isinf(array).any():
+        raise CornetError(
+            f"{int(np.isinf(array).sum())} responses are infinite; mark missing ones with NaN instead."
+        )
+    return array
+
+
+def tally(responses: NDArray[np.float64], values: NDArray[np.float64]) -> list[str]:
+    """What is missing in the values, counted in words."""
+    notes = []
+    neuroids = values.shape[1]
+    empty = ~np.isfinite(responses).any(axis=0)
+    if empty.any():
+        notes.append(f"{int(empty.sum())} of {neuroids} neuroids have no responses and are left out")
+    known = responses[:, ~empty]
+    constant = np.zeros(neuroids, bool)
+    constant[~empty] = np.nanmax(known, axis=0) == np.nanmin(known, axis=0)
+    if constant.any():
+        notes.append(f"{int(constant.sum())} of {neuroids} neuroids never vary and are left out")
+    rest = ~np.isfinite(values)[:, ~(empty | constant)]
+    if rest.any():
+        notes.append(
+            f"{int(rest.sum())} of {rest.size} correlations are undefined (a neuroid or its prediction constant in a "
+            "split) and are left out"
+        )
+    return notes
