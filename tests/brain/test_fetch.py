@@ -8,7 +8,6 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -46,11 +45,8 @@ def described(content):
     return PublicData(name="some2020", summary="", content="", files=files)
 
 
-def random_bytes(count, seed):
-    return np.random.default_rng(seed).bytes(count)
-
-
-CONTENT = {name: random_bytes(size, size) for name, size in zip(NAMES, (40_000, 300, 9_000), strict=True)}
+SIZES = zip(NAMES, (40_000, 300, 9_000), strict=True)
+CONTENT = {name: np.random.default_rng(size).bytes(size) for name, size in SIZES}
 DATA = described(CONTENT)
 
 
@@ -501,4 +497,4 @@ def test_command(dataset, tmp_path, monkeypatch, capsys):
 def test_a_bar_is_drawn_on_a_terminal(server, monkeypatch, capsys):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     fetch(DATA, server.url)
-    assert all(Path(name).name in capsys.readouterr().err for name in NAMES[:1])
+    assert NAMES[0] in capsys.readouterr().err
