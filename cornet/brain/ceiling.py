@@ -1,7 +1,6 @@
 """Internal consistency: how well one half of the repetitions predicts the other, the ceiling of predictivity."""
 
 import math
-import warnings
 
 import numpy as np
 import torch
@@ -15,10 +14,14 @@ from cornet.errors import CornetError
 __all__ = ["internal_consistency"]
 
 
-def internal_consistency(responses: ArrayLike, splits: int = 10, seed: int = 1) -> Score:
+def internal_consistency(
+    responses: ArrayLike, weights: ArrayLike | None = None, splits: int = 10, seed: int = 1
+) -> Score:
     """Split-half reliability of each neuroid, corrected to full length by Spearman and Brown: 2 r / (1 + r).
 
     responses: (repetition, stimulus, neuroid), NaN where missing; a stimulus counts where both halves have it.
+    weights: of the same shape, the presentations that each response is the mean of; None: one each. A half is the mean
+        over its presentations.
     splits, seed: ShuffleSplit(train_size=.5) over the repetitions, as brainscore-vision 2.4.2.
 
     Returns a raw Score: values (split, neuroid), raw their median over neuroids, averaged over splits. NaN where a
@@ -37,10 +40,12 @@ def internal_consistency(responses: ArrayLike, splits: int = 10, seed: int = 1) 
             "score without one (scale raw)."
         )
     values = np.full((splits, array.shape[2]), math.nan)
-    whole = array.dtype.kind != "f" or not np.isnan(array).any()
+    counts = None if weights is None else np.asarray(weights)
+    if counts is not None and counts.shape != array.shape:
+        raise CornetError(f"weights of shape {counts.shape} must be as the responses, {array.shape}.")
     for number, (one, other) in enumerate(half_splits(len(array), splits, seed)):
-        halves = average(array[one], whole), average(array[other], whole)
-        r = correlations(*halves)
+        a, b = (average(array[half], None if counts is None else counts[half]) for half in (one, other))
+        r = correlations(a, b)
         with np.errstate(divide="ignore", invalid="ignore"):
             corrected = 2 * r / (1 + r)
         values[number] = np.where(np.isfinite(corrected), corrected, math.nan)
@@ -52,13 +57,15 @@ def internal_consistency(responses: ArrayLike, splits: int = 10, seed: int = 1) 
     return Score.of_splits(values, n=array.shape[1], notes=notes)
 
 
-def average(half: NDArray, whole: bool) -> NDArray[np.float64]:
-    """Mean over repetitions, NaN skipped."""
-    if whole:
+def average(half: NDArray, counts: NDArray | None) -> NDArray[np.float64]:
+    """Mean over repetitions, NaN skipped, each as often as it counts."""
+    if counts is None and (half.dtype.kind != "f" or not np.isnan(half).any()):
         return half.mean(axis=0, dtype=float)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # of what a half has never seen
-        return np.nanmean(half.astype(float), axis=0)
+    there = np.isfinite(half)
+    each = there if counts is None else there * counts
+    total = (np.where(there, half, 0.0) * each).sum(axis=0, dtype=float)
+    number = each.sum(axis=0, dtype=float)
+    return np.divide(total, number, out=np.full(total.shape, math.nan), where=number > 0)
 
 
 def correlations(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,0 +1,27 @@
+"""Benchmarks: data of a brain, a rule how to compare with them, and a name.
+
+benchmarks = open_benchmarks(["majajhong2015", "my-bundle"])
+for result in run_battery([open_subject("cornet_s")], benchmarks):
+    print(result.subject, result.benchmark.name, result.score)
+"""
+
+from cornet.brain.benchmarks.base import Benchmark
+from cornet.brain.benchmarks.battery import Result, run_battery
+from cornet.brain.benchmarks.choices import ConsistencyBenchmark, HumanChoices, I2nBenchmark
+from cornet.brain.benchmarks.neural import NeuralBenchmark
+from cornet.brain.benchmarks.registry import GROUPS, list_benchmarks, open_benchmarks
+from cornet.brain.benchmarks.times import TimesBenchmark
+
+__all__ = [
+    "GROUPS",
+    "Benchmark",
+    "ConsistencyBenchmark",
+    "HumanChoices",
+    "I2nBenchmark",
+    "NeuralBenchmark",
+    "Result",
+    "TimesBenchmark",
+    "list_benchmarks",
+    "open_benchmarks",
+    "run_battery",
+]

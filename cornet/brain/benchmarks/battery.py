@@ -1,0 +1,140 @@
+"""Several subjects on several benchmarks: each stimulus set is shown once."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cornet.brain.benchmarks.base import Benchmark
+from cornet.brain.score import Score
+from cornet.brain.subject import Recording, Site, Subject
+from cornet.errors import CornetError
+
+__all__ = ["Result", "run_battery"]
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """A subject's score on a benchmark.
+
+    sites: what was compared. seconds: of the comparison, without the recording. failure: why there is no score.
+    """
+
+    subject: str
+    benchmark: Benchmark[Any]
+    score: Score
+    sites: tuple[Site, ...] = ()
+    seconds: float = 0.0
+    failure: str = ""
+
+    def row(self) -> dict[str, Any]:
+        """All about it as plain values, for a table or a file."""
+        one = self.benchmark
+        return {
+            "model": self.subject,
+            "benchmark": one.name,
+            "version": one.version,
+            "region": one.region,
+            "simulated": one.simulated,
+            "sites": " ".join(map(str, self.sites)),
+            "metric": str(self.score.details.get("metric", "")),
+            "split_rule": one.split_rule,
+            **self.score.row(),
+            "seconds": round(self.seconds, 3),
+            "failure": self.failure,
+        }
+
+
+def run_battery(
+    subjects: Sequence[Subject],
+    benchmarks: Sequence[Benchmark[Any]],
+    *,
+    strict: bool = True,
+    progress: bool = False,
+    tell: Callable[[str], None] = lambda words: None,
+) -> Iterator[Result]:
+    """Score every subject on every benchmark, in the order of the subjects.
+
+    Benchmarks that show the same stimuli at the same size share one recording. strict: False: a benchmark that fails
+    with a CornetError gives a Result that says why, and the others go on. progress: bars for recordings. tell: is
+    given a line about what comes next.
+    """
+    for number, subject in enumerate(subjects):
+        for group in _by_stimuli(benchmarks, strict):
+            if isinstance(group, Result):
+                yield _named(group, subject)
+                continue
+            sites, failed = _sites(group, subject, strict)
+            yield from failed
+            scored = [one for one in group if one.name in sites]
+            if not scored:
+                continue
+            wanted = list(dict.fromkeys(site for one in scored for site in sites[one.name]))
+            where = f"{number + 1}/{len(subjects)} {subject.name}"
+            tell(f"{where}: recording {len(wanted)} sites on {scored[0].stimuli.name}")
+            try:
+                label = f"{where} on {scored[0].stimuli.name}" if progress else ""
+                recording = subject.record(scored[0].stimuli, wanted, scored[0].degrees, label=label)
+            except CornetError as error:
+                if strict:
+                    raise
+                yield from (_failed(one, subject, error) for one in scored)
+                continue
+            for one in scored:
+                tell(f"{where}: comparing with {one.name}")
+                yield _compared(one, subject, recording, tuple(sites[one.name]), strict)
+
+
+def _compared(
+    one: Benchmark[Any], subject: Subject, recording: Recording, sites: tuple[Site, ...], strict: bool
+) -> Result:
+    start = time.perf_counter()
+    try:
+        score = one.compare(recording, subject)
+    except CornetError as error:
+        if strict:
+            raise
+        return _failed(one, subject, error)
+    return Result(subject.name, one, score, sites, time.perf_counter() - start)
+
+
+def _by_stimuli(benchmarks: Sequence[Benchmark[Any]], strict: bool) -> list[list[Benchmark[Any]] | Result]:
+    """Benchmarks that can share a recording, in the order of their first; and those whose data cannot be had."""
+    groups: dict[tuple[str, float | None], list[Benchmark[Any]] | Result] = {}
+    for one in benchmarks:
+        try:
+            key = (one.stimuli.identity, one.degrees)
+        except CornetError as error:
+            if strict:
+                raise
+            groups[(f"failed {one.name}", None)] = _failed(one, None, error)
+            continue
+        group = groups.setdefault(key, [])
+        assert isinstance(group, list)
+        group.append(one)
+    return list(groups.values())
+
+
+def _sites(
+    group: Sequence[Benchmark[Any]], subject: Subject, strict: bool
+) -> tuple[dict[str, list[Site]], list[Result]]:
+    """What each benchmark wants recorded, and those that the subject has no site for."""
+    sites, failed = {}, []
+    for one in group:
+        try:
+            sites[one.name] = one.sites(subject)
+        except CornetError as error:
+            if strict:
+                raise
+            failed.append(_failed(one, subject, error))
+    return sites, failed
+
+
+def _failed(one: Benchmark[Any], subject: Subject | None, error: CornetError) -> Result:
+    return Result(subject.name if subject else "", one, Score(raw=np.nan), failure=str(error))
+
+
+def _named(result: Result, subject: Subject) -> Result:
+    return Result(subject.name, result.benchmark, result.score, failure=result.failure)

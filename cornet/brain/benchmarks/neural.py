@@ -1,0 +1,155 @@
+"""Neural benchmarks: a region's responses, predicted from a subject's features."""
+
+import math
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from cornet.brain.benchmarks.base import Benchmark, rows_of
+from cornet.brain.bundle import Bundle
+from cornet.brain.cache import cached_arrays
+from cornet.brain.ceiling import internal_consistency
+from cornet.brain.predictivity import Metric, neural_predictivity
+from cornet.brain.responses import Responses
+from cornet.brain.score import Score
+from cornet.brain.splits import Split, make_splits
+from cornet.brain.subject import Recording, Site, Subject
+from cornet.errors import CornetError
+from cornet.stimuli.stimulus_set import StimulusSet
+
+__all__ = ["NeuralBenchmark"]
+
+VERSION = 1
+"""Of ceilings and splits as they are kept on disk."""
+
+
+class NeuralBenchmark(Benchmark[Bundle]):
+    """Predictivity of one region of a bundle, with the ceiling of its repetitions.
+
+    stratify, groups: columns of the stimulus table by which splits are drawn; None: neither.
+    metric: as in `neural_predictivity`. response_bin: in ms, of the responses; None: the only one.
+    step_bin: in ms, for which the subject's step is asked; the reference asks for 70 to 170.
+    area: the region or layer of the subject that is compared; None: the one of the same name.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        region: str,
+        what: str,
+        load: Callable[[], Bundle],
+        *,
+        stratify: str | None = None,
+        groups: str | None = None,
+        metric: Metric = "pls",
+        response_bin: tuple[float, float] | None = None,
+        step_bin: tuple[float, float] = (70, 170),
+        scale: str = "r^2/c",
+        area: str | Site | None = None,
+        degrees: float | None = None,
+        simulated: bool = False,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        rule = f"grouped by {groups}" if groups else f"stratified by {stratify}" if stratify else "at random"
+        super().__init__(
+            name,
+            region,
+            what,
+            load,
+            scale=scale,
+            degrees=degrees,
+            time_bin=response_bin,
+            split_rule=f"10 splits, 90 % for training, {rule}",
+            simulated=simulated,
+            device=device,
+        )
+        self.stratify, self.groups, self.metric, self.area = stratify, groups, metric, area
+        self.step_bin = step_bin
+
+    @property
+    def stimuli(self) -> StimulusSet:
+        return self.data.stimuli
+
+    @cached_property
+    def responses(self) -> Responses:
+        """The region's responses, averaged and by repetition, in the order in which splits are drawn."""
+        return self.data.responses(self.region, self.time_bin)
+
+    @cached_property
+    def splits(self) -> list[Split]:
+        """Drawn once, the same for all subjects; kept on disk by the bundle's content."""
+        stimuli = len(self.responses.stimulus_ids)
+
+        def draw() -> dict[str, NDArray[Any]]:
+            drawn = make_splits(
+                stimuli, stratify=self._column(self.stratify), groups=self._column(self.groups)
+            )
+            sides = np.zeros((len(drawn), stimuli), np.uint8)
+            for row, (_, test) in zip(sides, drawn, strict=True):
+                row[test] = 1
+            orders = [np.concatenate(split) for split in drawn]
+            return {"test": sides, "order": np.array(orders)}
+
+        kept = self._kept("splits", {"stratify": self.stratify, "groups": self.groups}, draw)
+        result = []
+        for row, order in zip(kept["test"], kept["order"], strict=True):
+            train = stimuli - int(row.sum())
+            result.append((order[:train], order[train:]))
+        return result
+
+    @cached_property
+    def ceiling(self) -> Score | None:
+        """Internal consistency of the repetitions; None where the responses came averaged."""
+        repetitions = self.responses.repetitions
+        if repetitions is None:
+            return None
+        weights = self.responses.weights
+        kept = self._kept(
+            "ceilings", {}, lambda: {"values": internal_consistency(repetitions, weights).values}
+        )
+        return Score.of_splits(kept["values"])
+
+    def sites(self, subject: Subject) -> list[Site]:
+        if isinstance(self.area, Site):
+            return [self.area]
+        return [subject.site(self.area or self.region, self.step_bin)]
+
+    def compare(self, recording: Recording, subject: Subject) -> Score:
+        (site,) = self.sites(subject)
+        return self.compare_features(rows_of(recording, site, self.stimuli, self.responses.stimulus_ids))
+
+    def compare_features(self, features: Any) -> Score:
+        """The score of features in the order of `responses.stimulus_ids`."""
+        score = neural_predictivity(
+            features, self.responses.mean, self.metric, splits=self.splits, device=self.device
+        )
+        notes = score.notes
+        if self.ceiling is None:
+            notes += ("the responses came averaged, so there is no ceiling, and the value is raw",)
+            return Score.of_splits(
+                score.values, n=score.n, notes=notes, details=score.details, ceiling=math.nan
+            )
+        return score.with_ceiling(self.ceiling, self.scale)
+
+    def _kept(
+        self, kind: str, key: dict[str, Any], compute: Callable[[], dict[str, NDArray[Any]]]
+    ) -> dict[str, NDArray[Any]]:
+        if not self.data.identity:
+            return compute()
+        where = {"bundle": self.data.identity, "region": self.region, "time_bin": self.time_bin}
+        return cached_arrays(kind, {**where, **key, "version": VERSION}, compute)
+
+    def _column(self, name: str | None) -> NDArray[Any] | None:
+        if name is None:
+            return None
+        table = self.responses.table
+        if name not in table:
+            raise CornetError(
+                f"{self.name} draws its splits by {name}, but the stimuli have the columns "
+                f"{', '.join(map(str, table.columns))}; add it to stimulus_set.csv."
+            )
+        return table[name].to_numpy()

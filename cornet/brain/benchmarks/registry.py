@@ -1,0 +1,228 @@
+"""Every benchmark by name, and any folder with a bundle as benchmarks of its own."""
+
+import difflib
+from collections.abc import Callable, Sequence
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from cornet.brain.benchmarks.base import Benchmark
+from cornet.brain.benchmarks.choices import ConsistencyBenchmark, HumanChoices, I2nBenchmark, trials_of
+from cornet.brain.benchmarks.neural import NeuralBenchmark
+from cornet.brain.benchmarks.times import TimesBenchmark
+from cornet.brain.bundle import Bundle, load_bundle
+from cornet.brain.fetching import require
+from cornet.brain.kar2019 import SolutionTimeData, load_kar2019
+from cornet.brain.layout import checked_folder
+from cornet.brain.predictivity import METRICS, Metric
+from cornet.brain.scales import check_scale
+from cornet.brain.subject import Site
+from cornet.brain.trials import HumanTrials
+from cornet.errors import CornetError
+from cornet.files import cache_folder
+
+__all__ = ["GROUPS", "list_benchmarks", "open_benchmarks"]
+
+REGIONS = ("V1", "V2", "V4", "IT")
+NEURAL_SCALE = "r^2/c"
+GEIRHOS = "geirhos-error-consistency"
+
+GROUPS = {
+    "public": (
+        "freemanziemba2013.V1",
+        "freemanziemba2013.V2",
+        "majajhong2015.V4",
+        "majajhong2015.IT",
+        "rajalingham2018-i2n",
+        "kar2019-ost",
+    ),
+    "majajhong2015": ("majajhong2015.V4", "majajhong2015.IT"),
+    "freemanziemba2013": ("freemanziemba2013.V1", "freemanziemba2013.V2"),
+    "simulated": (*(f"simulated.{region}" for region in REGIONS), "simulated-i2n", "simulated-ost"),
+}
+"""Names that stand for several benchmarks."""
+
+FEWEST = 5  # stimuli of an object below which local bundles are not stratified by it
+
+
+def open_benchmarks(
+    texts: Sequence[str],
+    *,
+    metric: Metric = "pls",
+    scale: str | None = None,
+    area: str | Site | None = None,
+    decoder: str = "reference",
+    seeds: Sequence[int] = (),
+    device: torch.device | str = "cpu",
+) -> list[Benchmark[Any]]:
+    """Benchmarks by name ("majajhong2015.IT"), by group ("simulated"), or of a folder with a bundle ("my-bundle", or
+    one region of it, "my-bundle:V4").
+
+    metric, scale, area: of neural benchmarks: how features are mapped; the scale on which they are shown (None: r^2/c,
+    and raw where there is no ceiling); the subject's region or layer (None: the one of the same name). decoder, seeds:
+    of solution times. device: where comparisons are computed.
+
+    Raises CornetError for what there is not, naming what is near. Public data are looked for at their first use.
+    """
+    if metric not in METRICS:
+        raise CornetError(f"metric={metric!r} is unknown; choose one of {', '.join(METRICS)}.")
+    check_scale(scale or NEURAL_SCALE)
+    neural = {"metric": metric, "scale": scale or NEURAL_SCALE, "area": area, "device": device}
+    known = _known(neural, {"decoder": decoder, "seeds": seeds, "device": device}, {"device": device})
+    found: dict[str, Benchmark[Any]] = {}
+    for text in texts:
+        for name in GROUPS.get(text, (text,)):
+            made = [known[name]()] if name in known else _local(name, neural, list(known))
+            found |= {benchmark.name: benchmark for benchmark in made}
+    return list(found.values())
+
+
+def list_benchmarks() -> list[Benchmark[Any]]:
+    """All benchmarks that have a name; their data are not read."""
+    return [make() for make in _known({}, {}, {}).values()]
+
+
+def _known(
+    neural: dict[str, Any], times: dict[str, Any], others: dict[str, Any]
+) -> dict[str, Callable[[], Benchmark[Any]]]:
+    """What makes each benchmark, by its name."""
+    public: dict[str, Callable[[], Benchmark[Any]]] = {}
+    for region, units in (("V4", 88), ("IT", 168)):
+        name = f"majajhong2015.{region}"
+        what = f"macaque {region}: {units} neuroids, objects before natural scenes"
+        load = partial(_public_bundle, "majajhong2015")
+        options = {"stratify": "object_name", "response_bin": (70, 170), "degrees": 8.0, **neural}
+        public[name] = partial(NeuralBenchmark, name, region, what, load, **options)
+    for region, units in (("V1", 102), ("V2", 103)):
+        name = f"freemanziemba2013.{region}"
+        what = f"macaque {region}: {units} neuroids, textures and noise"
+        load = partial(_public_bundle, "freemanziemba2013")
+        options = {"stratify": "texture_type", "response_bin": (50, 200), "degrees": 4.0, **neural}
+        public[name] = partial(NeuralBenchmark, name, region, what, load, **options)
+    for region in REGIONS:
+        name = f"simulated.{region}"
+        options = {"stratify": "category_name", "degrees": 8.0, "simulated": True, **neural}
+        what = f"simulated {region}: 60 neuroids, rendered objects"
+        public[name] = partial(
+            NeuralBenchmark, name, region, what, partial(_simulated_bundle, region), **options
+        )
+    human, made = "people choosing between two of 24 objects", "simulated choices between two of 8 categories"
+    for word, held_out in (("", False), ("-heldout", True)):
+        options = {"held_out": held_out, **others}
+        name, load_human = f"rajalingham2018-i2n{word}", _public_trials
+        public[name] = partial(I2nBenchmark, name, human, load_human, **options)
+        name = f"simulated-i2n{word}"
+        public[name] = partial(I2nBenchmark, name, made, _simulated_trials, simulated=True, **options)
+    what = "macaque IT: when each of 1,318 images is solved"
+    public["kar2019-ost"] = partial(TimesBenchmark, "kar2019-ost", what, load_kar2019, **times)
+    public["simulated-ost"] = partial(_simulated_times, times)
+    what = "people naming edge drawings and silhouettes of 16 categories"
+    public[GEIRHOS] = partial(ConsistencyBenchmark, GEIRHOS, what, _geirhos, degrees=None, **others)
+    return public
+
+
+@cache
+def _public_bundle(name: str) -> Bundle:
+    return load_bundle(require(name))
+
+
+def _public_trials() -> HumanChoices:
+    bundle = _public_bundle("rajalingham2018")
+    return HumanChoices(bundle.stimuli, trials_of(bundle.assembly))
+
+
+@cache
+def _simulated_bundle(region: str) -> Bundle:
+    from cornet.brain import simulated
+
+    return simulated.bundle(region)
+
+
+def _simulated_trials() -> HumanChoices:
+    from cornet.brain import simulated
+
+    return HumanChoices(simulated.stimuli(), HumanTrials(simulated.trials()))
+
+
+def _simulated_times(times: dict[str, Any]) -> TimesBenchmark:
+    """The published ceiling belongs to monkeys: simulated times are shown as they are."""
+
+    def load() -> SolutionTimeData:
+        from cornet.brain import simulated
+
+        times = simulated.solution_times()
+        return SolutionTimeData(times.stimuli, times.labels, times.threshold_i1, times.target_ost)
+
+    what = "simulated IT: when each of 640 images is solved"
+    return TimesBenchmark("simulated-ost", what, load, simulated=True, ceiling=1.0, **times)
+
+
+def _geirhos() -> Bundle:
+    folder = cache_folder() / "data" / "geirhos2019-shape-behavior"
+    if not folder.is_dir():
+        raise CornetError(
+            f"{GEIRHOS} needs a bundle with the observers' answers at {folder}; put it there, or name its folder "
+            "instead."
+        )
+    return load_bundle(folder)
+
+
+def _local(text: str, neural: dict[str, Any], known: list[str]) -> list[Benchmark[Any]]:
+    """The benchmarks of a folder, or of one region in it."""
+    path, region = Path(text).expanduser(), ""
+    if not path.exists() and ":" in text:
+        head, _, region = text.rpartition(":")
+        path = Path(head).expanduser()
+    if not path.exists():
+        near = difflib.get_close_matches(text, [*known, *GROUPS], n=3, cutoff=0.4)
+        told = f"did you mean {', '.join(near)}?" if near else "see `cornet benchmarks`."
+        raise CornetError(f"{text!r} is neither a benchmark nor a folder with a bundle; {told}")
+    bundle = load_bundle(checked_folder(path))
+    name = path.absolute().name
+    coordinates = bundle.assembly.coords
+    others = {"degrees": bundle.stimuli.degrees, "device": neural["device"]}
+    if "sample_obj" in coordinates:
+        trials = partial(_choices_of, bundle)
+        return [I2nBenchmark(f"{name}-i2n", "local choices between two objects", trials, **others)]
+    if "truth" in coordinates and "subject" in coordinates:
+        what = f"local answers of {len(np.unique(coordinates['subject'].values))} observers"
+        return [ConsistencyBenchmark(f"{name}-error-consistency", what, lambda: bundle, **others)]
+    there = sorted(set(coordinates["region"].values.astype(str))) if "region" in coordinates else []
+    if not there:
+        raise CornetError(
+            f"{path} does not say which region was recorded; give its neuroids a coordinate region."
+        )
+    if region and region not in there:
+        raise CornetError(f"{path} has no region {region!r}, but {', '.join(there)}; name one of these.")
+    return [
+        NeuralBenchmark(
+            f"{name}.{one}",
+            one,
+            f"local {one}: {int((coordinates['region'].values.astype(str) == one).sum())} neuroids",
+            lambda: bundle,
+            degrees=bundle.stimuli.degrees,
+            **_rule(bundle),
+            **neural,
+        )
+        for one in ([region] if region else there)
+    ]
+
+
+def _choices_of(bundle: Bundle) -> HumanChoices:
+    return HumanChoices(bundle.stimuli, trials_of(bundle.assembly))
+
+
+def _rule(bundle: Bundle) -> dict[str, Any]:
+    """How to split a local bundle: frames of one movie stay together; objects are shared out where there are enough."""
+    table = bundle.stimuli.table
+    if "movie" in table:
+        return {"groups": "movie"}
+    if "object_name" in table:
+        shown = np.unique(bundle.assembly.coords["stimulus_id"].values.astype(str))
+        counts = table["object_name"][table["stimulus_id"].astype(str).isin(shown)].value_counts()
+        if len(counts) > 1 and counts.min() >= FEWEST and len(counts) <= 0.1 * counts.sum():
+            return {"stratify": "object_name"}
+    return {}
