@@ -4,14 +4,18 @@ import dataclasses
 import json
 import os
 import sys
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from cornet.errors import CornetError
+from cornet.files import atomic_write
 
 if TYPE_CHECKING:
-    from cornet.models import ModelSummary
+    from cornet.brain import Site, Subject
 
 __all__ = ["app", "main"]
 
@@ -22,6 +26,21 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Recurrent models of the primate ventral stream, trained and compared with brains.",
 )
+
+
+class SeveralValues(TyperCommand):
+    """A command whose --on takes all that follows, up to the next option: --on one two three."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        spread: list[str] = []
+        taking = False
+        for word in args:
+            if word.startswith("-"):
+                taking = word == "--on"
+                spread += [] if taking else [word]
+            else:
+                spread += ["--on", word] if taking else [word]
+        return super().parse_args(ctx, spread)
 
 
 def show_version(wanted: bool) -> None:
@@ -65,42 +84,9 @@ def models(
     if as_json:
         typer.echo(json.dumps([dataclasses.asdict(row) for row in rows], indent=2))
         return
+    from cornet.report.tables import print_models
+
     print_models(rows)
-
-
-def print_models(rows: "list[ModelSummary]") -> None:
-    """Print the table of networks, and what its columns mean."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
-    table.add_column("model", no_wrap=True, style="bold")
-    table.add_column("what it is")
-    for heading in ("parameters", "MACs", "steps", "top-1"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for row in rows:
-        table.add_row(
-            row.name,
-            row.summary,
-            f"{row.parameters:,}",
-            f"{row.macs / 1e9:.3f} G" if row.macs >= 1e8 else f"{row.macs / 1e6:.3f} M",
-            "/".join(str(steps) for steps in row.steps.values()),
-            "-" if row.top1 is None else f"{row.top1:.1%}",
-        )
-    console = Console(highlight=False)
-    console.print(table)
-    size = rows[0].size
-    console.print(f"MACs: multiply-adds per image of {size} x {size}. Steps: of {', '.join(rows[0].steps)}.")
-    console.print("Top-1: on ImageNet, as published and for the networks as published.")
-    for row in rows:
-        if row.top1_note:
-            console.print(f"  {row.name}: {row.top1_note}.")
-    papers = {
-        paper: [row.name for row in rows if row.paper == paper] for paper in (row.paper for row in rows)
-    }
-    for paper, names in papers.items():
-        console.print(f"{', '.join(names)}: {paper}.")
 
 
 @app.command()
@@ -131,6 +117,8 @@ def fetch(
     from cornet.brain.public_data import PUBLIC, public_data
 
     if listed:
+        from cornet.report.tables import print_public_data
+
         print_public_data()
         return
     if not names:
@@ -150,25 +138,162 @@ def fetch(
     raise typer.Exit(status)
 
 
-def print_public_data() -> None:
-    """Print the table of public data, and the papers to name."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
+@app.command()
+def benchmarks(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """List the benchmarks: region, data, splits, time bin, visual degrees, scale.
 
-    from cornet.brain.fetching import whereabouts
-    from cornet.brain.public_data import PUBLIC
+    Examples:
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
-    table.add_column("name", no_wrap=True, style="bold")
-    for heading in ("what it is", "content", "where it lies"):
-        table.add_column(heading, overflow="fold")
-    for data in PUBLIC.values():
-        table.add_row(data.name, data.summary, data.content, whereabouts(data))
-    console = Console(highlight=False)
-    console.print(table)
-    for data in PUBLIC.values():
-        console.print(f"{data.name}: {data.citation}.")
+      cornet benchmarks
+
+      cornet score cornet_s --on majajhong2015.IT
+    """
+    from cornet.brain.benchmarks import GROUPS, list_benchmarks
+
+    found = list_benchmarks()
+    if not as_json:
+        from cornet.report.tables import print_benchmarks
+
+        print_benchmarks(found, GROUPS)
+        return
+    columns = ("name", "version", "region", "what", "simulated", "time_bin", "degrees", "split_rule", "scale")
+    typer.echo(json.dumps([{column: getattr(one, column) for column in columns} for one in found], indent=2))
+
+
+@app.command(cls=SeveralValues)
+def score(
+    models: Annotated[
+        list[str], typer.Argument(help="A name, a run's folder, a checkpoint, pixels, gabor, ...")
+    ],
+    on: Annotated[
+        list[str], typer.Option("--on", help="Benchmarks, groups of them, or folders with a bundle.")
+    ],
+    area: Annotated[
+        str, typer.Option(help="V1, V2, V4, IT or a layer, for all regions; auto: chosen on --choose-on.")
+    ] = "",
+    choose_on: Annotated[
+        str,
+        typer.Option(help="With --area auto: a bundle set aside, on which each region's layer is chosen."),
+    ] = "",
+    metric: Annotated[str, typer.Option(help="pls, ridge, linear or neuron_to_neuron.")] = "pls",
+    scale: Annotated[str, typer.Option(help="Of neural scores: r^2/c, (r/c)^2, r/c or raw.")] = "r^2/c",
+    decoder: Annotated[str, typer.Option(help="Of solution times: reference or optimum.")] = "reference",
+    untrained: Annotated[
+        bool, typer.Option("--untrained", help="Score every network before training, too.")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Of untrained networks' weights.")] = 0,
+    device: Annotated[str, typer.Option(help="cpu or cuda; auto takes a GPU if there is one.")] = "auto",
+    keep_going: Annotated[
+        bool, typer.Option("--keep-going", help="Go on where a benchmark cannot be scored, and say why.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    csv: Annotated[str, typer.Option(help="Write the scores to this file, one row each.")] = "",
+) -> None:
+    """Compare networks with brains.
+
+    MODEL is a network's name (published weights), a run's folder, a checkpoint, torchvision:NAME,
+    timm:NAME, pixels, gabor, or recorded features; options follow a question mark:
+    cornet_s?untrained&seed=3, torchvision:resnet18?V4=layer2.
+
+    Each stimulus set is shown once to each model, and what was recorded is kept in the cache.
+
+    Examples:
+
+      cornet score gabor pixels --on simulated
+
+      cornet score runs/objects-cornet_s --on simulated my-bundle --untrained
+
+      cornet score cornet_s cornet_rt --on majajhong2015 rajalingham2018-i2n --csv scores.csv
+
+      cornet score torchvision:resnet18 --on my-bundle --area auto --choose-on other-bundle
+    """
+    from cornet.brain.benchmarks import open_benchmarks, run_battery
+
+    where = best_device(device)
+    named = None if area in ("", "auto") else area
+    compared = open_benchmarks(
+        on, metric=metric, scale=scale, area=named and parse_site(named), decoder=decoder, device=where
+    )
+    subjects = open_subjects(models, where, untrained, seed)
+    if (area == "auto") != bool(choose_on):
+        raise CornetError("--area auto and --choose-on BUNDLE go together; give both, or neither.")
+    if choose_on:
+        subjects = [with_chosen_layers(subject, choose_on, metric, where) for subject in subjects]
+    quiet = not sys.stderr.isatty()
+    results = []
+    for result in run_battery(
+        subjects, compared, strict=not keep_going, progress=not quiet, tell=tell(quiet)
+    ):
+        results.append(result)
+        if csv:
+            write_csv(csv, [one.row() for one in results])
+    if as_json:
+        rows = [{k: none_for_nan(v) for k, v in result.row().items()} for result in results]
+        typer.echo(json.dumps(rows, indent=2))
+    else:
+        from cornet.report.tables import print_scores
+
+        print_scores(results)
+    if any(result.failure for result in results):
+        raise typer.Exit(1)
+
+
+def open_subjects(models: list[str], device: str, untrained: bool, seed: int) -> "list[Subject]":
+    """The subjects, each followed by itself before training where that is asked for and there is such a thing."""
+    from cornet.brain import open_subject
+
+    found = []
+    for model in models:
+        found.append(open_subject(model, device=device, seed=seed))
+        plain = model.partition("?")[0]
+        if untrained and "untrained" not in model and plain not in ("pixels", "gabor"):
+            options = "&".join(
+                o for o in model.partition("?")[2].split("&") if o and o not in ("best", "last")
+            )
+            found.append(
+                open_subject(f"{plain}?{options}&untrained".replace("?&", "?"), device=device, seed=seed)
+            )
+    return found
+
+
+def with_chosen_layers(subject: "Subject", folder: str, metric: str, device: str) -> "Subject":
+    """The subject with the layer of each region that predicts the set-aside bundle best."""
+    from cornet.brain import choose_layers, load_bundle
+
+    choice = choose_layers(subject, load_bundle(folder), metric=metric, device=device)
+    layers = ", ".join(f"{region}: {site}" for region, site in choice.regions.items())
+    typer.echo(f"{subject.name}: chosen on {choice.bundle}: {layers}", err=True)
+    return subject.with_regions(choice.regions)
+
+
+def parse_site(area: str) -> "str | Site":
+    """V4 is left to the subject; V4[2] names the step, too."""
+    from cornet.brain.subjects.base import to_site
+
+    return to_site(area) if area.endswith("]") else area
+
+
+def best_device(device: str) -> str:
+    import torch
+
+    return ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+
+
+def tell(quiet: bool) -> "Callable[[str], None]":
+    return lambda words: None if quiet else typer.echo(words, err=True)
+
+
+def none_for_nan(value: object) -> object:
+    """JSON has no NaN."""
+    return None if isinstance(value, float) and value != value else value
+
+
+def write_csv(path: str, rows: "list[dict[str, object]]") -> None:
+    import pandas as pd
+
+    atomic_write(Path(path).expanduser(), pd.DataFrame(rows).to_csv(index=False))
 
 
 def main() -> None:

@@ -69,6 +69,10 @@ class Subject(Protocol):
         """The site that behaviour is read from: for our networks the decoder's pooled features at the last step."""
         ...
 
+    def with_regions(self, regions: "Mapping[str, Site | str]") -> "Subject":
+        """The same subject, with these sites or layers for these regions."""
+        ...
+
     def record(
         self, stimuli: StimulusSet, sites: Sequence[Site], degrees: float | None = None, label: str = ""
     ) -> Recording:

@@ -17,7 +17,7 @@ from cornet.brain.bundle import Bundle, load_bundle
 from cornet.brain.fetching import require
 from cornet.brain.kar2019 import SolutionTimeData, load_kar2019
 from cornet.brain.layout import checked_folder
-from cornet.brain.predictivity import METRICS, Metric
+from cornet.brain.predictivity import METRICS
 from cornet.brain.scales import check_scale
 from cornet.brain.subject import Site
 from cornet.brain.trials import HumanTrials
@@ -51,7 +51,7 @@ FEWEST = 5  # stimuli of an object below which local bundles are not stratified 
 def open_benchmarks(
     texts: Sequence[str],
     *,
-    metric: Metric = "pls",
+    metric: str = "pls",
     scale: str | None = None,
     area: str | Site | None = None,
     decoder: str = "reference",
@@ -190,7 +190,7 @@ def _local(text: str, neural: dict[str, Any], known: list[str]) -> list[Benchmar
     if "truth" in coordinates and "subject" in coordinates:
         what = f"local answers of {len(np.unique(coordinates['subject'].values))} observers"
         return [ConsistencyBenchmark(f"{name}-error-consistency", what, lambda: bundle, **others)]
-    there = sorted(set(coordinates["region"].values.astype(str))) if "region" in coordinates else []
+    there = sorted(set(map(str, coordinates["region"].values))) if "region" in coordinates else []
     if not there:
         raise CornetError(
             f"{path} does not say which region was recorded; give its neuroids a coordinate region."

@@ -1,0 +1,165 @@
+"""Tables on a terminal."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from cornet.brain.benchmarks import Benchmark, Result
+    from cornet.models import ModelSummary
+
+__all__ = ["print_benchmarks", "print_models", "print_public_data", "print_scores"]
+
+WIDE = 110
+"""Columns of a terminal from which on the recorded sites are shown, too."""
+
+
+def print_models(rows: "list[ModelSummary]") -> None:
+    """Print the table of networks, and what its columns mean."""
+    table = new_table()
+    table.add_column("model", no_wrap=True, style="bold")
+    table.add_column("what it is")
+    for heading in ("parameters", "MACs", "steps", "top-1"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for row in rows:
+        table.add_row(
+            row.name,
+            row.summary,
+            f"{row.parameters:,}",
+            f"{row.macs / 1e9:.3f} G" if row.macs >= 1e8 else f"{row.macs / 1e6:.3f} M",
+            "/".join(str(steps) for steps in row.steps.values()),
+            "-" if row.top1 is None else f"{row.top1:.1%}",
+        )
+    console = Console(highlight=False)
+    console.print(table)
+    size = rows[0].size
+    console.print(f"MACs: multiply-adds per image of {size} x {size}. Steps: of {', '.join(rows[0].steps)}.")
+    console.print("Top-1: on ImageNet, as published and for the networks as published.")
+    for row in rows:
+        if row.top1_note:
+            console.print(f"  {row.name}: {row.top1_note}.")
+    papers = {
+        paper: [row.name for row in rows if row.paper == paper] for paper in (row.paper for row in rows)
+    }
+    for paper, names in papers.items():
+        console.print(f"{', '.join(names)}: {paper}.")
+
+
+def print_public_data() -> None:
+    """Print the table of public data, and the papers to name."""
+    from cornet.brain.fetching import whereabouts
+    from cornet.brain.public_data import PUBLIC
+
+    table = new_table()
+    table.add_column("name", no_wrap=True, style="bold")
+    for heading in ("what it is", "content", "where it lies"):
+        table.add_column(heading, overflow="fold")
+    for data in PUBLIC.values():
+        table.add_row(data.name, data.summary, data.content, whereabouts(data))
+    console = Console(highlight=False)
+    console.print(table)
+    for data in PUBLIC.values():
+        console.print(f"{data.name}: {data.citation}.")
+
+
+def print_benchmarks(benchmarks: "Sequence[Benchmark[Any]]", groups: Mapping[str, Sequence[str]]) -> None:
+    """Print every benchmark that has a name, and the names of groups."""
+    table = new_table()
+    table.add_column("benchmark", no_wrap=True, style="bold")
+    table.add_column("region", no_wrap=True)
+    table.add_column("what it compares with, and how")
+    for one in benchmarks:
+        facts = [one.split_rule] if one.split_rule != "none" else []
+        facts += [] if one.time_bin is None else ["-".join(f"{edge:g}" for edge in one.time_bin) + " ms"]
+        facts += [] if one.degrees is None else [f"{one.degrees:g} degrees"]
+        facts.append(f"shown as {one.scale}")
+        table.add_row(one.name, one.region, f"{one.what}\n[dim]{escape('; '.join(facts))}[/]")
+    console = Console(highlight=False)
+    console.print(table)
+    for group, names in groups.items():
+        console.print(f"[bold]{group}[/]: {', '.join(names)}")
+    console.print(
+        "Any folder with a bundle (stimulus_set.csv, stimuli.zip, assembly.nc) is a benchmark, too."
+    )
+
+
+def print_scores(results: "Sequence[Result]") -> None:
+    """Print scores with their errors and ceilings, paired differences to the first model, and all notes."""
+    console = Console(highlight=False)
+    notes: dict[str, int] = {}
+    for subject in dict.fromkeys(result.subject for result in results):
+        table = new_table()
+        table.title, table.title_justify = f"[bold]{escape(subject)}[/]", "left"
+        table.add_column("benchmark", overflow="fold")
+        table.add_column("score", justify="right", no_wrap=True)
+        table.add_column("scale", no_wrap=True)
+        for heading in ("raw", "ceiling", "n"):
+            table.add_column(heading, justify="right", no_wrap=True)
+        wide = console.width >= WIDE
+        if wide:
+            table.add_column("recorded", overflow="fold")
+        table.add_column("", no_wrap=True)
+        for result in results:
+            if result.subject == subject:
+                row = cells(result, notes)
+                table.add_row(*row[:-2], *(row[-2:] if wide else row[-1:]))
+        console.print(table)
+    console.print("score, raw: with standard error; n: stimuli.")
+    for text, mark in notes.items():
+        console.print(f"({mark}) {escape(text)}.")
+    print_differences(console, results)
+    if any(result.benchmark.simulated for result in results):
+        console.print(
+            "Simulated: a check of the pipeline; no brain was recorded, nothing here is about brains."
+        )
+
+
+def cells(result: "Result", notes: dict[str, int]) -> list[str]:
+    """A score's row; its notes are numbered in `notes`."""
+    score = result.score
+    texts = [result.failure.rstrip(".")] if result.failure else list(score.notes)
+    marks = ",".join(map(str, sorted(notes.setdefault(text, len(notes) + 1) for text in texts)))
+    return [
+        escape(result.benchmark.name),
+        with_error(score.value, score.value_error),
+        score.scale if math.isfinite(score.raw) else "",
+        with_error(score.raw, score.error),
+        "-" if math.isnan(score.ceiling) else f"{score.ceiling:.3f}",
+        str(score.n or "-"),
+        escape(" ".join(map(str, result.sites))),
+        f"({marks})" if marks else "",
+    ]
+
+
+def print_differences(console: Console, results: "Sequence[Result]") -> None:
+    """Every model against the first, on the benchmarks that have neuroids to pair."""
+    from cornet.brain.difference import paired_difference
+
+    first: dict[str, Result] = {}
+    lines: list[str] = []
+    for result in results:
+        name = result.benchmark.name
+        base = first.setdefault(name, result)
+        if base is result or result.score.values.ndim != 2 or math.isnan(result.score.raw + base.score.raw):
+            continue
+        told = paired_difference(result.score, base.score)
+        lines += [f"  {name}: {result.subject} less {base.subject}:", f"    {told}"]
+    if lines:
+        console.print("Differences of raw scores (paired bootstrap over neuroids, 95 %):")
+        for line in lines:
+            console.print(escape(line))
+
+
+def new_table() -> Table:
+    return Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), collapse_padding=True)
+
+
+def with_error(value: float, error: float) -> str:
+    if math.isnan(value):
+        return "-"
+    return f"{value:.3f}" if math.isnan(error) else f"{value:.3f} ±{error:.3f}".replace("±0.", "±.")
