@@ -247,14 +247,11 @@ def open_subjects(models: list[str], device: str, untrained: bool, seed: int) ->
     found = []
     for model in models:
         found.append(open_subject(model, device=device, seed=seed))
-        plain = model.partition("?")[0]
-        if untrained and "untrained" not in model and plain not in ("pixels", "gabor"):
-            options = "&".join(
-                o for o in model.partition("?")[2].split("&") if o and o not in ("best", "last")
-            )
-            found.append(
-                open_subject(f"{plain}?{options}&untrained".replace("?&", "?"), device=device, seed=seed)
-            )
+        plain, _, options = model.partition("?")
+        chosen = [option for option in options.split("&") if option and option not in ("best", "last")]
+        if untrained and "untrained" not in chosen and plain not in ("pixels", "gabor"):
+            text = f"{plain}?{'&'.join([*chosen, 'untrained'])}"
+            found.append(open_subject(text, device=device, seed=seed))
     return found
 
 

@@ -12,7 +12,7 @@ from cornet.errors import CornetError
 
 __all__ = ["MEMORY", "PRECISIONS", "as_matrix", "centred_blocks", "centred_features", "gram_matrix"]
 
-MEMORY = 1 << 30
+MEMORY = 1 << 28
 """Bytes that the blocks of a comparison may take by default, beside the features as they come and n x n matrices."""
 
 PRECISIONS = {"float64": torch.float64, "float32": torch.float32}
