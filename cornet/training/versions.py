@@ -11,7 +11,18 @@ import cornet
 
 __all__ = ["versions"]
 
-_PACKAGES = ("torch", "torchvision", "pytorch-lightning", "numpy", "pillow", "simplejpeg", "cornet-ventral")
+_PACKAGES = (
+    "torch",
+    "torchvision",
+    "pytorch-lightning",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "xarray",
+    "pillow",
+    "simplejpeg",
+    "cornet-ventral",
+)
 
 
 def versions() -> dict[str, Any]:

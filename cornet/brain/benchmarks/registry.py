@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Callable, Sequence
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +104,13 @@ def _known(
         public[name] = partial(NeuralBenchmark, name, region, what, load, **options)
     for region in REGIONS:
         name = f"simulated.{region}"
-        options = {"stratify": "category_name", "degrees": 8.0, "simulated": True, **neural}
+        options = {
+            "stratify": "category_name",
+            "response_bin": (70, 170),
+            "degrees": 8.0,
+            "simulated": True,
+            **neural,
+        }
         what = f"simulated {region}: 60 neuroids, rendered objects"
         public[name] = partial(
             NeuralBenchmark, name, region, what, partial(_simulated_bundle, region), **options
@@ -124,7 +130,6 @@ def _known(
     return public
 
 
-@cache
 def _public_bundle(name: str) -> Bundle:
     return load_bundle(require(name))
 
@@ -134,7 +139,6 @@ def _public_trials() -> HumanChoices:
     return HumanChoices(bundle.stimuli, trials_of(bundle.assembly))
 
 
-@cache
 def _simulated_bundle(region: str) -> Bundle:
     from cornet.brain import simulated
 
