@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cornet.errors import CornetError
 
-__all__ = ["atomic_write", "cache_folder"]
+__all__ = ["alive", "atomic_write", "cache_folder"]
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -60,7 +60,7 @@ def _remove_orphans(path: Path, host: str) -> None:
     """Remove what killed processes of this machine left aside for this file: with checkpoints it soon fills a disk."""
     for orphan in path.parent.glob(f".{_escaped(path.name)}.{_escaped(host)}-*.tmp"):
         owner = orphan.name.removesuffix(".tmp").rpartition("-")[2]
-        if owner.isdigit() and not _alive(int(owner)):
+        if owner.isdigit() and not alive(int(owner)):
             with contextlib.suppress(OSError):
                 orphan.unlink()
 
@@ -69,7 +69,8 @@ def _escaped(name: str) -> str:
     return "".join(f"[{c}]" if c in "*?[" else c for c in name)
 
 
-def _alive(process: int) -> bool:
+def alive(process: int) -> bool:
+    """Whether a process of this machine runs."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:

@@ -74,8 +74,7 @@ def gram_matrix(
 ) -> Tensor:
     """X X' of the centred features, (stimulus, stimulus) float64, reading them once in blocks of columns.
 
-    precision: of the products; "float32" halves the time (on a GPU without fast float64 much more) and costs about
-    seven of the sixteen digits.
+    precision: of the products; "float32" halves their time on a CPU, and keeps seven of the sixteen digits.
     """
     if precision not in PRECISIONS:
         raise CornetError(f"precision={precision!r} is unknown; choose one of {', '.join(PRECISIONS)}.")

@@ -52,8 +52,8 @@ def neural_predictivity(
     metric: "pls" (25 components, the reference's unconverged iteration), "ridge" (penalty `alpha`), "linear" (least
         squares), "neuron_to_neuron" (the training set's best single feature).
     stratify, groups, splits, train_fraction, seed: see `cornet.brain.splits.make_splits`.
-    precision: of the Gram matrix's products, "float64" or "float32" (correlations then move by about 1e-5); all
-        else is float64.
+    precision: of the Gram matrix's products, "float64" or "float32"; all else is float64. At 2,560 x 25,088 float32
+        moved no correlation by more than 4e-9 (pls) and 1e-6 (ridge).
     memory: bytes that blocks of features may take beside what is given and a few matrices of stimuli x stimuli.
 
     Returns a raw Score: values (split, neuroid) are Pearson's r over the test stimuli, raw their median over neuroids,

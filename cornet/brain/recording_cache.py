@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from cornet.errors import CornetError
-from cornet.files import cache_folder
+from cornet.files import alive, cache_folder
 
 __all__ = ["DEFAULT_LIMIT", "RecordingCache", "RowFile", "cache_limit"]
 
@@ -165,7 +165,7 @@ def remove_orphans(folder: Path, stem: str = "*") -> None:
     """Remove what killed processes of this machine left half-written: a few such files fill a disk."""
     for orphan in folder.glob(f"{stem}.{_host()}-*.tmp"):
         owner = orphan.name.rpartition(f".{_host()}-")[2].partition("-")[0]
-        if owner.isdigit() and not _alive(int(owner)):
+        if owner.isdigit() and not alive(int(owner)):
             with contextlib.suppress(OSError):
                 orphan.unlink()
 
@@ -224,13 +224,3 @@ def _release(path: Path) -> None:
 
 def _host() -> str:
     return "".join(c if c.isalnum() or c in "-_" else "_" for c in socket.gethostname())
-
-
-def _alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True
