@@ -6,7 +6,7 @@
 
 Reads the bundles of shared/data, which the project does not contain: macaque V4 (Cowley et al. 2023), macaque V1
 (Henaff et al. 2021), macaque IT spikes (Zhang et al. 2011), human IT (Kriegeskorte et al. 2008), human choices
-(Geirhos et al. 2019). The first model filter "gabor" is what the others are measured against; the shuffled control
+(Geirhos et al. 2019). The filter bank "gabor" is what the others are measured against; the shuffled control
 takes it and the first network. Writes results/real_brains.json; what it means stands in LOG.md.
 
 neural: predictivity by PLS as the benchmarks have it, and by ridge: 5-fold cross-validation, or leaving out one film
@@ -28,15 +28,26 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from left_out_ridge import (
+    FIXED,
+    PENALTIES,
+    Array,
+    correlations,
+    fixed_ridge,
+    folds_of,
+    kernel,
+    left_out_ridge,
+    pearson,
+)
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 from scipy.stats import rankdata
-from sklearn.model_selection import KFold
 
 from cornet import brain
 from cornet.brain.benchmarks import NeuralBenchmark, open_benchmarks
 from cornet.brain.benchmarks.base import rows_of
+from cornet.brain.subject import Site
 from cornet.files import atomic_write
 from cornet.training.versions import versions
 
@@ -55,115 +66,13 @@ NEURAL = (
     "henaff2021-V1-ay4_u001",
 )
 PARTS = ("neural", "spikes", "rdms", "choices")
-PENALTIES = 10.0 ** np.arange(0, 6.5, 0.5)
-FIXED = 3000.0
 DRAWS = 2000
 LEVELS = (2.5, 97.5)
 
-Array = NDArray[np.float64]
 console = Console(width=190)
 
 
-# ---------------------------------------------------------------- ridge, in the space of stimuli
-
-
-def kernel(features: Any, train: NDArray[np.intp] | None = None) -> Array:
-    """X X' of features standardised over all stimuli, or by the mean and spread of some of them."""
-    X = np.asarray(features[:, : features.shape[1]], float)
-    known = X if train is None else X[train]
-    Z = X - known.mean(0)
-    spread = known.std(0)
-    Z /= np.where(spread > 1e-9 * (np.abs(X).max() + 1e-300), spread, np.inf)
-    return Z @ Z.T
-
-
-def folds_of(stimuli: int, groups: NDArray[Any] | None, folds: int = 5, seed: int = 0) -> NDArray[np.intp]:
-    """The fold of each stimulus: one a group, or of equal size at random."""
-    if groups is not None:
-        return np.unique(groups, return_inverse=True)[1]
-    fold = np.zeros(stimuli, np.intp)
-    for k, (_, test) in enumerate(KFold(folds, shuffle=True, random_state=seed).split(fold)):
-        fold[test] = k
-    return fold
-
-
-def left_out_ridge(
-    K: Array, Y: Array, fold: NDArray[np.intp], grouped: bool, each: bool = False, standardised: Any = None
-) -> dict[str, Any]:
-    """Predictions of every stimulus by a ridge regression that was fitted on the other folds.
-
-    K: (stimulus, stimulus), products of features. Y: (stimulus, population, neuroid); a population shares a penalty,
-    with `each` every neuroid has its own. grouped: the training set's own folds are its groups; otherwise five of
-    equal size. standardised: features that are standardised by every training set anew; None: K as it is.
-
-    Returns fixed and chosen, predictions less the training mean, as Y; mean, of the training set, as Y; penalties
-    (fold, population) or (fold, population, neuroid).
-    """
-    fixed, chosen, mean = np.empty_like(Y), np.empty_like(Y), np.empty_like(Y)
-    penalties = []
-    grid = np.append(PENALTIES, FIXED)
-    for k in np.unique(fold):
-        train, test = np.flatnonzero(fold != k), np.flatnonzero(fold == k)
-        if standardised is not None:
-            K = kernel(standardised, train)
-        inner = fold[train] if grouped else folds_of(len(train), None, seed=1)
-        center = Y[train].mean(0)
-        known = (Y[train] - center).reshape(len(train), -1)
-        T = K[np.ix_(train, train)]
-        C = T - T.mean(0)
-        C -= C.mean(1, keepdims=True)
-        values, vectors = np.linalg.eigh(C)
-        turned = vectors.T @ known
-        across = K[np.ix_(test, train)] - T.mean(1)
-        across = (across - across.mean(1, keepdims=True)) @ vectors
-        predicted = np.stack([across @ (turned / (values + a)[:, None]) for a in grid])
-        predicted = predicted.reshape(len(grid), len(test), *Y.shape[1:])
-        errors = np.stack([left_out_errors(values, vectors, turned, inner, a) for a in PENALTIES])
-        errors = (errors / np.square(known).sum(0)).reshape(len(PENALTIES), *Y.shape[1:])
-        best = errors.argmin(0) if each else np.repeat(errors.mean(2).argmin(0)[:, None], Y.shape[2], axis=1)
-        mean[test], fixed[test] = center, predicted[-1]
-        chosen[test] = np.take_along_axis(predicted, best[None, None], axis=0)[0]
-        penalties.append(PENALTIES[best if each else best[:, 0]])
-    return {"fixed": fixed, "chosen": chosen, "mean": mean, "penalties": np.array(penalties)}
-
-
-def left_out_errors(
-    values: Array, vectors: Array, turned: Array, inner: NDArray[np.intp], penalty: float
-) -> Array:
-    """Squared errors (neuroid,) of each inner fold's predictions by the others, without fitting again.
-
-    With P the inverse of the centred kernel plus the penalty on what is orthogonal to the constant, and c = P Y, the
-    residuals of a left-out block b are P[b, b]^-1 c[b], the intercept fitted anew too.
-    """
-    shrunk = 1 / (np.maximum(values, 0) + penalty)
-    shrunk[np.abs(vectors.sum(0)) > 0.5 * math.sqrt(len(vectors))] = 0  # the constant
-    weights = vectors @ (shrunk[:, None] * turned)
-    total = np.zeros(weights.shape[1])
-    for k in np.unique(inner):
-        block = vectors[inner == k]
-        total += np.square(np.linalg.solve((block * shrunk) @ block.T, weights[inner == k])).sum(0)
-    return total
-
-
-def pearson(a: Array, b: Array) -> Array:
-    """Over the first axis."""
-    a, b = a - a.mean(0), b - b.mean(0)
-    lengths = np.sqrt(np.square(a).sum(0) * np.square(b).sum(0))
-    return np.divide((a * b).sum(0), lengths, out=np.full(lengths.shape, np.nan), where=lengths > 0)
-
-
-def correlations(found: dict[str, Any], Y: Array, fold: NDArray[np.intp]) -> dict[str, Array]:
-    """r of every neuroid (population, neuroid): with fixed and chosen penalty, plain, centred and within folds."""
-    mean = found["mean"]
-    result = {}
-    for word in ("fixed", "chosen"):
-        result[word] = pearson(found[word] + mean, Y)
-        result[f"{word} centred"] = pearson(found[word], Y - mean)
-        per_fold = np.stack([pearson(found[word][fold == k], Y[fold == k]) for k in np.unique(fold)])
-        there = np.isfinite(per_fold)
-        total, number = np.where(there, per_fold, 0).sum(0), there.sum(0)
-        result[f"{word} within"] = np.where(number > 0, total / np.maximum(number, 1), np.nan)
-    return result
+# ---------------------------------------------------------------- neural bundles
 
 
 def paired_interval(a: Array, b: Array, rng: np.random.Generator) -> list[float]:
@@ -171,9 +80,6 @@ def paired_interval(a: Array, b: Array, rng: np.random.Generator) -> list[float]
     rows = rng.integers(0, len(a), (DRAWS, len(a)))
     draws = np.median(a[rows], axis=1) - np.median(b[rows], axis=1)
     return rounded([np.median(a) - np.median(b), *np.percentile(draws, LEVELS)])
-
-
-# ---------------------------------------------------------------- neural bundles
 
 
 def neural(folder: Path, texts: Sequence[str], shuffles: int) -> dict[str, Any]:
@@ -196,10 +102,11 @@ def neural(folder: Path, texts: Sequence[str], shuffles: int) -> dict[str, Any]:
             base = kept.get(f"{word} untrained")
             pairs = {"gabor": reference} | ({"untrained": base} if base else {})
             differences[word] = {
-                f"{which} - {other}": paired_interval(r[which], its[which], rng)
+                f"{which} - {other}, {how}": paired_interval(r[which][how], its[which][how], rng)
                 for other, its in pairs.items()
                 if word != other
                 for which in ("same", "best")
+                for how in ("chosen", "chosen within")
             }
         networks = [text for text in texts if "/" in text and "untrained" not in text]
         control = {label(text): shuffled(one, text, fold, shuffles) for text in ("gabor", *networks[:1])}
@@ -210,7 +117,7 @@ def neural(folder: Path, texts: Sequence[str], shuffles: int) -> dict[str, Any]:
             "splits_of_pls": one.split_rule,
             "folds_of_ridge": len(np.unique(fold)),
             "models": rows,
-            "differences_of_chosen_ridge": differences,
+            "differences_of_ridge": differences,
             "shuffled": control,
         }
         report[name]["what_gabor_depends_on"] = experiments(one, "gabor", fold)
@@ -220,20 +127,21 @@ def neural(folder: Path, texts: Sequence[str], shuffles: int) -> dict[str, Any]:
 
 def neural_row(
     one: NeuralBenchmark, text: str, fold: NDArray[np.intp]
-) -> tuple[dict[str, Any], dict[str, Array]]:
-    """A model's row; and r of each neuroid by ridge with the chosen penalty, at the area of the same name and best."""
+) -> tuple[dict[str, Any], dict[str, dict[str, Array]]]:
+    """A model's row; and r of each neuroid by ridge, at the area of the same name and at the best."""
     subject = brain.open_subject(text)
     own = one.sites(subject)[0]
     sites = [site for site in subject.sites() if not site.layer.startswith(("decoder", "logits"))]
     recording = subject.record(one.stimuli, sites)
     Y = one.responses.mean
-    scores, r = {}, {}
+    scores: dict[Site, dict[str, Any]] = {}
+    r: dict[Site, dict[str, Array]] = {}
     for site in sites:
         features = rows_of(recording, site, one.stimuli, one.responses.stimulus_ids)
         score = one.compare_features(features)
         found = left_out_ridge(kernel(features), Y[:, None], fold, one.groups is not None)
         by_neuroid = {word: values[0] for word, values in correlations(found, Y[:, None], fold).items()}
-        r[site] = by_neuroid["chosen"]
+        r[site] = by_neuroid
         scores[site] = {
             "site": str(site),
             "features": features.shape[1],
@@ -292,7 +200,7 @@ def experiments(one: NeuralBenchmark, text: str, fold: NDArray[np.intp]) -> dict
             "plain": rounded(np.median(pearson(found["fixed"] + found["mean"], Y))),
             "centred": rounded(np.median(pearson(found["fixed"], Y - found["mean"]))),
         }
-    result = {"by penalty": by_penalty}
+    result: dict[str, Any] = {"by penalty": by_penalty}
     Z = (features[:, :] - features[:, :].mean(0)) / np.maximum(features[:, :].std(0), 1e-9)
     for word, X in (("as they are", features), ("standardised", Z)):
         result[f"pls by components, features {word}"] = {
@@ -322,23 +230,6 @@ def experiments(one: NeuralBenchmark, text: str, fold: NDArray[np.intp]) -> dict
         ),
         "frames split at random (leaks): ridge": outcome(left_out_ridge(K, Y, every, False), every)["chosen"],
     }
-
-
-def fixed_ridge(K: Array, Y: Array, fold: NDArray[np.intp], penalty: float) -> dict[str, Array]:
-    """As `left_out_ridge`, for one penalty: solved, not turned to axes."""
-    fixed, mean = np.empty_like(Y), np.empty_like(Y)
-    for k in np.unique(fold):
-        train, test = np.flatnonzero(fold != k), np.flatnonzero(fold == k)
-        T = K[np.ix_(train, train)]
-        C = T - T.mean(0)
-        C -= C.mean(1, keepdims=True)
-        across = K[np.ix_(test, train)] - T.mean(1)
-        center = Y[train].mean(0)
-        known = (Y[train] - center).reshape(len(train), -1)
-        weights = np.linalg.solve(C + penalty * np.eye(len(C)), known)
-        mean[test] = center
-        fixed[test] = (across @ weights).reshape(len(test), *Y.shape[1:])
-    return {"fixed": fixed, "mean": mean}
 
 
 # ---------------------------------------------------------------- IT spikes, human IT, human choices
@@ -511,14 +402,14 @@ def show_neural(name: str, report: dict[str, Any]) -> None:
         "value",
         "ridge 3000",
         "ridge chosen",
-        "centred",
+        "within folds",
         "best by PLS",
         "best by ridge",
     )
-    table = Table(*columns, "chosen - gabor", "chosen - untrained", title=title)
+    table = Table(*columns, "within: - gabor", "within: - untrained", title=title)
     for word, row in report["models"].items():
         same, first, second = row["same"], row["best_pls"], row["best_ridge"]
-        change = report["differences_of_chosen_ridge"][word]
+        change = report["differences_of_ridge"][word]
         table.add_row(
             *(
                 word,
@@ -526,10 +417,13 @@ def show_neural(name: str, report: dict[str, Any]) -> None:
                 f"{same['pls']:.3f} +- {same['pls_error']:.3f}",
                 f"{same['pls_value']:.3f}",
             ),
-            *(f"{same[f'ridge {which}']:.3f}" for which in ("fixed", "chosen", "chosen centred")),
+            *(f"{same[f'ridge {which}']:.3f}" for which in ("fixed", "chosen", "chosen within")),
             f"{first['pls']:.3f} {first['site']}",
             f"{second['ridge chosen']:.3f} {second['site']} of {row['sites_tried']}",
-            *(" ".join(map(str, change.get(f"same - {other}", []))) for other in ("gabor", "untrained")),
+            *(
+                " ".join(map(str, change.get(f"same - {other}, chosen within", [])))
+                for other in ("gabor", "untrained")
+            ),
         )
     console.print(table)
     table = Table("shuffled responses", "measure", "mean", "error", "z")

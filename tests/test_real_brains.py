@@ -1,6 +1,6 @@
-"""The pure parts of benchmarks/real_brains.py against scikit-learn and plain loops."""
+"""The pure parts of benchmarks/real_brains.py and its ridge regression, against scikit-learn and plain loops."""
 
-import importlib.util
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
@@ -9,17 +9,19 @@ import pytest
 from scipy.stats import pearsonr, spearmanr
 from sklearn.linear_model import Ridge
 
-PROGRAM = Path(__file__).parents[1] / "benchmarks" / "real_brains.py"
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
 
-@pytest.fixture(scope="module")
-def program() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("real_brains", PROGRAM)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+@pytest.fixture
+def program(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    return import_module("real_brains")
+
+
+@pytest.fixture
+def ridge(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    return import_module("left_out_ridge")
 
 
 @pytest.fixture
@@ -36,59 +38,59 @@ def data() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 @pytest.mark.parametrize("grouped", [True, False])
 @pytest.mark.parametrize("each", [True, False])
-def test_left_out_ridge_is_scikit_learns(program, data, grouped, each):
+def test_left_out_ridge_is_scikit_learns(ridge, data, grouped, each):
     X, Y, group = data
-    fold = program.folds_of(60, group if grouped else None)
-    found = program.left_out_ridge(program.kernel(X), Y, fold, grouped, each)
+    fold = ridge.folds_of(60, group if grouped else None)
+    found = ridge.left_out_ridge(ridge.kernel(X), Y, fold, grouped, each)
     Z = (X - X.mean(0)) / X.std(0)
     flat = Y.reshape(60, 6)
     for number, k in enumerate(np.unique(fold)):
         train, test = fold != k, fold == k
-        inner = fold[train] if grouped else program.folds_of(int(train.sum()), None, seed=1)
-        errors = np.zeros((len(program.PENALTIES), 6))
-        for row, penalty in enumerate(program.PENALTIES):
+        inner = fold[train] if grouped else ridge.folds_of(int(train.sum()), None, seed=1)
+        errors = np.zeros((len(ridge.PENALTIES), 6))
+        for row, penalty in enumerate(ridge.PENALTIES):
             for j in np.unique(inner):
                 model = Ridge(alpha=penalty).fit(Z[train][inner != j], flat[train][inner != j])
                 errors[row] += np.square(model.predict(Z[train][inner == j]) - flat[train][inner == j]).sum(0)
         errors /= np.square(flat[train] - flat[train].mean(0)).sum(0)
         best = errors.argmin(0) if each else np.repeat(errors.reshape(-1, 2, 3).mean(2).argmin(0), 3)
-        penalties = program.PENALTIES[best].reshape(2, 3)
+        penalties = ridge.PENALTIES[best].reshape(2, 3)
         np.testing.assert_allclose(found["penalties"][number], penalties if each else penalties[:, 0])
         np.testing.assert_allclose(found["mean"][test], np.broadcast_to(Y[train].mean(0), Y[test].shape))
-        for word, wanted in (("fixed", np.full(6, program.FIXED)), ("chosen", penalties.ravel())):
+        for word, wanted in (("fixed", np.full(6, ridge.FIXED)), ("chosen", penalties.ravel())):
             predicted = np.stack(
                 [Ridge(alpha=a).fit(Z[train], flat[train, j]).predict(Z[test]) for j, a in enumerate(wanted)]
             ).T
             ours = (found[word] + found["mean"])[test].reshape(-1, 6)
             np.testing.assert_allclose(ours, predicted, rtol=1e-6, atol=1e-6)
-    one = program.fixed_ridge(program.kernel(X), Y, fold, program.FIXED)
+    one = ridge.fixed_ridge(ridge.kernel(X), Y, fold, ridge.FIXED)
     np.testing.assert_allclose(one["fixed"], found["fixed"], rtol=1e-7, atol=1e-9)
 
 
-def test_features_standardised_by_each_training_set(program, data):
+def test_features_standardised_by_each_training_set(ridge, data):
     X, Y, fold = data
-    found = program.left_out_ridge(program.kernel(X), Y, fold, True, standardised=X)
+    found = ridge.left_out_ridge(ridge.kernel(X), Y, fold, True, standardised=X)
     train, test = fold != 2, fold == 2
     Z = (X - X[train].mean(0)) / X[train].std(0)
-    predicted = Ridge(alpha=program.FIXED).fit(Z[train], Y[train, 0]).predict(Z[test])
+    predicted = Ridge(alpha=ridge.FIXED).fit(Z[train], Y[train, 0]).predict(Z[test])
     np.testing.assert_allclose((found["fixed"] + found["mean"])[test, 0], predicted, rtol=1e-6)
 
 
-def test_only_r_within_folds_is_unbiased_where_nothing_is_predicted(program):
+def test_only_r_within_folds_is_unbiased_where_nothing_is_predicted(ridge):
     rng = np.random.default_rng(1)
-    K = program.kernel(rng.standard_normal((120, 40)))
+    K = ridge.kernel(rng.standard_normal((120, 40)))
     Y = rng.standard_normal((120, 40, 5))
     fold = np.repeat(np.arange(10), 12)
-    r = program.correlations(program.left_out_ridge(K, Y, fold, True), Y, fold)
+    r = ridge.correlations(ridge.left_out_ridge(K, Y, fold, True), Y, fold)
     error = r["chosen within"].mean(1).std(ddof=1) / np.sqrt(40)
     assert abs(r["chosen within"].mean()) < 4 * error
     assert r["chosen"].mean() < -0.1
 
 
-def test_constant_features_count_for_nothing(program, data):
+def test_constant_features_count_for_nothing(ridge, data):
     X, _, _ = data
     with_constants = np.concatenate([X, np.zeros((60, 2)), np.full((60, 1), 7.0)], axis=1)
-    np.testing.assert_allclose(program.kernel(with_constants), program.kernel(X), atol=1e-9)
+    np.testing.assert_allclose(ridge.kernel(with_constants), ridge.kernel(X), atol=1e-9)
 
 
 def test_rdms(program):

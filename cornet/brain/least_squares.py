@@ -21,15 +21,15 @@ def ridge_samples(kernel: Tensor, responses: Tensor, alpha: float) -> Tensor:
 
 
 def least_squares_features(features: Tensor, responses: Tensor) -> Tensor:
-    """The shortest B that minimises |X B - Y|, by singular values as scipy.linalg.lstsq takes them."""
+    """The shortest B that minimises |X B - Y|. Singular values of rounding alone (centring leaves one) are left out."""
     U, s, Vh = torch.linalg.svd(features, full_matrices=False)
-    keep = s > s[0] * torch.finfo(s.dtype).eps
+    keep = s > s[0] * max(features.shape) * torch.finfo(s.dtype).eps
     return Vh[keep].T @ ((U[:, keep].T @ responses) / s[keep, None])
 
 
 def least_squares_samples(kernel: Tensor, responses: Tensor) -> Tensor:
     """The same from X X': its small eigenvalues drown in rounding, so directions below 1e-7 of the longest singular
-    value are left out, where `least_squares_features` sees down to 2e-16."""
+    value are left out, where `least_squares_features` sees down to 1e-13."""
     values, vectors = torch.linalg.eigh(kernel)
     keep = values > values[-1] * len(values) * torch.finfo(values.dtype).eps
     chosen = vectors[:, keep]

@@ -78,12 +78,12 @@ def test_any_flipped_byte_gives_the_arrays(folder):
     cached_arrays("responses", KEY, compute)
     (path,) = folder.iterdir()
     whole = path.read_bytes()
-    for position in range(len(whole)):
+    for position in range(0, len(whole), 3):
         data = bytearray(whole)
         data[position] ^= 0x55
         path.write_bytes(bytes(data))
         assert_same(cached_arrays("responses", KEY, compute))
-    assert compute.calls > len(whole) / 2
+    assert compute.calls > len(whole) / 6
 
 
 def test_an_entry_under_a_wrong_name_is_not_taken(folder):

@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sklearn.cross_decomposition import PLSRegression
 from sklearn.linear_model import LinearRegression, Ridge
@@ -83,6 +83,8 @@ def oracle(X, Y, metric, splits, components=25):
 
 
 @settings(max_examples=25, deadline=None)
+@example(seed=0, stimuli=87, features=86, neuroids=1, metric="linear")  # more than training stimuli, fewer than all
+@example(seed=0, stimuli=60, features=54, neuroids=2, metric="linear")  # as many as training stimuli
 @given(
     seed=st.integers(0, 10**6),
     stimuli=st.integers(40, 90),
@@ -95,9 +97,6 @@ def test_scikit_learn_agrees_on_any_shape(seed, stimuli, features, neuroids, met
     X = rng.standard_normal((stimuli, features)) * rng.uniform(0.1, 5, features) + rng.normal(0, 3, features)
     Y = X @ rng.standard_normal((features, neuroids)) + 3 * rng.standard_normal((stimuli, neuroids))
     splits = make_splits(stimuli, splits=3)
-    if metric == "linear" and abs(features - len(splits[0][0])) < 4:
-        features += 8  # as many features as equations: scikit-learn's own answer is then of rounding
-        X = np.hstack([X, rng.standard_normal((stimuli, 8))])
     score = brain.neural_predictivity(X, Y, metric, splits=3)
     assert np.abs(score.values - oracle(X, Y, metric, splits)).max() < 1e-7
 
@@ -113,6 +112,16 @@ def test_duplicated_stimuli_give_what_their_distinct_ones_allow(metric, features
     assert np.abs(score.values - 1).max() < (
         1e-8 if metric == "pls" else 0.02
     )  # all test stimuli were trained on
+
+
+def test_a_single_stratum_and_a_single_neuroid():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((60, 8))
+    Y = X[:, :1] + 0.5 * rng.standard_normal((60, 1))
+    score = brain.neural_predictivity(X, Y[:, 0], stratify=["all"] * 60)
+    splits = make_splits(60, stratify=["all"] * 60)
+    assert score.values.shape == (10, 1)
+    assert np.abs(score.values - oracle(X, Y, "pls", splits)).max() < 1e-9
 
 
 def test_responses_that_are_the_features_are_predicted_perfectly():
