@@ -20,6 +20,7 @@ import zlib
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -196,7 +197,10 @@ def mapped(path: Path) -> Any:
 
 def _read_whole(path: Path, stimuli: int, dtype: np.dtype[Any]) -> Any:
     """The array of a file. Raises OSError or ValueError where it is not whole, or of another shape or type."""
-    array = mapped(path)
+    try:
+        array = mapped(path)
+    except TokenError as error:  # which NumPy before 2.1 lets through
+        raise ValueError("its header is damaged") from error
     if array.ndim != 2 or len(array) != stimuli or array.dtype != dtype:
         raise ValueError(f"it holds {array.dtype} of shape {array.shape}")
     with open(path, "rb") as file:
