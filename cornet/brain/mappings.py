@@ -12,6 +12,7 @@ from cornet.brain.correlation import pearson
 from cornet.brain.gram import centred_features, gram_matrix
 from cornet.brain.pls import FeatureSpace, SampleSpace, pls_coefficients
 from cornet.brain.splits import Split
+from cornet.brain.training_sets import TrainingSets
 
 __all__ = ["Mapping"]
 
@@ -19,9 +20,9 @@ __all__ = ["Mapping"]
 class Mapping:
     """Features, and one way to map them to responses.
 
-    With fewer features than stimuli it keeps them centred, and training sets' X'X come from the totals less the test
-    block and a correction of the mean. With more it keeps their Gram matrix alone, in which every training and test
-    set is a block: PLS, ridge and least squares do not change when features are rotated.
+    With fewer features than stimuli it keeps them centred, and `TrainingSets` gives the products. With more it keeps
+    their Gram matrix alone, in which every training and test set is a block: PLS, ridge and least squares do not
+    change when features are rotated.
     """
 
     def __init__(
@@ -56,7 +57,9 @@ class Mapping:
         answers = torch.from_numpy(np.where(present[:, None], responses[:, columns], 0.0)).to(
             self.data.device
         )
-        whole = None if self.wide or self.metric == "linear" else self.whole(present)
+        mask = torch.from_numpy(present).to(self.data.device)
+        by_products = not self.wide and self.metric != "linear"
+        sets = TrainingSets(self.data, answers, mask) if by_products else None
         for number, (train, test) in enumerate(pairs):
             fit, check = train[present[train]], test[present[test]]
             if len(fit) < 2 or len(check) < 2:
@@ -67,23 +70,18 @@ class Mapping:
             if not varies.any():
                 continue
             self.fewest = min(self.fewest, self.width, len(fit))
-            predicted = self.predict(rows, others, known[:, varies], whole)
+            predicted = self.predict(rows, others, known[:, varies], varies, sets)
             result = torch.full_like(known[0], torch.nan)
             result[varies] = pearson(predicted, answers[others][:, varies])
             values[number, columns] = result.cpu().numpy()
 
-    def whole(self, present: NDArray[np.bool_]) -> tuple[Tensor, Tensor]:
-        """X'X over all stimuli that some neuroids have, and which those are."""
-        mask = torch.from_numpy(present).to(self.data.device)
-        X = self.data if present.all() else self.data[mask]
-        return X.T @ X, mask
-
     def predict(
-        self, rows: Tensor, others: Tensor, known: Tensor, whole: tuple[Tensor, Tensor] | None
+        self, rows: Tensor, others: Tensor, known: Tensor, varies: Tensor, sets: TrainingSets | None
     ) -> Tensor:
         """Predicted responses (test stimulus, neuroid), less the training mean.
 
-        rows, others: positions of the training and test stimuli; known: the training responses.
+        rows, others: positions of the training and test stimuli; known: the training responses of the neuroids that
+        vary (mask).
         """
         Y = known - known.mean(dim=0)
         if self.wide:
@@ -94,26 +92,17 @@ class Mapping:
             K -= means
             K -= means[:, None] - means.mean()
             return across @ self.sample_coefficients(K, Y)
-        X = self.data[rows]
-        center = X.mean(dim=0)
-        X = X - center
-        tested = self.data[others] - center
-        if whole is None:
-            return tested @ least_squares.least_squares_features(X, Y)
-        G, mask = whole
-        mask = mask.clone()
-        mask[rows] = False
-        rest = self.data[mask]  # the total less these few is cheaper than the product of the many
-        if len(rest) + len(rows) == int(whole[1].sum()) and len(rest) < len(rows):
-            G = G - rest.T @ rest - len(rows) * torch.outer(center, center)
-        else:
-            G = X.T @ X
-        return tested @ self.feature_coefficients(X, Y, G)
-
-    def feature_coefficients(self, X: Tensor, Y: Tensor, G: Tensor) -> Tensor:
+        if sets is None:
+            X = self.data[rows]
+            center = X.mean(dim=0)
+            return (self.data[others] - center) @ least_squares.least_squares_features(X - center, Y)
+        G, S, center = sets.products(rows, varies)
         if self.metric == "ridge":
-            return least_squares.ridge_features(G, X.T @ Y, self.alpha)
-        return pls_coefficients(FeatureSpace(X, Y, G), min(self.components, self.width, len(X)))
+            B = least_squares.ridge_features(G, S, self.alpha)
+        else:
+            space = FeatureSpace(lambda: self.data[rows] - center, Y, G, S)
+            B = pls_coefficients(space, min(self.components, self.width, len(rows)))
+        return (self.data[others] - center) @ B
 
     def sample_coefficients(self, K: Tensor, Y: Tensor) -> Tensor:
         if self.metric == "ridge":

@@ -14,6 +14,7 @@ SampleSpace    K = X X', for more: every direction is a combination X'a of the t
 Source: `shared/spec` of the benchmark; Wegelin (2000), section 4.1; scikit-learn 1.5 to 1.9 as oracle.
 """
 
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -120,17 +121,14 @@ def power_iteration(M: NDArray[np.float64], first: int) -> NDArray[np.float64] |
 
 
 class FeatureSpace:
-    """Fewer features than stimuli. features: (stimulus, feature), responses: (stimulus, neuroid), both centred.
+    """Fewer features than stimuli.
 
-    gram, cross: X'X and X'Y, where they are known already.
+    features: gives the training features (stimulus, feature), centred; it is called only where a response may be
+    fitted exactly. responses: (stimulus, neuroid), centred. gram, cross: X'X and X'Y.
     """
 
-    def __init__(
-        self, features: Tensor, responses: Tensor, gram: Tensor | None = None, cross: Tensor | None = None
-    ):
-        self.X, self.Y = features, responses
-        self.G = features.T @ features if gram is None else gram
-        self.S = features.T @ responses if cross is None else cross.clone()
+    def __init__(self, features: Callable[[], Tensor], responses: Tensor, gram: Tensor, cross: Tensor):
+        self.X, self.Y, self.G, self.S = features, responses, gram, cross.clone()
         self.variances = (responses**2).sum(dim=0)
         self.largest = responses.abs().amax(dim=0)
         self.gone = torch.zeros_like(self.variances, dtype=torch.bool)
@@ -159,7 +157,7 @@ class FeatureSpace:
         return q, change, moved @ moved, tt
 
     def residuals(self) -> Tensor:
-        fitted = self.X @ self.coefficients() if self.Q else torch.zeros_like(self.Y)
+        fitted = self.X() @ self.coefficients() if self.Q else torch.zeros_like(self.Y)
         return (self.Y - fitted).masked_fill(self.gone, 0.0)
 
     def drop(self, columns: Tensor) -> None:
