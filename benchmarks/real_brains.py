@@ -1,7 +1,6 @@
 """Networks and image filters against recorded brains: nothing simulated.
 
     OMP_NUM_THREADS=2 python benchmarks/real_brains.py                       # all parts
-    OMP_NUM_THREADS=2 python benchmarks/real_brains.py --parts spikes rdms choices --out /tmp/trial.json
     python benchmarks/real_brains.py --models gabor runs/my-run 'runs/my-run?untrained' --data my-bundles
 
 Reads the bundles of shared/data, which the project does not contain: macaque V4 (Cowley et al. 2023), macaque V1
