@@ -83,7 +83,7 @@ def oracle(X, Y, metric, splits, components=25):
 
 
 @settings(max_examples=25, deadline=None)
-@example(seed=0, stimuli=87, features=86, neuroids=1, metric="linear")  # more than training stimuli, fewer than all
+@example(seed=0, stimuli=87, features=86, neuroids=1, metric="linear")  # more than training stimuli
 @example(seed=0, stimuli=60, features=54, neuroids=2, metric="linear")  # as many as training stimuli
 @given(
     seed=st.integers(0, 10**6),

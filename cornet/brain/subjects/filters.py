@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 
 import torch
@@ -54,9 +55,9 @@ class _FilterSubject(ScreenSubject):
         with torch.inference_mode():
             yield answer, device
 
+    @abstractmethod
     def features(self, images: Tensor) -> Tensor:
         """(batch, feature) of screens (batch, 3, size, size) uint8."""
-        raise NotImplementedError
 
 
 class PixelSubject(_FilterSubject):
