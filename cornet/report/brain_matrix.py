@@ -1,0 +1,122 @@
+"""Which step of which area predicts which region: a table of raw scores as a picture."""
+
+import math
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
+
+from cornet.report.brain_data import is_simulated
+from cornet.report.brain_style import epoch_text, grid, headline, message, png, style, wrapped
+
+__all__ = ["draw_matrix"]
+
+ORDER = ("V1", "V2", "V4", "IT", "decoder")
+
+
+def draw_matrix(matrix: pd.DataFrame, scores: pd.DataFrame | None = None, columns: int = 2) -> bytes:
+    """PNG: rows are areas and steps, columns benchmarks; at the first and at the last evaluation.
+
+    matrix: as `cornet.report.brain_data.read_matrix` gives it. scores: tell which benchmarks are simulated.
+    A box marks the best of each column; shading runs from zero to the best of the column in both tables.
+    """
+    benchmarks = list(dict.fromkeys(matrix["benchmark"]))
+    sites = _sites(matrix)
+    epochs = sorted(matrix["epoch"].dropna().unique())
+    parts = [
+        (f"epoch {epoch_text(e)}", matrix[matrix["epoch"] == e])
+        for e in dict.fromkeys(epochs[:1] + epochs[-1:])
+    ]
+    parts = parts or [("", matrix)]
+    headings = _headings(matrix, benchmarks, scores)
+    tops = {one: matrix.loc[matrix["benchmark"] == one, "raw"].max() for one in benchmarks}
+    lines = max(text.count("\n") + 1 for text in headings)
+    with style():
+        named = any(text.split("\n")[0] not in set(matrix["region"]) for text in headings)
+        size = (
+            max(3.0, 1.0 + (1.05 if named else 0.85) * len(benchmarks)),
+            0.7 + 0.15 * lines + 0.3 * len(sites),
+        )
+        figure, axes = grid(len(parts), columns, size)
+        headline(
+            figure,
+            "Raw score of each area and step",
+            [is_simulated(one, scores) for one in benchmarks],
+        )
+        for one, (title, part) in zip(axes, parts, strict=True):
+            if title:
+                title = "untrained" if title == "epoch 0" else f"after {title}"
+                one.set_xlabel(title, fontsize=9, fontweight="bold", labelpad=6)
+            if not np.isfinite(part["raw"]).any():
+                message(one, f"no score {title}: every entry is undefined")
+                continue
+            _heat(one, part, sites, benchmarks, tops)
+            one.set_xticks(range(len(benchmarks)), headings, fontsize=7.5)
+            one.set_yticks(range(len(sites)), [f"{area}[{step}]" for area, step in sites], fontsize=8)
+        return png(figure)
+
+
+def _sites(matrix: pd.DataFrame) -> list[tuple[str, int]]:
+    """From the eye inwards, and in time."""
+    found = list(dict.fromkeys(zip(matrix["area"], matrix["step"], strict=True)))
+    areas = list(dict.fromkeys(area for area, _ in found))
+    areas.sort(key=lambda area: ORDER.index(area) if area in ORDER else len(ORDER))
+    return sorted(found, key=lambda site: (areas.index(site[0]), site[1]))
+
+
+def _headings(matrix: pd.DataFrame, benchmarks: list[str], scores: pd.DataFrame | None) -> list[str]:
+    """The region; with the benchmark's name where one region comes twice."""
+    regions = [str(matrix.loc[matrix["benchmark"] == one, "region"].iloc[0]) for one in benchmarks]
+    found = []
+    for one, region in zip(benchmarks, regions, strict=True):
+        alone = bool(region) and regions.count(region) == 1
+        text = region if alone else wrapped(one, 15, 3)
+        found.append(text + ("\nsimulated" if is_simulated(one, scores) else ""))
+    return found
+
+
+def _heat(
+    axes: Axes,
+    part: pd.DataFrame,
+    sites: list[tuple[str, int]],
+    benchmarks: list[str],
+    tops: dict[str, float],
+) -> None:
+    for x, benchmark in enumerate(benchmarks):
+        rows = part[part["benchmark"] == benchmark].drop_duplicates(["area", "step"], keep="last")
+        cells = {(r.area, r.step): (r.raw, r.error) for r in rows.itertuples()}
+        values = np.array([cells.get(site, (math.nan, math.nan))[0] for site in sites], float)
+        best = int(np.nanargmax(values)) if np.isfinite(values).any() else -1
+        for y, site in enumerate(sites):
+            _cell(axes, x, y, *cells.get(site, (math.nan, math.nan)), tops[benchmark], y == best)
+    axes.set(xlim=(-0.5, len(benchmarks) - 0.5), ylim=(len(sites) - 0.5, -0.5))
+    axes.xaxis.tick_top()
+    axes.tick_params(length=0)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    for y in range(1, len(sites)):
+        if sites[y][0] != sites[y - 1][0]:
+            axes.axhline(y - 0.5, color="white", lw=3, zorder=2)
+
+
+def _cell(axes: Axes, x: int, y: int, raw: float, error: float, top: float, best: bool) -> None:
+    if not math.isfinite(raw):
+        axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, fc="0.95", ec="white", lw=1))
+        axes.text(x, y, "-", ha="center", va="center", color="0.4", fontsize=8)
+        return
+    depth = min(1.0, max(0.0, raw / top)) if top > 0 else 0.0
+    # From white to a dark blue; the text turns white where that can be read better.
+    colour = tuple(1 - depth * (1 - shade) for shade in (0.10, 0.35, 0.57))
+    light = sum(w * s**2.2 for w, s in zip((0.2126, 0.7152, 0.0722), colour, strict=True))
+    axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, fc=colour, ec="white", lw=1, zorder=1))
+    ink = "white" if light < 0.2 else "0.1"
+    words = f"{raw:.2f}" + (
+        f" \u00b1{error:.2f}".replace("\u00b10.", "\u00b1.") if math.isfinite(error) else ""
+    )
+    axes.text(
+        x, y, words, ha="center", va="center", color=ink, fontsize=7.5, fontweight="bold" if best else None
+    )
+    if best:
+        box = Rectangle((x - 0.46, y - 0.44), 0.92, 0.88, fill=False, ec="#d1495b", lw=1.8, zorder=3)
+        axes.add_patch(box)
