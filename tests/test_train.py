@@ -23,6 +23,7 @@ SMALL = [
     "data.size=32",
     "model.width=0.1",
     "recipe.batch_size=16",
+    "brain=none",
 ]
 
 

@@ -52,21 +52,24 @@ def run_battery(
     benchmarks: Sequence[Benchmark[Any]],
     *,
     strict: bool = True,
+    tolerate: type[Exception] = CornetError,
+    compare: bool = True,
     progress: bool = False,
     tell: Callable[[str], None] = lambda words: None,
 ) -> Iterator[Result]:
     """Score every subject on every benchmark, in the order of the subjects.
 
     Benchmarks that show the same stimuli at the same size share one recording. strict: False: a benchmark that fails
-    with a CornetError gives a Result that says why, and the others go on. progress: bars for recordings. tell: is
-    given a line about what comes next.
+    with a CornetError (or whatever `tolerate` says) gives a Result that says why, and the others go on. compare:
+    False: record alone, for a process that leaves comparing to another; scores are then empty. progress: bars for
+    recordings. tell: is given a line about what comes next.
     """
     for number, subject in enumerate(subjects):
-        for group in _by_stimuli(benchmarks, strict):
+        for group in _by_stimuli(benchmarks, strict, tolerate):
             if isinstance(group, Result):
                 yield _named(group, subject)
                 continue
-            sites, failed = _sites(group, subject, strict)
+            sites, failed = _sites(group, subject, strict, tolerate)
             yield from failed
             scored = [one for one in group if one.name in sites]
             if not scored:
@@ -77,36 +80,46 @@ def run_battery(
             try:
                 label = f"{where} on {scored[0].stimuli.name}" if progress else ""
                 recording = subject.record(scored[0].stimuli, wanted, scored[0].degrees, label=label)
-            except CornetError as error:
+            except tolerate as error:
                 if strict:
                     raise
                 yield from (_failed(one, subject, error) for one in scored)
                 continue
             for one in scored:
+                if not compare:
+                    yield Result(subject.name, one, Score(raw=np.nan), tuple(sites[one.name]))
+                    continue
                 tell(f"{where}: comparing with {one.name}")
-                yield _compared(one, subject, recording, tuple(sites[one.name]), strict)
+                yield _compared(one, subject, recording, tuple(sites[one.name]), strict, tolerate)
 
 
 def _compared(
-    one: Benchmark[Any], subject: Subject, recording: Recording, sites: tuple[Site, ...], strict: bool
+    one: Benchmark[Any],
+    subject: Subject,
+    recording: Recording,
+    sites: tuple[Site, ...],
+    strict: bool,
+    tolerate: type[Exception],
 ) -> Result:
     start = time.perf_counter()
     try:
         score = one.compare(recording, subject)
-    except CornetError as error:
+    except tolerate as error:
         if strict:
             raise
         return _failed(one, subject, error)
     return Result(subject.name, one, score, sites, time.perf_counter() - start)
 
 
-def _by_stimuli(benchmarks: Sequence[Benchmark[Any]], strict: bool) -> list[list[Benchmark[Any]] | Result]:
+def _by_stimuli(
+    benchmarks: Sequence[Benchmark[Any]], strict: bool, tolerate: type[Exception]
+) -> list[list[Benchmark[Any]] | Result]:
     """Benchmarks that can share a recording, in the order of their first; and those whose data cannot be had."""
     groups: dict[tuple[str, float | None], list[Benchmark[Any]] | Result] = {}
     for one in benchmarks:
         try:
             key = (one.stimuli.identity, one.degrees)
-        except CornetError as error:
+        except tolerate as error:
             if strict:
                 raise
             groups[(f"failed {one.name}", None)] = _failed(one, None, error)
@@ -118,22 +131,23 @@ def _by_stimuli(benchmarks: Sequence[Benchmark[Any]], strict: bool) -> list[list
 
 
 def _sites(
-    group: Sequence[Benchmark[Any]], subject: Subject, strict: bool
+    group: Sequence[Benchmark[Any]], subject: Subject, strict: bool, tolerate: type[Exception]
 ) -> tuple[dict[str, list[Site]], list[Result]]:
     """What each benchmark wants recorded, and those that the subject has no site for."""
     sites, failed = {}, []
     for one in group:
         try:
             sites[one.name] = one.sites(subject)
-        except CornetError as error:
+        except tolerate as error:
             if strict:
                 raise
             failed.append(_failed(one, subject, error))
     return sites, failed
 
 
-def _failed(one: Benchmark[Any], subject: Subject | None, error: CornetError) -> Result:
-    return Result(subject.name if subject else "", one, Score(raw=np.nan), failure=str(error))
+def _failed(one: Benchmark[Any], subject: Subject | None, error: Exception) -> Result:
+    told = str(error) if isinstance(error, CornetError) else f"{type(error).__name__}: {error}"
+    return Result(subject.name if subject else "", one, Score(raw=np.nan), failure=told)
 
 
 def _named(result: Result, subject: Subject) -> Result:

@@ -1,0 +1,204 @@
+"""How brain-like the network is, after any validation."""
+
+import logging
+import math
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch.distributed as dist
+
+from cornet.brain.benchmarks import Benchmark, Result, TimesBenchmark, open_benchmarks, run_battery
+from cornet.errors import CornetError
+from cornet.training.brain_averages import averages
+from cornet.training.brain_schedule import Schedule
+from cornet.training.scores_csv import ScoresCsv
+from cornet.training.shared_subject import SharedSubject, raise_together
+
+__all__ = ["BrainScore"]
+
+log = logging.getLogger("cornet")
+
+
+class BrainScore(pl.Callback):
+    """Scores the network on benchmarks while it trains, and changes nothing of the training.
+
+    benchmarks: names, groups, or folders with a bundle, as `cornet score --on` takes them; or lists of them by any
+        name, as conf/brain gives them. None: the callback does nothing.
+    before, fractions, every, end: when; see `Schedule`.
+    ends: of the benchmarks, those that are scored before training and at its end only (solution times are dear).
+    metric, scale: of neural benchmarks; decoder: of solution times; as `cornet score` has them.
+    size, degrees: pixels and visual angle of the screen; size None: that of the training images.
+    strict: stop the training when a benchmark fails; else its error is logged once, and training goes on.
+    folder: where scores.csv is kept.
+
+    Logs brain/<benchmark> (on its scale), its /raw, /ceiling and /error, brain/<region> where a region has one
+    benchmark (brain/V4; brain/behaviour and brain/ost for the two of behaviour), brain/average_2018 and _2019, and
+    brain/seconds, to all loggers at the step at which they were taken. `monitor=brain/IT` finds them after every
+    scored validation, and the last ones after others. Every stimulus set is shown once, a share of it by each rank.
+
+    Raises CornetError before the first batch for benchmarks that cannot be had, regions that the network has not, steps
+    that no image has reached, and schedules that never fire.
+    """
+
+    def __init__(
+        self,
+        benchmarks: Sequence[str] | Mapping[str, Sequence[str]],
+        folder: str | Path,
+        before: bool = True,
+        fractions: Sequence[float] = (),
+        every: int = 1,
+        end: bool = True,
+        ends: Sequence[str] = (),
+        metric: str = "pls",
+        scale: str = "r^2/c",
+        decoder: str = "reference",
+        size: int | None = None,
+        degrees: float = 8.0,
+        strict: bool = False,
+    ) -> None:
+        groups = benchmarks.values() if isinstance(benchmarks, Mapping) else [benchmarks]
+        self.names = list(dict.fromkeys(name for group in groups for name in group))
+        self.schedule = Schedule(before, tuple(fractions), every, end)
+        self.ends = list(ends)
+        self.metric, self.scale, self.decoder = metric, scale, decoder
+        self.size, self.degrees, self.strict = size, degrees, strict
+        self.scores = ScoresCsv(folder)
+        self.benchmarks: list[Benchmark[Any]] = []
+        self.shown: dict[str, float] = {}  # what a validation without scores shows again
+        self.failed: set[str] = set()
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        if stage != "fit" or not self.names:
+            return
+        options = {"metric": self.metric, "scale": self.scale, "decoder": self.decoder}
+        self.benchmarks = open_benchmarks(self.names, device=pl_module.device, **options)  # type: ignore[arg-type]
+        self.schedule.check(trainer.max_epochs or 0)
+        error = ""
+        try:
+            subject = self.subject(trainer, pl_module)
+            for one in self.benchmarks:
+                check(one, subject)
+        except CornetError as raised:
+            error = str(raised)
+        raise_together(error)
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.scores.resume_from(trainer.global_step)
+        if self.benchmarks and self.schedule.before and trainer.global_step == 0:
+            self.take(trainer, pl_module, 0.0, math.nan, last=True)
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if self.benchmarks and trainer.current_epoch == 0 and self.schedule.fractions:
+            batches = int(trainer.num_training_batches)
+            if self.schedule.after_batch(batch_idx + 1, batches) is not None:
+                self.take(trainer, pl_module, (batch_idx + 1) / batches, math.nan)
+
+    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if trainer.sanity_checking or not self.benchmarks or trainer.state.fn != "fit":
+            return
+        done = trainer.fit_loop.epoch_loop.batch_progress.current.ready / trainer.num_training_batches
+        epoch, epochs = trainer.current_epoch + done, trainer.max_epochs or 0
+        if done == 1 and self.schedule.after_epoch(round(epoch), epochs):
+            top1 = float(pl_module.val_accuracy["top1"].compute())  # type: ignore[index, union-attr]
+            self.take(trainer, pl_module, epoch, top1, last=round(epoch) == epochs)
+        for name, value in self.shown.items():  # for monitors and the line of the epoch
+            pl_module.log(name, value, logger=False, rank_zero_only=False)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The last scores, so that a monitor finds them in a run that goes on."""
+        return {"shown": dict(self.shown)}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.shown = dict(state_dict["shown"])
+
+    def subject(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> SharedSubject:
+        """The network as it is now."""
+        source = trainer.datamodule.source  # type: ignore[attr-defined]
+        return SharedSubject(
+            pl_module.net,  # type: ignore[arg-type]
+            "network",
+            mean=source.mean,
+            std=source.std,
+            size=self.size or source.size,
+            degrees=self.degrees,
+        )
+
+    def take(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        epoch: float,
+        top1: float,
+        last: bool = False,
+    ) -> None:
+        """Score now, log, and write the rows. last: also what is scored at the ends only."""
+        start = time.perf_counter()
+        due = [one for one in self.benchmarks if last or one.name not in self.ends]
+        subject = self.subject(trainer, pl_module)
+        results = battery(subject, due, self.strict)
+        seconds = time.perf_counter() - start
+        values = {**metrics(results), **averages(results), "brain/seconds": seconds}
+        self.shown.update({name: value for name, value in values.items() if name.count("/") == 1})
+        for result in results:
+            if result.failure and result.benchmark.name not in self.failed:
+                self.failed.add(result.benchmark.name)
+                log.warning(
+                    "%s could not be scored and is left out: %s", result.benchmark.name, result.failure
+                )
+        if not trainer.is_global_zero:
+            return
+        for logger in trainer.loggers:
+            finite = {name: value for name, value in values.items() if math.isfinite(value)}
+            logger.log_metrics({**finite, "epoch": epoch}, step=trainer.global_step)
+        about = {"epoch": epoch, "step": trainer.global_step, "top1": top1, "weights": "raw"}
+        self.scores.add([{**about, **result.row()} for result in results])
+
+
+def battery(subject: SharedSubject, benchmarks: Sequence[Benchmark[Any]], strict: bool) -> list[Result]:
+    """The results, on every rank: all record, the first one compares, and the others hear of it.
+
+    Whatever fails is told in its Result, and with `strict` raised on all ranks, when all have come through.
+    """
+    shared = dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
+    first = not shared or dist.get_rank() == 0
+    results = list(run_battery([subject], benchmarks, strict=False, tolerate=Exception, compare=first))
+    if shared:
+        told: list[Any] = [{r.benchmark.name: (r.score, r.sites, r.seconds, r.failure) for r in results}]
+        dist.broadcast_object_list(told, src=0)
+        known = {one.name: one for one in benchmarks}
+        results = [Result(subject.name, known[name], *found) for name, found in told[0].items()]
+    if strict and (failed := next((r for r in results if r.failure), None)):
+        raise CornetError(f"{failed.benchmark.name} could not be scored, and strict=true: {failed.failure}")
+    return results
+
+
+def check(one: Benchmark[Any], subject: SharedSubject) -> None:
+    """Raise CornetError for a benchmark that this network cannot be scored on."""
+    len(one.stimuli)
+    for site in one.sites(subject):
+        if site.layer in subject.net.steps and site.step < subject.net.first_driven_step(site.layer):
+            raise CornetError(
+                f"{one.name} asks for {site}, which no image has reached yet (the first is step "
+                f"{subject.net.first_driven_step(site.layer)}); score another time bin or area."
+            )
+
+
+def metrics(results: Sequence[Result]) -> dict[str, float]:
+    """What is logged of the results."""
+    found: dict[str, float] = {}
+    short: dict[str, list[float]] = {}
+    for result in results:
+        if result.failure:
+            continue
+        score, name = result.score, f"brain/{result.benchmark.name}"
+        found |= {name: score.value, f"{name}/raw": score.raw, f"{name}/error": score.error}
+        if math.isfinite(score.ceiling):
+            found[f"{name}/ceiling"] = score.ceiling
+        region = "ost" if isinstance(result.benchmark, TimesBenchmark) else result.benchmark.region
+        short.setdefault(f"brain/{region}", []).append(score.value)
+    return found | {name: values[0] for name, values in short.items() if len(values) == 1}

@@ -1,0 +1,92 @@
+"""The network in training as a subject: recorded by all ranks together, and never kept on disk."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch.distributed as dist
+from numpy.typing import NDArray
+
+from cornet.brain.subject import Recording, Site
+from cornet.brain.subjects import NetworkSubject
+from cornet.errors import CornetError
+from cornet.stimuli.stimulus_set import Pictures, StimulusSet
+
+__all__ = ["SharedSubject", "raise_together"]
+
+
+class SharedSubject(NetworkSubject):
+    """Each rank shows its own share of the stimuli; all then hold all features.
+
+    Its weights change with every step, so that a cache on disk would only fill it.
+    """
+
+    def record(
+        self,
+        stimuli: StimulusSet,
+        sites: Sequence[Site],
+        degrees: float | None = None,
+        label: str = "",
+        **options: Any,
+    ) -> Recording:
+        ranks = dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+        options = {**options, "cache": False}
+        if ranks == 1:
+            return super().record(stimuli, sites, degrees, label, **options)
+        rows = np.array_split(np.arange(len(stimuli)), ranks)
+        mine = rows[dist.get_rank()]
+        part: Recording | None = None
+        error = ""
+        try:
+            if len(mine):
+                part = super().record(_some(stimuli, mine), sites, degrees, label, **options)
+        except Exception as raised:  # the others wait: they must be told
+            error = (
+                f"{type(raised).__name__}: {raised}" if not isinstance(raised, CornetError) else str(raised)
+            )
+        raise_together(error)
+        features = {site: _together(part[site] if part else None, [len(r) for r in rows]) for site in sites}
+        return Recording(stimuli.ids, features)
+
+
+def raise_together(error: str) -> None:
+    """Raise CornetError on every rank when one of them met an error; nobody waits for who will not come."""
+    if not (dist.is_available() and dist.is_initialized()):
+        if error:
+            raise CornetError(error)
+        return
+    errors: list[str | None] = [None] * dist.get_world_size()
+    dist.all_gather_object(errors, error)
+    for rank, found in enumerate(errors):
+        if found:
+            raise CornetError(f"{found.rstrip('.')} (on rank {rank}).")
+
+
+def _together(part: NDArray[Any] | None, counts: list[int]) -> NDArray[Any]:
+    """All ranks' rows, on every rank."""
+    parts: list[Any] = [None] * len(counts)
+    dist.all_gather_object(parts, None if part is None else np.ascontiguousarray(part))
+    return np.concatenate([rows for rows in parts if rows is not None])
+
+
+class _SomePictures:
+    """A share of the pictures."""
+
+    def __init__(self, pictures: Pictures, rows: NDArray[np.int64]) -> None:
+        self.pictures, self.rows = pictures, rows
+
+    @property
+    def identity(self) -> str:
+        return f"{self.pictures.identity} {self.rows[0]} {self.rows[-1]}"
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> NDArray[np.uint8]:
+        return self.pictures[int(self.rows[index])]
+
+
+def _some(stimuli: StimulusSet, rows: NDArray[np.int64]) -> StimulusSet:
+    table: pd.DataFrame = stimuli.table.iloc[rows].reset_index(drop=True)
+    return StimulusSet(stimuli.name, table, _SomePictures(stimuli.pictures, rows), stimuli.degrees)

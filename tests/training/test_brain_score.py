@@ -1,0 +1,206 @@
+"""Brain scores while a network trains: what is logged, when, and that the training does not notice."""
+
+import logging
+import math
+
+import numpy as np
+import pytest
+import pytorch_lightning as pl
+import torch
+
+from cornet import CornetError, create_model
+from cornet.stimuli.objects import RenderedObjects
+from cornet.training.brain_averages import averages
+from cornet.training.brain_schedule import Schedule
+from cornet.training.brain_score import BrainScore
+from cornet.training.classifier import Classifier
+from cornet.training.csv_logger import CsvLogger, read_metrics
+from cornet.training.loaders import ImageLoaders
+from cornet.training.recipe import Recipe
+from cornet.training.scores_csv import read_scores
+from tests.brain.test_benchmarks import assembly, write
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("CORNET_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def bundle(tmp_path):
+    """60 stimuli, four neuroids of V4 and four of IT."""
+    return str(write(tmp_path / "mine", assembly(("V4",) * 4 + ("IT",) * 4)))
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    return RenderedObjects(
+        train_images=64, val_images=32, size=32, cache=str(tmp_path_factory.mktemp("objects"))
+    )
+
+
+def train(source, folder, callbacks=(), epochs=3, **more):
+    """A short training; the trainer and the module."""
+    pl.seed_everything(0, verbose=False)
+    net = create_model("cornet_s", num_classes=8, width=0.125)
+    recipe = Recipe(epochs=epochs, batch_size=16, learning_rate=0.1, schedule="constant")
+    module = Classifier(net, recipe, source.mean, source.std)
+    trainer = pl.Trainer(
+        max_epochs=epochs,
+        accelerator="cpu",
+        logger=CsvLogger(folder),
+        callbacks=list(callbacks),
+        enable_checkpointing=more.pop("enable_checkpointing", False),
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+        log_every_n_steps=1,
+        **more,
+    )
+    trainer.fit(module, datamodule=ImageLoaders(source, batch_size=16, workers=0))
+    return trainer, module
+
+
+def test_training_is_the_same_with_and_without(source, bundle, tmp_path):
+    """Losses, weights, statistics and random state after three epochs, bit for bit."""
+    states = []
+    for number, callbacks in enumerate(([], [BrainScore([bundle], tmp_path / "on", fractions=[0.5])])):
+        folder = tmp_path / f"run{number}"
+        _, module = train(source, folder, callbacks)
+        losses = read_metrics(folder)[["train/loss", "val/loss", "val/top1"]]
+        states.append((module.state_dict(), losses, torch.get_rng_state(), np.random.get_state()[1].copy()))  # noqa: NPY002
+    (plain, losses, generator, numpy), (scored, scored_losses, scored_generator, scored_numpy) = states
+    assert all(torch.equal(plain[key], scored[key]) for key in plain)
+    columns = [c for c in losses if c in scored_losses]
+    assert (
+        losses.dropna(how="all")
+        .reset_index(drop=True)[columns]
+        .equals(scored_losses.dropna(how="all").reset_index(drop=True)[columns])
+    )
+    assert torch.equal(generator, scored_generator)
+    assert (numpy == scored_numpy).all()
+    assert len(read_scores(tmp_path / "on")) == 2 * 5  # before, half an epoch, three epochs
+
+
+def test_rows_and_logs_hold_the_same_numbers(source, bundle, tmp_path):
+    trainer, _ = train(source, tmp_path, [BrainScore([bundle], tmp_path, every=2)])
+    scores = read_scores(tmp_path)
+    assert list(scores["epoch"].unique()) == [0, 2, 3]
+    assert list(scores["step"].unique()) == [0, 8, 12]
+    assert set(scores["benchmark"]) == {"mine.V4", "mine.IT"}
+    assert set(scores["scale"]) == {"r^2/c"}
+    assert set(scores["weights"]) == {"raw"}
+    assert scores[scores["epoch"] == 0]["top1"].isna().all()
+    metrics = read_metrics(tmp_path)
+    assert scores["top1"].iloc[-1] == pytest.approx(metrics["val/top1"].dropna().iloc[-1])
+    logged = metrics.dropna(subset=["brain/mine.V4"])
+    v4 = scores[scores["benchmark"] == "mine.V4"]
+    assert list(logged["step"]) == [0, 8, 12]
+    assert np.allclose(logged["brain/mine.V4"], v4["value"])
+    assert np.allclose(logged["brain/mine.V4/raw"], v4["raw"])
+    assert np.allclose(logged["brain/V4"], v4["value"])
+    assert (logged["brain/seconds"] > 0).all()
+    assert float(trainer.callback_metrics["brain/IT"]) == pytest.approx(
+        scores[scores["benchmark"] == "mine.IT"]["value"].iloc[-1], abs=1e-6
+    )
+
+
+def test_the_last_score_is_that_of_the_finished_network(source, bundle, tmp_path):
+    from cornet.brain import NetworkSubject
+    from cornet.brain.benchmarks import open_benchmarks
+
+    _, module = train(source, tmp_path, [BrainScore([bundle], tmp_path)], epochs=1)
+    subject = NetworkSubject(module.net, mean=source.mean, std=source.std, size=32)
+    for one in open_benchmarks([bundle]):
+        row = read_scores(tmp_path).query("epoch == 1 and benchmark == @one.name").iloc[0]
+        assert row["raw"] == pytest.approx(one.run(subject).raw, abs=1e-9)
+
+
+def test_the_best_checkpoint_may_be_the_most_brain_like(source, bundle, tmp_path):
+    keep = pl.callbacks.ModelCheckpoint(tmp_path / "best", filename="brain", monitor="brain/IT", mode="max")
+    stop = pl.callbacks.EarlyStopping("brain/V4", mode="max", patience=50)
+    train(source, tmp_path, [BrainScore([bundle], tmp_path), keep, stop], enable_checkpointing=True)
+    after = read_scores(tmp_path).query("benchmark == 'mine.IT' and epoch > 0")
+    assert float(keep.best_model_score) == pytest.approx(after["value"].max(), abs=1e-6)
+    assert float(stop.best_score) == pytest.approx(
+        read_scores(tmp_path).query("benchmark == 'mine.V4' and epoch > 0")["value"].max(), abs=1e-6
+    )
+
+
+def test_a_benchmark_that_fails_is_told_once_and_training_goes_on(
+    source, bundle, tmp_path, monkeypatch, caplog
+):
+    from cornet.brain.benchmarks import NeuralBenchmark
+
+    whole = NeuralBenchmark.compare
+
+    def compare(self, recording, subject):
+        if self.region == "IT":
+            raise MemoryError("no room")
+        return whole(self, recording, subject)
+
+    monkeypatch.setattr(NeuralBenchmark, "compare", compare)
+    with caplog.at_level(logging.WARNING, "cornet"):
+        train(source, tmp_path / "a", [BrainScore([bundle], tmp_path / "a")], epochs=2)
+    told = [record for record in caplog.records if "mine.IT could not be scored" in record.getMessage()]
+    assert len(told) == 1
+    scores = read_scores(tmp_path / "a")
+    assert scores.query("benchmark == 'mine.IT'")["failure"].str.contains("MemoryError: no room").all()
+    assert scores.query("benchmark == 'mine.V4'")["raw"].notna().all()
+    with pytest.raises(CornetError, match="IT could not be scored, and strict=true"):
+        train(source, tmp_path / "b", [BrainScore([bundle], tmp_path / "b", strict=True)], epochs=2)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"benchmarks": ["nowhere"]}, "'nowhere' is neither a benchmark nor a folder"),
+        ({"benchmarks": ["majajhong2015.IT"]}, "cornet fetch majajhong2015"),
+        ({"before": False, "end": False, "every": 9}, "never fires: every=9 epochs, and the training has 3"),
+        ({"before": False, "end": False, "every": 0}, "never fires: before and end are false"),
+        ({"fractions": [1.5]}, r"fractions=\[1.5\] of the first epoch must lie between 0 and 1"),
+        ({"metric": "lasso"}, "metric='lasso' is unknown"),
+    ],
+)
+def test_mistakes_are_told_before_the_first_batch(source, bundle, tmp_path, options, words):
+    given = {"benchmarks": [bundle], **options}
+    with pytest.raises(CornetError, match=words):
+        train(source, tmp_path, [BrainScore(given.pop("benchmarks"), tmp_path, **given)])
+    assert not (tmp_path / "metrics.csv").exists()
+
+
+def test_a_region_that_the_network_lacks_is_told_before_the_first_batch(source, tmp_path):
+    folder = str(write(tmp_path / "alien", assembly(("PIT",) * 8)))
+    with pytest.raises(CornetError, match="no region 'PIT'"):
+        train(source, tmp_path, [BrainScore([folder], tmp_path)])
+
+
+def test_schedule():
+    schedule = Schedule(fractions=(0.1, 0.5), every=5)
+    assert [n for n in range(1, 13) if schedule.after_epoch(n, 12)] == [5, 10, 12]
+    assert [n for n in range(1, 101) if schedule.after_batch(n, 100) is not None] == [10, 50]
+    assert [n for n in range(1, 4) if schedule.after_batch(n, 3) is not None] == [1, 2]
+
+
+def test_averages_are_of_one_origin_and_count_undefined_times_as_nothing():
+    class Named:
+        def __init__(self, name):
+            self.name = name
+
+    from cornet.brain import Score
+    from cornet.brain.benchmarks import Result
+
+    def result(name, raw, failure=""):
+        return Result("net", Named(name), Score(raw=raw), failure=failure)
+
+    parts = [result(f"simulated{word}", raw) for word, raw in ((".V4", 0.6), (".IT", 0.5), ("-i2n", 0.4))]
+    late = result("simulated-ost", math.nan)
+    assert averages(parts) == {"brain/simulated_average_2018": pytest.approx(0.5)}
+    assert averages([*parts, late])["brain/simulated_average_2019"] == pytest.approx(0.375)
+    assert averages([*parts, result("simulated-ost", 0.3)])["brain/simulated_average_2019"] == pytest.approx(
+        0.45
+    )
+    assert averages(parts[:2]) == {}
+    assert averages([*parts[:2], result("simulated-i2n", 0.4, "broken"), late]) == {}
+    mixed = [result("majajhong2015.V4", 0.6), *parts[1:]]
+    assert averages(mixed) == {}
