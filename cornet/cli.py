@@ -240,6 +240,29 @@ def score(
         raise typer.Exit(1)
 
 
+@app.command()
+def report(
+    runs: Annotated[
+        list[Path], typer.Argument(metavar="RUN...", help="Folders of runs, or folders with one run below.")
+    ],
+) -> None:
+    """Write the report of a run: one page, report.html, that opens from disk.
+
+    It holds the run's brain scores while it was trained, their plots, the learning curves, sample stimuli, the
+    configuration and versions; a run that still goes on is shown as far as it is.
+
+    Examples:
+
+      cornet report runs/objects-cornet_s
+
+      cornet report runs/a/default/seed0 runs/a/default/seed1
+    """
+    from cornet.report.page import find_run_folder, write_page
+
+    for folder in [find_run_folder(run) for run in runs]:
+        typer.echo(str(write_page(folder)))
+
+
 def open_subjects(models: list[str], device: str, untrained: bool, seed: int) -> "list[Subject]":
     """The subjects, each followed by itself before training where that is asked for and there is such a thing."""
     from cornet.brain import open_subject

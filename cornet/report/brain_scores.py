@@ -85,7 +85,10 @@ def draw_accuracy(scores: pd.DataFrame, columns: int = 3) -> bytes | None:
             one.set_xlabel("top-1 (share of images)", fontsize=8)
         if points is not None and last > 1e-9:
             ticks = MaxNLocator(6, integer=last >= 2)
-            bar = figure.colorbar(points, ax=axes, shrink=0.6, pad=0.01, aspect=30, ticks=ticks)
+            where = "right" if figure.get_figwidth() > 5 else "bottom"
+            bar = figure.colorbar(
+                points, ax=axes, location=where, shrink=0.6, pad=0.01, aspect=30, ticks=ticks
+            )
             bar.set_label("epoch", fontsize=8)
         return png(figure)
 
