@@ -69,6 +69,7 @@ class BrainScore(pl.Callback):
         self.benchmarks: list[Benchmark[Any]] = []
         self.shown: dict[str, float] = {}  # what a validation without scores shows again
         self.failed: set[str] = set()
+        self.last: dict[str, Result] = {}  # by benchmark, for callbacks that tell more of them
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         if stage != "fit" or not self.names:
@@ -144,6 +145,7 @@ class BrainScore(pl.Callback):
         seconds = time.perf_counter() - start
         values = {**metrics(results), **averages(results), "brain/seconds": seconds}
         self.shown.update({name: value for name, value in values.items() if name.count("/") == 1})
+        self.last.update({result.benchmark.name: result for result in results})
         for result in results:
             if result.failure and result.benchmark.name not in self.failed:
                 self.failed.add(result.benchmark.name)

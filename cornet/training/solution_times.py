@@ -1,0 +1,90 @@
+"""What object solution times rest on: an interval, how many images, the untrained start, every image's times."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytorch_lightning as pl
+
+from cornet.brain.benchmarks import TimesBenchmark
+from cornet.brain.score import Score
+from cornet.files import atomic_write
+from cornet.training.brain_score import BrainScore
+
+__all__ = ["ObjectSolutionTimes"]
+
+
+class ObjectSolutionTimes(pl.Callback):
+    """Tells more of the solution times that `BrainScore` took last.
+
+    Writes solution_times.csv (benchmark, simulated, stimulus_id, target_ms, predicted_ms; truth_ms for the simulated
+    brain) and logs, per benchmark, brain/<benchmark>/low and /high (95 % over images), /share_solved,
+    /share_solved_first_bin, /images (that enter a split's correlation, on average), /untrained (raw, of the first
+    weights), and /accuracy_step<k> and /dprime_step<k> for every different state of IT.
+
+    folder: the run's.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.path = Path(folder) / "solution_times.csv"
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if not trainer.is_global_zero:
+            return
+        tables = []
+        for brain in trainer.callbacks:  # type: ignore[attr-defined]
+            if not isinstance(brain, BrainScore):
+                continue
+            for name, result in brain.last.items():
+                one = result.benchmark
+                if not isinstance(one, TimesBenchmark) or result.failure:
+                    continue
+                untrained = [r for r in brain.scores.rows if r["benchmark"] == name and int(r["step"]) == 0]
+                found = told(
+                    name, result.score, float(untrained[0]["raw"] or math.nan) if untrained else math.nan
+                )
+                for logger in trainer.loggers:
+                    logger.log_metrics(found, step=trainer.global_step)
+                tables.append(times_of(one, result.score))
+        if tables:
+            atomic_write(self.path, pd.concat(tables).to_csv(index=False))
+
+
+def told(name: str, score: Score, untrained: float) -> dict[str, float]:
+    """The numbers beside a score; those that are not there are left out."""
+    details = score.details
+    if not details:
+        return {}
+    low, high = details["interval"]
+    found: dict[str, float] = {
+        "low": low,
+        "high": high,
+        "share_solved": details["share_solved"],
+        "share_solved_first_bin": details["share_solved_first_bin"],
+        "images": float(np.mean(details["entering"])),
+        "untrained": untrained,
+    }
+    for what in ("accuracy", "dprime"):
+        states = np.unique(np.asarray(details[what]).round(12), return_index=True)[1]
+        for step, first in enumerate(sorted(states)):
+            found[f"{what}_step{step}"] = float(details[what][first])
+    return {f"brain/{name}/{key}": float(value) for key, value in found.items() if math.isfinite(value)}
+
+
+def times_of(one: TimesBenchmark, score: Score) -> pd.DataFrame:
+    """Every image's target and predicted time."""
+    data = one.data
+    columns: dict[str, Any] = {
+        "benchmark": one.name,
+        "simulated": one.simulated,
+        "stimulus_id": data.stimuli.ids,
+        "target_ms": data.ost,
+        "predicted_ms": score.details.get("predicted_ost", np.full(len(data.ost), math.nan)),
+    }
+    if one.simulated:
+        from cornet.brain import simulated
+
+        columns["truth_ms"] = simulated.solution_times().truth_ost
+    return pd.DataFrame(columns)

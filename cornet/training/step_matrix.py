@@ -1,0 +1,65 @@
+"""Which step of which area predicts which region best: all of them, at the end of a training."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytorch_lightning as pl
+
+from cornet.brain.benchmarks import NeuralBenchmark
+from cornet.brain.benchmarks.base import rows_of
+from cornet.errors import CornetError
+from cornet.files import atomic_write
+from cornet.training.brain_score import BrainScore
+
+__all__ = ["StepMatrix"]
+
+log = logging.getLogger("cornet")
+
+
+class StepMatrix(pl.Callback):
+    """Writes step_matrix.csv: for every neural benchmark of `BrainScore` one row per area and step.
+
+    Columns epoch, benchmark, region, simulated, area, step, value, scale, raw, error. The best of many candidates looks
+    better than it is: the matrix is to be read as a whole.
+
+    folder: the run's. wanted: False for nothing.
+    """
+
+    def __init__(self, folder: str | Path, wanted: bool = True) -> None:
+        self.path, self.wanted = Path(folder) / "step_matrix.csv", wanted
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        brains = [callback for callback in trainer.callbacks if isinstance(callback, BrainScore)]  # type: ignore[attr-defined]
+        if not self.wanted or not brains:
+            return
+        rows: list[dict[str, Any]] = []
+        for brain in brains:
+            for one in brain.benchmarks:
+                if isinstance(one, NeuralBenchmark):
+                    try:
+                        rows += self.rows_of(one, brain, trainer, pl_module)
+                    except (CornetError, MemoryError) as error:
+                        log.warning("%s has no matrix of areas and steps: %s", one.name, error)
+        if rows and trainer.is_global_zero:
+            atomic_write(self.path, pd.DataFrame(rows).to_csv(index=False))
+
+    def rows_of(
+        self, one: NeuralBenchmark, brain: BrainScore, trainer: pl.Trainer, pl_module: pl.LightningModule
+    ) -> list[dict[str, Any]]:
+        """One benchmark's rows; every rank records its share, the first one compares."""
+        subject = brain.subject(trainer, pl_module)
+        sites = [site for site in subject.sites() if site.layer in subject.net.steps]
+        recording = subject.record(one.stimuli, sites, one.degrees)
+        if not trainer.is_global_zero:
+            return []
+        found = []
+        for site in sites:
+            features = rows_of(recording, site, one.stimuli, one.responses.stimulus_ids)
+            score = one.compare_features(features)
+            about = {"epoch": trainer.current_epoch, "benchmark": one.name, "region": one.region}
+            where = {"simulated": one.simulated, "area": site.layer, "step": site.step}
+            numbers = {"value": score.value, "scale": score.scale, "raw": score.raw, "error": score.error}
+            found.append({**about, **where, **numbers})
+        return found

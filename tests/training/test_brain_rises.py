@@ -1,0 +1,107 @@
+"""The embedded demo: training makes the simulated scores rise, and training on shuffled labels does not."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import pytorch_lightning as pl
+
+from cornet import create_model
+from cornet.stimuli.objects import RenderedObjects
+from cornet.training.brain_score import BrainScore
+from cornet.training.classifier import Classifier
+from cornet.training.csv_logger import CsvLogger, read_metrics
+from cornet.training.loaders import ImageLoaders
+from cornet.training.recipe import Recipe
+from cornet.training.scores_csv import read_scores
+from cornet.training.solution_times import ObjectSolutionTimes
+from cornet.training.step_matrix import StepMatrix
+
+pytestmark = pytest.mark.slow  # two whole trainings of a minute each
+
+NAMES = ["simulated.V4", "simulated.IT", "simulated-i2n", "simulated-ost"]
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CORNET_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+class ShuffledObjects(RenderedObjects):
+    """Every training image keeps one label, of which it shows nothing."""
+
+    def train(self):
+        return ShuffledLabels(super().train())
+
+
+class ShuffledLabels:
+    def __init__(self, images):
+        self.images = images
+        self.labels = np.random.default_rng(0).permutation(np.arange(len(images)) % 8)
+
+    def __len__(self):
+        return len(self.images)
+
+    def __getitem__(self, key):
+        return self.__getitems__([key])[0]
+
+    def __getitems__(self, keys):
+        return [
+            sample._replace(label=int(self.labels[sample.index])) for sample in self.images.__getitems__(keys)
+        ]
+
+
+def trained(folder, shuffled):
+    """The demo's training (recipe/demo.yaml), its labels shuffled or not; scores before and after, by benchmark."""
+    pl.seed_everything(0, verbose=False)
+    source = ShuffledObjects() if shuffled else RenderedObjects()
+    data = ImageLoaders(source, batch_size=32, workers=0)
+    net = create_model("cornet_s", num_classes=8, width=0.25)
+    recipe = Recipe(
+        epochs=6,
+        batch_size=32,
+        learning_rate=0.02,
+        nesterov=True,
+        weight_decay=5e-4,
+        schedule="cosine",
+        warmup=0.5,
+        clip=2.0,
+        decay_norms_and_biases=False,
+        precision="bf16-mixed",
+        channels_last=True,
+    )
+    trainer = pl.Trainer(
+        max_epochs=6,
+        accelerator="cpu",
+        precision="bf16-mixed",
+        gradient_clip_val=2.0,
+        logger=CsvLogger(folder),
+        callbacks=[BrainScore(NAMES, folder, every=0), StepMatrix(folder), ObjectSolutionTimes(folder)],
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+    )
+    trainer.fit(Classifier(net, recipe, source.mean, source.std), datamodule=data)
+    scores = read_scores(folder).set_index(["benchmark", "epoch"])["value"]
+    return {name: (scores[name, 0], scores[name, 6]) for name in NAMES}
+
+
+def test_scores_rise_with_training_and_not_with_shuffled_labels(cache, tmp_path):
+    rises = trained(tmp_path / "true", shuffled=False)
+    assert rises["simulated.V4"][1] - rises["simulated.V4"][0] >= 0.1
+    assert rises["simulated.IT"][1] - rises["simulated.IT"][0] >= 0.1
+    assert rises["simulated-i2n"][1] - rises["simulated-i2n"][0] >= 0.05
+    shuffled = trained(tmp_path / "shuffled", shuffled=True)
+    assert shuffled["simulated.IT"][1] - shuffled["simulated.IT"][0] < 0.1
+    assert shuffled["simulated-i2n"][1] - shuffled["simulated-i2n"][0] < 0.05
+
+    matrix = pd.read_csv(tmp_path / "true" / "step_matrix.csv")
+    assert set(matrix["region"]) == {"V4", "IT"}
+    assert len(matrix) == 2 * 9
+    logged = read_metrics(tmp_path / "true").iloc[-1]
+    assert 0 <= logged["brain/simulated-ost/share_solved"] <= 1
+    times = pd.read_csv(tmp_path / "true" / "solution_times.csv")
+    assert len(times) == 640
+    assert times["truth_ms"].notna().any()
