@@ -1,6 +1,7 @@
 """Brain scores against the epoch, and against accuracy: one small panel a benchmark."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -126,13 +127,13 @@ def _legend(scores: pd.DataFrame) -> list[Line2D]:
     """In gray, for a panel's colour tells its region."""
     kinds = list(dict.fromkeys(scores["weights"]))
     names = [f"score, {kind} weights" for kind in kinds] if len(kinds) > 1 else ["score, with standard error"]
-    gray = {"color": "0.35"}
+    gray: dict[str, Any] = {"color": "0.35"}
     found = [
         Line2D([], [], lw=1.3, ls=line, marker="o", ms=3, label=name, **gray)
         for name, line in zip(names, ("-", "--") * 9, strict=False)
     ]
     if (scores["epoch"] == 0).any():
-        start = {"mfc": "white", "marker": "o", "ms": 5, "ls": ":", "lw": 0.9}
+        start: dict[str, Any] = {"mfc": "white", "marker": "o", "ms": 5, "ls": ":", "lw": 0.9}
         found.append(Line2D([], [], label="untrained start", **start, **gray))
     found.append(Line2D([], [], ls=(0, (6, 3)), lw=0.9, label="ceiling: a perfect model", **gray))
     return [*found, Line2D([], [], lw=0.7, label="zero: no relation", color="0.45")]

@@ -1,6 +1,7 @@
 """Solution times: when the network solves each image, against when the brain does."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -60,7 +61,7 @@ def _scatter(axes: Axes, x: pd.Series, y: pd.Series, colour: str, verb: str) -> 
     alpha = min(0.7, max(0.25, 120 / both.sum()))
     axes.plot(across[both], up[both], "o", color=colour, ms=3.2, mew=0, alpha=alpha, zorder=2)
     missed = across[asked & ~both]
-    ticks = {"color": "#d1495b", "ms": 7, "alpha": 0.6, "clip_on": False, "zorder": 3}
+    ticks: dict[str, Any] = {"color": "#d1495b", "ms": 7, "alpha": 0.6, "clip_on": False, "zorder": 3}
     axes.plot(missed, np.full(len(missed), high), "|", in_layout=False, **ticks)
     r = spearman(across, up)
     shown = "undefined" if math.isnan(r) else f"{r:.2f}"

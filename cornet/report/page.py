@@ -1,6 +1,7 @@
 """report.html of a run: one file that opens from disk and needs nothing else."""
 
 import base64
+import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
@@ -216,7 +217,10 @@ def _brain_figure(picture: Picture) -> str:
 
 def _figure(content: bytes, alt: str, caption: str, narrow: bytes | None = None) -> str:
     """narrow: taken instead on narrow screens; without it a picture is scrolled there."""
-    image = f'<img src="{_data(content)}" alt="{escape(alt)}">'
+    # All pictures at one scale, so that their letters are of one size; 1040 px are 9 inches.
+    with Image.open(io.BytesIO(content)) as picture:
+        width = round(picture.width * 1040 / 1350)
+    image = f'<img src="{_data(content)}" alt="{escape(alt)}" width="{width}">'
     if narrow is None:
         inner = f'<div class="scroll wide" tabindex="0">{image}</div>'
     else:

@@ -25,7 +25,9 @@ th { color: #333; font-weight: 600; vertical-align: bottom; }
 thead th { border-bottom: 2px solid #999; }
 th:first-child, td:first-child, .words td, .words th { text-align: left; }
 td:first-child { overflow-wrap: anywhere; }
-.error { color: #555; white-space: nowrap; }
+.error { color: #555; }
+.number { white-space: nowrap; }
+.when { display: block; color: #555; font-size: .85em; }
 .tag { display: inline-block; padding: 0 .45em; border-radius: 3px; background: #f4e6c8; color: #5c3f0c;
   font-size: .8rem; white-space: nowrap; }
 .scroll { overflow-x: auto; }
@@ -45,6 +47,7 @@ li { overflow-wrap: anywhere; margin: .25em 0; }
   .stack td::before { content: attr(data-label); color: #555; }
   .stack td:first-child { font-weight: 600; text-align: left; }
   .stack td:first-child::before { content: none; }
+  .when { display: inline; margin-left: .3em; }
   .wide img { max-width: none; width: 640px; }
 }
 @media print {

@@ -26,7 +26,7 @@ def summary_table(scores: pd.DataFrame) -> str:
     return (
         f'<table class="stack"><thead><tr>{head}</tr></thead><tbody>{"".join(lines)}</tbody></table>\n'
         "<p class=small>First, last and best evaluation with a score: the value on the scale named, with its standard "
-        "error, and the number of epochs trained (0: before training). Raw is the value before the ceiling is taken "
+        "error, after so many epochs (0: before training). Raw is the value before the ceiling is taken "
         "into account; the ceiling is on the raw scale. The best of several noisy values is biased upwards.</p>"
     )
 
@@ -77,11 +77,10 @@ def _row(name: str, kind: str, part: pd.DataFrame) -> str:
     else:
         last = there.iloc[-1]
         for one in (there.iloc[0], last, there.loc[there["value"].idxmax()]):
-            cells.append(
-                f"<span>{_number(one['value'], one['value_error'])} ({epoch_text(one['epoch'])})</span>"
-            )
+            number, when = _number(one["value"], one["value_error"]), epoch_text(one["epoch"])
+            cells.append(f"<span class=number>{number} <span class=when>epoch {when}</span></span>")
         cells += [
-            f"<span>{_number(last['raw'], last['error'])}</span>",
+            f"<span class=number>{_number(last['raw'], last['error'])}</span>",
             _plain(last["ceiling"]),
             escape(_scale(part)),
             _count(last["n"]),
