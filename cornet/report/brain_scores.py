@@ -208,4 +208,4 @@ def _incidents(rows: pd.DataFrame) -> str:
         return ""
     told = [text for text in [*without["notes"], *without["failure"]] if text]
     words = f"{len(without)} of {len(rows)} without a score" + (f": {told[-1]}" if told else "")
-    return wrapped(words, 46, 2)
+    return wrapped(words, 40, 3)

@@ -114,10 +114,12 @@ def _page(
 ) -> str:
     title = _title(folder, finished)
     scores = tables.scores
-    parts = [f"<h1>{escape(title)}</h1>", _lede(folder, finished), _banner(tables)]
+    parts = [f"<h1>{escape(title)}</h1>", _lede(folder, finished, scores is not None), _banner(tables)]
     parts.append("<h2>Brain scores</h2>")
     if scores is None:
-        parts.append("<p>No brain scores: this run was trained without benchmarks.</p>")
+        parts.append(
+            "<p>No brain scores: there is no scores.csv; the run had no benchmarks, or has not come to them yet.</p>"
+        )
     else:
         parts += [_failures(scores), summary_table(scores)]
     parts += [_brain_figure(picture) for picture in pictures]
@@ -140,7 +142,7 @@ def _title(folder: Path, finished: Mapping[str, Any]) -> str:
     return f"Run {folder.absolute().name}"
 
 
-def _lede(folder: Path, finished: Mapping[str, Any]) -> str:
+def _lede(folder: Path, finished: Mapping[str, Any], scored: bool) -> str:
     """What the page is, and the run in one line."""
     facts = []
     if finished:
@@ -156,9 +158,14 @@ def _lede(folder: Path, finished: Mapping[str, Any]) -> str:
             facts.append(f"chance {finished['chance']:.3f}")
     else:
         facts.append("not finished: what is there so far")
+    what = "How a network learnt to name objects."
+    if scored:
+        what = (
+            "How a network that learnt to name objects came to resemble the primate ventral stream: its scores on "
+            "benchmarks, taken while it was trained."
+        )
     return (
-        "<p>How a network that learnt to name objects came to resemble the primate ventral stream: its scores on "
-        "benchmarks, taken while it was trained.</p>\n"
+        f"<p>{what}</p>\n"
         f"<p class=facts>{escape('; '.join(facts))}.</p>\n"
         f"<p class='facts path'>Run: {escape(str(folder))}</p>"
     )

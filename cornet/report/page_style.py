@@ -31,6 +31,10 @@ td:first-child { overflow-wrap: anywhere; }
 .tag { display: inline-block; padding: 0 .45em; border-radius: 3px; background: #f4e6c8; color: #5c3f0c;
   font-size: .8rem; white-space: nowrap; }
 .scroll { overflow-x: auto; }
+.many th { min-width: 8em; max-width: 15em; overflow-wrap: anywhere; }
+.many th.short { min-width: 0; white-space: nowrap; }
+.many td { white-space: nowrap; }
+.words { width: auto; }
 figure { margin: 1.4em 0; }
 figure img { display: block; max-width: 100%; height: auto; }
 figcaption { margin-top: .5em; max-width: 85ch; }

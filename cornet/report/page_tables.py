@@ -39,9 +39,9 @@ def evaluations(scores: pd.DataFrame) -> str:
         for name, rows in series(scores)
         for kind, part in rows.groupby("weights", sort=False)
     ]
-    head = "<th scope=col>epoch</th><th scope=col>top-1</th>"
+    head = "<th scope=col class=short>epoch</th><th scope=col class=short>top-1</th>"
     for name, kind, part in columns:
-        facts = ", ".join(text for text in (_scale(part), kind if several else "") if text)
+        facts = ", ".join(text for text in (_scale(part), f"{kind} weights" if several else "") if text)
         mark = " <span class=tag>simulated</span>" if part["simulated"].any() else ""
         head += f"<th scope=col>{escape(name)}{mark}<br><span class=small>{escape(facts)}</span></th>"
     lines = []
@@ -54,7 +54,7 @@ def evaluations(scores: pd.DataFrame) -> str:
         lines.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
     return (
         f"<h2>Every evaluation</h2>\n<details><summary>{len(lines)} evaluation{'s' if len(lines) > 1 else ''}</summary>"
-        f'<div class="scroll" tabindex="0"><table><thead><tr>{head}</tr></thead>'
+        f'<div class="scroll" tabindex="0"><table class="many"><thead><tr>{head}</tr></thead>'
         f"<tbody>{''.join(lines)}</tbody></table></div></details>"
     )
 
