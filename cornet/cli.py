@@ -243,7 +243,7 @@ def score(
 @app.command()
 def report(
     runs: Annotated[
-        list[Path], typer.Argument(metavar="RUN...", help="Folders of runs, or folders with one run below.")
+        list[Path], typer.Argument(metavar="RUN", help="Folders of runs, or folders with one run below.")
     ],
 ) -> None:
     """Write the report of a run: one page, report.html, that opens from disk.
