@@ -43,7 +43,8 @@ CAPTIONS = {
     "solution_times.png": (
         "Solution times",
         "Each dot is an image: the later the brain solves it (right), the later the network should (up); the dashed "
-        "line is where both agree, and red ticks along the top are images that are never solved.",
+        "line is where both agree, and red ticks along the top are images that are never solved; "
+        "Spearman is of the dots as drawn, whereas the score averages over splits.",
     ),
 }
 """Heading and how to read it, of every picture."""
