@@ -7,6 +7,7 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
+from cornet.errors import CornetError
 from cornet.report.curves import plot_curves
 
 __all__ = ["close", "print_summary"]
@@ -17,6 +18,13 @@ def close(folder: Path, summary: dict[str, Any], already: bool = False) -> float
     metrics = pd.read_csv(folder / "metrics.csv")
     title = f"{summary['network']} on {summary['data']}"
     plot_curves({summary["network"]: metrics}, folder / "curves.png", chance=summary["chance"], title=title)
+    if (folder / "scores.csv").exists():
+        from cornet.report.page import write_page
+
+        try:
+            write_page(folder)
+        except (CornetError, OSError) as error:  # the numbers are safe: `cornet report` can draw them later
+            print(f"The report could not be written: {error}")
     print_summary(summary, folder, already)
     return float(summary["best"])
 
@@ -50,6 +58,8 @@ def print_summary(summary: dict[str, Any], folder: Path, already: bool = False) 
         "checkpoints/best.ckpt, last.ckpt": "weights",
         "config.yaml, versions.json": "what was run, and with what",
     }
+    if (folder / "scores.csv").exists():
+        files["scores.csv, report.html"] = "brain scores of every evaluation; all of it on one page"
     if summary["bad_files"]:
         files["bad_files.csv"] = "images that could not be read"
     for name, content in files.items():
