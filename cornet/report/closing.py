@@ -22,11 +22,22 @@ def close(folder: Path, summary: dict[str, Any], already: bool = False) -> float
         from cornet.report.page import write_page
 
         try:
-            write_page(folder)
+            write_page(folder, samples(folder))
         except (CornetError, OSError) as error:  # the numbers are safe: `cornet report` can draw them later
             print(f"The report could not be written: {error}")
     print_summary(summary, folder, already)
     return float(summary["best"])
+
+
+def samples(folder: Path) -> list[tuple[str, Any]]:
+    """Stimuli to show on the page: those of the simulated brain, where it was scored."""
+    if not pd.read_csv(folder / "scores.csv")["simulated"].any():
+        return []
+    from cornet.brain import simulated
+
+    shown = simulated.stimuli()
+    chosen = range(0, len(shown), len(shown) // 8)
+    return [("simulated stimuli", [shown.pictures[k] for k in chosen][:8])]
 
 
 def print_summary(summary: dict[str, Any], folder: Path, already: bool = False) -> None:
