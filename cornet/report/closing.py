@@ -36,8 +36,8 @@ def samples(folder: Path) -> list[tuple[str, Any]]:
     from cornet.brain import simulated
 
     shown = simulated.stimuli()
-    chosen = range(0, len(shown), len(shown) // 8)
-    return [("simulated stimuli", [shown.pictures[k] for k in chosen][:8])]
+    chosen = [k * (len(shown) // 8) + k for k in range(8)]  # a category each
+    return [("simulated stimuli", [shown.pictures[k] for k in chosen])]
 
 
 def print_summary(summary: dict[str, Any], folder: Path, already: bool = False) -> None:
