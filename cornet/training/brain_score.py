@@ -36,8 +36,9 @@ class BrainScore(pl.Callback):
 
     Logs brain/<benchmark> (on its scale), its /raw, /ceiling and /error, brain/<region> where a region has one
     benchmark (brain/V4; brain/behaviour and brain/ost for the two of behaviour), brain/average_2018 and _2019, and
-    brain/seconds, to all loggers at the step at which they were taken. `monitor=brain/IT` finds them after every
-    scored validation, and the last ones after others. Every stimulus set is shown once, a share of it by each rank.
+    brain/seconds and brain/epoch (epochs trained), to all loggers at the step at which they were taken.
+    `monitor=brain/IT` finds them after every scored validation, and the last ones after others. Every stimulus set is
+    shown once, a share of it by each rank.
 
     Raises CornetError before the first batch for benchmarks that cannot be had, regions that the network has not, steps
     that no image has reached, and schedules that never fire.
@@ -156,7 +157,7 @@ class BrainScore(pl.Callback):
             return
         for logger in trainer.loggers:
             finite = {name: value for name, value in values.items() if math.isfinite(value)}
-            logger.log_metrics({**finite, "epoch": epoch}, step=trainer.global_step)
+            logger.log_metrics({**finite, "brain/epoch": epoch}, step=trainer.global_step)
         about = {"epoch": epoch, "step": trainer.global_step, "top1": top1, "weights": "raw"}
         self.scores.add([{**about, **result.row()} for result in results])
 
