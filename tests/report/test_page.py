@@ -115,6 +115,7 @@ def test_all_text_stays_text(tmp_path: Path):
         assert text in page.text
 
 
+@pytest.mark.slow  # draws a page for each
 @pytest.mark.parametrize(
     "absent",
     ["metrics", "scores", "step_matrix", "solution_times", "config.yaml", "versions.json", "finished.json"],
