@@ -70,7 +70,7 @@ def print_summary(summary: dict[str, Any], folder: Path, already: bool = False) 
         "config.yaml, versions.json": "what was run, and with what",
     }
     if (folder / "scores.csv").exists():
-        files["scores.csv, report.html"] = "brain scores of every evaluation; all of it on one page"
+        files["scores.csv, report.html"] = "brain scores; all of it on one page"
     if summary["bad_files"]:
         files["bad_files.csv"] = "images that could not be read"
     for name, content in files.items():
