@@ -9,6 +9,7 @@ from cornet.brain.benchmarks.base import Benchmark
 from cornet.brain.benchmarks.battery import Result, run_battery
 from cornet.brain.benchmarks.choices import ConsistencyBenchmark, HumanChoices, I2nBenchmark
 from cornet.brain.benchmarks.neural import NeuralBenchmark
+from cornet.brain.benchmarks.rdms import RdmBenchmark
 from cornet.brain.benchmarks.registry import GROUPS, list_benchmarks, open_benchmarks
 from cornet.brain.benchmarks.times import TimesBenchmark
 
@@ -19,6 +20,7 @@ __all__ = [
     "HumanChoices",
     "I2nBenchmark",
     "NeuralBenchmark",
+    "RdmBenchmark",
     "Result",
     "TimesBenchmark",
     "list_benchmarks",

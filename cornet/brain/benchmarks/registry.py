@@ -12,12 +12,14 @@ import torch
 from cornet.brain.benchmarks.base import Benchmark
 from cornet.brain.benchmarks.choices import ConsistencyBenchmark, HumanChoices, I2nBenchmark, trials_of
 from cornet.brain.benchmarks.neural import NeuralBenchmark
+from cornet.brain.benchmarks.rdms import RdmBenchmark
 from cornet.brain.benchmarks.times import TimesBenchmark
 from cornet.brain.bundle import Bundle, load_bundle
 from cornet.brain.fetching import require
 from cornet.brain.kar2019 import SolutionTimeData, load_kar2019
 from cornet.brain.layout import checked_folder
 from cornet.brain.predictivity import METRICS
+from cornet.brain.rdm_bundle import RDM_FILE, load_rdms
 from cornet.brain.scales import check_scale
 from cornet.brain.subject import Site
 from cornet.brain.trials import HumanTrials
@@ -184,8 +186,10 @@ def _local(text: str, neural: dict[str, Any], known: list[str]) -> list[Benchmar
         near = difflib.get_close_matches(text, [*known, *GROUPS], n=3, cutoff=0.4)
         told = f"did you mean {', '.join(near)}?" if near else "see `cornet benchmarks`."
         raise CornetError(f"{text!r} is neither a benchmark nor a folder with a bundle; {told}")
-    bundle = load_bundle(checked_folder(path))
     name = path.absolute().name
+    if (path / RDM_FILE).is_file():
+        return _of_rdms(path, name, region, neural)
+    bundle = load_bundle(checked_folder(path))
     coordinates = bundle.assembly.coords
     others = {"degrees": bundle.stimuli.degrees, "device": neural["device"]}
     if "sample_obj" in coordinates:
@@ -199,8 +203,6 @@ def _local(text: str, neural: dict[str, Any], known: list[str]) -> list[Benchmar
         raise CornetError(
             f"{path} does not say which region was recorded; give its neuroids a coordinate region."
         )
-    if region and region not in there:
-        raise CornetError(f"{path} has no region {region!r}, but {', '.join(there)}; name one of these.")
     return [
         NeuralBenchmark(
             f"{name}.{one}",
@@ -211,8 +213,31 @@ def _local(text: str, neural: dict[str, Any], known: list[str]) -> list[Benchmar
             **_rule(bundle),
             **neural,
         )
-        for one in ([region] if region else there)
+        for one in _chosen(region, there, path)
     ]
+
+
+def _of_rdms(path: Path, name: str, region: str, neural: dict[str, Any]) -> list[Benchmark[Any]]:
+    """A benchmark for each region of which the folder has dissimilarities."""
+    bundle = load_rdms(path, REGIONS)
+    options = {"degrees": bundle.stimuli.degrees, "area": neural["area"], "device": neural["device"]}
+    return [
+        RdmBenchmark(
+            f"{name}.{one}-rdm",
+            one,
+            f"local {one}: dissimilarities of {len(bundle.stimulus_ids)} stimuli, {len(bundle.rdms[one])} subjects",
+            lambda: bundle,
+            **options,
+        )
+        for one in _chosen(region, list(bundle.rdms), path)
+    ]
+
+
+def _chosen(region: str, there: Sequence[str], path: Path) -> Sequence[str]:
+    """The region that was asked for, or all. Raises CornetError for one that is not there."""
+    if region and region not in there:
+        raise CornetError(f"{path} has no region {region!r}, but {', '.join(there)}; name one of these.")
+    return [region] if region else there
 
 
 def _choices_of(bundle: Bundle) -> HumanChoices:

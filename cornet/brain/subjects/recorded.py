@@ -1,7 +1,6 @@
 """Features that somebody recorded elsewhere, as a subject."""
 
 import hashlib
-import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from cornet.brain.npz import read_arrays, read_ids
 from cornet.brain.subject import Recording, Site
 from cornet.brain.subjects.base import nearby, to_site
 from cornet.brain.subjects.identity import digest
@@ -122,28 +122,8 @@ class RecordedSubject:
 
 
 def _read(path: Path) -> tuple[NDArray[np.str_], dict[Site, NDArray[Any]]]:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            if part := archive.testzip():
-                raise ValueError(f"the checksum of {part} is wrong")
-        with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except FileNotFoundError:
-        raise CornetError(
-            f"{path} does not exist; give a features.npz or the folder that holds it."
-        ) from None
-    except Exception as error:  # damaged archives make zipfile and numpy fail in many ways
-        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
-        raise CornetError(
-            f"{path} is damaged or no .npz file of plain arrays ({reason}); write it with numpy.savez."
-        ) from None
-    if IDS not in arrays:
-        raise CornetError(f"{path} holds {', '.join(arrays) or 'nothing'}, but needs {IDS}; add them.")
-    ids = arrays.pop(IDS).astype(str)
-    if ids.ndim != 1 or len(np.unique(ids)) != len(ids):
-        raise CornetError(
-            f"{path} has stimulus_ids of shape {ids.shape}, some twice; keep one row of each stimulus."
-        )
+    arrays = read_arrays(path, "a features.npz or the folder that holds it")
+    ids = read_ids(arrays, IDS, path)
     if not arrays:
         raise CornetError(f"{path} holds no features beside {IDS}; add one array a site.")
     features = {}

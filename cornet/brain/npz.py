@@ -1,0 +1,45 @@
+"""Arrays from a .npz file that a user wrote: checked against its checksums, and never unpickled."""
+
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cornet.errors import CornetError
+
+__all__ = ["read_arrays", "read_ids"]
+
+
+def read_arrays(path: Path, missing: str) -> dict[str, NDArray[Any]]:
+    """All arrays of the file by name.
+
+    missing: what to give instead, when there is no such file. Raises CornetError where it is not there, damaged, no
+    .npz file, or holds objects.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if part := archive.testzip():
+                raise ValueError(f"the checksum of {part} is wrong")
+        with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except FileNotFoundError:
+        raise CornetError(f"{path} does not exist; give {missing}.") from None
+    except Exception as error:  # damaged archives make zipfile and numpy fail in many ways
+        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+        raise CornetError(
+            f"{path} is damaged or no .npz file of plain arrays ({reason}); write it with numpy.savez."
+        ) from None
+
+
+def read_ids(arrays: dict[str, NDArray[Any]], name: str, path: Path) -> NDArray[np.str_]:
+    """Take the array of stimulus ids out of the arrays. Raises CornetError where it lacks, or names one twice."""
+    if name not in arrays:
+        raise CornetError(f"{path} holds {', '.join(arrays) or 'nothing'}, but needs {name}; add them.")
+    ids = arrays.pop(name).astype(str)
+    if ids.ndim != 1 or len(np.unique(ids)) != len(ids):
+        raise CornetError(
+            f"{path} has {name} of shape {ids.shape}, some twice; keep one row of each stimulus."
+        )
+    return ids

@@ -1,0 +1,82 @@
+"""A bundle whose brain side is dissimilarities, as imaging studies publish them: stimuli and rdms.npz.
+
+rdms.npz holds stimulus_id and, by region, dissimilarity matrices (RDMs) over these stimuli. An array belongs to the
+region that its name has as a word: "IT", "human_it", "human_it_subject_session". Its shape is (stimulus, stimulus) for
+a group of subjects, (subject, stimulus, stimulus), or (subject, ..., stimulus, stimulus), where what stands between,
+sessions for example, is averaged. Of several arrays of a region that with the most dimensions is taken.
+"""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cornet.brain.layout import checked_folder
+from cornet.brain.npz import read_arrays, read_ids
+from cornet.brain.stimulus_files import load_stimuli
+from cornet.errors import CornetError
+from cornet.stimuli.stimulus_set import StimulusSet
+
+__all__ = ["RDM_FILE", "RdmBundle", "load_rdms"]
+
+RDM_FILE = "rdms.npz"
+IDS = "stimulus_id"
+
+
+@dataclass(frozen=True, eq=False)
+class RdmBundle:
+    """Stimuli, and by region the RDMs of subjects, (subject, stimulus, stimulus) float64, in the order of
+    stimulus_ids; one "subject" where the file has a group's only."""
+
+    stimuli: StimulusSet
+    stimulus_ids: NDArray[np.str_]
+    rdms: dict[str, NDArray[np.float64]]
+
+
+def load_rdms(folder: str | os.PathLike[str], regions: Sequence[str]) -> RdmBundle:
+    """Read the stimuli and rdms.npz of a folder.
+
+    regions: that are looked for. Raises CornetError for files that are damaged or do not belong together, for arrays
+    that are no RDMs, and where there is none of these regions.
+    """
+    root = checked_folder(folder)
+    path = root / RDM_FILE
+    arrays = read_arrays(path, f"a folder with {RDM_FILE}")
+    ids = read_ids(arrays, IDS, path)
+    stimuli = load_stimuli(root)
+    unknown = ids[~np.isin(ids, stimuli.ids)]
+    if len(unknown):
+        raise CornetError(
+            f"{path} has {len(unknown)} stimuli, such as {str(unknown[0])!r}, that are not among those of "
+            f"{stimuli.name}; the two must belong together."
+        )
+    found = {}
+    for region in regions:
+        named = {name: one for name, one in arrays.items() if region.lower() in name.lower().split("_")}
+        if named:
+            name = max(named, key=lambda one: named[one].ndim)
+            found[region] = _by_subject(named[name], name, len(ids), path)
+    if not found:
+        raise CornetError(
+            f"{path} holds {', '.join(arrays) or 'nothing'} beside {IDS}, of which none is named after a region "
+            f"({', '.join(regions)}); rename one, for example to IT."
+        )
+    return RdmBundle(stimuli, ids, found)
+
+
+def _by_subject(array: NDArray[np.generic], name: str, stimuli: int, path: Path) -> NDArray[np.float64]:
+    if array.ndim < 2 or array.shape[-2:] != (stimuli, stimuli) or array.dtype.kind not in "fiu":
+        raise CornetError(
+            f"{path} has {name} as {array.dtype} of shape {array.shape}, but needs dissimilarities, (subject, "
+            f"stimulus, stimulus), of its {stimuli} stimuli."
+        )
+    values = array.astype(np.float64).reshape(array.shape[0] if array.ndim > 2 else 1, -1, stimuli, stimuli)
+    off = ~np.eye(stimuli, dtype=bool)
+    if not np.isfinite(values[..., off]).all():
+        raise CornetError(
+            f"{path} has dissimilarities in {name} that are not finite; leave those stimuli out."
+        )
+    return values.mean(axis=1)
