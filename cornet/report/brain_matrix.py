@@ -12,6 +12,9 @@ from cornet.report.brain_style import epoch_text, grid, headline, message, png, 
 
 __all__ = ["draw_matrix"]
 
+PAGE, PHONE = 9.1, 4.2
+"""Widths in inches: of the page, and of what can be read on a telephone."""
+
 ORDER = ("V1", "V2", "V4", "IT", "decoder")
 
 
@@ -19,42 +22,45 @@ def draw_matrix(matrix: pd.DataFrame, scores: pd.DataFrame | None = None, column
     """PNG: rows are areas and steps, columns benchmarks; at the first and at the last evaluation.
 
     matrix: as `cornet.report.brain_data.read_matrix` gives it. scores: tell which benchmarks are simulated.
-    A box marks the best of each column; shading runs from zero to the best of the column in both tables.
+    columns: tables side by side, where they fit; 1: for a narrow screen. More benchmarks than fit make further tables.
+    A box marks the best of each column; shading runs from zero to the best of the column in all tables.
     """
     benchmarks = list(dict.fromkeys(matrix["benchmark"]))
     sites = _sites(matrix)
     epochs = sorted(matrix["epoch"].dropna().unique())
     parts = [
-        (f"epoch {epoch_text(e)}", matrix[matrix["epoch"] == e])
+        ("untrained" if e == 0 else f"after epoch {epoch_text(e)}", matrix[matrix["epoch"] == e])
         for e in dict.fromkeys(epochs[:1] + epochs[-1:])
     ]
-    parts = parts or [("", matrix)]
-    headings = _headings(matrix, benchmarks, scores)
+    headings = dict(zip(benchmarks, _headings(matrix, benchmarks, scores), strict=True))
     tops = {one: matrix.loc[matrix["benchmark"] == one, "raw"].max() for one in benchmarks}
-    lines = max(text.count("\n") + 1 for text in headings)
+    lines = max(text.count("\n") + 1 for text in headings.values())
+    named = any(text.split("\n")[0] not in set(matrix["region"]) for text in headings.values())
+    cell = 1.05 if named else 0.85
+    blocks = _blocks(benchmarks, int(((PAGE if columns > 1 else PHONE) - 1.0) / cell))
+    size = (max(3.0, 1.0 + cell * len(blocks[0])), 0.7 + 0.15 * lines + 0.3 * len(sites))
+    panels = [(title, part, block) for block in blocks for title, part in parts or [("", matrix)]]
     with style():
-        named = any(text.split("\n")[0] not in set(matrix["region"]) for text in headings)
-        size = (
-            max(3.0, 1.0 + (1.05 if named else 0.85) * len(benchmarks)),
-            0.7 + 0.15 * lines + 0.3 * len(sites),
-        )
-        figure, axes = grid(len(parts), columns, size)
-        headline(
-            figure,
-            "Raw score of each area and step",
-            [is_simulated(one, scores) for one in benchmarks],
-        )
-        for one, (title, part) in zip(axes, parts, strict=True):
+        figure, axes = grid(len(panels), min(columns, max(1, int(PAGE / size[0]))), size)
+        simulated = [is_simulated(one, scores, matrix) for one in benchmarks]
+        headline(figure, "Raw score of each area and step", simulated)
+        for one, (title, part, block) in zip(axes, panels, strict=True):
             if title:
-                title = "untrained" if title == "epoch 0" else f"after {title}"
-                one.set_xlabel(title, fontsize=9, fontweight="bold", labelpad=6)
-            if not np.isfinite(part["raw"]).any():
+                one.set_title(title, fontsize=9, fontweight="bold", loc="left")
+            if not np.isfinite(part[part["benchmark"].isin(block)]["raw"]).any():
                 message(one, f"no score {title}: every entry is undefined")
                 continue
-            _heat(one, part, sites, benchmarks, tops)
-            one.set_xticks(range(len(benchmarks)), headings, fontsize=7.5)
+            _heat(one, part, sites, block, tops, len(blocks[0]))
+            one.set_xticks(range(len(block)), [headings[name] for name in block], fontsize=7.5)
             one.set_yticks(range(len(sites)), [f"{area}[{step}]" for area, step in sites], fontsize=8)
         return png(figure)
+
+
+def _blocks(names: list[str], most: int) -> list[list[str]]:
+    """As even as can be, and none longer than `most`."""
+    number = -(-len(names) // max(1, most))
+    length = -(-len(names) // number)
+    return [names[k : k + length] for k in range(0, len(names), length)]
 
 
 def _sites(matrix: pd.DataFrame) -> list[tuple[str, int]]:
@@ -72,7 +78,7 @@ def _headings(matrix: pd.DataFrame, benchmarks: list[str], scores: pd.DataFrame 
     for one, region in zip(benchmarks, regions, strict=True):
         alone = bool(region) and regions.count(region) == 1
         text = region if alone else wrapped(one, 15, 3)
-        found.append(text + ("\nsimulated" if is_simulated(one, scores) else ""))
+        found.append(text + ("\nsimulated" if is_simulated(one, scores, matrix) else ""))
     return found
 
 
@@ -82,7 +88,9 @@ def _heat(
     sites: list[tuple[str, int]],
     benchmarks: list[str],
     tops: dict[str, float],
+    across: int,
 ) -> None:
+    """across: columns that there is room for; a shorter block keeps the width of its cells."""
     for x, benchmark in enumerate(benchmarks):
         rows = part[part["benchmark"] == benchmark].drop_duplicates(["area", "step"], keep="last")
         cells = {(r.area, r.step): (r.raw, r.error) for r in rows.itertuples()}
@@ -90,7 +98,7 @@ def _heat(
         best = int(np.nanargmax(values)) if np.isfinite(values).any() else -1
         for y, site in enumerate(sites):
             _cell(axes, x, y, *cells.get(site, (math.nan, math.nan)), tops[benchmark], y == best)
-    axes.set(xlim=(-0.5, len(benchmarks) - 0.5), ylim=(len(sites) - 0.5, -0.5))
+    axes.set(xlim=(-0.5, across - 0.5), ylim=(len(sites) - 0.5, -0.5))
     axes.xaxis.tick_top()
     axes.tick_params(length=0)
     for spine in axes.spines.values():

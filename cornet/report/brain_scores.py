@@ -14,7 +14,7 @@ from cornet.report.brain_style import epoch_text, grid, headline, message, png, 
 
 __all__ = ["draw_accuracy", "draw_scores", "top_of_scale"]
 
-NEAR = 0.15
+NEAR = 1 / 3
 """Share of the ceiling from which on the axis reaches up to it; below, the ceiling is only named."""
 
 
@@ -67,7 +67,11 @@ def draw_accuracy(scores: pd.DataFrame, columns: int = 3) -> bytes | None:
                 continue
             kinds = list(both.groupby("weights", sort=False))
             for number, ((_, part), line) in enumerate(zip(kinds, ("-", "--") * 9, strict=False)):
-                one.plot(part["top1"], part["value"], color="0.6", lw=1, ls=line, zorder=1)
+                error = part["value_error"].fillna(0.0)
+                one.errorbar(
+                    part["top1"], part["value"], yerr=error, fmt="none", ecolor="0.8", lw=1, zorder=1
+                )
+                one.plot(part["top1"], part["value"], color="0.6", lw=1, ls=line, zorder=2)
                 points = one.scatter(
                     part["top1"],
                     part["value"],
@@ -81,7 +85,8 @@ def draw_accuracy(scores: pd.DataFrame, columns: int = 3) -> bytes | None:
                 )
                 if number == 0:
                     _name_ends(one, part, most)
-            _value_axis(one, both)
+            _untrained(one, rows)
+            _value_axis(one, rows)
             one.set_xlim(-0.04 * most, 1.1 * most or 1)
             one.set_xlabel("top-1 (share of images)", fontsize=8)
         if points is not None and last > 1e-9:
@@ -115,12 +120,19 @@ def _curve(axes: Axes, rows: pd.DataFrame) -> None:
         else:
             low, high = part["value"] - error, part["value"] + error
             axes.fill_between(part["epoch"], low, high, color=colour, alpha=0.2, lw=0)
-    start = rows[(rows["epoch"] == 0) & np.isfinite(rows["value"])]
-    if len(start):
-        value = float(start["value"].iloc[0])
-        axes.axhline(value, color=colour, lw=0.9, ls=":", zorder=1)
+    value = _untrained(axes, rows)
+    if math.isfinite(value):
         axes.plot([0], [value], "o", ms=5, mfc="white", mec=colour, zorder=4)
     _value_axis(axes, rows)
+
+
+def _untrained(axes: Axes, rows: pd.DataFrame) -> float:
+    """A dotted line at the score before training; NaN where there is none."""
+    start = rows[(rows["epoch"] == 0) & np.isfinite(rows["value"])]
+    value = float(start["value"].iloc[0]) if len(start) else math.nan
+    if math.isfinite(value):
+        axes.axhline(value, color=region_colour(str(rows["region"].iloc[0])), lw=0.9, ls=":", zorder=1)
+    return value
 
 
 def _legend(scores: pd.DataFrame) -> list[Line2D]:
@@ -184,7 +196,7 @@ def _name_ends(axes: Axes, part: pd.DataFrame, most: float) -> None:
     """The first and the last epoch, beside their points."""
     ends = [part.iloc[0], part.iloc[-1]] if len(part) > 1 else [part.iloc[0]]
     for k, end in enumerate(ends):
-        left = k == 1 and end["top1"] > 0.8 * most
+        left = end["top1"] > 0.8 * most
         axes.annotate(
             f"epoch {epoch_text(end['epoch'])}",
             (end["top1"], end["value"]),

@@ -19,7 +19,8 @@ NETWORK, BRAIN = "#1b6ca8", "#b07d2b"
 def draw_times(times: pd.DataFrame, columns: int = 3) -> bytes:
     """PNG: predicted against target times with their Spearman correlation, the share solved, and where they agree.
 
-    times: as `cornet.report.brain_data.read_times` gives them. Where the truth is known (a simulated brain), a
+    times: as `cornet.report.brain_data.read_times` gives them; an image that no split tested has no time for that
+    reason, and is left out where the table tells it. Where the truth is known (a simulated brain), a
     second panel holds the target times against it.
     """
     panels = []
@@ -31,29 +32,31 @@ def draw_times(times: pd.DataFrame, columns: int = 3) -> bytes:
         figure, axes = grid(len(panels), columns, (3.4, 3.5))
         headline(figure, "Object solution times", [bool(rows["simulated"].any()) for _, rows, _ in panels])
         for one, (name, rows, truth) in zip(axes, panels, strict=True):
-            mark = "\n(simulated)" if rows["simulated"].any() else ""
-            one.set_title(wrapped(name, 38) + mark, fontsize=8.5, loc="left")
+            mark = " (simulated)" if rows["simulated"].any() else ""
             one.set_box_aspect(1)
             if truth:
-                _scatter(one, rows["truth_ms"], rows["target_ms"], BRAIN, "with a target")
+                told = _scatter(one, rows["truth_ms"], rows["target_ms"], BRAIN, "with a target: ")
                 one.set_xlabel("truth of the simulation (ms)", fontsize=8)
                 one.set_ylabel("target: read from its responses (ms)", fontsize=8)
             else:
-                _scatter(one, rows["target_ms"], rows["predicted_ms"], NETWORK, "solved")
+                tested = rows[rows["tested"] != 0]
+                verb = "with a time: " if tested["tested"].isna().any() else "solved when tested: "
+                told = _scatter(one, tested["target_ms"], tested["predicted_ms"], NETWORK, verb)
                 one.set_xlabel("target: when the brain solves it (ms)", fontsize=8)
                 one.set_ylabel("predicted: when the network does (ms)", fontsize=8)
+            one.set_title(wrapped(name + mark, 38) + told, fontsize=8.5, loc="left", pad=8)
         return png(figure)
 
 
-def _scatter(axes: Axes, x: pd.Series, y: pd.Series, colour: str, verb: str) -> None:
-    """Images that were not solved are ticks along the upper edge, at their target times."""
+def _scatter(axes: Axes, x: pd.Series, y: pd.Series, colour: str, verb: str) -> str:
+    """Images without a time are ticks along the upper edge, at their target times. Returns lines for the title."""
     across, up = x.to_numpy(float), y.to_numpy(float)
     asked = np.isfinite(across)
     both = asked & np.isfinite(up)
     if not both.any():
-        why = "no image has a target time" if not asked.any() else f"none of {asked.sum():,} images is {verb}"
+        why = "no image has a target time" if not asked.any() else f"none of {asked.sum():,} images is solved"
         message(axes, f"nothing to compare: {why}")
-        return
+        return ""
     low, high = (float(f(across[both].tolist() + up[both].tolist())) for f in (min, max))
     margin = 0.06 * (high - low) or 10.0
     low, high = low - margin, high + margin
@@ -65,20 +68,8 @@ def _scatter(axes: Axes, x: pd.Series, y: pd.Series, colour: str, verb: str) -> 
     axes.plot(missed, np.full(len(missed), high), "|", in_layout=False, **ticks)
     r = spearman(across, up)
     shown = "undefined" if math.isnan(r) else f"{r:.2f}"
-    words = f"Spearman {shown}\n{verb} {both.sum():,} of {asked.sum():,} ({both.sum() / asked.sum():.0%})"
-    axes.text(
-        0.98,
-        0.03,
-        words,
-        transform=axes.transAxes,
-        ha="right",
-        va="bottom",
-        fontsize=7.5,
-        bbox={"fc": "white", "ec": "0.85", "pad": 2.5, "alpha": 0.85},
-        zorder=4,
-        in_layout=False,  # else the layout shrinks the panel to make room for its own words
-    )
     axes.set(xlim=(low, high), ylim=(low, high))
     axes.tick_params(labelsize=8)
     axes.grid(color="0.93", lw=0.6)
     axes.set_axisbelow(True)
+    return f"\nSpearman {shown}\n{verb}{both.sum():,} of {asked.sum():,} ({both.sum() / asked.sum():.0%})"

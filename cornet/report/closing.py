@@ -17,27 +17,16 @@ def close(folder: Path, summary: dict[str, Any], already: bool = False) -> float
     """Draw the run's curves, print its table, and return the monitored value at its best."""
     metrics = pd.read_csv(folder / "metrics.csv")
     title = f"{summary['network']} on {summary['data']}"
-    plot_curves({summary["network"]: metrics}, folder / "curves.png", chance=summary["chance"], title=title)
-    if (folder / "scores.csv").exists():
-        from cornet.report.page import write_page
+    try:
+        plot_curves({summary["network"]: metrics}, folder / "curves.png", summary["chance"], title)
+        if (folder / "scores.csv").exists():
+            from cornet.report.page import write_page
 
-        try:
-            write_page(folder, samples(folder))
-        except (CornetError, OSError) as error:  # the numbers are safe: `cornet report` can draw them later
-            print(f"The report could not be written: {error}")
+            write_page(folder)
+    except (CornetError, OSError) as error:  # the numbers are safe: `cornet report` can draw them later
+        print(f"The report could not be written: {error}")
     print_summary(summary, folder, already)
     return float(summary["best"])
-
-
-def samples(folder: Path) -> list[tuple[str, Any]]:
-    """Stimuli to show on the page: those of the simulated brain, where it was scored."""
-    if not pd.read_csv(folder / "scores.csv")["simulated"].any():
-        return []
-    from cornet.brain import simulated
-
-    shown = simulated.stimuli()
-    chosen = [k * (len(shown) // 8) + k for k in range(8)]  # a category each
-    return [("simulated stimuli", [shown.pictures[k] for k in chosen])]
 
 
 def print_summary(summary: dict[str, Any], folder: Path, already: bool = False) -> None:

@@ -9,6 +9,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from cornet.files import atomic_write
+from cornet.report.brain_style import png
+
 __all__ = ["plot_curves"]
 
 COLOURS = ("#1b6ca8", "#d1495b", "#3c8d53", "#b07d2b", "#6b4c9a", "#4d4d4d")
@@ -20,7 +23,7 @@ def plot_curves(
     """Draw loss and top-1 against the epoch and save the picture.
 
     runs: name -> metrics as `cornet.training.csv_logger.read_metrics` gives them. path: of the PNG.
-    chance: top-1 of guessing, drawn as a line.
+    chance: top-1 of guessing, drawn as a line. Raises CornetError when it cannot be written.
     """
     with matplotlib.rc_context({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}):
         figure = Figure(figsize=(8 if len(runs) == 1 else 9, 3.2), layout="constrained", dpi=150)
@@ -49,7 +52,7 @@ def plot_curves(
             axes.set_axisbelow(True)
         if title:
             figure.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold")
-        figure.savefig(path)
+        atomic_write(path, png(figure))
 
 
 def draw_losses(axes: Axes, metrics: pd.DataFrame, colour: str) -> None:

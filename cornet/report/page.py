@@ -1,62 +1,34 @@
 """report.html of a run: one file that opens from disk and needs nothing else."""
 
-import base64
-import io
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 
 from cornet.errors import CornetError
 from cornet.files import atomic_write
 from cornet.report.brain_data import read_metrics
 from cornet.report.brain_plots import BrainTables, Picture, draw_pictures, read_brain_tables
 from cornet.report.curves import plot_curves
+from cornet.report.page_figures import brain_figure, figure, whole_picture
+from cornet.report.page_notes import banner, lacking, notes
+from cornet.report.page_stimuli import stimuli_section
 from cornet.report.page_style import HEAD
 from cornet.report.page_tables import evaluations, summary_table
-from cornet.report.sample_sheet import sample_sheet
+from cornet.report.page_times import times_table
 
 __all__ = ["find_run_folder", "write_page"]
 
-CAPTIONS = {
-    "brain_scores.png": (
-        "Score against epoch",
-        "Each panel is one benchmark: a line that climbs from its untrained start (open circle, dotted) towards the "
-        "dashed ceiling says that training made the network more brain-like there; bands are one standard error.",
-    ),
-    "brain_accuracy.png": (
-        "Score against accuracy",
-        "The path of training, from yellow (start) to dark (end): where it bends flat or down, the network still "
-        "learnt to classify but did not become more brain-like; the dashed line is the ceiling.",
-    ),
-    "step_matrix.png": (
-        "Which area and step predicts which region",
-        "Rows are the network's areas with the step in brackets (from 0), columns are recorded regions, numbers raw "
-        "scores with standard error; a red box marks the best of a column, and shading runs from zero to the best of "
-        "the column over both tables.",
-    ),
-    "solution_times.png": (
-        "Solution times",
-        "Each dot is an image: the later the brain solves it (right), the later the network should (up); the dashed "
-        "line is where both agree, and red ticks along the top are images that are never solved; "
-        "Spearman is of the dots as drawn, whereas the score averages over splits.",
-    ),
-}
-"""Heading and how to read it, of every picture."""
 
-
-def write_page(folder: Path | str, stimuli: Sequence[tuple[str, Any]] | None = None) -> Path:
+def write_page(folder: Path | str) -> Path:
     """Write report.html into a run's folder, with the pictures beside it, and return its path.
 
-    stimuli: sets to show samples of: (name, images), images uint8 (image, y, x, 3) or a list of such; the sheet is
-    kept as stimuli.png, which later reports take. All that the folder lacks is left out, or said to be absent.
-    Raises CornetError when there is neither metrics.csv nor scores.csv, when one of the folder's tables cannot be
-    read, or when the page cannot be written.
+    All that the folder lacks is left out, or said to be absent. Raises CornetError when there is neither metrics.csv
+    nor scores.csv, when one of the folder's tables cannot be read, or when the page cannot be written.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -66,16 +38,13 @@ def write_page(folder: Path | str, stimuli: Sequence[tuple[str, Any]] | None = N
         raise CornetError(
             f"{folder} has no metrics.csv and no scores.csv with numbers; name the folder of a run."
         )
-    if stimuli:
-        atomic_write(folder / "stimuli.png", sample_sheet(stimuli))
     finished = _json(folder / "finished.json")
     pictures = draw_pictures(tables, narrow=True)
     for picture in pictures:
         atomic_write(folder / picture.name, picture.wide)
     if metrics is not None:
         _draw_curves(folder, metrics, finished)
-    names = [name for name, _ in stimuli or ()]
-    page = _page(folder, tables, finished, pictures, names)
+    page = _page(folder, tables, metrics, finished, pictures)
     atomic_write(folder / "report.html", page)
     return folder / "report.html"
 
@@ -109,26 +78,29 @@ def _has_numbers(folder: Path) -> bool:
 def _page(
     folder: Path,
     tables: BrainTables,
+    metrics: pd.DataFrame | None,
     finished: dict[str, Any],
     pictures: list[Picture],
-    stimuli: Sequence[str],
 ) -> str:
     title = _title(folder, finished)
     scores = tables.scores
-    parts = [f"<h1>{escape(title)}</h1>", _lede(folder, finished, scores is not None), _banner(tables)]
+    parts = [f"<h1>{escape(title)}</h1>", _lede(folder, finished, scores is not None), banner(tables)]
     parts.append("<h2>Brain scores</h2>")
     if scores is None:
         parts.append(
             "<p>No brain scores: there is no scores.csv; the run had no benchmarks, or has not come to them yet.</p>"
         )
     else:
-        parts += [_failures(scores), summary_table(scores)]
-    parts += [_brain_figure(picture) for picture in pictures]
+        parts += [lacking(scores), summary_table(scores)]
+    for picture in pictures:
+        parts.append(brain_figure(picture))
+        if picture.name == "solution_times.png":
+            parts.append(times_table(tables.times, metrics))
     if scores is not None and not np.isfinite(scores["top1"]).any():
         parts.append("<p class=small>No plot against accuracy: none was measured when scores were taken.</p>")
-    parts += [_curves(folder), _stimuli(folder, stimuli)]
+    parts += [_curves(folder), stimuli_section(folder)]
     if scores is not None:
-        parts += [_notes(scores), evaluations(scores)]
+        parts += [notes(scores), evaluations(scores, metrics)]
     parts.append(_made_with(folder))
     body = "\n".join(part for part in parts if part)
     return (
@@ -172,91 +144,15 @@ def _lede(folder: Path, finished: Mapping[str, Any], scored: bool) -> str:
     )
 
 
-def _banner(tables: BrainTables) -> str:
-    simulated: dict[str, bool] = {}
-    for table in (tables.scores, tables.times):
-        if table is not None:
-            for name, flag in zip(table["benchmark"], table["simulated"], strict=True):
-                simulated[str(name)] = simulated.get(str(name), False) or bool(flag)
-    names = [name for name, flag in simulated.items() if flag]
-    if not names:
-        return ""
-    what = "all benchmarks on this page" if len(names) == len(simulated) else escape(", ".join(names))
-    return (
-        f'<div class="banner" role="note"><p><strong>Simulated:</strong> {what}. No brain was recorded for '
-        "these; they check that the pipeline works, and say nothing about brains.</p></div>"
-    )
-
-
-def _failures(scores: pd.DataFrame) -> str:
-    """What failed last, before any number."""
-    failed = scores[scores["failure"] != ""]
-    if failed.empty:
-        return ""
-    told = _counted((row.benchmark, row.failure) for row in failed.itertuples())
-    return f'<div class="banner failure" role="note"><p><strong>Not everything was scored.</strong></p>{told}</div>'
-
-
-def _notes(scores: pd.DataFrame) -> str:
-    noted = scores[scores["notes"] != ""]
-    if noted.empty:
-        return ""
-    return f"<h2>Notes</h2>\n{_counted((row.benchmark, row.notes) for row in noted.itertuples())}"
-
-
-def _counted(pairs: Iterable[tuple[Any, Any]]) -> str:
-    """Each text once, with how many evaluations it belongs to."""
-    counts: dict[tuple[str, str], int] = {}
-    for benchmark, text in pairs:
-        key = (str(benchmark), str(text).rstrip("."))
-        counts[key] = counts.get(key, 0) + 1
-    items = [
-        f"<li><strong>{escape(benchmark)}</strong>: {escape(text)} "
-        f"<span class=small>({count} evaluation{'s' if count > 1 else ''})</span></li>"
-        for (benchmark, text), count in counts.items()
-    ]
-    return f"<ul>{''.join(items)}</ul>"
-
-
-def _brain_figure(picture: Picture) -> str:
-    heading, caption = CAPTIONS[picture.name]
-    return f"<h2>{heading}</h2>\n" + _figure(picture.wide, f"{heading}. {caption}", caption, picture.narrow)
-
-
-def _figure(content: bytes, alt: str, caption: str, narrow: bytes | None = None) -> str:
-    """narrow: taken instead on narrow screens; without it a picture is scrolled there."""
-    # All pictures at one scale, so that their letters are of one size; 1040 px are 9 inches.
-    with Image.open(io.BytesIO(content)) as picture:
-        width = round(picture.width * 1040 / 1350)
-    image = f'<img src="{_data(content)}" alt="{escape(alt)}" width="{width}">'
-    if narrow is None:
-        inner = f'<div class="scroll wide" tabindex="0">{image}</div>'
-    else:
-        inner = f'<picture><source media="(max-width: 600px)" srcset="{_data(narrow)}">{image}</picture>'
-    return f"<figure>{inner}<figcaption>{escape(caption)}</figcaption></figure>"
-
-
-def _data(content: bytes) -> str:
-    return "data:image/png;base64," + base64.b64encode(content).decode()
-
-
 def _curves(folder: Path) -> str:
-    content = _picture(folder / "curves.png")
+    content = whole_picture(folder / "curves.png")
     if content is None:
         return ""
     caption = (
         "Loss and accuracy while training: validation (dashed in the left panel) that stops falling while training "
         "goes on falling means that the network learns its images by heart."
     )
-    return "<h2>Learning curves</h2>\n" + _figure(content, "Learning curves. " + caption, caption)
-
-
-def _stimuli(folder: Path, names: Sequence[str]) -> str:
-    content = _picture(folder / "stimuli.png")
-    if content is None:
-        return ""
-    caption = "Samples of what the network was shown" + (": " + ", ".join(names) if names else "") + "."
-    return "<h2>Sample stimuli</h2>\n" + _figure(content, caption, caption)
+    return "<h2>Learning curves</h2>\n" + figure(content, "Learning curves. " + caption, caption)
 
 
 def _made_with(folder: Path) -> str:
@@ -301,16 +197,6 @@ def _json(path: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
-
-
-def _picture(path: Path) -> bytes | None:
-    """A whole picture, or None."""
-    try:
-        with Image.open(path) as image:
-            image.verify()
-        return path.read_bytes()
-    except Exception:  # a damaged picture fails in many ways
-        return None
 
 
 def _draw_curves(folder: Path, metrics: pd.DataFrame, finished: Mapping[str, Any]) -> None:

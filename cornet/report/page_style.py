@@ -30,7 +30,14 @@ td:first-child { overflow-wrap: anywhere; }
 .when { display: block; color: #555; font-size: .85em; }
 .tag { display: inline-block; padding: 0 .45em; border-radius: 3px; background: #f4e6c8; color: #5c3f0c;
   font-size: .8rem; white-space: nowrap; }
+.none { color: #8a2332; }
 .scroll { overflow-x: auto; }
+.samples { display: grid; grid-template-columns: repeat(8, minmax(0, 1fr)); gap: 6px; }
+.samples div { min-width: 0; }
+.samples img { width: 100%; }
+.samples span { display: block; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; text-align: center;
+  font-size: .82rem; color: #333; }
+figcaption { overflow-wrap: anywhere; }
 .many th { min-width: 8em; max-width: 15em; overflow-wrap: anywhere; }
 .many th.short { min-width: 0; white-space: nowrap; }
 .many td { white-space: nowrap; }
@@ -52,6 +59,7 @@ li { overflow-wrap: anywhere; margin: .25em 0; }
   .stack td:first-child { font-weight: 600; text-align: left; }
   .stack td:first-child::before { content: none; }
   .when { display: inline; margin-left: .3em; }
+  .samples { grid-template-columns: repeat(4, minmax(0, 1fr)); }
   .wide img { max-width: none; width: 640px; }
 }
 @media print {

@@ -191,20 +191,59 @@ def test_the_best_step_of_each_region_is_marked(figures: list[Figure]):
 
 def test_solution_times_tell_their_correlation_and_share(figures: list[Figure]):
     table = times()
-    draw_times(table)
+    draw_times(table.assign(tested=np.nan))
     solved = table.dropna()
     left, right = figures[0].axes
-    shown = "\n".join(text.get_text() for text in left.texts)
+    shown = left.get_title(loc="left")
     assert f"Spearman {spearmanr(solved['target_ms'], solved['predicted_ms'])[0]:.2f}" in shown
-    assert f"solved {len(solved)} of 640 ({len(solved) / 640:.0%})" in shown
-    assert f"Spearman {spearmanr(table['truth_ms'], table['target_ms'])[0]:.2f}" in "\n".join(
-        text.get_text() for text in right.texts
-    )
+    assert f"with a time: {len(solved)} of 640 ({len(solved) / 640:.0%})" in shown
+    truth = spearmanr(table["truth_ms"], table["target_ms"])[0]
+    assert f"Spearman {truth:.2f}" in right.get_title(loc="left")
     assert left.get_xlim() == left.get_ylim()
 
 
+def test_images_that_no_split_tested_are_not_called_unsolved(tmp_path: Path, figures: list[Figure]):
+    table = times(100, truth=False).assign(tested=1)
+    table.loc[:29, ["predicted_ms", "tested"]] = [np.nan, 0]
+    solved = int(table["predicted_ms"].notna().sum())
+    read = read_times(make_run(tmp_path, scores=None, step_matrix=None, metrics=None, solution_times=table))
+    assert read is not None
+    draw_times(read)
+    assert f"solved when tested: {solved} of 70" in figures[0].axes[0].get_title(loc="left")
+
+
+def test_many_benchmarks_make_further_tables(figures: list[Figure]):
+    one = matrix((6,))
+    one = pd.concat(
+        [
+            one[one["region"] == "V4"].assign(benchmark=f"laboratory-{k}.V4", raw=k / 20 + one["raw"] / 99)
+            for k in range(20)
+        ]
+    )
+    draw_matrix(one)
+    draw_matrix(one, columns=1)
+    for figure, most in zip(figures, (8, 4), strict=True):
+        named = [[tick.get_text() for tick in axes.get_xticklabels()] for axes in figure.axes]
+        assert ["".join(name.split()) for part in named for name in part] == [
+            f"laboratory-{k}.V4" for k in range(20)
+        ]
+        assert max(map(len, named)) <= most
+        assert figure.get_figwidth() < 10
+    assert "0.95 " in words(figures[0])
+
+
+def test_the_untrained_start_and_errors_are_on_the_plot_against_accuracy(figures: list[Figure]):
+    table = scores((0, 1, 2), BENCHMARKS[:1])
+    table.loc[table["epoch"] == 0, "top1"] = np.nan
+    draw_accuracy(table)
+    axes = figures[0].axes[0]
+    assert table["value"].iloc[0] in [line.get_ydata()[0] for line in axes.lines]
+    bars = next(one for one in axes.collections if hasattr(one, "get_segments"))
+    assert len(bars.get_segments()) == 2
+
+
 def test_nothing_solved(figures: list[Figure]):
-    draw_times(times(20).assign(predicted_ms=np.nan))
+    draw_times(times(20).assign(predicted_ms=np.nan, tested=np.nan))
     assert "none of 20 images is solved" in " ".join(words(figures[0]).split())
 
 
@@ -233,7 +272,10 @@ def test_of_several_evaluations_the_latest_times_are_drawn(tmp_path: Path):
 
 @pytest.mark.parametrize(
     ("text", "told"),
-    [("epoch,benchmark\n1,a\n", "no column value"), ('epoch\n"1,2\n3,4,5\n', "cannot be read as a table")],
+    [
+        ("epoch,benchmark\n1,a\n", "no column value"),
+        ("epoch,benchmark,value\n1,a,2,3\n", "cannot be read as a table"),
+    ],
 )
 def test_a_file_that_is_no_table(text: str, told: str, tmp_path: Path):
     (tmp_path / "scores.csv").write_text(text)

@@ -4,38 +4,69 @@ import base64
 import io
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from brain_runs import BENCHMARKS, make_run, metrics, scores
+from brain_runs import BENCHMARKS, make_run, matrix, metrics, scores, times
 from browser import Browser, find_browser, open_browser
 from PIL import Image
 from typer.testing import CliRunner
 
 from cornet.cli import app, main
-from cornet.errors import CornetError
+from cornet.report.brain_plots import BrainTables
 from cornet.report.page import find_run_folder, write_page
-from cornet.report.sample_sheet import sample_sheet
+from cornet.report.page_notes import banner, lacking, notes
+from cornet.report.page_stimuli import stimuli_section
+from cornet.report.page_tables import evaluations, summary_table
+from cornet.report.page_times import times_table
+from cornet.stimuli.sheet import contact_sheet
 
 FEW = scores((0, 1), BENCHMARKS[:1])
 """Small, for what does not depend on the pictures."""
 
-VOID = {"meta", "link", "img", "br", "source", "hr"}
+LONG = [*BENCHMARKS, ("a_benchmark_with_a_very_long_name." * 4, "V4", "r^2/c", 0.8)]
+
+VOID = {"meta", "link", "img", "br", "source", "hr", "wbr"}
+
+
+def add_stimuli(
+    folder: Path, name: str = "objects", labels: Sequence[str] = tuple("abcdefgh"), **facts
+) -> None:
+    """What training leaves of a stimulus set: a sheet of noise, and what it is."""
+    tiles = np.random.default_rng(0).integers(0, 256, (len(labels), 112, 112, 3), dtype=np.uint8)
+    (folder / "stimuli").mkdir(exist_ok=True)
+    contact_sheet(tiles, len(tiles), ["x"] * len(tiles), gap=4).save(folder / "stimuli" / "1-set.png")
+    one = {
+        "name": name,
+        "count": 640,
+        "degrees": 4.0,
+        "simulated": True,
+        "benchmarks": ["simulated.V4", "simulated.IT"],
+        "column": "category_name",
+        "kinds": 8,
+        "ids": [f"id-{k}" for k in range(len(labels))],
+        "labels": list(labels),
+        "file": "1-set.png",
+        "side": 112,
+        "gap": 4,
+    }
+    content = {"screen": {"size": 64, "degrees": 8.0}, "sets": [one | facts]}
+    (folder / "stimuli" / "sets.json").write_text(json.dumps(content))
 
 
 class Page(HTMLParser):
-    """Elements with their attributes, and the text; every element must be closed in order."""
+    """Elements with their attributes, and the text, of a page's file or a part of a page; all are closed in order."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path | str) -> None:
         super().__init__()
         self.elements: list[tuple[str, dict[str, str]]] = []
         self.words: list[str] = []
         self.stack: list[str] = []
-        self.feed(path.read_text())
+        self.feed(path.read_text() if isinstance(path, Path) else path)
         assert self.stack == []
         self.text = " ".join(" ".join(self.words).split())
 
@@ -55,11 +86,18 @@ class Page(HTMLParser):
         return [attributes for name, attributes in self.elements if name == tag]
 
 
-def test_the_numbers_are_on_the_page(tmp_path: Path):
-    table = scores()
-    path = write_page(make_run(tmp_path))
-    page = Page(path)
-    assert path == tmp_path / "report.html"
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run with its report."""
+    folder = make_run(tmp_path_factory.mktemp("run"), scores=scores(benchmarks=LONG))
+    add_stimuli(folder, labels=["a label that is far too long for its place"] * 8)
+    assert write_page(folder) == folder / "report.html"
+    return folder
+
+
+def test_the_numbers_are_on_the_page(folder: Path):
+    table = scores(benchmarks=LONG)
+    page = Page(folder / "report.html")
     assert "cornet_s on objects" in page.text
     for name, _, scale, ceiling in BENCHMARKS:
         rows = table[table["benchmark"] == name]
@@ -80,21 +118,21 @@ def test_the_numbers_are_on_the_page(tmp_path: Path):
         assert text in page.text
 
 
-def test_the_page_needs_nothing_outside_itself(tmp_path: Path):
-    page = Page(write_page(make_run(tmp_path)))
+def test_the_page_needs_nothing_outside_itself(folder: Path):
+    page = Page(folder / "report.html")
     for tag, attributes in page.elements:
         assert tag not in ("script", "iframe", "object", "embed")
         assert not any(name.startswith("on") for name in attributes)
         for name in ("src", "href", "srcset"):
             assert attributes.get(name, "data:").startswith("data:")
-    style = (tmp_path / "report.html").read_text().split("<style>")[1].split("</style>")[0]
+    style = (folder / "report.html").read_text().split("<style>")[1].split("</style>")[0]
     assert "url(" not in style
     assert "@import" not in style
     images = page.all("img")
-    assert len(images) == 5
+    assert len(images) == 5 + 8
     assert all(len(image["alt"]) > 20 for image in images)
     for image, name in zip(images, ("brain_scores.png", "brain_accuracy.png"), strict=False):
-        assert base64.b64decode(image["src"].partition(",")[2]) == (tmp_path / name).read_bytes()
+        assert base64.b64decode(image["src"].partition(",")[2]) == (folder / name).read_bytes()
 
 
 def test_all_text_stays_text(tmp_path: Path):
@@ -107,7 +145,10 @@ def test_all_text_stays_text(tmp_path: Path):
     (folder / "versions.json").write_text(json.dumps({bad: [bad], "later": [{bad: bad}]}))
     told = json.loads((folder / "finished.json").read_text()) | {"network": bad, "data": bad}
     (folder / "finished.json").write_text(json.dumps(told))
-    path = write_page(folder, stimuli=[(bad, np.zeros((2, 16, 16, 3), np.uint8))])
+    pd.DataFrame({"epoch": [0], "step": [0], f"brain/{bad}/untrained": [0.1]}).to_csv(folder / "metrics.csv")
+    times(9).assign(benchmark=bad).to_csv(folder / "solution_times.csv")
+    add_stimuli(folder, bad, [bad] * 8, benchmarks=[bad], column=bad, ids=[bad] * 8)
+    path = write_page(folder)
     page = Page(path)
     assert page.all("script") == []
     assert "<script" not in path.read_text()
@@ -134,7 +175,8 @@ def test_what_is_missing_is_left_out(absent: str, tmp_path: Path):
 
 def test_damaged_files_beside_the_tables_do_not_matter(tmp_path: Path):
     folder = make_run(tmp_path, scores=FEW, step_matrix=None, solution_times=None)
-    for name in ("versions.json", "finished.json", "stimuli.png"):
+    (folder / "stimuli").mkdir()
+    for name in ("versions.json", "finished.json", "stimuli/sets.json"):
         (folder / name).write_bytes(b"\x89PNG\xff{")
     assert "Sample stimuli" not in Page(write_page(folder)).text
 
@@ -143,62 +185,138 @@ def test_damaged_files_beside_the_tables_do_not_matter(tmp_path: Path):
 def test_few_evaluations(epochs: tuple[float, ...], tmp_path: Path):
     page = Page(
         write_page(
-            make_run(tmp_path, scores=scores(epochs, BENCHMARKS[:2]), step_matrix=None, solution_times=None)
+            make_run(tmp_path, scores=scores(epochs, BENCHMARKS[:1]), step_matrix=None, solution_times=None)
         )
     )
     assert f"{len(epochs)} evaluation" in page.text
 
 
-def test_failures_and_undefined_scores_are_said(tmp_path: Path):
+def test_failures_and_undefined_scores_are_said():
     table = scores()
     lost = table["benchmark"] == "simulated-ost"
     table.loc[lost, ["value", "value_error", "raw", "error", "ceiling", "n", "top1"]] = np.nan
     table.loc[lost, "failure"] = "it solves 3 images and needs 10."
     table.loc[table["benchmark"] == "simulated.V4", "notes"] = "2 neuroids are constant"
-    page = Page(write_page(make_run(tmp_path, scores=table, step_matrix=None, solution_times=None)))
-    assert "Not everything was scored" in page.text
-    assert "simulated-ost : it solves 3 images and needs 10 (9 evaluations)" in page.text
-    assert "simulated.V4 : 2 neuroids are constant (9 evaluations)" in page.text
-    assert "no score" in page.text
+    page = Page(lacking(table) + summary_table(table) + notes(table) + evaluations(table))
+    assert (
+        "Failed: no score could be computed. simulated-ost simulated : it solves 3 images and needs 10"
+        in page.text
+    )
+    assert "simulated.V4 simulated : 2 neuroids are constant (9 evaluations)" in page.text
+    assert "failed epoch 0 failed epoch 6 - -" in page.text
     assert " nan" not in page.text.lower()
 
 
-def test_recorded_brains_have_no_banner_and_mixtures_are_named(tmp_path: Path):
-    real = [("majajhong2015.V4", "V4", "r^2/c", 0.8)]
-    options = {"step_matrix": None, "solution_times": None}
-    table = scores(benchmarks=real, simulated=False)
-    page = Page(write_page(make_run(tmp_path / "real", scores=table, **options)))
-    assert "Simulated:" not in page.text
-    both = pd.concat([table, scores((0, 1), BENCHMARKS[:2])])
-    page = Page(write_page(make_run(tmp_path / "both", scores=both, **options)))
-    assert "Simulated: simulated.V1, simulated.V2." in page.text
-    assert len([a for a in page.all("span") if a.get("class") == "tag"]) == 2 * 2
-
-
-def test_given_stimuli_are_kept_for_later_reports(tmp_path: Path):
-    images = np.random.default_rng(0).integers(0, 256, (20, 32, 32, 3), dtype=np.uint8)
-    folder = make_run(tmp_path, scores=FEW, step_matrix=None, solution_times=None)
-    assert "objects seen" in Page(write_page(folder, stimuli=[("objects seen", images)])).text
-    again = Page(write_page(folder))
+def test_an_undefined_score_is_neither_zero_nor_hidden_behind_an_earlier_one():
+    table = scores((0, 6), BENCHMARKS[-1:])
+    table.loc[1, ["value", "value_error", "raw", "error"]] = np.nan
+    table.loc[1, "notes"] = "no split has a correlation"
+    page = Page(lacking(table) + summary_table(table))
+    first = f"{table['value'][0]:.3f} \u00b1 0.020 epoch 0"
+    assert f"{first} undefined epoch 6 {first} - 1.000" in page.text
     assert (
-        base64.b64decode(again.all("img")[-1]["src"].partition(",")[2])
-        == (folder / "stimuli.png").read_bytes()
+        "not a score of zero. simulated-ost simulated : no split has a correlation (1 evaluation)"
+        in page.text
     )
+    assert " 0.000" not in page.text
 
 
-def test_a_sheet_of_samples():
-    red = np.zeros((30, 20, 24, 3), np.uint8)
-    red[..., 0] = np.arange(30)[:, None, None] * 8
-    gray = [np.full((9, 9), 99, np.uint8)] * 2
-    with Image.open(io.BytesIO(sample_sheet([("red", red), ("g", gray)], across=4, side=40))) as image:
-        pixels = np.asarray(image)
-    assert pixels.shape[0] == 2 * 40 + 4
-    left = pixels.shape[1] - (4 * 40 + 3 * 4)
-    assert [int(pixels[20, left + 20 + 44 * k, 0]) for k in range(4)] == [0, 80, 152, 232]
-    assert (pixels[64, left + 20] == 99).all()
-    assert (pixels[64, left + 20 + 44 * 3] == 255).all()
-    with pytest.raises(CornetError, match="no images at all"):
-        sample_sheet([("none", [])])
+def test_recorded_brains_have_no_banner_and_mixtures_are_named():
+    real = [("majajhong2015.V4", "V4", "r^2/c", 0.8)]
+    table = scores((0, 1), real, simulated=False)
+    assert banner(BrainTables(table)) == ""
+    both = pd.concat([table, scores((0, 1), BENCHMARKS[:2])])
+    assert "Simulated: simulated.V1, simulated.V2." in Page(banner(BrainTables(both))).text
+    page = Page(summary_table(both) + evaluations(both))
+    assert len([a for a in page.all("span") if a.get("class") == "tag"]) == 2 * 2
+    assert "all benchmarks on this page" in Page(banner(BrainTables(scores()))).text
+    assert "simulated.V1, simulated.V2" in Page(banner(BrainTables(table, matrix()))).text
+
+
+def test_sample_stimuli_are_shown_with_what_they_are(tmp_path: Path):
+    folder = make_run(tmp_path, scores=FEW, step_matrix=None, solution_times=None)
+    add_stimuli(folder)
+    page = Page(write_page(folder))
+    for words in (
+        "objects simulated : 640 stimuli that span 4 degrees; used by simulated.V4, simulated.IT.",
+        "Here are 8, spread over the 8 kinds of category_name, as the network sees them",
+        "screen of 64 x 64 pixels, which spans 8 degrees",
+    ):
+        assert words in page.text
+    shown = [image for image in page.all("img") if image["alt"].startswith("stimulus ")]
+    assert [image["alt"] for image in shown] == [
+        f"stimulus id-{k}: {one}" for k, one in enumerate("abcdefgh")
+    ]
+    tiles = np.random.default_rng(0).integers(0, 256, (8, 112, 112, 3), dtype=np.uint8)
+    for image, tile in zip(shown, tiles, strict=True):
+        with Image.open(io.BytesIO(base64.b64decode(image["src"].partition(",")[2]))) as picture:
+            assert np.array_equal(np.asarray(picture), tile)
+    add_stimuli(folder, degrees=None, column=None, kinds=0, simulated=False)
+    text = Page(stimuli_section(folder)).text
+    assert "objects : 640 stimuli of a visual angle that nobody told, so that they fill the screen" in text
+    assert "Here are 8, at even distances in their table" in text
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"file": "absent.png"},
+        {"file": "../stimuli/../../outside.png"},
+        {"side": 0},
+        {"side": 200},
+        {"ids": 8},
+        {"ids": ["a"] * 7},
+        {"count": "many"},
+    ],
+)
+def test_a_damaged_sheet_of_stimuli_is_left_out(facts: dict, tmp_path: Path):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    add_stimuli(folder)
+    assert "Sample stimuli" in stimuli_section(folder)
+    add_stimuli(folder, **facts)
+    Image.new("RGB", (2000, 200)).save(tmp_path / "outside.png")
+    assert stimuli_section(folder) == ""
+
+
+def test_both_kinds_of_weights_are_told_apart():
+    table = scores((0, 1), BENCHMARKS[:1], weights=("raw", "averaged"))
+    page = Page(summary_table(table))
+    for row in table[table["epoch"] == 1].itertuples():
+        assert f"{row.benchmark} ({row.weights} weights) simulated" in page.text
+        assert f"{row.value:.3f} \u00b1 {row.value_error:.3f} epoch 1" in page.text
+    assert "Weights that were scored: raw (as the optimiser left them) and averaged" in page.text
+
+
+def test_what_evaluations_took_is_told():
+    table = scores((0, 1), BENCHMARKS[:2])
+    page = Page(evaluations(table, metrics()))
+    assert "Scoring took 6.0 s in all, for comparing alone, without the recording" in page.text
+    logged = metrics().assign(**{"brain/seconds": np.nan})
+    logged.loc[len(logged)] = {"epoch": 0, "step": 0, "brain/seconds": 4.25}
+    logged.loc[len(logged)] = {"epoch": 0, "step": 128, "brain/seconds": 5.5}
+    page = Page(evaluations(table, logged))
+    assert (
+        "Scoring took 9.8 s in all, with the recording of the network; one took 4.9 s (median)" in page.text
+    )
+    assert "0 0.125 4.2 " in page.text
+
+
+def test_what_solution_times_rest_on_is_told():
+    facts = {"low": -0.125, "high": 0.5, "untrained": 0.0625, "images": 33.7, "share_solved": 0.75}
+    steps = {"accuracy_step0": 0.25, "accuracy_step1": 0.5, "accuracy_step10": 0.625}
+    logged = metrics()
+    for name, value in (facts | steps).items():
+        logged[f"brain/simulated-ost/{name}"] = [np.nan] * (len(logged) - 1) + [value]
+    text = Page(times_table(times(3), logged)).text
+    for words in (
+        "simulated-ost simulated 95 % interval of the raw score, over images -0.125 to 0.500",
+        "raw score before training 0.062",
+        "images in a split's correlation, on average 33.7",
+        "accuracy of the read-out, at each different state in turn 0.250, 0.500, 0.625",
+    ):
+        assert words in text
+    assert "d'" not in text
 
 
 def test_the_command(tmp_path: Path):
@@ -241,15 +359,6 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
         yield browser
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    long = [*BENCHMARKS, ("a_benchmark_with_a_very_long_name." * 4, "V4", "r^2/c", 0.8)]
-    folder = make_run(tmp_path_factory.mktemp("run"), scores=scores(benchmarks=long))
-    images = np.random.default_rng(0).integers(0, 256, (20, 32, 32, 3), dtype=np.uint8)
-    write_page(folder, stimuli=[("noise", images)])
-    return folder
-
-
 @pytest.mark.parametrize("width", [1280, 400])
 def test_a_browser_shows_it_without_a_network(width: int, browser: Browser, folder: Path):
     browser.open(folder / "report.html", width)
@@ -258,7 +367,7 @@ def test_a_browser_shows_it_without_a_network(width: int, browser: Browser, fold
     assert all(url.startswith(("file://", "data:")) for url in asked)
     assert browser.told("Network.loadingFailed") == []
     assert browser.told("Log.entryAdded") == []
-    assert browser.evaluate("[...document.images].map(i => i.naturalWidth > 100)") == [True] * 6
+    assert browser.evaluate("[...document.images].map(i => i.naturalWidth > 100)") == [True] * 13
     assert browser.evaluate("document.documentElement.scrollWidth") <= width
     assert browser.evaluate("getComputedStyle(document.body).fontSize") == "16px"
     pixels = browser.screenshot().astype(int)

@@ -1,0 +1,111 @@
+"""Tables of scores as files: exact as text, lenient as numbers, and without a line that a copy cut short."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cornet import CornetError
+from cornet.brain import Score
+from cornet.brain.benchmarks import Result, open_benchmarks
+from cornet.brain.score_tables import NUMBER, SCORES, TEXT, read_rows, read_scores, read_table
+
+TABLE = pd.DataFrame(
+    {
+        "epoch": [0.0, 1.0],
+        "benchmark": ["a.V4", "NA"],
+        "value": [0.1 + 0.2, np.nan],
+        "simulated": [True, False],
+        "notes": ['two\nlines, and a "quote"', ""],
+        "seconds": [1.5, 2.25],
+        "failure": ["", "MemoryError: no room"],
+    }
+)
+
+
+def test_rows_are_kept_to_the_last_digit(tmp_path: Path):
+    file = tmp_path / "scores.csv"
+    TABLE.to_csv(file, index=False)
+    rows = read_rows(file)
+    assert list(rows["value"]) == ["0.30000000000000004", ""]
+    assert list(rows["benchmark"]) == ["a.V4", "NA"]
+    assert rows.to_csv(index=False) == file.read_text()
+
+
+def test_numbers_are_exact_and_what_is_absent_is_not_a_number(tmp_path: Path):
+    TABLE.to_csv(tmp_path / "scores.csv", index=False)
+    for path in (tmp_path, tmp_path / "scores.csv"):
+        table = read_scores(path)
+        assert table["value"][0] == 0.1 + 0.2
+        assert math.isnan(table["value"][1])
+        assert list(table["simulated"]) == [True, False]
+        assert list(table["notes"]) == list(TABLE["notes"])
+        assert list(table["benchmark"]) == ["a.V4", "NA"]
+        assert table["ceiling"].isna().all()
+        assert (table["weights"] == "").all()
+
+
+def test_the_columns_are_those_that_a_result_has():
+    (one,) = open_benchmarks(["simulated.IT"])
+    row = Result("net", one, Score(raw=0.5)).row()
+    assert set(SCORES) == {"epoch", "step", "top1", "weights", *row}
+    for name, value in row.items():
+        assert (SCORES[name] == TEXT) == isinstance(value, str), name
+
+
+def test_a_file_cut_anywhere_gives_whole_rows_only(tmp_path: Path):
+    file, text = tmp_path / "scores.csv", TABLE.to_csv(index=False)
+    whole = [name for name in TABLE if name != "failure"]  # a text at the end may be a part of one
+    expected, counts = TABLE[whole].to_csv(index=False), []
+    for length in range(text.index("\n") + 1, len(text) + 1):
+        file.write_text(text[:length])
+        rows = read_rows(file)
+        assert expected.startswith(rows[whole].to_csv(index=False))
+        counts.append(len(rows))
+    assert counts == sorted(counts)
+    assert set(counts) == {0, 1, 2}
+
+
+def test_a_number_that_may_be_cut_is_left_out(tmp_path: Path):
+    file = tmp_path / "table.csv"
+    file.write_text("name,value\na,0.125\nb,0.12")
+    assert list(read_rows(file)["name"]) == ["a"]
+    file.write_text("name,value\na,0.125\nb,0.12\n")
+    assert list(read_rows(file)["name"]) == ["a", "b"]
+
+
+def test_other_columns_are_numbers_where_all_of_them_are(tmp_path: Path):
+    file = tmp_path / "table.csv"
+    file.write_text("a,b,c\n1,x,\n,2,\n")
+    table = read_table(file, {"d": NUMBER})
+    assert table["a"].dtype == float
+    assert list(table["b"]) == ["x", "2"]
+    assert table["c"].isna().all()
+    assert table["d"].isna().all()
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (None, "cannot be read"),
+        (b"\xff\xfe\x00", "cannot be read"),
+        (b"a,b\n1,2\n", "no column epoch"),
+        (b"epoch,benchmark,value\n1,a,2,3\n2,a,2\n", "row 1 has 4 entries, and the head 3"),
+    ],
+)
+def test_what_is_no_table_of_scores_is_told_in_one_sentence(content: bytes | None, told: str, tmp_path: Path):
+    file = tmp_path / "scores.csv"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(CornetError, match=told) as caught:
+        read_scores(file)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_empty_table_has_no_rows(tmp_path: Path):
+    file = tmp_path / "scores.csv"
+    for text in ("", "epoch,benchmark,value\n"):
+        file.write_text(text)
+        assert len(read_scores(file)) == 0

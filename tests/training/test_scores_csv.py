@@ -1,0 +1,64 @@
+"""scores.csv of a run: exact over a stop and a resume, one row for each benchmark, step and kind of weights."""
+
+import math
+
+import pytest
+
+from cornet import CornetError
+from cornet.training.scores_csv import ScoresCsv, read_scores
+
+
+def row(step, name="a.V4", weights="raw", value=0.1 + 0.2):
+    return {
+        "epoch": step / 8,
+        "step": step,
+        "weights": weights,
+        "benchmark": name,
+        "value": value,
+        "failure": "",
+    }
+
+
+def test_what_was_written_stays_to_the_last_digit(tmp_path):
+    ScoresCsv(tmp_path).add([row(0), row(0, "b.IT", value=math.nan)])
+    first = (tmp_path / "scores.csv").read_text()
+    again = ScoresCsv(tmp_path)
+    again.add([row(8, value=1 / 3)])
+    assert (tmp_path / "scores.csv").read_text().startswith(first)
+    assert list(read_scores(tmp_path)["value"][[0, 2]]) == [0.1 + 0.2, 1 / 3]
+    assert [path.name for path in tmp_path.iterdir()] == ["scores.csv"]
+
+
+def test_an_evaluation_that_is_made_again_replaces_its_rows(tmp_path):
+    table = ScoresCsv(tmp_path)
+    table.add([row(0), row(0, weights="averaged", value=0.5)])
+    table.add([row(8)])
+    table.add([row(8, weights="averaged", value=0.75)])  # beside the raw ones, not instead of them
+    table.resume_from(8)
+    table.add([row(8, value=0.25)])
+    found = read_scores(tmp_path).set_index(["step", "weights"])["value"].to_dict()
+    assert found == {(0, "raw"): 0.1 + 0.2, (0, "averaged"): 0.5, (8, "averaged"): 0.75, (8, "raw"): 0.25}
+    table.resume_from(7)
+    assert [r["step"] for r in table.rows] == [0, 0]
+
+
+def test_a_copy_that_was_cut_short_goes_on_from_its_whole_rows(tmp_path):
+    ScoresCsv(tmp_path).add([row(0), row(8)])
+    file = tmp_path / "scores.csv"
+    file.write_text(file.read_text()[:-10])
+    again = ScoresCsv(tmp_path)
+    again.add([row(16)])
+    assert list(read_scores(tmp_path)["step"]) == [0, 16]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("a,b\n1,2\n", "no step and benchmark"),
+        ("step,benchmark\nfew,a\n", "the step 'few', which is no number"),
+    ],
+)
+def test_another_file_of_that_name_is_refused(text, told, tmp_path):
+    (tmp_path / "scores.csv").write_text(text)
+    with pytest.raises(CornetError, match=told):
+        ScoresCsv(tmp_path)
