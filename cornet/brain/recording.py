@@ -26,7 +26,7 @@ from cornet.errors import CornetError
 from cornet.stimuli.screen import check_degrees, grey_screens, place_on_screen
 from cornet.stimuli.stimulus_set import StimulusSet
 
-__all__ = ["DEFAULT_MEMORY", "DTYPES", "Answer", "Screen", "record_pass"]
+__all__ = ["DEFAULT_MEMORY", "DTYPES", "Answer", "Screen", "feature_counts", "record_pass"]
 
 DEFAULT_MEMORY = 4 * 10**9
 """Bytes of features that a recording holds in memory; larger sites are mapped from the disk."""
@@ -89,6 +89,14 @@ def record_pass(
         return keepers.finish()
     finally:
         keepers.discard()
+
+
+def feature_counts(
+    answer: Answer, sites: Sequence[Site], screen: Screen, device: torch.device
+) -> dict[Site, int]:
+    """How many features each site has."""
+    answers = answer(grey_screens(1, screen.size).to(device), sites)
+    return {site: int(values.shape[1]) for site, values in answers.items()}
 
 
 class _Keepers:
@@ -195,9 +203,7 @@ def _probe(
     batch: int | None,
 ) -> tuple[dict[Site, int], int]:
     """Features of each site, and how many images to show at once: seen from an empty screen."""
-    answers = answer(grey_screens(1, screen.size).to(device), sites)
-    widths = {site: int(values.shape[1]) for site, values in answers.items()}
-    del answers
+    widths = feature_counts(answer, sites, screen, device)
     if batch is not None:
         return widths, batch
     if device.type == "cuda":

@@ -10,9 +10,10 @@ from typing import Any
 import pytorch_lightning as pl
 import torch.distributed as dist
 
-from cornet.brain.benchmarks import Benchmark, Result, TimesBenchmark, open_benchmarks, run_battery
+from cornet.brain.benchmarks import Benchmark, Result, open_benchmarks, run_battery
 from cornet.errors import CornetError
-from cornet.training.brain_averages import averages
+from cornet.training.brain_checks import check_benchmark, check_monitors
+from cornet.training.brain_metrics import averages, compared, mean_value, metrics, monitors
 from cornet.training.brain_schedule import Schedule
 from cornet.training.scores_csv import ScoresCsv
 from cornet.training.shared_subject import SharedSubject, raise_together
@@ -35,13 +36,15 @@ class BrainScore(pl.Callback):
     folder: where scores.csv is kept.
 
     Logs brain/<benchmark> (on its scale), its /raw, /ceiling and /error, brain/<region> where a region has one
-    benchmark (brain/V4; brain/behaviour and brain/ost for the two of behaviour), brain/average_2018 and _2019, and
-    brain/seconds and brain/epoch (epochs trained), to all loggers at the step at which they were taken.
-    `monitor=brain/IT` finds them after every scored validation, and the last ones after others. Every stimulus set is
-    shown once, a share of it by each rank.
+    benchmark (brain/V4; brain/behaviour and brain/ost for the two of behaviour), brain/average_2018 and _2019,
+    brain/mean (see `cornet.training.brain_metrics`), and brain/seconds and brain/epoch (epochs trained), to all loggers
+    at the step at which they were taken. `monitor=brain/IT` finds them after every scored validation, and the last ones
+    after others. Every stimulus set is shown once, a share of it by each rank. Other callbacks that have a method
+    on_brain_scores(trainer, pl_module, results, epoch) are told of every evaluation, on all ranks.
 
-    Raises CornetError before the first batch for benchmarks that cannot be had, regions that the network has not, steps
-    that no image has reached, and schedules that never fire.
+    Raises CornetError before the first batch for benchmarks that cannot be had or that no memory holds, regions that
+    the network has not, steps that no image has reached, monitors of scores that are not taken, and schedules that
+    never fire.
     """
 
     def __init__(
@@ -70,10 +73,14 @@ class BrainScore(pl.Callback):
         self.benchmarks: list[Benchmark[Any]] = []
         self.shown: dict[str, float] = {}  # what a validation without scores shows again
         self.failed: set[str] = set()
-        self.last: dict[str, Result] = {}  # by benchmark, for callbacks that tell more of them
+        self.taken: dict[str, float] = {}  # of the last evaluation, at this step
+        self.taken_at = -1
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        if stage != "fit" or not self.names:
+        if stage != "fit":
+            return
+        if not self.names:
+            check_monitors(trainer, [])
             return
         options = {"metric": self.metric, "scale": self.scale, "decoder": self.decoder}
         self.benchmarks = open_benchmarks(self.names, device=pl_module.device, **options)  # type: ignore[arg-type]
@@ -82,7 +89,8 @@ class BrainScore(pl.Callback):
         try:
             subject = self.subject(trainer, pl_module)
             for one in self.benchmarks:
-                check(one, subject)
+                check_benchmark(one, subject)
+            check_monitors(trainer, monitors(self.benchmarks, self.ends))
         except CornetError as raised:
             error = str(raised)
         raise_together(error)
@@ -144,22 +152,27 @@ class BrainScore(pl.Callback):
         subject = self.subject(trainer, pl_module)
         results = battery(subject, due, self.strict)
         seconds = time.perf_counter() - start
-        values = {**metrics(results), **averages(results), "brain/seconds": seconds}
+        values = (
+            metrics(results) | averages(results) | mean_value(results, compared(self.benchmarks, self.ends))
+        )
+        self.taken, self.taken_at = values, trainer.global_step
+        values["brain/seconds"] = seconds
         self.shown.update({name: value for name, value in values.items() if name.count("/") == 1})
-        self.last.update({result.benchmark.name: result for result in results})
         for result in results:
             if result.failure and result.benchmark.name not in self.failed:
                 self.failed.add(result.benchmark.name)
                 log.warning(
                     "%s could not be scored and is left out: %s", result.benchmark.name, result.failure
                 )
-        if not trainer.is_global_zero:
-            return
-        for logger in trainer.loggers:
-            finite = {name: value for name, value in values.items() if math.isfinite(value)}
-            logger.log_metrics({**finite, "brain/epoch": epoch}, step=trainer.global_step)
-        about = {"epoch": epoch, "step": trainer.global_step, "top1": top1, "weights": "raw"}
-        self.scores.add([{**about, **result.row()} for result in results])
+        if trainer.is_global_zero:
+            for logger in trainer.loggers:
+                finite = {name: value for name, value in values.items() if math.isfinite(value)}
+                logger.log_metrics({**finite, "brain/epoch": epoch}, step=trainer.global_step)
+            about = {"epoch": epoch, "step": trainer.global_step, "top1": top1, "weights": "raw"}
+            self.scores.add([{**about, **result.row()} for result in results])
+        for callback in trainer.callbacks:  # type: ignore[attr-defined]
+            if hear := getattr(callback, "on_brain_scores", None):
+                hear(trainer, pl_module, results, epoch)
 
 
 def battery(subject: SharedSubject, benchmarks: Sequence[Benchmark[Any]], strict: bool) -> list[Result]:
@@ -178,30 +191,3 @@ def battery(subject: SharedSubject, benchmarks: Sequence[Benchmark[Any]], strict
     if strict and (failed := next((r for r in results if r.failure), None)):
         raise CornetError(f"{failed.benchmark.name} could not be scored, and strict=true: {failed.failure}")
     return results
-
-
-def check(one: Benchmark[Any], subject: SharedSubject) -> None:
-    """Raise CornetError for a benchmark that this network cannot be scored on."""
-    len(one.stimuli)
-    for site in one.sites(subject):
-        if site.layer in subject.net.steps and site.step < subject.net.first_driven_step(site.layer):
-            raise CornetError(
-                f"{one.name} asks for {site}, which no image has reached yet (the first is step "
-                f"{subject.net.first_driven_step(site.layer)}); score another time bin or area."
-            )
-
-
-def metrics(results: Sequence[Result]) -> dict[str, float]:
-    """What is logged of the results."""
-    found: dict[str, float] = {}
-    short: dict[str, list[float]] = {}
-    for result in results:
-        if result.failure:
-            continue
-        score, name = result.score, f"brain/{result.benchmark.name}"
-        found |= {name: score.value, f"{name}/raw": score.raw, f"{name}/error": score.error}
-        if math.isfinite(score.ceiling):
-            found[f"{name}/ceiling"] = score.ceiling
-        region = "ost" if isinstance(result.benchmark, TimesBenchmark) else result.benchmark.region
-        short.setdefault(f"brain/{region}", []).append(score.value)
-    return found | {name: values[0] for name, values in short.items() if len(values) == 1}

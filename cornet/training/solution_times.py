@@ -1,6 +1,7 @@
 """What object solution times rest on: an interval, how many images, the untrained start, every image's times."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytorch_lightning as pl
 
-from cornet.brain.benchmarks import TimesBenchmark
+from cornet.brain.benchmarks import Result, TimesBenchmark
 from cornet.brain.score import Score
 from cornet.files import atomic_write
 from cornet.training.brain_score import BrainScore
@@ -17,12 +18,12 @@ __all__ = ["ObjectSolutionTimes"]
 
 
 class ObjectSolutionTimes(pl.Callback):
-    """Tells more of the solution times that `BrainScore` took last.
+    """Tells more of the solution times whenever `BrainScore` takes them.
 
-    Writes solution_times.csv (benchmark, simulated, stimulus_id, target_ms, predicted_ms; truth_ms for the simulated
-    brain) and logs, per benchmark, brain/<benchmark>/low and /high (95 % over images), /share_solved,
-    /share_solved_first_bin, /images (that enter a split's correlation, on average), /untrained (raw, of the first
-    weights), and /accuracy_step<k> and /dprime_step<k> for every different state of IT.
+    Writes solution_times.csv of the last ones (epoch, benchmark, simulated, stimulus_id, target_ms, predicted_ms;
+    truth_ms for the simulated brain) and logs, per benchmark, brain/<benchmark>/low and /high (95 % over images),
+    /share_solved, /share_solved_first_bin, /images (that enter a split's correlation, on average), /untrained (raw, of
+    the first weights), and /accuracy_step<k> and /dprime_step<k> for every different state of IT.
 
     folder: the run's.
     """
@@ -30,26 +31,32 @@ class ObjectSolutionTimes(pl.Callback):
     def __init__(self, folder: str | Path) -> None:
         self.path = Path(folder) / "solution_times.csv"
 
-    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_brain_scores(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, results: Sequence[Result], epoch: float
+    ) -> None:
         if not trainer.is_global_zero:
             return
         tables = []
-        for brain in trainer.callbacks:  # type: ignore[attr-defined]
-            if not isinstance(brain, BrainScore):
+        for result in results:
+            one = result.benchmark
+            if not isinstance(one, TimesBenchmark) or result.failure:
                 continue
-            for name, result in brain.last.items():
-                one = result.benchmark
-                if not isinstance(one, TimesBenchmark) or result.failure:
-                    continue
-                untrained = [r for r in brain.scores.rows if r["benchmark"] == name and int(r["step"]) == 0]
-                found = told(
-                    name, result.score, float(untrained[0]["raw"] or math.nan) if untrained else math.nan
-                )
-                for logger in trainer.loggers:
-                    logger.log_metrics(found, step=trainer.global_step)
-                tables.append(times_of(one, result.score))
+            found = told(one.name, result.score, untrained(trainer, one.name))
+            for logger in trainer.loggers:
+                logger.log_metrics({**found, "brain/epoch": epoch}, step=trainer.global_step)
+            tables.append(times_of(one, result.score, epoch))
         if tables:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
             atomic_write(self.path, pd.concat(tables).to_csv(index=False))
+
+
+def untrained(trainer: pl.Trainer, name: str) -> float:
+    """The benchmark's raw score with the first weights; NaN where it was not taken or is undefined."""
+    for brain in trainer.callbacks:  # type: ignore[attr-defined]
+        for row in brain.scores.rows if isinstance(brain, BrainScore) else ():
+            if row["benchmark"] == name and int(row["step"]) == 0:
+                return float(row["raw"] or math.nan)
+    return math.nan
 
 
 def told(name: str, score: Score, untrained: float) -> dict[str, float]:
@@ -73,10 +80,11 @@ def told(name: str, score: Score, untrained: float) -> dict[str, float]:
     return {f"brain/{name}/{key}": float(value) for key, value in found.items() if math.isfinite(value)}
 
 
-def times_of(one: TimesBenchmark, score: Score) -> pd.DataFrame:
+def times_of(one: TimesBenchmark, score: Score, epoch: float) -> pd.DataFrame:
     """Every image's target and predicted time."""
     data = one.data
     columns: dict[str, Any] = {
+        "epoch": epoch,
         "benchmark": one.name,
         "simulated": one.simulated,
         "stimulus_id": data.stimuli.ids,

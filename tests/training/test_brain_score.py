@@ -10,7 +10,8 @@ import torch
 
 from cornet import CornetError, create_model
 from cornet.stimuli.objects import RenderedObjects
-from cornet.training.brain_averages import averages
+from cornet.training.brain_checkpoint import BestCheckpoint
+from cornet.training.brain_metrics import averages, compared, mean_value, monitors
 from cornet.training.brain_schedule import Schedule
 from cornet.training.brain_score import BrainScore
 from cornet.training.classifier import Classifier
@@ -127,6 +128,72 @@ def test_the_best_checkpoint_may_be_the_most_brain_like(source, bundle, tmp_path
     )
 
 
+def test_the_most_brain_like_checkpoint_is_of_the_weights_that_were_scored(source, bundle, tmp_path):
+    from cornet.brain import NetworkSubject
+    from cornet.brain.benchmarks import open_benchmarks
+
+    keep = BestCheckpoint(
+        dirpath=tmp_path / "best", filename="brain", monitor="brain/mean", mode="max", optional=True
+    )
+    train(
+        source, tmp_path, [BrainScore([bundle], tmp_path, every=2), keep], epochs=5, enable_checkpointing=True
+    )
+    scores = read_scores(tmp_path).query("epoch > 0").groupby("epoch")["value"].mean()
+    assert list(scores.index) == [2, 4, 5]  # what stood in the log of epochs 1 and 3 was another network's
+    kept = torch.load(tmp_path / "best/brain.ckpt", weights_only=True)
+    assert kept["epoch"] + 1 == scores.idxmax()
+    assert float(keep.best_model_score) == pytest.approx(scores.max(), abs=1e-6)
+    net = create_model("cornet_s", num_classes=8, width=0.125)
+    prefix = "net."
+    net.load_state_dict(
+        {key.removeprefix(prefix): v for key, v in kept["state_dict"].items() if key.startswith(prefix)}
+    )
+    subject = NetworkSubject(net, mean=source.mean, std=source.std, size=32)
+    values = [one.run(subject).value for one in open_benchmarks([bundle])]
+    assert np.mean(values) == pytest.approx(scores.max(), abs=1e-6)
+
+
+def test_without_brain_scores_no_checkpoint_asks_for_one(source, tmp_path):
+    keep = BestCheckpoint(dirpath=tmp_path / "best", monitor="brain/mean", mode="max", optional=True)
+    train(source, tmp_path, [BrainScore({}, tmp_path), keep], epochs=1, enable_checkpointing=True)
+    assert not (tmp_path / "best").exists()
+
+
+@pytest.mark.parametrize(
+    ("benchmarks", "options", "words"),
+    [
+        (
+            True,
+            {"monitor": "brain/V5"},
+            "monitor=brain/V5 is not among the scores taken; choose one of brain/",
+        ),
+        (
+            True,
+            {"monitor": "brain/men", "optional": True},
+            "brain.monitor=brain/men .* choose one of brain/mean",
+        ),
+        (False, {"monitor": "brain/IT"}, "monitor=brain/IT watches a brain score, but none is taken"),
+    ],
+)
+def test_a_monitor_that_is_never_logged(source, bundle, tmp_path, benchmarks, options, words):
+    keep = BestCheckpoint(dirpath=tmp_path / "best", mode="max", **options)
+    score = BrainScore([bundle] if benchmarks else {}, tmp_path)
+    with pytest.raises(CornetError, match=words):
+        train(source, tmp_path, [score, keep], enable_checkpointing=True)
+    assert not (tmp_path / "metrics.csv").exists()
+
+
+def test_other_callbacks_hear_of_every_evaluation(source, bundle, tmp_path):
+    class Listener(pl.Callback):
+        heard: list = []  # noqa: RUF012
+
+        def on_brain_scores(self, trainer, pl_module, results, epoch):
+            self.heard.append((epoch, [result.benchmark.name for result in results]))
+
+    train(source, tmp_path, [BrainScore([bundle], tmp_path), Listener()], epochs=1)
+    assert Listener.heard == [(0.0, ["mine.IT", "mine.V4"]), (1.0, ["mine.IT", "mine.V4"])]
+
+
 def test_a_benchmark_that_fails_is_told_once_and_training_goes_on(
     source, bundle, tmp_path, monkeypatch, caplog
 ):
@@ -175,6 +242,33 @@ def test_a_region_that_the_network_lacks_is_told_before_the_first_batch(source, 
         train(source, tmp_path, [BrainScore([folder], tmp_path)])
 
 
+def test_a_benchmark_larger_than_memory_is_told_before_the_first_batch(source, tmp_path):
+    """10 GB times 16 of responses in a file of a few MB: HDF5 keeps no chunk that was never written."""
+    import h5netcdf
+
+    folder, many = write(tmp_path / "huge"), 100_000
+    (folder / "assembly.nc").unlink()
+    with h5netcdf.File(folder / "assembly.nc", "w") as file:
+        file.dimensions = {"presentation": many, "neuroid": many}
+        file.create_variable(
+            "huge", ("presentation", "neuroid"), np.float32, chunks=(1000, 1000), fillvalue=np.nan
+        )
+        columns = {
+            "stimulus_id": ("presentation", np.array([f"im{i % 60:02d}" for i in range(many)], "S4")),
+            "repetition": ("presentation", np.arange(many) // 60),
+            "region": ("neuroid", np.full(many, b"IT")),
+        }
+        for name, (dimension, values) in columns.items():
+            file.create_variable(name, (dimension,), values.dtype, data=values)
+    said = (
+        r"huge.IT needs about 160.0 GB of memory \(60 stimuli, 100,000 presentations to 100,000 neuroids\), and "
+        r"\d+\.\d GB are free here; leave it out, score a part of it, or take a machine with more memory\."
+    )
+    with pytest.raises(CornetError, match=said):
+        train(source, tmp_path, [BrainScore([str(folder)], tmp_path)])
+    assert not (tmp_path / "metrics.csv").exists()
+
+
 def test_schedule():
     schedule = Schedule(fractions=(0.1, 0.5), every=5)
     assert [n for n in range(1, 13) if schedule.after_epoch(n, 12)] == [5, 10, 12]
@@ -204,3 +298,27 @@ def test_averages_are_of_one_origin_and_count_undefined_times_as_nothing():
     assert averages([*parts[:2], result("simulated-i2n", 0.4, "broken"), late]) == {}
     mixed = [result("majajhong2015.V4", 0.6), *parts[1:]]
     assert averages(mixed) == {}
+
+
+def test_the_mean_is_of_recorded_brains_where_there_are_any_and_of_all_or_none():
+    class Named:
+        def __init__(self, name, simulated, region="V4"):
+            self.name, self.simulated, self.region = name, simulated, region
+
+    from cornet.brain import Score
+    from cornet.brain.benchmarks import Result
+
+    made, mine, yours = Named("simulated.V4", True), Named("mine.V4", False), Named("yours.IT", False, "IT")
+    assert compared([made, mine, yours], ends=["yours.IT"]) == ["mine.V4"]
+    assert compared([made], ends=[]) == ["simulated.V4"]
+    results = [Result("net", one, Score(raw=raw)) for one, raw in ((made, 0.9), (mine, 0.2), (yours, 0.4))]
+    assert mean_value(results, ["mine.V4", "yours.IT"]) == {"brain/mean": pytest.approx(0.3)}
+    assert mean_value(results[:2], ["mine.V4", "yours.IT"]) == {}
+    assert mean_value([], []) == {}
+    assert monitors([made, mine, yours], []) == [
+        "brain/simulated.V4",
+        "brain/mine.V4",
+        "brain/yours.IT",
+        "brain/IT",
+        "brain/mean",
+    ]

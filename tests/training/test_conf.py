@@ -81,7 +81,7 @@ def test_every_file_names_only_what_its_class_takes(path):
         return
     if group == "brain":  # its keys are handed on by callbacks/default.yaml
         given = {str(key) for key in config.callbacks.brain_score} - {"_target_", "folder"}
-        assert set(config.brain) == given | {"matrix"}
+        assert set(config.brain) == given | {"matrix", "monitor"}
         return
     part = config[group]
     for node in [part] if "_target_" in part else part.values():

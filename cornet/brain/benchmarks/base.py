@@ -68,6 +68,14 @@ class Benchmark(ABC, Generic[Data]):
     def compare(self, recording: Recording, subject: Subject) -> Score:
         """The score of what was recorded (all of `sites`), on this benchmark's scale."""
 
+    def memory(self, width: int) -> int:
+        """Bytes that reading and comparing take at least, besides the features as recorded; width: features."""
+        return 8 * len(self.stimuli) * width
+
+    def extent(self) -> str:
+        """What its memory goes to, in words, besides the stimuli."""
+        return "features in double precision"
+
     def run(self, subject: Subject, label: str = "") -> Score:
         """Record and compare. label: of a progress bar; "" for none."""
         recording = subject.record(self.stimuli, self.sites(subject), self.degrees, label=label)

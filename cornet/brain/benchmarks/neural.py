@@ -135,6 +135,23 @@ class NeuralBenchmark(Benchmark[Bundle]):
             )
         return score.with_ceiling(self.ceiling, self.scale)
 
+    def memory(self, width: int) -> int:
+        """The responses twice (as read, and by repetition) and two Gram matrices."""
+        presentations, neuroids = self._responses_there()
+        return 8 * (2 * presentations * neuroids + 2 * min(width, len(self.stimuli)) ** 2)
+
+    def extent(self) -> str:
+        presentations, neuroids = self._responses_there()
+        return f"{presentations:,} presentations to {neuroids:,} neuroids"
+
+    def _responses_there(self) -> tuple[int, int]:
+        """Presentations and neuroids of the region, of which none is read yet."""
+        assembly = self.data.assembly
+        neuroids = assembly.sizes.get("neuroid", 1)
+        if "region" in assembly.coords:
+            neuroids = int((assembly.coords["region"].values.astype(str) == self.region).sum())
+        return assembly.sizes["presentation"], neuroids
+
     def _kept(
         self, kind: str, key: dict[str, Any], compute: Callable[[], dict[str, NDArray[Any]]]
     ) -> dict[str, NDArray[Any]]:

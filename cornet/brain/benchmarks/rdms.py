@@ -56,6 +56,13 @@ class RdmBenchmark(Benchmark[RdmBundle]):
         layer = subject.site(self.area or self.region).layer
         return [max((site for site in subject.sites() if site.layer == layer), key=lambda site: site.step)]
 
+    def memory(self, width: int) -> int:
+        """Two matrices over the stimuli; the features are read in blocks."""
+        return 2 * 8 * len(self.stimuli) ** 2
+
+    def extent(self) -> str:
+        return "dissimilarities of all pairs"
+
     def compare(self, recording: Recording, subject: Subject) -> Score:
         ids = self.data.stimulus_ids
         (site,) = self.sites(subject)

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from cornet.brain.recording import DEFAULT_MEMORY, DTYPES, Screen, record_pass
+from cornet.brain.recording import DEFAULT_MEMORY, DTYPES, Screen, feature_counts, record_pass
 from cornet.brain.recording_cache import RecordingCache
 from cornet.brain.subject import Recording, Site
 from cornet.brain.subjects.identity import digest
@@ -78,6 +78,11 @@ class ScreenSubject(ABC):
         twin = copy.copy(self)
         twin.regions = {**self.regions, **chosen}
         return twin
+
+    def widths(self, sites: Sequence[Site]) -> dict[Site, int]:
+        """How many features each of these sites has, seen from an empty screen."""
+        with self._listening(sites) as (answer, device):
+            return feature_counts(answer, sites, Screen(self.size, self.degrees), device)
 
     def record(
         self,

@@ -1,0 +1,49 @@
+"""The best checkpoint by a brain score, beside the best by accuracy."""
+
+from pathlib import Path
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import ModelCheckpoint
+from torch import Tensor
+
+from cornet.training.brain_score import BrainScore
+
+__all__ = ["BestCheckpoint"]
+
+
+class BestCheckpoint(ModelCheckpoint):
+    """Lightning's, for a monitor that may be a brain score: those are judged only in epochs that took one.
+
+    Between two evaluations a brain score is logged again as it was, for the line of the epoch; it belongs to other
+    weights. optional: with no brain scores at all, nothing is kept.
+    """
+
+    def __init__(
+        self,
+        dirpath: str | Path,
+        filename: str = "best",
+        monitor: str = "val/top1",
+        mode: str = "max",
+        save_last: bool | None = None,
+        enable_version_counter: bool = False,
+        optional: bool = False,
+    ) -> None:
+        super().__init__(
+            dirpath=dirpath,
+            filename=filename,
+            monitor=monitor,
+            mode=mode,
+            save_last=save_last,
+            enable_version_counter=enable_version_counter,
+        )
+        self.optional = optional
+
+    def _save_topk_checkpoint(self, trainer: pl.Trainer, monitor_candidates: dict[str, Tensor]) -> None:
+        if self.monitor is not None and self.monitor.startswith("brain/") and not self._taken(trainer):
+            return
+        super()._save_topk_checkpoint(trainer, monitor_candidates)
+
+    def _taken(self, trainer: pl.Trainer) -> bool:
+        """Whether this very network has a score by that name."""
+        brains = [callback for callback in trainer.callbacks if isinstance(callback, BrainScore)]  # type: ignore[attr-defined]
+        return any(brain.taken_at == trainer.global_step and self.monitor in brain.taken for brain in brains)

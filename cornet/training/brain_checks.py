@@ -1,0 +1,51 @@
+"""What can be known before the first batch: that every benchmark can be scored, and that monitors name scores."""
+
+import difflib
+from collections.abc import Sequence
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Checkpoint
+
+from cornet.brain.benchmarks import Benchmark
+from cornet.brain.memory import check_memory
+from cornet.errors import CornetError
+from cornet.training.shared_subject import SharedSubject
+
+__all__ = ["check_benchmark", "check_monitors"]
+
+
+def check_benchmark(one: Benchmark[Any], subject: SharedSubject) -> None:
+    """Raise CornetError for a benchmark that this network, or this machine, cannot score."""
+    len(one.stimuli)
+    for site in one.sites(subject):
+        if site.layer in subject.net.steps and site.step < subject.net.first_driven_step(site.layer):
+            raise CornetError(
+                f"{one.name} asks for {site}, which no image has reached yet (the first is step "
+                f"{subject.net.first_driven_step(site.layer)}); score another time bin or area."
+            )
+    check_memory(one, subject)
+
+
+def check_monitors(trainer: pl.Trainer, names: Sequence[str]) -> None:
+    """Raise CornetError where a callback watches brain/... that will never be logged.
+
+    names: that will be. A callback that says itself `optional` may watch in vain where there are none at all.
+    """
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        monitor = getattr(callback, "monitor", None)
+        if not isinstance(monitor, str) or not monitor.startswith("brain/") or monitor in names:
+            continue
+        if not names:
+            if getattr(callback, "optional", False):
+                continue
+            raise CornetError(
+                f"monitor={monitor} watches a brain score, but none is taken; choose brain=simulated, public or local."
+            )
+        near = difflib.get_close_matches(monitor, names, n=3, cutoff=0.4) or list(names)
+        key = (
+            "brain.monitor"
+            if isinstance(callback, Checkpoint) and hasattr(callback, "optional")
+            else "monitor"
+        )
+        raise CornetError(f"{key}={monitor} is not among the scores taken; choose one of {', '.join(near)}.")
