@@ -72,14 +72,17 @@ def _sites(matrix: pd.DataFrame) -> list[tuple[str, int]]:
 
 
 def _headings(matrix: pd.DataFrame, benchmarks: list[str], scores: pd.DataFrame | None) -> list[str]:
-    """The region; with the benchmark's name where one region comes twice."""
+    """The region; with the benchmark's name where one region comes twice, in as many lines as tell them apart."""
     regions = [str(matrix.loc[matrix["benchmark"] == one, "region"].iloc[0]) for one in benchmarks]
-    found = []
-    for one, region in zip(benchmarks, regions, strict=True):
-        alone = bool(region) and regions.count(region) == 1
-        text = region if alone else wrapped(one, 15, 3)
-        found.append(text + ("\nsimulated" if is_simulated(one, scores, matrix) else ""))
-    return found
+    for lines in range(3, 13):
+        found = [
+            region if region and regions.count(region) == 1 else wrapped(one, 15, lines)
+            for one, region in zip(benchmarks, regions, strict=True)
+        ]
+        if len(set(found)) == len(found):
+            break
+    marks = ["\nsimulated" if is_simulated(one, scores, matrix) else "" for one in benchmarks]
+    return [text + mark for text, mark in zip(found, marks, strict=True)]
 
 
 def _heat(

@@ -232,6 +232,14 @@ def test_many_benchmarks_make_further_tables(figures: list[Figure]):
     assert "0.95 " in words(figures[0])
 
 
+def test_long_names_in_the_matrix_stay_apart(figures: list[Figure]):
+    one = matrix((6,))
+    one = one[one["region"] == "V4"]
+    names = [f"a_laboratory_with_a_very_long_name.{k}-recording-of-the-year-2026.V4" for k in range(3)]
+    draw_matrix(pd.concat([one.assign(benchmark=name) for name in names]))
+    assert len({tick.get_text() for tick in figures[0].axes[0].get_xticklabels()}) == 3
+
+
 def test_the_untrained_start_and_errors_are_on_the_plot_against_accuracy(figures: list[Figure]):
     table = scores((0, 1, 2), BENCHMARKS[:1])
     table.loc[table["epoch"] == 0, "top1"] = np.nan
