@@ -58,9 +58,9 @@ from cornet.brain.recording import Screen, _screens
 from cornet.brain.subject import Recording, Site
 from cornet.brain.subjects.base import normalised
 from cornet.files import atomic_write
-from cornet.stimuli.screen import grey_screens
 from cornet.stimuli.stimulus_set import StimulusSet
-from cornet.training.brain_score import battery, check
+from cornet.training.brain_checks import check_benchmark
+from cornet.training.brain_score import battery
 from cornet.training.shared_subject import SharedSubject
 from cornet.training.versions import versions
 
@@ -92,12 +92,8 @@ class TimedSubject(SharedSubject):
         if self.made_up is None:
             recording = super().record(stimuli, sites, degrees, label, **options)
         else:
-            with self._listening(sites) as (answer, device):
-                widths = {
-                    s: v.shape[1] for s, v in answer(grey_screens(1, self.size).to(device), sites).items()
-                }
             rng = np.random.default_rng(self.made_up)
-            recording = Recording(stimuli.ids, made_up_features(len(stimuli), widths, rng))
+            recording = Recording(stimuli.ids, made_up_features(len(stimuli), self.widths(sites), rng))
         self.recorded.append((stimuli.name, len(stimuli), time.perf_counter() - start))
         return recording
 
@@ -156,7 +152,7 @@ def prepare(
     benchmarks = timed("open", lambda: open_benchmarks(names, device=device))
     subject = SharedSubject(net, "network", size=size)
     for one in benchmarks:
-        timed("open", lambda one=one: check(one, subject))
+        timed("open", lambda one=one: check_benchmark(one, subject))
     for one in benchmarks:
         timed(f"hash stimuli: {one.stimuli.name}", lambda one=one: one.stimuli.identity)
         if isinstance(one, NeuralBenchmark):
