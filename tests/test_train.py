@@ -16,6 +16,8 @@ import torch
 from hydra.core.global_hydra import GlobalHydra
 from PIL import Image
 
+from tests.brain.test_benchmarks import assembly, write
+
 ROOT = Path(__file__).parents[1]
 SMALL = [
     "data.train_images=64",
@@ -103,7 +105,7 @@ def test_a_run_leaves_what_it_says_and_is_not_repeated(train, tmp_path):
 
 def wait_for_epoch(process: subprocess.Popen, folder: Path, epochs: int) -> None:
     """Until the run has written its checkpoint of so many epochs."""
-    for _ in range(1200):
+    for _ in range(3600):
         for path in folder.glob("runs/*/*/seed*/metrics.csv"):
             text = path.read_text()
             if (path.parent / "checkpoints" / "last.ckpt").exists() and text.count("\n") > epochs:
@@ -114,8 +116,10 @@ def wait_for_epoch(process: subprocess.Popen, folder: Path, epochs: int) -> None
 
 
 def test_a_killed_run_goes_on_and_ends_as_an_uninterrupted_one(train, tmp_path):
-    """The same weights, bit for bit, and the same log."""
+    """The same weights, bit for bit, the same log and the same brain scores."""
+    bundle = write(tmp_path / "mine", assembly(("V4",) * 4 + ("IT",) * 4))
     many = ["recipe.epochs=5", "data.train_images=256", "trainer.log_every_n_steps=1"]
+    many += ["brain=local", f"brain.benchmarks.local=[{bundle}]", "brain.fractions=[0.5]"]
     process = start(tmp_path, *many)
     wait_for_epoch(process, tmp_path, 2)
     time.sleep(0.2)
@@ -129,13 +133,18 @@ def test_a_killed_run_goes_on_and_ends_as_an_uninterrupted_one(train, tmp_path):
     code, _, err = train(*many, "root=whole")
     assert code == 0, err
     whole = tmp_path / "whole" / killed.relative_to(tmp_path / "runs")
-    expected, ours = weights(whole), weights(killed)
-    assert expected.keys() == ours.keys()
-    assert all(torch.equal(expected[key], ours[key]) for key in expected)
-    logs = [
-        pd.read_csv(run / "metrics.csv").drop(columns="train/images_per_second") for run in (whole, killed)
-    ]
-    pd.testing.assert_frame_equal(*logs, check_exact=True)
+    for which in ("last", "best", "best_brain"):
+        expected, ours = weights(whole, which), weights(killed, which)
+        assert expected.keys() == ours.keys()
+        assert all(torch.equal(expected[key], ours[key]) for key in expected), which
+    for name, times in {
+        "metrics.csv": ["train/images_per_second", "brain/seconds"],
+        "scores.csv": ["seconds"],
+        "step_matrix.csv": [],
+    }.items():
+        tables = [pd.read_csv(run / name).drop(columns=times) for run in (whole, killed)]
+        pd.testing.assert_frame_equal(*tables, check_exact=True)
+    assert len(pd.read_csv(killed / "scores.csv")) == 2 * 7
 
 
 def test_control_c_stops_politely(tmp_path):

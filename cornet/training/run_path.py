@@ -25,6 +25,8 @@ IGNORED = (
     "logger",
     "progress",
     "callbacks.progress",
+    "callbacks.sample_stimuli",
+    "callbacks.brain_checkpoint",
     "trainer.accelerator",
     "trainer.devices",
     "trainer.num_nodes",

@@ -20,10 +20,10 @@ __all__ = ["ObjectSolutionTimes"]
 class ObjectSolutionTimes(pl.Callback):
     """Tells more of the solution times whenever `BrainScore` takes them.
 
-    Writes solution_times.csv of the last ones (epoch, benchmark, simulated, stimulus_id, target_ms, predicted_ms;
-    truth_ms for the simulated brain) and logs, per benchmark, brain/<benchmark>/low and /high (95 % over images),
-    /share_solved, /share_solved_first_bin, /images (that enter a split's correlation, on average), /untrained (raw, of
-    the first weights), and /accuracy_step<k> and /dprime_step<k> for every different state of IT.
+    Writes solution_times.csv of the last ones (epoch, benchmark, simulated, stimulus_id, target_ms, tested: in how many
+    splits, predicted_ms; truth_ms for the simulated brain) and logs, per benchmark, brain/<benchmark>/low and /high
+    (95 % over images), /share_solved, /share_solved_first_bin, /images (that enter a split's correlation, on average),
+    /untrained (raw, of the first weights), and /accuracy_step<k> and /dprime_step<k> for every different state of IT.
 
     folder: the run's.
     """
@@ -89,6 +89,7 @@ def times_of(one: TimesBenchmark, score: Score, epoch: float) -> pd.DataFrame:
         "simulated": one.simulated,
         "stimulus_id": data.stimuli.ids,
         "target_ms": data.ost,
+        "tested": score.details.get("tested", np.nan),
         "predicted_ms": score.details.get("predicted_ost", np.full(len(data.ost), math.nan)),
     }
     if one.simulated:
