@@ -25,11 +25,16 @@ STOPPED = 130  # by Ctrl-C, as shells count it
 def train(config: DictConfig) -> float | None:
     """One run; in a sweep, each of them. Returns the monitored value at its best."""
     from cornet.report.closing import close
+    from cornet.training.hand_over import hand_over
     from cornet.training.run import run
 
     try:
         outcome = run(config, list(HydraConfig.get().overrides.task))
-        return close(*outcome) if outcome else None
+        if outcome is None:  # another rank's
+            return None
+        best = close(outcome.folder, outcome.summary, outcome.already)
+        hand_over(outcome.folder, outcome.loggers)
+        return best
     except CornetError as error:
         refuse(error)
     except KeyboardInterrupt:

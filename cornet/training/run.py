@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig, OmegaConf, open_dict
+from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from cornet.errors import CornetError
@@ -17,8 +18,10 @@ from cornet.models.safe_load import read_checkpoint
 from cornet.training.build import Training, build
 from cornet.training.overrides import check_missing
 from cornet.training.run_folder import RunFolder
+from cornet.training.run_labels import label_loggers
 from cornet.training.run_path import identity_of, run_path
 from cornet.training.summary import summarise
+from cornet.training.versions import versions
 
 __all__ = ["Outcome", "run"]
 
@@ -26,11 +29,15 @@ log = logging.getLogger("cornet")
 
 
 class Outcome(NamedTuple):
-    """A finished run: its folder, its numbers, and whether it had been finished before."""
+    """A finished run: its folder, its numbers, whether it had been finished before, and what logged it.
+
+    loggers: those that may take pictures and tables yet; none where nothing was done.
+    """
 
     folder: Path
     summary: dict[str, Any]
     already: bool = False
+    loggers: Sequence[Logger] = ()
 
 
 def run(config: DictConfig, overrides: Sequence[str] = ()) -> Outcome | None:
@@ -53,8 +60,9 @@ def run(config: DictConfig, overrides: Sequence[str] = ()) -> Outcome | None:
         leave_nothing(folder.path, Path(config.root))
         raise
     set_precision(training)
+    described = {**resolved(config), "versions": versions()}
     for logger in training.trainer.loggers:
-        logger.log_hyperparams(resolved(config))
+        logger.log_hyperparams(described)
     if start is not None:
         log.info("going on from %s", start)
     try:
@@ -65,7 +73,7 @@ def run(config: DictConfig, overrides: Sequence[str] = ()) -> Outcome | None:
         return None
     summary = summarise(training, config, folder.path)
     folder.finish(summary)
-    return Outcome(folder.path, summary)
+    return Outcome(folder.path, summary, loggers=training.trainer.loggers)
 
 
 def open_folder(config: DictConfig, overrides: Sequence[str]) -> RunFolder:
@@ -78,6 +86,7 @@ def open_folder(config: DictConfig, overrides: Sequence[str]) -> RunFolder:
         config.run_folder = "."  # so that a run stays the same run when its folder is moved
         identity = identity_of(resolved(config))
         config.run_folder = str(path)
+    label_loggers(config.logger, path, told)
     folder = RunFolder.open(path, resolved(config), identity, fresh=config.fresh)
     config.run_id = folder.run_id
     return folder

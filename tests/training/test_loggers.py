@@ -1,59 +1,21 @@
 import logging
 import os
-import struct
 import sys
-import time
 from importlib.machinery import PathFinder
-from pathlib import Path
 
 import pytest
 import torch
 import wandb as wandb_package
-from wandb.proto import wandb_internal_pb2
+from PIL import Image
 
 from cornet.errors import CornetError
-from cornet.training import loggers
+from cornet.training import loggers, wandb_logger
 from cornet.training.csv_logger import read_metrics
+from cornet.training.hand_over import hand_over
+from cornet.training.wandb_logger import definition
+from tests.training.wandb_records import definitions, finished, no_account, row, rows
 
-
-@pytest.fixture(autouse=True)
-def no_account(monkeypatch, tmp_path):
-    for name in ("WANDB_API_KEY", "WANDB_MODE", "WANDB_BASE_URL", "WANDB_IDENTITY_TOKEN_FILE"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
-    wandb_package.teardown()  # it reads the environment when it starts
-    yield
-    wandb_package.finish()
-
-
-def records(path: Path):
-    """What a .wandb file holds: protobuf records in LevelDB's log format (blocks of 32 KiB; crc, length, kind)."""
-    data, position, whole = path.read_bytes(), 7, b""
-    assert data[:4] == b":W&B"
-    while position + 7 <= len(data):
-        if 32768 - position % 32768 < 7:
-            position += 32768 - position % 32768
-            continue
-        _, length, kind = struct.unpack_from("<IHB", data, position)
-        whole += data[position + 7 : position + 7 + length]
-        position += 7 + length
-        if kind in (1, 4):
-            yield wandb_internal_pb2.Record.FromString(whole)
-            whole = b""
-
-
-def finished(path: Path):
-    """All records, once the last is written: that is a moment after `wandb.finish` has returned."""
-    for _ in range(200):
-        found = [*records(path)]
-        if found and found[-1].HasField("exit"):
-            return found
-        time.sleep(0.05)
-    raise AssertionError(f"{path} has no end")
-
-
-def row(history):
-    return {item.key or "/".join(item.nested_key): item.value_json for item in history.item}
+__all__ = ["no_account"]  # a fixture that every test here uses
 
 
 def session(folder, steps, **arguments):
@@ -83,12 +45,7 @@ def test_two_offline_sessions_have_one_id(tmp_path, caplog, capfd):
             "first",
             ["a"],
         )
-        axes = {
-            m.metric.glob_name or m.metric.name: m.metric.step_metric
-            for m in session_records
-            if m.HasField("metric")
-        }
-        assert axes["val/*"] == axes["brain/*"] == "epoch"
+        assert definitions(session_records)["val/top1"].step_metric == "epoch"
     histories = [[row(r.history) for r in each if r.HasField("history")] for each in seen]
     assert [float(row["val/top1"]) for row in histories[0]] == [0.0, 0.1, 0.2]
     assert [float(row["trainer/global_step"]) for row in histories[1]] == [3, 4]
@@ -107,14 +64,33 @@ def test_a_sweep_in_one_process_has_a_run_each(tmp_path):
     assert list((tmp_path / "two/wandb").glob("offline-run-*-idtwo"))
 
 
+def test_rows_hold_their_axis_and_details_that_come_later_too(tmp_path):
+    """Solution times are logged in a row of their own, without the epochs trained."""
+    logger = loggers.wandb(tmp_path, "abcd1234", offline=True)
+    logger.log_metrics({"brain/my.data-ost": 0.5, "brain/my.data-ost/raw": 0.5, "brain/epoch": 1.5}, step=3)
+    logger.log_metrics({"val/top1": 0.5, "epoch": 1}, step=3)
+    logger.log_metrics({"brain/my.data-ost/low": 0.25}, step=3)
+    wandb_package.finish()
+    found = finished(next(tmp_path.glob("wandb/offline-run-*/*.wandb")))
+    logged = rows(found)
+    assert [float(row["brain/epoch"]) for row in logged if "val/top1" not in row] == [1.5, 1.5]
+    assert float(logged[2]["brain/my.data-ost/low"]) == 0.25
+    names = [r.metric.name for r in found if r.HasField("metric")]
+    assert r"brain/my\.data-ost/low" in names  # unescaped, wandb takes it for my: {data-ost/low: ...}
+
+
 def test_unreachable_server_means_offline(tmp_path, monkeypatch, caplog):
     monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
-    monkeypatch.setattr(loggers, "_START", 2)
+    monkeypatch.setattr(wandb_logger, "START", 2)
     logger = loggers.wandb(tmp_path, "abcd1234")
     assert not caplog.records
     logger.log_metrics({"x": 1.0}, step=0)
-    assert any("could not start" in r.message and r.message.endswith("offline") for r in caplog.records)
+    (told,) = [r.message for r in caplog.records if r.name == "cornet"]
+    assert "could not start" in told
+    assert told.endswith(
+        f"the run goes on offline; upload it later with `wandb sync {tmp_path}/wandb/offline-run-*`"
+    )
     assert logger.experiment.settings.mode == "offline"
 
 
@@ -157,6 +133,46 @@ def test_tensorboard(tmp_path):
     events = EventAccumulator(str(tmp_path / "tensorboard"))
     events.Reload()
     assert [event.step for event in events.Scalars("val/top1")] == [0, 1, 2, 3, 4]
+
+
+def test_pictures_and_tables_reach_tensorboard_and_nothing_there_is_no_trouble(tmp_path, caplog):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    metrics, logger = loggers.csv(tmp_path), loggers.tensorboard(tmp_path)
+    hand_over(tmp_path, [metrics, logger])  # an empty folder: one line, no error
+    (told,) = [r.message for r in caplog.records if r.name == "cornet"]
+    assert "did not reach TensorBoardLogger (There are no metrics" in told
+    metrics.log_metrics({"val/top1": 0.5}, step=7)
+    metrics.save()
+    (tmp_path / "stimuli").mkdir()
+    for name in ("curves.png", "stimuli/1-mine.png"):
+        Image.new("RGB", (3, 2), "red").save(tmp_path / name)
+    (tmp_path / "step_matrix.csv").write_text("area,step,raw\nV1,0,0.5\nIT,1,\n")
+    logger.finalize("success")
+    hand_over(tmp_path, [metrics, logger])
+    events = EventAccumulator(str(tmp_path / "tensorboard"))
+    events.Reload()
+    assert set(events.Tags()["images"]) == {"pictures/curves", "pictures/stimuli_1-mine"}
+    (image,) = events.Images("pictures/curves")
+    assert (image.width, image.height, image.step) == (3, 2, 7)
+    (text,) = events.Tensors("step_matrix/text_summary")
+    rows = "| area | step | raw |\n| --- | --- | --- |\n| V1 | 0 | 0.5 |\n| IT | 1 |  |"
+    assert text.tensor_proto.string_val[0].decode() == rows
+
+
+def test_a_tag_that_would_be_refused(tmp_path):
+    with pytest.raises(CornetError, match="has 65 characters, and Weights & Biases takes 1 to 64"):
+        loggers.wandb(tmp_path, "abcd1234", tags=["x" * 65])
+
+
+def test_how_metrics_are_shown():
+    row = {"brain/my.V4", "brain/my.V4/raw", "brain/V4", "brain/my_average_2018", "brain/seconds"}
+    shown = {name for name in row if not definition(name, row)["hidden"]}
+    assert shown == {"brain/my.V4", "brain/my_average_2018"}
+    assert {definition(name, row)["step_metric"] for name in row} == {"brain/epoch"}
+    assert definition("val/top1_squash", ()) == {"step_metric": "epoch", "summary": "max,last"}
+    assert definition("val/loss", ()) == {"step_metric": "epoch", "summary": "min,last"}
+    assert definition("train/loss", ()) == {}
 
 
 def test_tensorboard_missing(tmp_path, monkeypatch):
