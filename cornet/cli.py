@@ -266,12 +266,13 @@ def report(
 def open_subjects(models: list[str], device: str, untrained: bool, seed: int) -> "list[Subject]":
     """The subjects, each followed by itself before training where that is asked for and there is such a thing."""
     from cornet.brain import open_subject
+    from cornet.brain.subjects.checkpoints import KINDS
 
     found = []
     for model in models:
         found.append(open_subject(model, device=device, seed=seed))
         plain, _, options = model.partition("?")
-        chosen = [option for option in options.split("&") if option and option not in ("best", "last")]
+        chosen = [option for option in options.split("&") if option and option not in KINDS]
         if untrained and "untrained" not in chosen and plain not in ("pixels", "gabor"):
             text = f"{plain}?{'&'.join([*chosen, 'untrained'])}"
             found.append(open_subject(text, device=device, seed=seed))

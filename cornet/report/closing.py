@@ -48,17 +48,24 @@ def print_summary(summary: dict[str, Any], folder: Path, already: bool = False) 
         table.add_row("training speed", f"{summary['images_per_second']:,.0f} images/s")
     for name, value in summary["last"].items():
         table.add_row(label(name), f"{value:.3f}")
-    table.add_row("best top-1", f"{summary['best']:.3f} (epoch {summary['best_epoch']})", style="bold")
+    for best, epoch, monitor in (
+        ("best", "best_epoch", "monitor"),
+        ("brain_best", "brain_best_epoch", "brain_monitor"),
+    ):
+        if summary.get(best) is not None:
+            told = f"{summary[best]:.3f} (epoch {summary[epoch]:g})"
+            table.add_row(f"best {label(summary.get(monitor, 'val/top1'))}", told, style="bold")
     table.add_row("chance", f"{summary['chance']:.3f}")
     console.print(table)
     console.print(f"\nWritten to [bold]{folder}[/bold]", soft_wrap=True)
     files = {
         "metrics.csv": "losses and accuracies",
         "curves.png": "learning curves",
-        "checkpoints/best.ckpt, last.ckpt": "weights",
+        "checkpoints/best.ckpt, last.ckpt": "weights: best by monitor, and last",
         "config.yaml, versions.json": "what was run, and with what",
     }
     if (folder / "scores.csv").exists():
+        files["checkpoints/best_brain.ckpt"] = "weights: most brain-like"
         files["scores.csv, report.html"] = "brain scores; all of it on one page"
     if summary["bad_files"]:
         files["bad_files.csv"] = "images that could not be read"
@@ -74,7 +81,9 @@ def print_summary(summary: dict[str, Any], folder: Path, already: bool = False) 
 
 
 def label(name: str) -> str:
-    """val/top1_squash -> top-1, squash."""
+    """val/top1_squash -> top-1, squash; brain/IT -> IT; brain/mean -> mean brain score."""
+    if name.startswith("brain/"):
+        return {"brain/mean": "mean brain score"}.get(name, name.removeprefix("brain/"))
     metric, _, view = name.removeprefix("val/").partition("_")
     shown = {"top1": "top-1", "top5": "top-5", "loss": "validation loss"}.get(metric, metric)
     return f"{shown}, {view}" if view else shown

@@ -126,7 +126,8 @@ def _lede(folder: Path, finished: Mapping[str, Any], scored: bool) -> str:
         if isinstance(finished.get("steps"), list):
             facts.append("steps V1/V2/V4/IT " + "/".join(map(str, finished["steps"])))
         if isinstance(finished.get("best"), float):
-            facts.append(f"best top-1 {finished['best']:.3f} (epoch {finished.get('best_epoch', '?')})")
+            what = str(finished.get("monitor", "val/top1")).removeprefix("val/").replace("top1", "top-1")
+            facts.append(f"best {what} {finished['best']:.3f} (epoch {finished.get('best_epoch', '?')})")
         if isinstance(finished.get("chance"), float):
             facts.append(f"chance {finished['chance']:.3f}")
     else:

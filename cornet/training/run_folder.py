@@ -109,7 +109,7 @@ class RunFolder:
         return self.path / "checkpoints"
 
     def checkpoint(self, which: str) -> Path:
-        """Where the checkpoint "last" or "best" is kept, there or not yet."""
+        """Where the checkpoint "last", "best" or "best_brain" is kept, there or not yet."""
         return self.checkpoints / f"{which}.ckpt"
 
     def last_checkpoint(self) -> Path | None:

@@ -256,7 +256,7 @@ def test_damaged_and_missing_features(tmp_path):
         ("folder/note.txt", "note.txt is no checkpoint"),
         ("folder/not.txt", "near are folder/note.txt"),
         ("run?first", "'first' without a value"),
-        ("begun", "no checkpoint best or last yet"),
+        ("begun", "no checkpoint best or last or best_brain yet"),
         ("run?untrained&IT=V9", "no V9"),
     ],
 )

@@ -20,9 +20,10 @@ from cornet.models import CORnet, create_model, load_published
 from cornet.models.published import settings, weights_in
 from cornet.models.safe_load import read_checkpoint
 
-__all__ = ["Prepared", "find_run", "network_of_file", "network_of_run", "seeded"]
+__all__ = ["KINDS", "Prepared", "find_run", "network_of_file", "network_of_run", "seeded"]
 
-KINDS = ("best", "last")
+KINDS = ("best", "last", "best_brain")
+"""Checkpoints that a run keeps: the best by accuracy, the last, the most brain-like."""
 UNROLLS = {"feedforward": "sequential", "bottleneck": "sequential"}
 
 

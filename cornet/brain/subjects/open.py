@@ -4,7 +4,7 @@
     cornet_s?untrained&seed=3                fresh weights from a seed
     cornet_s?weights=PATH                    weights from a file in the published layout
     runs/my-run                              a run of train.py: its best checkpoint, or else its last
-    runs/my-run?last                         its last checkpoint (or ?best)
+    runs/my-run?last                         its last checkpoint (or ?best, or ?best_brain)
     runs/my-run?untrained                    the network of that run before training
     my-network.pth                           a checkpoint file of train.py, or in the published layout
     torchvision:resnet18                     pretrained; ?untrained, ?weights=PATH as above
@@ -12,7 +12,7 @@
     pixels, gabor                            image filters
     my-features, my-features.npz             recorded features: stimulus_ids and one array a site
 
-Options follow a question mark, joined by &: untrained, seed, weights, best, last, model, size and degrees (of the
+Options follow a question mark, joined by &: untrained, seed, weights, best, last, best_brain, model, size and degrees (of the
 input), readout, V1, V2, V4, IT (layers of these regions); for a network of ours also its own arguments, such as
 cornet_s?untrained&width=0.25&times=3. An untrained network's norms have fresh statistics too (mean 0, variance 1).
 """
@@ -27,7 +27,14 @@ from torch import nn
 
 from cornet.brain.subject import Subject
 from cornet.brain.subjects.base import IMAGENET_MEAN, IMAGENET_STD, nearby
-from cornet.brain.subjects.checkpoints import Prepared, find_run, network_of_file, network_of_run, seeded
+from cornet.brain.subjects.checkpoints import (
+    KINDS,
+    Prepared,
+    find_run,
+    network_of_file,
+    network_of_run,
+    seeded,
+)
 from cornet.brain.subjects.filters import GaborSubject, PixelSubject
 from cornet.brain.subjects.layers import LayerSubject
 from cornet.brain.subjects.networks import NetworkSubject
@@ -40,7 +47,7 @@ __all__ = ["open_subject"]
 
 REGIONS = ("V1", "V2", "V4", "IT")
 FILTERS = {"pixels": PixelSubject, "gabor": GaborSubject}
-FLAGS = ("untrained", "best", "last")
+FLAGS = ("untrained", *KINDS)
 COMMON = ("degrees", *REGIONS)
 
 
@@ -113,9 +120,9 @@ def _network(text: str, name: str, path: Path, options: dict[str, Any]) -> Prepa
                 told = str(error).rstrip(".").replace("give pretrained=PATH", f"give {name}?weights=PATH")
                 raise CornetError(f"{told}; or take {name}?untrained.") from None
         return Prepared(net, size or 224, IMAGENET_MEAN, IMAGENET_STD)
-    which = next((word for word in ("best", "last") if word in options), None)
+    which = next((word for word in KINDS if word in options), None)
     if path.is_dir():
-        _refuse_options(text, options, ("untrained", "best", "last", "size", *COMMON))
+        _refuse_options(text, options, ("untrained", *KINDS, "size", *COMMON))
         run = find_run(path)
         if run is None:
             raise CornetError(
