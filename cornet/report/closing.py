@@ -48,13 +48,11 @@ def print_summary(summary: dict[str, Any], folder: Path, already: bool = False) 
         table.add_row("training speed", f"{summary['images_per_second']:,.0f} images/s")
     for name, value in summary["last"].items():
         table.add_row(label(name), f"{value:.3f}")
-    for best, epoch, monitor in (
-        ("best", "best_epoch", "monitor"),
-        ("brain_best", "brain_best_epoch", "brain_monitor"),
-    ):
-        if summary.get(best) is not None:
-            told = f"{summary[best]:.3f} (epoch {summary[epoch]:g})"
-            table.add_row(f"best {label(summary.get(monitor, 'val/top1'))}", told, style="bold")
+    for kind in ("", "brain_"):
+        if summary.get(f"{kind}best") is not None:
+            told = f"{summary[f'{kind}best']:.3f} (epoch {summary[f'{kind}best_epoch']:g})"
+            name = label(summary.get(f"{kind}monitor", "val/top1"))
+            table.add_row(f"best {name}", told, style="bold")
     table.add_row("chance", f"{summary['chance']:.3f}")
     console.print(table)
     console.print(f"\nWritten to [bold]{folder}[/bold]", soft_wrap=True)

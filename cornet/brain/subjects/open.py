@@ -12,8 +12,8 @@
     pixels, gabor                            image filters
     my-features, my-features.npz             recorded features: stimulus_ids and one array a site
 
-Options follow a question mark, joined by &: untrained, seed, weights, best, last, best_brain, model, size and degrees (of the
-input), readout, V1, V2, V4, IT (layers of these regions); for a network of ours also its own arguments, such as
+Options follow a question mark, joined by &: untrained, seed, weights, best, last, best_brain, model, size and degrees
+(of the input), readout, V1, V2, V4, IT (layers of these regions); for a network of ours also its own arguments, such as
 cornet_s?untrained&width=0.25&times=3. An untrained network's norms have fresh statistics too (mean 0, variance 1).
 """
 
