@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -77,8 +78,12 @@ def only_run(folder: Path) -> Path:
     return run
 
 
+def checkpoint(run: Path, which: str = "last") -> dict[str, Any]:
+    return torch.load(run / "checkpoints" / f"{which}.ckpt", weights_only=True)
+
+
 def weights(run: Path, which: str = "last") -> dict[str, torch.Tensor]:
-    return torch.load(run / "checkpoints" / f"{which}.ckpt", weights_only=True)["state_dict"]
+    return checkpoint(run, which)["state_dict"]
 
 
 def test_a_run_leaves_what_it_says_and_is_not_repeated(train, tmp_path):
@@ -101,6 +106,17 @@ def test_a_run_leaves_what_it_says_and_is_not_repeated(train, tmp_path):
     code, out, err = train("recipe.epochs=2")
     assert (code, "This run is finished" in out) == (0, True)
     assert all(path.stat().st_mtime_ns == when for path, when in before.items())
+
+
+def test_the_last_checkpoint_is_of_the_last_epoch_though_another_was_best(train, tmp_path):
+    """Found with a run whose accuracy had stopped rising: its last epochs were lost."""
+    code, _, err = train("recipe.epochs=4", "recipe.learning_rate=1e-9", "monitor=train/learning_rate")
+    assert code == 0, err
+    rates = pd.read_csv(only_run(tmp_path) / "metrics.csv")["train/learning_rate"].dropna().tolist()
+    assert rates.index(max(rates)) < 3
+    best, last = (checkpoint(only_run(tmp_path), which) for which in ("best", "last"))
+    assert best["epoch"] < 3
+    assert (last["epoch"], last["global_step"]) == (3, 16)
 
 
 def wait_for_epoch(process: subprocess.Popen, folder: Path, epochs: int) -> None:

@@ -24,7 +24,6 @@ class BestCheckpoint(ModelCheckpoint):
         filename: str = "best",
         monitor: str = "val/top1",
         mode: str = "max",
-        save_last: bool | None = None,
         enable_version_counter: bool = False,
         optional: bool = False,
     ) -> None:
@@ -33,7 +32,6 @@ class BestCheckpoint(ModelCheckpoint):
             filename=filename,
             monitor=monitor,
             mode=mode,
-            save_last=save_last,
             enable_version_counter=enable_version_counter,
         )
         self.optional = optional
