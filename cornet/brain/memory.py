@@ -1,51 +1,15 @@
-"""How much memory a process may still take, and whether a benchmark fits into it: known before anything is recorded."""
+"""How much memory a process may still take."""
 
 import os
-import shutil
-import tempfile
 from pathlib import Path
-from typing import Any
 
-from cornet.brain.benchmarks.base import Benchmark
-from cornet.brain.recording import DEFAULT_MEMORY
-from cornet.brain.subjects.base import ScreenSubject
-from cornet.errors import CornetError
-
-__all__ = ["available_memory", "check_memory"]
+__all__ = ["available_memory"]
 
 
 def available_memory() -> int:
     """Bytes: the least of what the machine has free, the job's share (control groups, as SLURM and containers set
     them), and the process's own limit (ulimit -v)."""
     return min(_machine(), *_groups(), _limit())
-
-
-def check_memory(one: Benchmark[Any], subject: ScreenSubject, memory: int = DEFAULT_MEMORY) -> None:
-    """Raise CornetError for a benchmark that cannot be held, in one sentence with what it would need.
-
-    memory: bytes of features that a recording holds in memory; larger ones go to the folder for temporary files. The
-    estimate leaves out what is small, so that nothing is refused that would fit.
-    """
-    widths = subject.widths(one.sites(subject))
-    stimuli, room = len(one.stimuli), available_memory()
-    features = 4 * stimuli * sum(widths.values())
-    needed = min(features, memory) + one.memory(max(widths.values()))
-    if needed > room:
-        raise CornetError(
-            f"{one.name} needs about {_gigabytes(needed)} of memory ({stimuli:,} stimuli, {one.extent()}), and "
-            f"{_gigabytes(room)} are free here; leave it out, score a part of it, or take a machine with more memory."
-        )
-    folder = Path(tempfile.gettempdir())
-    free = shutil.disk_usage(folder).free
-    if features > memory and features - memory > free:
-        raise CornetError(
-            f"{one.name} needs {_gigabytes(features)} for the features of {stimuli:,} stimuli, and {folder} has "
-            f"{_gigabytes(free)} free for them; make room, set TMPDIR to another folder, or score a smaller area."
-        )
-
-
-def _gigabytes(count: int) -> str:
-    return f"{count / 1e9:,.1f} GB"
 
 
 def _machine() -> int:

@@ -53,7 +53,7 @@ def neural_predictivity(
         squares), "neuron_to_neuron" (the training set's best single feature).
     stratify, groups, splits, train_fraction, seed: see `cornet.brain.splits.make_splits`.
     precision: of the Gram matrix's products, "float64" or "float32"; all else is float64. At 2,560 x 25,088 float32
-        moved no correlation by more than 4e-9 (pls) and 1e-6 (ridge).
+        moved no correlation by more than 4e-9 (pls) and 1e-6 (ridge), and at 3,200 by 1.0e-6 (pls).
     memory: bytes that blocks of features may take beside what is given and a few matrices of stimuli x stimuli.
 
     Returns a raw Score: values (split, neuroid) are Pearson's r over the test stimuli, raw their median over neuroids,

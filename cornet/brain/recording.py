@@ -20,6 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from cornet.brain.kept_screens import KeptScreens
 from cornet.brain.recording_cache import RecordingCache, RowFile, mapped, note_unwritable, remove_orphans
 from cornet.brain.subject import Site
 from cornet.errors import CornetError
@@ -64,12 +65,13 @@ def record_pass(
     dtype: str = "float32",
     batch: int | None = None,
     label: str = "",
+    kept: KeptScreens | None = None,
 ) -> dict[Site, NDArray[Any]]:
     """Show all stimuli once and keep these sites: {site: (stimulus, feature)} of `dtype`.
 
     degrees: visual angle of the stimuli. keys: by site, the name in the cache. memory: bytes of features held in
     memory; the smallest sites are held there as far as it reaches. batch: images at once; None: as many as is quick
-    and fits. label: of the progress bar.
+    and fits. label: of the progress bar. kept: where screens are kept for the next time.
 
     Raises CornetError for a stimulus that cannot be read, for features that float16 cannot hold, and where features
     find room neither in memory nor on the disk. What was recorded by then is not kept.
@@ -79,7 +81,10 @@ def record_pass(
     keepers = _Keepers(sites, widths, len(stimuli), keys or {}, cache, memory, np.dtype(dtype))
     done = 0
     try:
-        with _progress(label, len(stimuli)) as progress, _screens(stimuli, screen, degrees, batch) as screens:
+        with (
+            _progress(label, len(stimuli)) as progress,
+            _screens(stimuli, screen, degrees, batch, kept) as screens,
+        ):
             for images in screens:
                 for part in _answers(answer, images, sites, device):
                     rows = {site: _to_host(values, site, dtype) for site, values in part.items()}
@@ -229,14 +234,24 @@ def _fitting(answer: Answer, sites: Sequence[Site], screen: Screen, device: torc
 
 
 @contextlib.contextmanager
-def _screens(stimuli: StimulusSet, screen: Screen, degrees: float, batch: int) -> Iterator[Iterator[Tensor]]:
+def _screens(
+    stimuli: StimulusSet, screen: Screen, degrees: float, batch: int, kept: KeptScreens | None = None
+) -> Iterator[Iterator[Tensor]]:
     """Batches of screens (batch, 3, size, size) uint8 in the stimuli's order, made ahead by threads."""
     workers = min(8, os.cpu_count() or 1)
     starts = range(0, len(stimuli), batch)
     pool = ThreadPoolExecutor(workers, thread_name_prefix="cornet-decode")
 
+    store = kept.of(stimuli, screen.size, degrees / screen.degrees) if kept else None
+
     def screen_of(index: int) -> Tensor:
-        return place_on_screen(stimuli.pictures[index], degrees, screen.degrees, screen.size)
+        if store is not None and store.there[index]:
+            return torch.from_numpy(store.screens[index])
+        placed = place_on_screen(stimuli.pictures[index], degrees, screen.degrees, screen.size)
+        if store is not None:
+            store.screens[index] = placed.numpy()
+            store.there[index] = True
+        return placed
 
     def ask(start: int) -> list[Future[Tensor]]:
         return [pool.submit(screen_of, i) for i in range(start, min(start + batch, len(stimuli)))]

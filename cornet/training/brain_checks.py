@@ -8,7 +8,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Checkpoint
 
 from cornet.brain.benchmarks import Benchmark
-from cornet.brain.memory import check_memory
+from cornet.brain.benchmarks.room import check_memory
 from cornet.errors import CornetError
 from cornet.training.shared_subject import SharedSubject
 

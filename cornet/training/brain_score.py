@@ -11,6 +11,7 @@ import pytorch_lightning as pl
 import torch.distributed as dist
 
 from cornet.brain.benchmarks import Benchmark, Result, open_benchmarks, run_battery
+from cornet.brain.kept_screens import KeptScreens
 from cornet.errors import CornetError
 from cornet.training.brain_checks import check_benchmark, check_monitors
 from cornet.training.brain_metrics import averages, compared, mean_value, metrics, monitors
@@ -73,6 +74,7 @@ class BrainScore(pl.Callback):
         self.benchmarks: list[Benchmark[Any]] = []
         self.shown: dict[str, float] = {}  # what a validation without scores shows again
         self.failed: set[str] = set()
+        self.screens = KeptScreens()
         self.taken: dict[str, float] = {}  # of the last evaluation, at this step
         self.taken_at = -1
 
@@ -129,7 +131,7 @@ class BrainScore(pl.Callback):
     def subject(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> SharedSubject:
         """The network as it is now."""
         source = trainer.datamodule.source  # type: ignore[attr-defined]
-        return SharedSubject(
+        subject = SharedSubject(
             pl_module.net,  # type: ignore[arg-type]
             "network",
             mean=source.mean,
@@ -137,6 +139,8 @@ class BrainScore(pl.Callback):
             size=self.size or source.size,
             degrees=self.degrees,
         )
+        subject.screens = self.screens
+        return subject
 
     def take(
         self,

@@ -7,7 +7,8 @@ import sys
 import pytest
 
 from cornet.brain.benchmarks import open_benchmarks
-from cornet.brain.memory import available_memory, check_memory
+from cornet.brain.benchmarks.room import check_memory
+from cornet.brain.memory import available_memory
 from cornet.brain.subjects import NetworkSubject
 from cornet.errors import CornetError
 from cornet.models import create_model

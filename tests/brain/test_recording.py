@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from cornet.brain import recording
+from cornet.brain.kept_screens import KeptScreens
 from cornet.brain.recording import Screen, record_pass
 from cornet.brain.recording_cache import RecordingCache
 from cornet.brain.subject import Site
@@ -51,6 +52,30 @@ def test_rows_are_in_the_stimuli_order_whatever_the_batch(batch):
     for site, values in expected(shown).items():
         np.testing.assert_array_equal(found[site], values)
         assert found[site].dtype == np.float32
+
+
+def test_kept_screens_are_decoded_once_and_change_nothing():
+    shown, kept = stimuli(13), KeptScreens()
+    first = run(shown, batch=4, kept=kept)
+    again = run(shown, batch=5, kept=kept)
+    assert shown.pictures.looks == 13
+    for site, values in expected(shown).items():
+        np.testing.assert_array_equal(first[site], values)
+        np.testing.assert_array_equal(again[site], values)
+    other = record_pass(
+        shown, [A], answer, Screen(16, 16), 8, CPU, kept=kept
+    )  # the same, smaller on the screen
+    assert not np.array_equal(other[A], first[A])
+    assert shown.pictures.looks == 26
+
+
+def test_screens_beyond_the_limit_are_decoded_anew():
+    shown, others, kept = stimuli(13), stimuli(13, seed=1), KeptScreens(limit=13 * 3 * 16 * 16)
+    for _ in range(2):
+        run(shown, kept=kept)
+        found = run(others, kept=kept)
+    assert (shown.pictures.looks, others.pictures.looks) == (13, 26)
+    np.testing.assert_array_equal(found[A], expected(others)[A])
 
 
 def test_every_picture_is_looked_at_once():
@@ -173,6 +198,7 @@ def test_a_full_disk_costs_the_cache_of_what_fits_in_memory_and_stops_what_does_
 import logging, resource, sys
 logging.basicConfig(level=logging.WARNING)
 import numpy as np, torch
+from cornet.brain.kept_screens import KeptScreens
 from cornet.brain.recording import Screen, record_pass
 from cornet.brain.recording_cache import RecordingCache
 from cornet.brain.subject import Site

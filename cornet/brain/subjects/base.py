@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from cornet.brain.kept_screens import KeptScreens
 from cornet.brain.recording import DEFAULT_MEMORY, DTYPES, Screen, feature_counts, record_pass
 from cornet.brain.recording_cache import RecordingCache
 from cornet.brain.subject import Recording, Site
@@ -38,6 +39,9 @@ class ScreenSubject(ABC):
         self.degrees = float(degrees)
         self._device = None if device is None else checked_device(device)
         self.regions: dict[str, Site | str] = {}
+        self.screens: KeptScreens | None = (
+            None  # for a subject that is shown the same stimuli again and again
+        )
 
     @property
     @abstractmethod
@@ -149,6 +153,7 @@ class ScreenSubject(ABC):
                     dtype=dtype,
                     batch=batch,
                     label=label,
+                    kept=self.screens,
                 )
         return Recording(stimuli.ids, {site: features[site] for site in sites})
 
