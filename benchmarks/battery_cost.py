@@ -10,13 +10,13 @@ Writes made-up data of the real sizes (see made_up_public.py) to a temporary cac
 public names, and runs what the callback BrainScore runs: `battery` of a SharedSubject, all from those files. Between
 evaluations the weights are moved, so that nothing recorded before can answer.
 
-The first evaluation also reads the data: opening the files, hashing the stimuli, averaging responses, splits and
-ceilings. Later ones are what an epoch pays; of these the medians are shown: recording by stimulus set (with the images
-a second), comparison by benchmark, and the rest. "pictures alone" is a pass over the stimuli without the network, as
-fast as it can be: where it comes near the recording, the pictures are what takes time and not the network. The files
-were written just before, so that the first evaluation finds them in the page cache. Memory is the process's peak.
-Processor time is told beside the time on the clock: on a machine that others use too it says more.
-Where the network is slow, --made-up-features leaves it out: rectified random features of its sizes are compared.
+The first evaluation also reads the data: opening the files, hashing the stimuli, decoding them (their screens are kept,
+up to 2 GB), averaging responses, splits and ceilings. Later ones are what an epoch pays; of these the medians are
+shown: recording by stimulus set (with the images a second), comparison by benchmark, and the rest. "pictures alone" is
+a pass that decodes the stimuli without the network, as fast as it can be. The files were written just before, so that
+the first evaluation finds them in the page cache. Memory is the process's peak. Processor time is told beside the time
+on the clock: on a machine that others use too it says more. Where the network is slow, --made-up-features leaves it
+out: rectified random features of its sizes are compared.
 
 Targets, for CORnet-S at 224 px on a GPU: 15 s per evaluation, and 4 % of an epoch of ImageNet. Adds its figures to
 results/battery_cost.json, one entry for each choice of device and sizes.
@@ -54,6 +54,7 @@ from cornet.brain.benchmarks import (
     open_benchmarks,
 )
 from cornet.brain.benchmarks.registry import GROUPS
+from cornet.brain.kept_screens import KeptScreens
 from cornet.brain.recording import Screen, _screens
 from cornet.brain.subject import Recording, Site
 from cornet.brain.subjects.base import normalised
@@ -113,11 +114,12 @@ def made_up_features(
 
 
 def evaluate(
-    net: Any, benchmarks: Sequence[Benchmark[Any]], size: int, made_up: int | None = None
+    net: Any, benchmarks: Sequence[Benchmark[Any]], size: int, made_up: int | None, screens: KeptScreens
 ) -> dict[str, Any]:
     """One evaluation as BrainScore.take makes it, by part. Raises where a benchmark fails."""
     start, cpu = time.perf_counter(), time.process_time()
     subject = TimedSubject(net, "network", size=size, made_up=made_up)
+    subject.screens = screens
     results: list[Result] = battery(subject, benchmarks, strict=True)
     seconds = time.perf_counter() - start
     recording = {name: taken for name, _, taken in subject.recorded}
@@ -243,12 +245,15 @@ def measure(arguments: argparse.Namespace, cache: Path) -> dict[str, Any]:
     if arguments.compile:
         net.compile()
     made_up = 0 if arguments.made_up_features else None
-    first = evaluate(net, benchmarks, arguments.size, made_up)
+    screens = KeptScreens()
+    first = evaluate(net, benchmarks, arguments.size, made_up, screens)
     print(f"first: {prepared:.1f} s to prepare, {first['seconds']:.1f} s to evaluate", flush=True)
     rounds = []
     for number in range(arguments.rounds):
         moved(net)
-        rounds.append(evaluate(net, benchmarks, arguments.size, None if made_up is None else number + 1))
+        rounds.append(
+            evaluate(net, benchmarks, arguments.size, None if made_up is None else number + 1, screens)
+        )
         print(f"round {number + 1}: {rounds[-1]['seconds']:.2f} s", flush=True)
     later = medians(rounds)
     steps = {one.name: [str(site) for site in one.sites(SharedSubject(net))] for one in benchmarks}
