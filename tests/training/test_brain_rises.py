@@ -16,7 +16,7 @@ from cornet.training.scores_csv import read_scores
 from cornet.training.solution_times import ObjectSolutionTimes
 from cornet.training.step_matrix import StepMatrix
 
-pytestmark = pytest.mark.slow  # two whole trainings of a minute each
+pytestmark = pytest.mark.slow  # four whole trainings of a minute each
 
 NAMES = ["simulated.V4", "simulated.IT", "simulated-i2n", "simulated-ost"]
 
@@ -52,11 +52,11 @@ class ShuffledLabels:
         ]
 
 
-def trained(folder, shuffled):
-    """The demo's training (recipe/demo.yaml), its labels shuffled or not; scores before and after, by benchmark."""
-    pl.seed_everything(0, verbose=False)
+def rises(folder, shuffled, seed=0, names=NAMES):
+    """The demo's training (recipe/demo.yaml), its labels shuffled or not; by benchmark how much its score rose."""
+    pl.seed_everything(seed, verbose=False)
     source = ShuffledObjects() if shuffled else RenderedObjects()
-    data = ImageLoaders(source, batch_size=32, workers=0)
+    data = ImageLoaders(source, batch_size=32, workers=0, seed=seed)
     net = create_model("cornet_s", num_classes=8, width=0.25)
     recipe = Recipe(
         epochs=6,
@@ -77,7 +77,11 @@ def trained(folder, shuffled):
         precision="bf16-mixed",
         gradient_clip_val=2.0,
         logger=CsvLogger(folder),
-        callbacks=[BrainScore(NAMES, folder, every=0), StepMatrix(folder), ObjectSolutionTimes(folder)],
+        callbacks=[
+            BrainScore(names, folder, every=0),
+            StepMatrix(folder, wanted=not shuffled),
+            ObjectSolutionTimes(folder),
+        ],
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
@@ -85,20 +89,14 @@ def trained(folder, shuffled):
     )
     trainer.fit(Classifier(net, recipe, source.mean, source.std), datamodule=data)
     scores = read_scores(folder).set_index(["benchmark", "epoch"])["value"]
-    return {name: (scores[name, 0], scores[name, 6]) for name in NAMES}
+    return {name: scores[name, 6] - scores[name, 0] for name in names}
 
 
-def test_scores_rise_with_training_and_not_with_shuffled_labels(cache, tmp_path):
-    rises = trained(tmp_path / "true", shuffled=False)
-    assert rises["simulated.V4"][1] - rises["simulated.V4"][0] >= 0.1
-    assert rises["simulated.IT"][1] - rises["simulated.IT"][0] >= 0.1
-    assert rises["simulated-i2n"][1] - rises["simulated-i2n"][0] >= 0.05
-    shuffled = trained(tmp_path / "shuffled", shuffled=True)
-    assert shuffled["simulated.IT"][1] - shuffled["simulated.IT"][0] < 0.1
-    # Behaviour rises a little with any training (.08 where true labels give .28; seen once): the published read-out is
-    # fitted on the very images that it is tested on.
-    gain = rises["simulated-i2n"][1] - rises["simulated-i2n"][0]
-    assert shuffled["simulated-i2n"][1] - shuffled["simulated-i2n"][0] < gain / 2
+def test_scores_rise_with_training(cache, tmp_path):
+    rise = rises(tmp_path / "true", shuffled=False)
+    assert rise["simulated.V4"] >= 0.1
+    assert rise["simulated.IT"] >= 0.1
+    assert rise["simulated-i2n"] >= 0.05
 
     matrix = pd.read_csv(tmp_path / "true" / "step_matrix.csv")
     assert set(matrix["region"]) == {"V4", "IT"}
@@ -108,3 +106,11 @@ def test_scores_rise_with_training_and_not_with_shuffled_labels(cache, tmp_path)
     times = pd.read_csv(tmp_path / "true" / "solution_times.csv")
     assert len(times) == 640
     assert times["truth_ms"].notna().any()
+
+
+def test_scores_do_not_rise_when_the_labels_are_shuffled(cache, tmp_path):
+    """Untrained behaviour differs from seed to seed (standard deviation .035 over six), so three of them are taken."""
+    names = ["simulated.IT", "simulated-i2n"]
+    found = [rises(tmp_path / str(seed), True, seed, names) for seed in range(3)]
+    assert all(rise["simulated.IT"] < 0.1 for rise in found)
+    assert np.mean([rise["simulated-i2n"] for rise in found]) < 0.05
