@@ -180,6 +180,10 @@ def score(
     metric: Annotated[str, typer.Option(help="pls, ridge, linear or neuron_to_neuron.")] = "pls",
     scale: Annotated[str, typer.Option(help="Of neural scores: r^2/c, (r/c)^2, r/c or raw.")] = "r^2/c",
     decoder: Annotated[str, typer.Option(help="Of solution times: reference or optimum.")] = "reference",
+    time_bin: Annotated[
+        str,
+        typer.Option(help="Of local bundles, in ms after onset, as 70-170; of several, one must be named."),
+    ] = "",
     untrained: Annotated[
         bool, typer.Option("--untrained", help="Score every network before training, too.")
     ] = False,
@@ -214,7 +218,13 @@ def score(
     where = best_device(device)
     named = None if area in ("", "auto") else area
     compared = open_benchmarks(
-        on, metric=metric, scale=scale, area=named and parse_site(named), decoder=decoder, device=where
+        on,
+        metric=metric,
+        scale=scale,
+        area=named and parse_site(named),
+        decoder=decoder,
+        time_bin=parse_bin(time_bin),
+        device=where,
     )
     subjects = open_subjects(models, where, untrained, seed)
     if (area == "auto") != bool(choose_on):
@@ -287,6 +297,17 @@ def with_chosen_layers(subject: "Subject", folder: str, metric: str, device: str
     layers = ", ".join(f"{region}: {site}" for region, site in choice.regions.items())
     typer.echo(f"{subject.name}: chosen on {choice.bundle}: {layers}", err=True)
     return subject.with_regions(choice.regions)
+
+
+def parse_bin(text: str) -> list[float] | None:
+    """70-170 -> [70, 170]; "" -> None. Raises CornetError for anything else."""
+    if not text:
+        return None
+    try:
+        start, end = (float(edge) for edge in text.split("-"))
+    except ValueError:
+        raise CornetError(f"--time-bin {text} must be start and end in ms, such as 70-170.") from None
+    return [start, end]
 
 
 def parse_site(area: str) -> "str | Site":

@@ -77,6 +77,20 @@ def test_area_step_and_layer_can_be_named(bundle):
     assert sites("--area", "IT[1]") == "IT[1]"
 
 
+def test_a_time_bin_can_be_named(bundle):
+    """The network's step follows it, and so do the responses."""
+    slow = SMALL.replace("untrained", "untrained&times=4")
+    plain, same = (
+        json.loads(run("score", slow, "--on", bundle, "--json", *more).output)[0]
+        for more in ([], ["--time-bin", "70-170"])
+    )
+    assert plain["raw"] == same["raw"]
+    with pytest.raises(CornetError, match=r"time_bin=\(190, 240\) is no bin"):
+        run("score", slow, "--on", bundle, "--time-bin", "190-240")
+    with pytest.raises(CornetError, match="--time-bin soon must be start and end in ms"):
+        run("score", slow, "--on", bundle, "--time-bin", "soon")
+
+
 def test_layers_are_chosen_on_a_bundle_set_aside(bundle, tmp_path):
     aside = str(write(tmp_path / "aside"))
     result = run("score", SMALL, "--on", bundle, "--area", "auto", "--choose-on", aside, "--json")

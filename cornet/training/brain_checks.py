@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytorch_lightning as pl
+import torch.distributed as dist
 from pytorch_lightning.callbacks import Checkpoint
 
-from cornet.brain.benchmarks import Benchmark
+from cornet.brain.benchmarks import Benchmark, NeuralBenchmark
 from cornet.brain.benchmarks.room import check_memory
 from cornet.errors import CornetError
 from cornet.training.shared_subject import SharedSubject
@@ -24,7 +25,26 @@ def check_benchmark(one: Benchmark[Any], subject: SharedSubject) -> None:
                 f"{one.name} asks for {site}, which no image has reached yet (the first is step "
                 f"{subject.net.first_driven_step(site.layer)}); score another time bin or area."
             )
+    if isinstance(one, NeuralBenchmark):
+        check_time_bin(one, subject)
     check_memory(one, subject)
+    if rank_zero():  # that alone compares
+        one.prepare()
+
+
+def check_time_bin(one: NeuralBenchmark, subject: SharedSubject) -> None:
+    """Raise CornetError for a time bin that is over before the image has reached the area."""
+    (site,) = one.sites(subject)
+    starts = [interval[0] for interval in subject.intervals.get(site.layer, ()) if interval is not None]
+    if starts and one.step_bin[1] <= min(starts):
+        raise CornetError(
+            f"{one.name} is compared at {one.step_bin[0]:g} to {one.step_bin[1]:g} ms, before the image has reached "
+            f"{site.layer} (its first step begins at {min(starts):g} ms); choose a later brain.time_bin."
+        )
+
+
+def rank_zero() -> bool:
+    return not (dist.is_available() and dist.is_initialized()) or dist.get_rank() == 0
 
 
 def check_monitors(trainer: pl.Trainer, names: Sequence[str]) -> None:

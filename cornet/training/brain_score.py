@@ -31,7 +31,8 @@ class BrainScore(pl.Callback):
         name, as conf/brain gives them. None: the callback does nothing.
     before, fractions, every, end: when; see `Schedule`.
     ends: of the benchmarks, those that are scored before training and at its end only (solution times are dear).
-    metric, scale: of neural benchmarks; decoder: of solution times; as `cornet score` has them.
+    metric, scale: of neural benchmarks; decoder: of solution times; time_bin: of local bundles, in ms; as
+        `cornet score` has them.
     size, degrees: pixels and visual angle of the screen; size None: that of the training images.
     strict: stop the training when a benchmark fails; else its error is logged once, and training goes on.
     folder: where scores.csv is kept.
@@ -60,6 +61,7 @@ class BrainScore(pl.Callback):
         metric: str = "pls",
         scale: str = "r^2/c",
         decoder: str = "reference",
+        time_bin: Sequence[float] | None = None,
         size: int | None = None,
         degrees: float = 8.0,
         strict: bool = False,
@@ -68,7 +70,7 @@ class BrainScore(pl.Callback):
         self.names = list(dict.fromkeys(name for group in groups for name in group))
         self.schedule = Schedule(before, tuple(fractions), every, end)
         self.ends = list(ends)
-        self.metric, self.scale, self.decoder = metric, scale, decoder
+        self.metric, self.scale, self.decoder, self.time_bin = metric, scale, decoder, time_bin
         self.size, self.degrees, self.strict = size, degrees, strict
         self.scores = ScoresCsv(folder)
         self.benchmarks: list[Benchmark[Any]] = []
@@ -84,8 +86,14 @@ class BrainScore(pl.Callback):
         if not self.names:
             check_monitors(trainer, [])
             return
-        options = {"metric": self.metric, "scale": self.scale, "decoder": self.decoder}
-        self.benchmarks = open_benchmarks(self.names, device=pl_module.device, **options)  # type: ignore[arg-type]
+        self.benchmarks = open_benchmarks(
+            self.names,
+            metric=self.metric,
+            scale=self.scale,
+            decoder=self.decoder,
+            time_bin=self.time_bin,
+            device=pl_module.device,
+        )
         self.schedule.check(trainer.max_epochs or 0)
         error = ""
         try:

@@ -68,6 +68,10 @@ class Benchmark(ABC, Generic[Data]):
     def compare(self, recording: Recording, subject: Subject) -> Score:
         """The score of what was recorded (all of `sites`), on this benchmark's scale."""
 
+    def prepare(self) -> None:
+        """Read and compute all that does not depend on a subject; raises CornetError where that cannot be."""
+        self.data  # noqa: B018
+
     def memory(self, width: int) -> int:
         """Bytes that reading and comparing take at least, besides the features as recorded; width: features."""
         return 8 * len(self.stimuli) * width

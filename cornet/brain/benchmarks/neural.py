@@ -21,7 +21,10 @@ from cornet.brain.subject import Recording, Site, Subject
 from cornet.errors import CornetError
 from cornet.stimuli.stimulus_set import StimulusSet
 
-__all__ = ["NeuralBenchmark"]
+__all__ = ["STEP_BIN", "NeuralBenchmark"]
+
+STEP_BIN = (70.0, 170.0)
+"""ms after onset for which the reference asks."""
 
 VERSION = 1
 """Of ceilings and splits as they are kept on disk."""
@@ -47,7 +50,7 @@ class NeuralBenchmark(Benchmark[Bundle]):
         groups: str | None = None,
         metric: Metric = "pls",
         response_bin: tuple[float, float] | None = None,
-        step_bin: tuple[float, float] = (70, 170),
+        step_bin: tuple[float, float] = STEP_BIN,
         scale: str = "r^2/c",
         area: str | Site | None = None,
         degrees: float | None = None,
@@ -134,6 +137,9 @@ class NeuralBenchmark(Benchmark[Bundle]):
                 score.values, n=score.n, notes=notes, details=score.details, ceiling=math.nan
             )
         return score.with_ceiling(self.ceiling, self.scale)
+
+    def prepare(self) -> None:
+        self.responses, self.splits, self.ceiling  # noqa: B018
 
     def memory(self, width: int) -> int:
         """The responses twice (as read, and by repetition) and two Gram matrices."""

@@ -11,7 +11,7 @@ import torch
 
 from cornet.brain.benchmarks.base import Benchmark
 from cornet.brain.benchmarks.choices import ConsistencyBenchmark, HumanChoices, I2nBenchmark, trials_of
-from cornet.brain.benchmarks.neural import NeuralBenchmark
+from cornet.brain.benchmarks.neural import STEP_BIN, NeuralBenchmark
 from cornet.brain.benchmarks.rdms import RdmBenchmark
 from cornet.brain.benchmarks.times import TimesBenchmark
 from cornet.brain.bundle import Bundle, load_bundle
@@ -58,6 +58,7 @@ def open_benchmarks(
     area: str | Site | None = None,
     decoder: str = "reference",
     seeds: Sequence[int] = (),
+    time_bin: Sequence[float] | None = None,
     device: torch.device | str = "cpu",
 ) -> list[Benchmark[Any]]:
     """Benchmarks by name ("majajhong2015.IT"), by group ("simulated"), or of a folder with a bundle ("my-bundle", or
@@ -65,19 +66,22 @@ def open_benchmarks(
 
     metric, scale, area: of neural benchmarks: how features are mapped; the scale on which they are shown (None: r^2/c,
     and raw where there is no ceiling); the subject's region or layer (None: the one of the same name). decoder, seeds:
-    of solution times. device: where comparisons are computed.
+    of solution times. time_bin: start and end in ms after onset, of the responses of local bundles and of the step that
+    is compared with them; None: the only bin of a bundle, and 70 to 170 for the step. device: where comparisons are
+    computed.
 
     Raises CornetError for what there is not, naming what is near. Public data are looked for at their first use.
     """
     if metric not in METRICS:
         raise CornetError(f"metric={metric!r} is unknown; choose one of {', '.join(METRICS)}.")
     check_scale(scale or NEURAL_SCALE)
+    own_bin = _checked_bin(time_bin)
     neural = {"metric": metric, "scale": scale or NEURAL_SCALE, "area": area, "device": device}
     known = _known(neural, {"decoder": decoder, "seeds": seeds, "device": device}, {"device": device})
     found: dict[str, Benchmark[Any]] = {}
     for text in texts:
         for name in GROUPS.get(text, (text,)):
-            made = [known[name]()] if name in known else _local(name, neural, list(known))
+            made = [known[name]()] if name in known else _local(name, neural, own_bin, list(known))
             found |= {benchmark.name: benchmark for benchmark in made}
     return list(found.values())
 
@@ -176,7 +180,20 @@ def _geirhos() -> Bundle:
     return load_bundle(folder)
 
 
-def _local(text: str, neural: dict[str, Any], known: list[str]) -> list[Benchmark[Any]]:
+def _checked_bin(given: Sequence[float] | None) -> tuple[float, float] | None:
+    if given is None:
+        return None
+    edges = list(given)
+    if len(edges) != 2 or not all(isinstance(edge, int | float) for edge in edges) or not edges[0] < edges[1]:
+        raise CornetError(
+            f"time_bin={edges} must be the start and the end of a bin in ms after onset, such as [70, 170]."
+        )
+    return float(edges[0]), float(edges[1])
+
+
+def _local(
+    text: str, neural: dict[str, Any], time_bin: tuple[float, float] | None, known: list[str]
+) -> list[Benchmark[Any]]:
     """The benchmarks of a folder, or of one region in it."""
     path, region = Path(text).expanduser(), ""
     if not path.exists() and ":" in text:
@@ -210,6 +227,8 @@ def _local(text: str, neural: dict[str, Any], known: list[str]) -> list[Benchmar
             f"local {one}: {int((coordinates['region'].values.astype(str) == one).sum())} neuroids",
             lambda: bundle,
             degrees=bundle.stimuli.degrees,
+            response_bin=time_bin,
+            step_bin=time_bin or STEP_BIN,
             **_rule(bundle),
             **neural,
         )
