@@ -79,6 +79,11 @@ class StimulusSet:
         digest.update("\n".join(self.ids).encode())
         return digest.hexdigest()
 
+    def subset(self, rows: NDArray[np.int64]) -> "StimulusSet":
+        """Some of the stimuli, in this order."""
+        table = self.table.iloc[rows].reset_index(drop=True)
+        return StimulusSet(self.name, table, _SomePictures(self.pictures, np.asarray(rows)), self.degrees)
+
     def positions(self, ids: Sequence[str]) -> NDArray[np.int64]:
         """Where these ids stand. Raises CornetError for one that is not here."""
         index = pd.Index(self.ids).get_indexer(pd.Index(np.asarray(ids, dtype=str)))
@@ -89,3 +94,21 @@ class StimulusSet:
                 "the assembly and the stimulus set must belong together."
             )
         return index.astype(np.int64)
+
+
+class _SomePictures:
+    """Some of the pictures."""
+
+    def __init__(self, pictures: Pictures, rows: NDArray[np.int64]) -> None:
+        self.pictures, self.rows = pictures, rows
+
+    @property
+    def identity(self) -> str:
+        rows = hashlib.sha256(np.ascontiguousarray(self.rows, np.int64).tobytes()).hexdigest()
+        return f"{self.pictures.identity} {rows}"
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> NDArray[np.uint8]:
+        return self.pictures[int(self.rows[index])]

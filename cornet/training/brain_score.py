@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 import torch.distributed as dist
 
 from cornet.brain.benchmarks import Benchmark, Result, open_benchmarks, run_battery
@@ -86,14 +87,7 @@ class BrainScore(pl.Callback):
         if not self.names:
             check_monitors(trainer, [])
             return
-        self.benchmarks = open_benchmarks(
-            self.names,
-            metric=self.metric,
-            scale=self.scale,
-            decoder=self.decoder,
-            time_bin=self.time_bin,
-            device=pl_module.device,
-        )
+        self.benchmarks = self.open(pl_module.device)
         self.schedule.check(trainer.max_epochs or 0)
         error = ""
         try:
@@ -135,6 +129,17 @@ class BrainScore(pl.Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.shown = dict(state_dict["shown"])
+
+    def open(self, device: torch.device | str) -> list[Benchmark[Any]]:
+        """The benchmarks, as they were asked for."""
+        return open_benchmarks(
+            self.names,
+            metric=self.metric,
+            scale=self.scale,
+            decoder=self.decoder,
+            time_bin=self.time_bin,
+            device=device,
+        )
 
     def subject(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> SharedSubject:
         """The network as it is now."""

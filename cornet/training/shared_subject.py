@@ -4,14 +4,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch.distributed as dist
 from numpy.typing import NDArray
 
 from cornet.brain.subject import Recording, Site
 from cornet.brain.subjects import NetworkSubject
 from cornet.errors import CornetError
-from cornet.stimuli.stimulus_set import Pictures, StimulusSet
+from cornet.stimuli.stimulus_set import StimulusSet
 
 __all__ = ["SharedSubject", "raise_together"]
 
@@ -40,7 +39,7 @@ class SharedSubject(NetworkSubject):
         error = ""
         try:
             if len(mine):
-                part = super().record(_some(stimuli, mine), sites, degrees, label, **options)
+                part = super().record(stimuli.subset(mine), sites, degrees, label, **options)
         except Exception as raised:  # the others wait: they must be told
             error = (
                 f"{type(raised).__name__}: {raised}" if not isinstance(raised, CornetError) else str(raised)
@@ -68,25 +67,3 @@ def _together(part: NDArray[Any] | None, counts: list[int]) -> NDArray[Any]:
     parts: list[Any] = [None] * len(counts)
     dist.all_gather_object(parts, None if part is None else np.ascontiguousarray(part))
     return np.concatenate([rows for rows in parts if rows is not None])
-
-
-class _SomePictures:
-    """A share of the pictures."""
-
-    def __init__(self, pictures: Pictures, rows: NDArray[np.int64]) -> None:
-        self.pictures, self.rows = pictures, rows
-
-    @property
-    def identity(self) -> str:
-        return f"{self.pictures.identity} {self.rows[0]} {self.rows[-1]}"
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, index: int) -> NDArray[np.uint8]:
-        return self.pictures[int(self.rows[index])]
-
-
-def _some(stimuli: StimulusSet, rows: NDArray[np.int64]) -> StimulusSet:
-    table: pd.DataFrame = stimuli.table.iloc[rows].reset_index(drop=True)
-    return StimulusSet(stimuli.name, table, _SomePictures(stimuli.pictures, rows), stimuli.degrees)
