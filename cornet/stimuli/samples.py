@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.data import default_collate
 
 __all__ = ["IGNORED", "Batch", "ImageDataset", "ImageSource", "InMemory", "Key", "Sample", "collate"]
 
@@ -51,9 +52,9 @@ class Batch(NamedTuple):
 
 
 def collate(samples: Sequence[Sample]) -> Batch:
-    """Stack samples into a batch."""
+    """Stack samples into a batch; in a worker process straight into memory shared with the training process."""
     return Batch(
-        images=torch.stack([s.image for s in samples]),
+        images=default_collate([s.image for s in samples]),
         labels=torch.tensor([s.label for s in samples], dtype=torch.int64),
         indices=torch.tensor([s.index for s in samples], dtype=torch.int64),
         bad=tuple(path for s in samples for path in s.bad),

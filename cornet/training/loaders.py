@@ -1,7 +1,12 @@
-"""From a source of images to batches, in an order that depends on (seed, epoch) alone."""
+"""From a source of images to batches, in an order that depends on (seed, epoch) alone.
+
+A training that was stopped in the middle of an epoch goes on with exactly the images that were left: the order is
+known, and Lightning's checkpoints know how many of its batches are done, so that nothing else need be kept.
+"""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -9,9 +14,20 @@ import torch.distributed as dist
 from torch.utils.data import DataLoader, Sampler
 
 from cornet.errors import CornetError
-from cornet.stimuli.samples import ImageDataset, ImageSource, Key, collate
+from cornet.stimuli.samples import Batch, ImageDataset, ImageSource, Key, collate
 
-__all__ = ["EpochSampler", "ImageLoaders"]
+__all__ = ["EpochLoader", "EpochSampler", "ImageLoaders"]
+
+Order = Callable[[int, int, int, int], list[int]]
+"""(seed, epoch, rank, world) -> the images of this rank, `length // world` of them."""
+
+NAMES = {
+    "batch_size": "recipe.batch_size",
+    "images": "a number of training images of",
+    "seed": "seed",
+    "devices": "a number of devices of",
+}
+"""How a message calls what the order of an epoch depends on."""
 
 
 class EpochSampler(Sampler[Key]):
@@ -19,31 +35,77 @@ class EpochSampler(Sampler[Key]):
 
     length: images in the split. shuffle: a new order every epoch, from (seed, epoch). Training ranks get
     equally many images (the few left over wait for another epoch); validation ranks share all images, none
-    twice.
+    twice. order: where shuffled, another order than the random one of all images, such as one that keeps to few
+    shards at a time.
+
+    The ranks' shares interleave: whatever their number, the k-th batches of all of them together hold the same
+    images (with an `order` of its own that need not be so).
     """
 
-    def __init__(self, length: int, seed: int, shuffle: bool, rank: int = 0, world: int = 1):
+    def __init__(
+        self,
+        length: int,
+        seed: int,
+        shuffle: bool,
+        rank: int = 0,
+        world: int = 1,
+        order: Order | None = None,
+    ):
         self.length, self.seed, self.shuffle = length, seed, shuffle
         self.rank, self.world = rank, world
+        self.order = order
         self.epoch = 0
+        self.skip = 0
 
     def set_epoch(self, epoch: int) -> None:
         """Called by Lightning before every epoch."""
         self.epoch = epoch
 
     def __len__(self) -> int:
+        """Of a whole epoch, also where a part is skipped."""
         if self.shuffle:
             return self.length // self.world
         return len(range(self.rank, self.length, self.world))
 
     def __iter__(self) -> Iterator[Key]:
+        """Keys of this epoch, without the first `skip` of them."""
         if not self.shuffle:
             order = list(range(self.rank, self.length, self.world))
+        elif self.order is not None:
+            order = self.order(self.seed, self.epoch, self.rank, self.world)
         else:
             generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
             shuffled = torch.randperm(self.length, generator=generator).tolist()
             order = shuffled[: len(self) * self.world][self.rank :: self.world]
-        return (Key(index, self.epoch) for index in order)
+        return (Key(index, self.epoch) for index in order[self.skip :])
+
+
+class EpochLoader(DataLoader[Batch]):
+    """A DataLoader whose first epoch begins where a resumed training stands in it.
+
+    done: how many batches of this epoch are trained already; asked once, when the first batch is.
+
+    An iterator does nothing before its first batch is asked for: Lightning makes the first one before it tells the
+    sampler which epoch it is, and worker processes would fetch images of another epoch.
+    """
+
+    sampler: EpochSampler
+
+    def __init__(self, images: ImageDataset, done: Callable[[], int] | None = None, **arguments: Any) -> None:
+        super().__init__(images, **arguments)  # type: ignore[arg-type]
+        self.done = done
+
+    def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
+        done, self.done = self.done() if self.done else 0, None
+        self.sampler.skip = done * (self.batch_size or 1) if done < len(self) else 0
+        yield from super().__iter__()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Nothing: with this method Lightning knows that the loader can go on in the middle of an epoch."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Nothing: how far the epoch is, Lightning's checkpoints hold already (see `ImageLoaders`)."""
 
 
 class ImageLoaders(pl.LightningDataModule):
@@ -68,6 +130,7 @@ class ImageLoaders(pl.LightningDataModule):
         self.source, self.seed = source, seed
         self.batch_size, self.val_batch_size = batch_size, val_batch_size or batch_size
         self.workers = workers
+        self.held: dict[str, Any] = {}
         self.train_images, self.val_images = source.train(), source.val()
         if len(self.train_images) < batch_size:
             raise CornetError(
@@ -75,25 +138,61 @@ class ImageLoaders(pl.LightningDataModule):
                 f"{source.name}; choose a smaller batch."
             )
 
-    def train_dataloader(self) -> DataLoader:
+    def train_dataloader(self) -> EpochLoader:
         return self.loader(self.train_images, self.batch_size, shuffle=True)
 
-    def val_dataloader(self) -> DataLoader:
+    def val_dataloader(self) -> EpochLoader:
         return self.loader(self.val_images, self.val_batch_size, shuffle=False)
 
-    def loader(self, images: ImageDataset, batch_size: int, shuffle: bool) -> DataLoader:
-        """Batches of one rank's share."""
-        ready = dist.is_available() and dist.is_initialized()
-        rank, world = (dist.get_rank(), dist.get_world_size()) if ready else (0, 1)
+    def state_dict(self) -> dict[str, Any]:
+        """What the order of an epoch depends on; kept in checkpoints."""
+        own_order = hasattr(self.train_images, "epoch_order")
+        return {
+            "batch_size": self.batch_size,
+            "images": len(self.train_images),
+            "seed": self.seed,
+            "devices": rank_and_world()[1] if own_order else None,  # None: any number
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Of the checkpoint that the training goes on from."""
+        self.held = state_dict
+
+    def batches_done(self) -> int:
+        """Of the epoch that the trainer is in.
+
+        Raises CornetError where the rest of a checkpoint's epoch cannot be made of these batches.
+        """
+        if self.trainer is None:
+            return 0
+        done = self.trainer.fit_loop.epoch_loop.batch_progress.current.ready
+        for key, mine in self.state_dict().items() if done else ():
+            if (theirs := self.held.get(key, mine)) != mine:
+                raise CornetError(
+                    f"the checkpoint was written in the middle of an epoch with {NAMES[key]} {theirs}, and with {mine} "
+                    "images would be shown twice or left out; go on with the former, or start from its weights with "
+                    "model.pretrained."
+                )
+        return done
+
+    def loader(self, images: ImageDataset, batch_size: int, shuffle: bool) -> EpochLoader:
+        """Batches of one rank's share.
+
+        Worker processes last for the whole run, compute in one thread each (PyTorch sees to that), have two batches
+        each ready, and put a batch together in memory that the training process reads without another copy.
+        """
+        rank, world = rank_and_world()
         if batch_size % world:
             raise CornetError(
                 f"a batch of {batch_size} does not divide among {world} devices; choose a multiple of {world}."
             )
         workers = default_workers(self.source.in_memory) if self.workers is None else self.workers
-        return DataLoader(
-            images,  # type: ignore[arg-type]
+        order = getattr(images, "epoch_order", None) if shuffle else None
+        return EpochLoader(
+            images,
+            self.batches_done if shuffle else None,
             batch_size=batch_size // world,
-            sampler=EpochSampler(len(images), self.seed, shuffle, rank, world),
+            sampler=EpochSampler(len(images), self.seed, shuffle, rank, world, order),
             drop_last=shuffle,
             num_workers=workers,
             persistent_workers=workers > 0,
@@ -102,8 +201,17 @@ class ImageLoaders(pl.LightningDataModule):
         )
 
 
+def rank_and_world() -> tuple[int, int]:
+    """Of this process, (0, 1) where there is but one."""
+    ready = dist.is_available() and dist.is_initialized()
+    return (dist.get_rank(), dist.get_world_size()) if ready else (0, 1)
+
+
 def default_workers(in_memory: bool) -> int:
     """Loading processes for one device of this machine."""
     if in_memory:
         return 0
-    return min(16, max(1, len(os.sched_getaffinity(0)) // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
+    cores = len(os.sched_getaffinity(0)) // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    if "SLURM_PROCID" in os.environ and "SLURM_CPUS_PER_TASK" in os.environ:  # a task may see all of its node
+        cores = min(cores, int(os.environ["SLURM_CPUS_PER_TASK"]))
+    return min(16, max(1, cores))

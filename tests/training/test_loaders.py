@@ -6,7 +6,8 @@ import torch
 
 from cornet.errors import CornetError
 from cornet.stimuli.samples import Key, Sample
-from cornet.training.loaders import EpochSampler, ImageLoaders
+from cornet.training import loaders
+from cornet.training.loaders import EpochSampler, ImageLoaders, default_workers
 
 
 class Numbers:
@@ -85,3 +86,53 @@ def test_a_batch_that_cannot_be_filled_is_refused():
         CornetError, match=r"recipe.batch_size=16 is more than the 10 training images of numbers"
     ):
         ImageLoaders(Numbers(), batch_size=16)
+
+
+class Threads(Numbers):
+    """Images whose pixels are the number of threads that made them."""
+
+    def __getitem__(self, key: Key) -> Sample:
+        return Sample(torch.full((3, 4, 4), torch.get_num_threads(), dtype=torch.uint8), 0, key.index)
+
+
+def test_workers_compute_in_one_thread_last_and_share_their_memory():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        loader = ImageLoaders(Threads(), batch_size=4, workers=2).train_dataloader()
+        batches = list(loader)
+        processes = [worker.pid for worker in loader._iterator._workers]
+        batches += list(loader)
+    finally:
+        torch.set_num_threads(before)
+    assert [worker.pid for worker in loader._iterator._workers] == processes
+    assert all((batch.images == 1).all() and batch.images.is_shared() for batch in batches)
+
+
+def test_an_iterator_waits_for_the_epoch_to_be_told():
+    loader = ImageLoaders(Numbers(), batch_size=4, workers=2).train_dataloader()
+    batches = iter(loader)
+    loader.sampler.set_epoch(5)
+    assert (next(batches).images[:, 0, 0, 0] >= 50).all()
+
+
+def test_an_order_of_its_own():
+    class Backwards(Numbers):
+        def epoch_order(self, seed, epoch, rank, world):
+            return [9 - i for i in range(10)][rank::world]
+
+    loader = ImageLoaders(Backwards(), batch_size=5).train_dataloader()
+    assert torch.cat([batch.indices for batch in loader]).tolist() == list(range(9, -1, -1))
+    val = ImageLoaders(Backwards(), batch_size=5).val_dataloader()
+    assert torch.cat([batch.indices for batch in val]).tolist() == list(range(10))
+
+
+def test_workers_of_a_slurm_task(monkeypatch):
+    monkeypatch.setattr(loaders.os, "sched_getaffinity", lambda process: range(64))
+    assert default_workers(in_memory=False) == 16
+    assert default_workers(in_memory=True) == 0
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "8")
+    assert default_workers(in_memory=False) == 8
+    monkeypatch.setenv("SLURM_PROCID", "0")
+    monkeypatch.setenv("SLURM_CPUS_PER_TASK", "6")
+    assert default_workers(in_memory=False) == 6
