@@ -108,6 +108,7 @@ def test_scores_rise_with_training(cache, tmp_path):
     assert times["truth_ms"].notna().any()
 
 
+@pytest.mark.timeout(1800)
 def test_scores_do_not_rise_when_the_labels_are_shuffled(cache, tmp_path):
     """Untrained behaviour differs from seed to seed (standard deviation .035 over six), so three of them are taken."""
     names = ["simulated.IT", "simulated-i2n"]
