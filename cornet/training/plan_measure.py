@@ -94,6 +94,7 @@ def measure(training: Training) -> Measured:
         memory=memory,
         record=record,
         compare=compare,
+        on_cores=device.type == "cpu",
     )
 
 

@@ -4,6 +4,8 @@ A step takes as long as the slowest of what goes on at the same time,
 
     step = max(compute + exposed, decode, storage)
 
+(where the devices are the processor's own cores, decoding takes its time from computing, and the two are added)
+
     compute   seconds of a step on one device, at the batch that one device gets; as measured, or from a given rate
     exposed   what of averaging the gradients is not hidden behind the backward pass: the last bucket always, and more
               where the ring is slower than two thirds of `compute`. A ring over n devices sends 2 (n - 1) / n times
@@ -73,7 +75,7 @@ class Measured:
     step: seconds of a training step on one device at `batch` images; forward: seconds an image in validation.
     core: decoded and augmented images per second of one core (inf: images are in memory). image_bytes: as stored.
     gradient_bytes: of all parameters. memory: bytes at the peak. record: seconds an image when brains are scored;
-    compare: seconds of the comparisons of an evaluation.
+    compare: seconds of the comparisons of an evaluation. on_cores: the device is the processor itself.
     """
 
     step: float
@@ -85,6 +87,7 @@ class Measured:
     memory: float = math.nan
     record: float = 0.0
     compare: float = 0.0
+    on_cores: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,6 +131,8 @@ def make_plan(
     """
     parts = parts_of(measured, hardware)
     compute = parts["compute"] + parts["gradients"]
+    if measured.on_cores:
+        compute += parts["decode"]
     step = max(compute, parts["decode"], parts["storage"])
     slow = max(("decode", "storage"), key=lambda name: parts[name])
     if parts[slow] > compute:

@@ -30,6 +30,11 @@ def test_slow_cores_and_slow_storage():
     assert (plan.step, plan.bottleneck) == (2.0, "storage")
 
 
+def test_on_a_processor_decoding_takes_its_time_from_computing():
+    own = Measured(step=0.5, batch=100, forward=0.001, core=50, on_cores=True)
+    assert make_plan(own, Hardware(cores=4), train_images=1000, val_images=0, epochs=1).step == 1.0
+
+
 def test_a_machine_feeds_all_of_its_devices():
     slow = Measured(step=0.5, batch=100, forward=0.0, core=50)
     plan = make_plan(
