@@ -60,4 +60,4 @@ def best_of(metrics: pd.DataFrame, name: str) -> tuple[float, float]:
     if not len(rows):
         return math.nan, math.nan
     row = rows.loc[rows[name].idxmax()]
-    return float(row[name]), float(row[counter]) + (0 if brain else 1)
+    return float(row[name]), int(row[counter]) + (0 if brain else 1)
