@@ -6,7 +6,8 @@ in any of the three ways of `cornet.models.unroll`:
     drive = area.drive(below, step)            the input path
     state = area.step(drive, state, step)      one time step; the state is also the area's output
 
-All maps are (batch, channel, y, x); steps count from 0; the state before step 0 is None. Of what it is built
+All maps are (batch, channel, y, x), or (1, channel, y, x) at steps that no image has reached; steps count from
+0; the state before step 0 is None. Of what it is built
 of, an area also knows
 
     area.channels                              channels of its drive and of its output
@@ -92,7 +93,7 @@ class RecurrentArea(nn.Module):
 
     steps: the steps its norms are trained for.
     kernel, stride: of the input convolution (published: V1 7 and 4, the others 3 and 2).
-    norm, beyond: as in `cornet.models.norm.SteppedNorm`.
+    norm, beyond, first: as in `cornet.models.norm.SteppedNorm`.
     """
 
     def __init__(
@@ -104,13 +105,14 @@ class RecurrentArea(nn.Module):
         stride: int = 2,
         norm: NormMode = "group",
         beyond: Beyond = "last",
+        first: int = 0,
     ):
         super().__init__()
         self.channels = channels
         self.conv_input = nn.Conv2d(in_channels, channels, kernel, stride, kernel // 2)
-        self.norm_input = SteppedNorm(channels, steps, norm, beyond)
+        self.norm_input = SteppedNorm(channels, steps, norm, beyond, first)
         self.conv1 = nn.Conv2d(channels, channels, 3, 1, 1, bias=False)
-        self.norm1 = SteppedNorm(channels, steps, norm, beyond)
+        self.norm1 = SteppedNorm(channels, steps, norm, beyond, first)
 
     def drive(self, below: Tensor, step: int) -> Tensor:
         return F.relu(self.norm_input(self.conv_input(below), step))

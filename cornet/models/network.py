@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from cornet.errors import CornetError
 from cornet.models.areas import BottleneckArea, FeedforwardArea, RecurrentArea, StemArea
+from cornet.models.compiling import CompiledNetwork
 from cornet.models.init import Init, initialise
 from cornet.models.norm import Beyond, NormMode
 from cornet.models.unroll import UNROLLS, Unroll, first_driven_step
@@ -18,6 +19,7 @@ __all__ = ["AREAS", "CHANNELS", "Block", "CORnet", "Times"]
 
 Block = Literal["feedforward", "recurrent", "bottleneck"]
 Times = int | Mapping[str, int]
+Pixels = tuple[Tensor, Tensor]
 AREAS = ("V1", "V2", "V4", "IT")
 CHANNELS = (64, 128, 256, 512)
 PUBLISHED_STEPS = {"feedforward": (1, 1, 1, 1), "recurrent": (5, 5, 5, 5), "bottleneck": (1, 2, 4, 2)}
@@ -46,6 +48,8 @@ class CORnet(nn.Module):
     Raises CornetError for a choice that does not exist and for too few steps for an image to be seen.
     Sources: Kubilius et al. 2018 (Z, R, RT), Kubilius, Schrimpf et al. 2019 (S).
     """
+
+    _compiled: CompiledNetwork | None = None
 
     def __init__(
         self,
@@ -83,9 +87,9 @@ class CORnet(nn.Module):
             if block == "feedforward":
                 area = FeedforwardArea(below, channels, 7 if first else 3, 2 if first else 1)
             elif block == "recurrent":
-                area = RecurrentArea(
-                    below, channels, steps, 7 if first else 3, 4 if first else 2, norm, beyond
-                )
+                kernel, stride = (7, 4) if first else (3, 2)
+                driven = first_driven_step(unroll, len(self.areas))
+                area = RecurrentArea(below, channels, steps, kernel, stride, norm, beyond, driven)
             elif first:
                 area = StemArea(below, channels, norm)
             else:
@@ -96,7 +100,12 @@ class CORnet(nn.Module):
         initialise(self, init or PUBLISHED_INIT[block])
 
     def forward(
-        self, images: Tensor, return_states: bool = False, times: Times | None = None
+        self,
+        images: Tensor,
+        return_states: bool = False,
+        times: Times | None = None,
+        readouts: bool = False,
+        pixels: Pixels | None = None,
     ) -> Tensor | tuple[Tensor, dict[str, Tensor]]:
         """Logits (batch, class) of normalised images (batch, channel, y, x).
 
@@ -104,15 +113,63 @@ class CORnet(nn.Module):
             sequential areas have the steps of their own, in the other unrollings all have the same.
         times: run these steps instead of the trained ones (an area left out keeps its own); `beyond` says
             what the norms of later steps are. Raises CornetError for what the network cannot run.
+        readouts: give the logits of every step of the last area that the image reaches, (step, batch, class).
+        pixels: mean and standard deviation (channel, 1, 1) of images that come as pixel values, mostly uint8:
+            they are normalised here, inside what is compiled.
         """
         steps = self.steps
         if times is not None:
             steps = resolve_steps(self.block, self.unroll, times, steps)
+        run = self.run if self._compiled is None else self._compiled
+        return run(images, steps, return_states, readouts, pixels)
+
+    def run(
+        self,
+        images: Tensor,
+        steps: Mapping[str, int],
+        return_states: bool,
+        readouts: bool,
+        pixels: Pixels | None,
+    ) -> Any:
+        """All areas over all steps: what `forward` gives, and what is compiled as one graph."""
+        if pixels is not None:
+            images = self.normalised(images, *pixels)
         history = UNROLLS[self.unroll](dict(self.areas.items()), images, steps, return_states)
-        logits = self.decoder(history[AREAS[-1]][-1].mean(dim=(-2, -1)))
+        last = history[AREAS[-1]]
+        driven = last[self.first_driven_step(AREAS[-1]) :] if readouts else last[-1:]
+        decoded = [self.decoder(output.mean(dim=(-2, -1))) for output in driven]
+        logits = torch.stack(decoded) if readouts else decoded[0]
         if not return_states:
             return logits
-        return logits, {name: torch.stack(outputs) for name, outputs in history.items()}
+        batch = images.shape[0]
+        return logits, {
+            name: torch.stack([output.expand(batch, -1, -1, -1) for output in outputs])
+            for name, outputs in history.items()
+        }
+
+    def normalised(self, images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+        """(images - mean) / std, in the type of `mean` and in the memory layout of the first convolution."""
+        kernel = next(weight for weight in self.areas[AREAS[0]].parameters() if weight.ndim == 4)
+        last = kernel.is_contiguous(memory_format=torch.channels_last) and not kernel.is_contiguous()
+        layout = torch.channels_last if last else torch.contiguous_format
+        return (images.to(mean.dtype, memory_format=layout) - mean) / std
+
+    def compile(self, memory_budget: float | None = None, **options: Any) -> None:
+        """From now on, run as one compiled graph per image size and mode; see `CompiledNetwork`.
+
+        Weights, state dict and what the network computes stay; a copy of the network is not compiled.
+        memory_budget, options: as of `CompiledNetwork`.
+        """
+        self._compiled = CompiledNetwork(self, memory_budget, **options)
+
+    @property
+    def compiled(self) -> bool:
+        """Whether it runs compiled: not where compiling was never asked for, and not where it failed."""
+        return self._compiled is not None and not self._compiled.failed
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what was compiled, which belongs to this network and to this process."""
+        return {key: value for key, value in self.__dict__.items() if key != "_compiled"}
 
     def first_driven_step(self, area: str) -> int:
         """The first step (from 0) at which the area's output depends on the image.

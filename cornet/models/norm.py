@@ -2,6 +2,7 @@
 
 from typing import Literal, get_args
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -28,6 +29,11 @@ class SteppedNorm(nn.Module):
         "shared" one BatchNorm for all steps; "shared_affine" one weight and bias (those of the first
         step's norm), with running statistics per step; "group" one GroupNorm of at most 32 groups.
     beyond: what a step later than the trained ones does: "last" uses the last step's norm, "refuse" raises.
+    first: the first step (from 0) at which the image has reached the maps. Before it they are the same for all
+        images, a batch of one; there are no statistics over images, and a BatchNorm mode normalises such a map
+        by its own mean and variance over y and x, in training and in evaluation alike, and keeps no running
+        ones. That is what BatchNorm does in training with copies of one map; running statistics, which lag
+        behind the weights, would in evaluation be divided by a variance that is next to nothing.
 
     Eps 1e-5 and BatchNorm momentum .1, as published. Raises CornetError for a mode that does not exist.
     """
@@ -38,6 +44,7 @@ class SteppedNorm(nn.Module):
         steps: int | None = None,
         mode: NormMode = "per_step",
         beyond: Beyond = "last",
+        first: int = 0,
     ):
         super().__init__()
         for word, value, known in (("norm", mode, NormMode), ("beyond", beyond, Beyond)):
@@ -46,6 +53,7 @@ class SteppedNorm(nn.Module):
         self.mode = mode
         self.steps = steps
         self.beyond = beyond
+        self.first = first
         self.norms = nn.ModuleList()
         if mode == "group":
             self.norms.append(nn.GroupNorm(group_count(channels), channels))
@@ -75,6 +83,8 @@ class SteppedNorm(nn.Module):
                 "run fewer steps, or build the network with beyond=last."
             )
         norm = self.norms[min(step, len(self.norms) - 1)]
+        if step < self.first or (self.mode == "group" and len(x) == 1):
+            return by_its_own(x, norm, self.norms[0] if self.mode == "shared_affine" else norm)
         if self.mode != "shared_affine" or norm is self.norms[0]:
             return norm(x)
         return with_affine_of(self.norms[0], norm, x)  # type: ignore[arg-type]
@@ -97,3 +107,20 @@ def with_affine_of(first: nn.BatchNorm2d, norm: nn.BatchNorm2d, x: Tensor) -> Te
         norm.momentum or 0.0,
         norm.eps,
     )
+
+
+def by_its_own(x: Tensor, norm: nn.Module, affine: nn.Module) -> Tensor:
+    """x (1, channel, y, x) normalised by its own mean and variance, with the weight and bias of `affine`.
+
+    A map of a single pixel, which PyTorch refuses in a batch of one, becomes the bias.
+    """
+    weight, bias, eps = affine.weight, affine.bias, norm.eps
+    assert isinstance(weight, Tensor)
+    assert isinstance(bias, Tensor)
+    assert isinstance(eps, float)
+    if isinstance(norm, nn.GroupNorm):
+        return torch.group_norm(x, norm.num_groups, weight, bias, eps)
+    wide = x.to(torch.promote_types(x.dtype, weight.dtype))
+    variance, mean = torch.var_mean(wide, dim=(0, 2, 3), correction=0, keepdim=True)
+    scale = torch.rsqrt(variance + eps) * weight.view(-1, 1, 1)
+    return ((wide - mean) * scale + bias.view(-1, 1, 1)).to(x.dtype)

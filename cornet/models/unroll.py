@@ -5,11 +5,15 @@ cascade      at each step the areas update in order, each reading what the one b
 synchronous  at each step every area reads what the one below put out at the step before (RT).
 
 In cascade and synchronous unrolling nothing has reached V2, V4 and IT at step 0: zeros stand in place of
-their input path, so that their output is a constant that does not depend on the image. The image stays on.
+their input path, so that their output is a constant that does not depend on the image. What does not depend
+on the image (in RT also V4 at step 1 and IT at 1 and 2) is computed once, on a batch of one; it meets the
+images where the next step adds it to what they have reached, and its weights get their gradients from there.
+The image stays on.
 
 Each takes (areas, images, steps, everything) and returns every area's output at each of its steps,
-{area: [(batch, channel, y, x), ...]}. Unless `everything` is asked for, it may leave out the last steps of
-an area, where the last area's last output does not depend on them.
+{area: [(batch, channel, y, x), ...]}, with a batch of one at the steps that no image has reached. Unless
+`everything` is asked for, it may leave out the last steps of an area, where the last area's last output does not
+depend on them.
 """
 
 from collections.abc import Callable, Mapping
@@ -53,7 +57,7 @@ def together(areas: Areas, images: Tensor, steps: Mapping[str, int], everything:
     size = image_drive.shape[-2:]
     for name in names[1:]:
         _, size = areas[name].work(size, 1, 1)
-        zeros[name] = images.new_zeros(images.shape[0], areas[name].channels, *size)
+        zeros[name] = images.new_zeros(1, areas[name].channels, *size)
     history: History = {name: [] for name in names}
     for step in range(last + 1):
         for position, name in enumerate(names):

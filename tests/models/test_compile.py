@@ -1,9 +1,21 @@
 """The unrolled networks are captured as one graph, and compiling in place keeps their names."""
 
+import copy
+import os
+import subprocess
+import sys
+
 import pytest
 import torch
+from torch._dynamo.testing import CompileCounterWithBackend
 
 from cornet import create_model, list_models
+from cornet.brain.subject import Site
+from cornet.brain.subjects import NetworkSubject
+from cornet.brain.subjects.identity import module_identity
+from cornet.models import compiling
+
+PIXELS = (torch.full((3, 1, 1), 120.0), torch.full((3, 1, 1), 60.0))
 
 
 @pytest.fixture(autouse=True)
@@ -54,6 +66,184 @@ def test_compiling_in_place_keeps_the_keys(name):
     net.compile()
     assert list(net.state_dict()) == keys
     create_model(name, width=0.1).load_state_dict(net.state_dict())
+
+
+def shown(count, size):
+    return torch.randint(0, 256, (count, 3, size, size), dtype=torch.uint8)
+
+
+@pytest.mark.parametrize(
+    "name", ["cornet_z", "cornet_rt", "cornet_s", pytest.param("cornet_r", marks=pytest.mark.slow)]
+)
+def test_one_graph_per_size_and_mode(name):
+    """Whatever follows: steps, epochs, last batches, single images, recordings, another size."""
+    net = create_model(name, num_classes=5, width=0.05)
+    counter = CompileCounterWithBackend("eager")
+    net.compile(backend=counter)
+    counts = []
+    for size in (32, 48, 32, 48):
+        net.train()
+        for _ in range(2):
+            net(shown(4, size), pixels=PIXELS).sum().backward()
+        counts.append(counter.frame_count)
+        net.eval()
+        with torch.inference_mode():
+            for batch in (1, 4, 3, 7, 1):
+                net(shown(batch, size), pixels=PIXELS)
+        counts.append(counter.frame_count)
+        with torch.inference_mode():
+            for batch in (1, 9, 5, 6):
+                net(torch.randn(batch, 3, size, size), return_states=True)
+        counts.append(counter.frame_count)
+    assert counts == [1, 2, 3, 4, 5, 6, 6, 6, 6, 6, 6, 6]
+    assert net.compiled
+
+
+def test_recording_is_compiled_once_and_records_the_same():
+    stimuli = torch.randint(0, 256, (5, 3, 32, 32), dtype=torch.uint8)
+    sites = [Site("V4", 2), Site("IT", 1), Site("logits")]
+    net = create_model("cornet_s", num_classes=5, width=0.05)
+    found = []
+    counter = CompileCounterWithBackend("eager")
+    identity = module_identity(net)
+    for compiled in (False, True, True, True):  # an evaluation after each epoch
+        if compiled and not net.compiled:
+            net.compile(backend=counter)
+        with NetworkSubject(net, size=32)._listening(sites) as (answer, _):
+            found.append(answer(stimuli, sites))
+    assert counter.frame_count == 1
+    for again in found[1:]:
+        torch.testing.assert_close(again, found[0])
+    assert module_identity(net) == identity
+
+
+@pytest.mark.parametrize("name", list_models())
+def test_compiled_is_the_same_with_every_option(name):
+    """Pixels normalised inside, states, read-outs of every step."""
+    net = create_model(name, num_classes=5, width=0.05).to(memory_format=torch.channels_last).eval()
+    images = shown(3, 32)
+    normalised = (images - PIXELS[0]) / PIXELS[1]
+    driven = net.steps["IT"] - net.first_driven_step("IT")
+    with torch.no_grad():
+        expected, states = net(normalised, return_states=True)
+        every = torch.stack([net.decoder(x.mean((2, 3))) for x in states["IT"][-driven:]])
+        for compiled in (False, True):
+            if compiled:
+                net.compile(backend="eager")
+            torch.testing.assert_close(net(images, pixels=PIXELS), expected)
+            torch.testing.assert_close(net(images, pixels=PIXELS, return_states=True), (expected, states))
+            torch.testing.assert_close(net(images, pixels=PIXELS, readouts=True), every)
+
+
+def test_a_copy_is_not_compiled_and_computes_with_its_own_weights():
+    net = create_model("cornet_z", num_classes=5, width=0.05).eval()
+    net.compile(backend="eager")
+    twin = copy.deepcopy(net)
+    torch.nn.init.zeros_(twin.decoder.weight)
+    torch.nn.init.ones_(twin.decoder.bias)
+    images = torch.randn(2, 3, 32, 32)
+    assert net.compiled
+    assert not twin.compiled
+    assert torch.equal(twin(images), torch.ones(2, 5))
+    assert not torch.equal(net(images), twin(images))
+
+
+def saved_bytes(memory_budget):
+    """What a compiled training step keeps for its backward pass, with its gradients and statistics."""
+    torch.manual_seed(0)
+    torch._dynamo.reset()
+    net = create_model("cornet_s", num_classes=5, width=0.05, times=1).train()
+    net.compile(memory_budget, backend="aot_eager_decomp_partition")
+    images = torch.randn(16, 3, 48, 48)
+    kept = {}
+
+    def pack(tensor):
+        kept[tensor.data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        logits = net(images)
+    logits.square().sum().backward()
+    assert net.compiled
+    return sum(kept.values()), [*(p.grad for p in net.parameters()), *net.buffers()]
+
+
+def test_a_memory_budget_keeps_less_and_changes_no_statistics():
+    full, expected = saved_bytes(None)
+    lean, found = saved_bytes(0.3)
+    assert lean < 0.7 * full
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+
+
+def test_a_backend_that_fails_is_told_once(caplog):
+    def backend(graph, inputs):
+        raise OSError("no such tool")
+
+    net = create_model("cornet_z", num_classes=5, width=0.05).train()
+    expected = net(torch.ones(2, 3, 32, 32))
+    net.compile(backend=backend)
+    for _ in range(3):
+        assert torch.equal(net(torch.ones(2, 3, 32, 32)), expected)
+    told = [record for record in caplog.records if record.name == "cornet"]
+    assert len(told) == 1
+    assert "no such tool" in told[0].getMessage()
+    assert not net.compiled
+
+
+@pytest.mark.slow  # the real compiler is asked for, and is not there: half a minute of imports
+def test_without_a_compiler_the_network_runs_uncompiled(tmp_path):
+    program = """
+import logging, torch
+from cornet import create_model
+logging.basicConfig(format="%(name)s: %(message)s")
+net = create_model("cornet_z", num_classes=5, width=0.05)
+net.compile()
+for _ in range(2):
+    net(torch.randn(4, 3, 32, 32)).sum().backward()
+print("compiled:", net.compiled)
+"""
+    gone = {"CC": "/nowhere", "CXX": "/nowhere", "PATH": "", "TORCHINDUCTOR_CACHE_DIR": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, **gone},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "compiled: False" in done.stdout
+    assert done.stderr.count("cornet: the network could not be compiled") == 1
+    assert "C++ compiler" in done.stderr
+
+
+@pytest.mark.slow  # minutes of C++ compilation
+def test_the_real_compiler():
+    images, found = torch.randn(8, 3, 32, 32), []
+    for compiled in (False, True):
+        torch.manual_seed(0)
+        net = create_model("cornet_s", num_classes=5, width=0.1)
+        if compiled:
+            net.compile()
+        logits = net(images)
+        logits.square().sum().backward()
+        net.eval()
+        with torch.inference_mode():
+            evaluated = [net(images[:n]) for n in (8, 5, 1)]
+        found.append([logits.detach(), *evaluated, *(p.grad for p in net.parameters()), *net.buffers()])
+    assert net.compiled
+    for eager, captured in zip(*found, strict=True):
+        torch.testing.assert_close(captured, eager, rtol=1e-3, atol=1e-3)
+
+
+def test_the_limit_of_graphs_is_only_raised_meanwhile():
+    before = torch._dynamo.config.recompile_limit
+    with compiling.compiler_settings(0.5):
+        assert torch._dynamo.config.recompile_limit == compiling.MOST_GRAPHS
+        assert torch._functorch.config.activation_memory_budget == 0.5
+    assert (torch._dynamo.config.recompile_limit, torch._functorch.config.activation_memory_budget) == (
+        before,
+        1.0,
+    )
 
 
 def test_export():

@@ -82,6 +82,8 @@ def test_group_is_groupnorm():
     x = torch.randn(2, 64, 5, 5)
     assert torch.equal(norm(x, 2), nn.GroupNorm(32, 64)(x))
     assert norm.static
+    single = SteppedNorm(32, mode="group")(torch.randn(1, 32, 1, 1))  # F.group_norm refuses it
+    torch.testing.assert_close(single, torch.zeros(1, 32, 1, 1), rtol=0, atol=1e-3)
 
 
 @pytest.mark.parametrize("mode", ["per_step", "shared", "shared_affine", "group"])

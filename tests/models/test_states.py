@@ -20,7 +20,7 @@ def test_states_are_what_the_areas_put_out(name, monkeypatch):
             before = None if state is None else state.clone()
             out = original(drive, state, step)
             assert state is None or torch.equal(state, before)
-            taken[area].append(out.detach().clone())
+            taken[area].append(out.detach().expand(2, -1, -1, -1).clone())  # before the image: a batch of one
             return out
 
         monkeypatch.setattr(net.areas[area], "step", step)
