@@ -251,6 +251,49 @@ def score(
 
 
 @app.command()
+def prepare(
+    name: Annotated[str, typer.Argument(help="What to call the data set: imagenet, or a name of your own.")],
+    source: Annotated[Path, typer.Argument(help="The folder with train/<class>/ and val/<class>/.")],
+    target: Annotated[Path, typer.Argument(help="The folder to write; what broke off there is continued.")],
+    short_side: Annotated[
+        int | None, typer.Option(help="Reduce the short side to so many pixels (256 unless told).")
+    ] = None,
+    long_side: Annotated[int | None, typer.Option(help="Reduce the long side instead, as to 500.")] = None,
+    quality: Annotated[int, typer.Option(help="Of the JPEG files, 1 to 100.")] = 90,
+    workers: Annotated[int | None, typer.Option(help="Processes; one per core unless told.")] = None,
+    verify: Annotated[bool, typer.Option("--verify", help="Write nothing; check what is there.")] = False,
+) -> None:
+    """Write a smaller copy of photographs in class folders, for faster training.
+
+    Files keep their folders and names; small images are copied as they are. The same command
+    goes on where it was stopped, and at the end every image is read back and checked.
+
+    Examples:
+
+      cornet prepare imagenet /data/imagenet /scratch/imagenet-256
+
+      cornet prepare imagenet /data/imagenet /scratch/imagenet-500 --long-side 500
+
+      train.py data=imagenet data.folder=/scratch/imagenet-256
+    """
+    from cornet.prepare import prepare_copy, verify_copy
+
+    if short_side is not None and long_side is not None:
+        raise CornetError("--short-side and --long-side exclude each other; give one of them.")
+    side, pixels = ("short", short_side or 256) if long_side is None else ("long", long_side)
+    if verify:
+        made = verify_copy(target, workers)
+    else:
+        made = prepare_copy(
+            name, source, target, side=side, pixels=pixels, quality=quality, processes=workers
+        )
+    left_out = f"; left out as unreadable: {len(made.unreadable)}" if made.unreadable else ""
+    typer.echo(f"{target} is complete: {sum(made.images.values()):,} images{left_out}")
+    for path, reason in list(made.unreadable.items())[:10]:
+        typer.echo(f"  {path}: {reason}")
+
+
+@app.command()
 def report(
     runs: Annotated[
         list[Path], typer.Argument(metavar="RUN", help="Folders of runs, or folders with one run below.")

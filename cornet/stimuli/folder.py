@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from cornet.errors import CornetError
+from cornet.stimuli.decode import BadImage
 
 __all__ = ["EXTENSIONS", "ClassFolder", "scan_splits"]
 
@@ -55,6 +56,14 @@ class ClassFolder:
         start = int(self._ends[index - 1]) if index else 0
         name = os.fsdecode(self._block[start : int(self._ends[index])])
         return os.path.join(self.root, self.classes[self.label(index)], name)
+
+    def read(self, index: int) -> bytes:
+        """The file of an image. Raises BadImage where it cannot be read."""
+        try:
+            with open(self.path(index), "rb") as file:
+                return file.read()
+        except OSError as error:
+            raise BadImage(f"the file cannot be read ({error.strerror or error})") from None
 
 
 def scan_splits(folder: str | os.PathLike[str]) -> tuple[ClassFolder, ClassFolder]:

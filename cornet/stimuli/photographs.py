@@ -6,19 +6,37 @@ source.train()[Key(index=17, epoch=3)]     # Sample: the random crop that image 
 
 import os
 from collections.abc import Sequence
+from typing import Protocol
 
 import torch
 
 from cornet.errors import CornetError
 from cornet.stimuli.decode import BadImage, decode_image
-from cornet.stimuli.folder import ClassFolder, scan_splits
+from cornet.stimuli.folder import scan_splits
 from cornet.stimuli.geometry import VIEWS, random_box, random_generator, resize_crop
+from cornet.stimuli.prepared import check_complete, check_count
 from cornet.stimuli.samples import IGNORED, Key, Sample
 
-__all__ = ["ImageFolder", "TrainPhotographs", "ValPhotographs"]
+__all__ = ["ImageFiles", "ImageFolder", "TrainPhotographs", "ValPhotographs"]
 
 GREY = 128
 """What a validation image that cannot be read is replaced by; its label is IGNORED."""
+
+
+class ImageFiles(Protocol):
+    """The encoded images of a split, in order of class and name, wherever they lie."""
+
+    classes: list[str]
+
+    def __len__(self) -> int: ...
+
+    def label(self, index: int) -> int: ...
+
+    def siblings(self, index: int) -> range: ...
+
+    def path(self, index: int) -> str: ...
+
+    def read(self, index: int) -> bytes: ...
 
 
 class ImageFolder:
@@ -36,7 +54,8 @@ class ImageFolder:
         at 64: they then pass unchanged, where enlarging and cutting would blur them and lose the margin.
     seed: of the crops and flips.
 
-    Raises CornetError for folders that `scan_splits` refuses and for arguments out of range.
+    Raises CornetError for folders that `scan_splits` refuses, for copies by `cornet prepare` that are not complete,
+    and for arguments out of range.
     """
 
     in_memory = False
@@ -67,8 +86,15 @@ class ImageFolder:
         self.flip = flip
         self.short_side = size if val_resize is None else round(size * val_resize)
         self.seed = seed
-        self._train_files, self._val_files = scan_splits(folder)
+        self._train_files, self._val_files = self._open(folder)
         self.classes = self._train_files.classes
+
+    def _open(self, folder: str | os.PathLike[str]) -> tuple[ImageFiles, ImageFiles]:
+        """Training and validation images."""
+        check_complete(folder)
+        train, val = scan_splits(folder)
+        check_count(folder, {"train": len(train), "val": len(val)})
+        return train, val
 
     def train(self) -> "TrainPhotographs":
         """Training images, (3, size, size)."""
@@ -94,7 +120,7 @@ class TrainPhotographs:
 
     def __init__(
         self,
-        files: ClassFolder,
+        files: ImageFiles,
         *,
         size: int,
         scale: tuple[float, float],
@@ -118,11 +144,11 @@ class TrainPhotographs:
         siblings = self.files.siblings(index)
         bad: list[str] = []
         for step in range(len(siblings)):
-            path = self.files.path(siblings[(index - siblings.start + step) % len(siblings)])
+            other = siblings[(index - siblings.start + step) % len(siblings)]
             try:
-                image = decode_image(_read(path))
+                image = decode_image(self.files.read(other))
             except BadImage:
-                bad.append(path)
+                bad.append(self.files.path(other))
                 continue
             rng = random_generator(self.seed, epoch, index)
             height, width = image.shape[:2]
@@ -142,7 +168,7 @@ class TrainPhotographs:
 class ValPhotographs:
     """The validation views of each image. One that cannot be read is grey, and its label IGNORED."""
 
-    def __init__(self, files: ClassFolder, *, size: int, views: tuple[str, ...], short_side: int) -> None:
+    def __init__(self, files: ImageFiles, *, size: int, views: tuple[str, ...], short_side: int) -> None:
         self.files = files
         self.size = size
         self.views = views
@@ -153,25 +179,16 @@ class ValPhotographs:
 
     def __getitem__(self, key: Key) -> Sample:
         index = key[0]
-        path = self.files.path(index)
         try:
-            image = decode_image(_read(path))
+            image = decode_image(self.files.read(index))
         except BadImage:
             grey = torch.full((len(self.views), 3, self.size, self.size), GREY, dtype=torch.uint8)
-            return Sample(grey, IGNORED, index, (path,))
+            return Sample(grey, IGNORED, index, (self.files.path(index),))
         views = [VIEWS[view](image, self.size, self.short_side) for view in self.views]
         return Sample(torch.stack(views), self.files.label(index), index)
 
     def __getitems__(self, keys: Sequence[Key]) -> list[Sample]:
         return [self[key] for key in keys]
-
-
-def _read(path: str) -> bytes:
-    try:
-        with open(path, "rb") as file:
-            return file.read()
-    except OSError as error:
-        raise BadImage(f"the file cannot be read ({error.strerror or error})") from None
 
 
 def _check(

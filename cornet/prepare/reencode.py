@@ -1,0 +1,42 @@
+"""One photograph made smaller: bytes of a file to bytes of a file.
+
+The image is reduced with antialiasing (bicubic: bilinear blurs a little more, and a training's crop reduces once
+more) and written as JPEG with the colours at half the resolution (4:2:0), which decodes in two thirds of the time
+that full colours take. Grey stays grey.
+"""
+
+import numpy as np
+import simplejpeg
+import torch
+import torch.nn.functional as F
+
+from cornet.stimuli.decode import decode_image
+
+__all__ = ["reencode", "target_size"]
+
+
+def target_size(height: int, width: int, side: str, pixels: int) -> tuple[int, int]:
+    """Height and width with the "short" or the "long" side reduced to `pixels`; never more than they are."""
+    scale = pixels / (min(height, width) if side == "short" else max(height, width))
+    if scale >= 1:
+        return height, width
+    return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+def reencode(data: bytes, side: str, pixels: int, quality: int) -> bytes:
+    """A smaller JPEG of an image file; the same bytes where it is small enough already.
+
+    side, pixels: see `target_size`. quality: 1 to 100. Raises BadImage for a file that cannot be read as a whole.
+    """
+    image = decode_image(data)
+    size = target_size(image.shape[0], image.shape[1], side, pixels)
+    if size == image.shape[:2]:
+        return data
+    if (image[..., 0] == image[..., 1]).all() and (image[..., 0] == image[..., 2]).all():
+        image = image[..., :1]
+    planes = torch.from_numpy(image).permute(2, 0, 1)[None]
+    planes = F.interpolate(planes, size=size, mode="bicubic", antialias=True)[0]
+    smaller = np.ascontiguousarray(planes.permute(1, 2, 0).numpy())
+    if smaller.shape[2] == 1:
+        return simplejpeg.encode_jpeg(smaller, quality, "GRAY", "Gray")
+    return simplejpeg.encode_jpeg(smaller, quality, "RGB", "420")

@@ -1,0 +1,108 @@
+"""Many tasks in several processes, one thread each, with the time that is left."""
+
+import contextlib
+import fcntl
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+
+from cornet.errors import CornetError
+
+__all__ = ["default_processes", "locked", "pool", "shown", "spread"]
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+AHEAD = 512
+"""Tasks handed out at a time: enough for as many processes, few enough to hold."""
+
+LINE_EVERY = 30.0
+"""Seconds between two lines where the output is no terminal."""
+
+
+def default_processes() -> int:
+    """One per core that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+@contextlib.contextmanager
+def pool(processes: int) -> Iterator[ProcessPoolExecutor | None]:
+    """Processes for `spread`; none where one is enough."""
+    if processes <= 1:
+        yield None
+        return
+    made = ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=_one_thread)
+    try:
+        yield made
+    finally:
+        made.shutdown(cancel_futures=True)
+
+
+def spread(
+    function: Callable[[Task], Result], tasks: Iterable[Task], made: ProcessPoolExecutor | None
+) -> Iterator[Result]:
+    """Results as they come, in no order; without processes, made here one by one."""
+    if made is None:
+        yield from map(function, tasks)
+        return
+    waiting = iter(tasks)
+    running: set[Future[Result]] = set()
+    while True:
+        while len(running) < AHEAD and (task := next(waiting, None)) is not None:
+            running.add(made.submit(function, task))
+        if not running:
+            return
+        done, running = wait(running, return_when=FIRST_COMPLETED)
+        for future in done:
+            yield future.result()
+
+
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def shown(
+    results: Iterator[Result], total: int, count: Callable[[Result], int], what: str
+) -> Iterator[Result]:
+    """The same results, while what is done and the time left are shown on standard error.
+
+    count: how many of the `total` a result stands for. what: "images", "shards".
+    """
+    began, done, told = time.monotonic(), 0, time.monotonic()
+    live = sys.stderr.isatty()
+    for result in results:
+        done += count(result)
+        now = time.monotonic()
+        if now - told >= (0.2 if live else LINE_EVERY) or done >= total:
+            left = (now - began) / done * (total - done) if done else 0.0
+            line = f"{done:,} of {total:,} {what}, {_clock(now - began)}, {_clock(left)} left"
+            print(f"\r\x1b[K{line}" if live else line, end="" if live else "\n", file=sys.stderr, flush=True)
+            told = now
+        yield result
+    if live:
+        print(file=sys.stderr)
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keep other processes from writing to a folder; the lock goes with this process, however it ends."""
+    with open(folder / ".cornet-prepare.lock", "w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise CornetError(
+                f"another `cornet prepare` is writing to {folder}; wait for it, or choose another folder."
+            ) from None
+        yield
+
+
+def _clock(seconds: float) -> str:
+    whole = round(seconds)
+    return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"

@@ -1,0 +1,110 @@
+"""What stands beside a smaller copy of a data set: of what it is a copy, how it was made, whether it is all there.
+
+`cornet prepare` writes `prepared.json` with the first image and says in it, at the end, that the copy is complete
+and verified; a training refuses a copy that is not (`check_complete`, before its images are listed, and
+`check_count`, after). Which images are done, with what they were made from and their hashes, stands in
+`prepared.jsonl`, a line an image. Folders without these files are originals, and pass.
+"""
+
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cornet.errors import CornetError
+from cornet.files import atomic_write
+
+__all__ = ["DESCRIPTION", "JOURNAL", "Prepared", "check_complete", "check_count", "read_journal"]
+
+DESCRIPTION = "prepared.json"
+JOURNAL = "prepared.jsonl"
+
+
+@dataclass
+class Prepared:
+    """A smaller copy.
+
+    name: of the data set. source: the folder copied. side: "short" or "long", the one that is at most `pixels`
+    long. quality: of the JPEG files. images: how many it is to have, per split. unreadable: images of the source
+    that could not be read and are not in it, with the reason. complete: all are there and were verified.
+    """
+
+    name: str
+    source: str
+    side: str
+    pixels: int
+    quality: int
+    images: dict[str, int]
+    unreadable: dict[str, str] = field(default_factory=dict)
+    complete: bool = False
+
+    @classmethod
+    def read(cls, folder: Path) -> "Prepared | None":
+        """The description in a folder; None where there is none, as in a folder of originals."""
+        try:
+            content = json.loads((folder / DESCRIPTION).read_bytes())
+            return cls(**content)
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, TypeError) as error:
+            raise CornetError(
+                f"{folder / DESCRIPTION} cannot be read ({error}); remove it and run `cornet prepare` again."
+            ) from None
+
+    def write(self, folder: Path) -> None:
+        atomic_write(folder / DESCRIPTION, json.dumps(asdict(self), indent=2) + "\n")
+
+    def command(self, folder: Path) -> str:
+        """What completes it."""
+        return (
+            f"cornet prepare {self.name} {self.source} {folder} --{self.side}-side {self.pixels} "
+            f"--quality {self.quality}"
+        )
+
+
+def read_journal(folder: Path) -> dict[str, list[Any]]:
+    """What is done: {path: [bytes and time of the original, bytes and hash of the copy]}, the last word on each.
+
+    A line that a killed process left unfinished is passed over.
+    """
+    rows: dict[str, list[Any]] = {}
+    try:
+        with open(folder / JOURNAL, "rb") as file:
+            for line in file:
+                try:
+                    path, *row = json.loads(line)
+                except ValueError:
+                    continue
+                rows[path] = row
+    except FileNotFoundError:
+        pass
+    return rows
+
+
+def check_complete(folder: str | os.PathLike[str]) -> None:
+    """Raise CornetError, with what completes it, for a copy that is not complete."""
+    root = Path(folder).expanduser()
+    prepared = Prepared.read(root)
+    if prepared is None or prepared.complete:
+        return
+    done = sum(row[2] >= 0 for row in read_journal(root).values())
+    raise CornetError(
+        f"{root} is an incomplete copy of {prepared.name}, with {done} of {sum(prepared.images.values())} images; "
+        f"complete it with `{prepared.command(root)}`."
+    )
+
+
+def check_count(folder: str | os.PathLike[str], found: dict[str, int]) -> None:
+    """Raise CornetError where a copy that was complete has lost images since, or was given others."""
+    root = Path(folder).expanduser()
+    prepared = Prepared.read(root)
+    if prepared is None or found == prepared.images:
+        return
+    there = ", ".join(
+        f"{found[split]} of {count} images of {split}" for split, count in prepared.images.items()
+    )
+    raise CornetError(
+        f"{root} is a copy of {prepared.name} that has changed since it was made ({there}); mend it with "
+        f"`{prepared.command(root)} --verify`."
+    )
