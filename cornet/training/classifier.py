@@ -13,6 +13,8 @@ from torchmetrics.classification import MulticlassAccuracy
 from cornet.errors import CornetError
 from cornet.models import CORnet
 from cornet.stimuli.samples import IGNORED, Batch
+from cornet.training.averaging import AveragedWeights
+from cornet.training.image_size import shrunk, size_at
 from cornet.training.recipe import Recipe, learning_rate_factor
 
 __all__ = ["Classifier"]
@@ -27,7 +29,14 @@ class Classifier(pl.LightningModule):
     where other facts are asked for: the network's name and arguments, and the classes.
 
     Logs train/loss and train/learning_rate every few steps; train/top1, val/loss, val/top1 and val/top5
-    (fractions) at every epoch. Metrics stay on the device; nothing waits for it at a training step.
+    (fractions) at every epoch; with recipe.step_loss also val/top1_step<k>, of the read-out at each step k (from
+    0) of the last area that the image reaches. Metrics stay on the device; nothing waits for it at a training step.
+
+    With recipe.average the averaged weights are in the network from the start of a validation to its end, for
+    callbacks too: `scored_weights` says which are. Checkpoints hold the averaged weights as the network's, and those
+    in training as `raw_weights`, with which a training goes on.
+
+    Raises CornetError for a recipe that the network cannot follow.
     """
 
     pixel_mean: Tensor
@@ -58,28 +67,41 @@ class Classifier(pl.LightningModule):
                 for k in (1, 5)
             }
         )
+        self.average: AveragedWeights | None = None
+        self.loaded_average: tuple[dict[str, Tensor], int] | None = None
+        last = list(net.steps)[-1]
+        self.read_steps = range(net.first_driven_step(last), net.steps[last])
+        self.step_accuracy = nn.ModuleDict()
+        if recipe.step_loss:
+            if len(self.read_steps) < 2:
+                raise CornetError(
+                    f"recipe.step_loss={recipe.step_loss} needs several steps to read out, but the image "
+                    f"reaches {last} only at its last; leave it at 0, or raise model.times."
+                )
+            self.step_accuracy.update(
+                {f"top1_step{k}": accuracy(net.num_classes, 1) for k in self.read_steps}
+            )
         if recipe.channels_last:
             self.net.to(memory_format=torch.channels_last)
         if recipe.compile:
-            self.net.compile()
+            self.net.compile(recipe.memory_budget)
 
     def suffix(self, view: str) -> str:
         """What a view's metrics end in: nothing for the first."""
         return "" if view == self.views[0] else f"_{view}"
 
-    def prepare(self, images: Tensor) -> Tensor:
-        """Normalised images (batch, 3, y, x) from uint8 ones, in the recipe's memory layout."""
-        layout = torch.channels_last if self.recipe.channels_last else torch.contiguous_format
-        x = images.to(self.pixel_mean.dtype, memory_format=layout)
-        return (x - self.pixel_mean) / self.pixel_std
-
     def forward(self, images: Tensor, **arguments: Any) -> Any:
-        """The network on uint8 images (batch, 3, y, x)."""
-        return self.net(self.prepare(images), **arguments)
+        """The network on uint8 images (batch, 3, y, x), which it normalises."""
+        return self.net(images, pixels=(self.pixel_mean, self.pixel_std), **arguments)
+
+    @property
+    def scored_weights(self) -> str:
+        """What the network holds just now: "averaged" weights, or those in training, "raw"."""
+        return "averaged" if self.average is not None and self.average.swapped else "raw"
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        logits = self(batch.images)
-        loss = F.cross_entropy(logits, batch.labels, label_smoothing=self.recipe.label_smoothing)
+        images = shrunk(batch.images, size_at(self.recipe.sizes, self.current_epoch))
+        loss, logits = self.loss(images, batch.labels)
         self.train_top1.update(logits.detach(), batch.labels)
         self.log("train/loss", loss.detach(), on_step=True)
         if batch_idx % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
@@ -87,13 +109,31 @@ class Classifier(pl.LightningModule):
             self.log("train/learning_rate", rate, on_step=True)
         return loss
 
+    def loss(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """What is trained on, and the logits (batch, class) of the last step."""
+        if not self.recipe.step_loss:
+            logits = self(images)
+            return self.cross_entropy(logits, labels), logits
+        *earlier, logits = self(images, readouts=True).unbind()
+        others = torch.stack([self.cross_entropy(one, labels) for one in earlier]).mean()
+        return self.cross_entropy(logits, labels) + self.recipe.step_loss * others, logits
+
+    def cross_entropy(self, logits: Tensor, labels: Tensor) -> Tensor:
+        return F.cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
+
     def on_train_epoch_end(self) -> None:
         self.log("train/top1", self.train_top1.compute())
         self.train_top1.reset()
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         for position, view in enumerate(self.views):
-            logits = self(batch.images[:, position]).float()
+            if self.step_accuracy and position == 0:
+                every = self(batch.images[:, position], readouts=True).float()
+                for metric, one in zip(self.step_accuracy.values(), every, strict=True):
+                    metric.update(one, batch.labels)  # type: ignore[operator]
+                logits = every[-1]
+            else:
+                logits = self(batch.images[:, position]).float()
             for k in (1, 5):
                 self.val_accuracy[f"top{k}{self.suffix(view)}"].update(logits, batch.labels)  # type: ignore[operator]
             if position == 0:
@@ -101,12 +141,19 @@ class Classifier(pl.LightningModule):
                 loss = F.cross_entropy(logits, batch.labels, ignore_index=IGNORED, reduction="sum")
                 self.val_loss.update(loss / known.clamp(min=1), known)
 
+    def on_validation_epoch_start(self) -> None:
+        if self.average is not None and self.trainer.state.fn == "fit":
+            self.average.swap()
+
     def on_validation_epoch_end(self) -> None:
         self.log("val/loss", self.val_loss.compute())
         self.val_loss.reset()
-        for name, metric in self.val_accuracy.items():
+        for name, metric in [*self.val_accuracy.items(), *self.step_accuracy.items()]:
             self.log(f"val/{name}", metric.compute())  # type: ignore[operator]
             metric.reset()  # type: ignore[operator]
+        if self.scored_weights == "averaged":  # callbacks have had their turn before
+            assert self.average is not None
+            self.average.swap()
 
     def configure_optimizers(self) -> Any:
         optimiser = self.recipe.optimiser(self.net)
@@ -116,8 +163,32 @@ class Classifier(pl.LightningModule):
         )
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
+    def configure_gradient_clipping(
+        self,
+        optimizer: torch.optim.Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """By the norm of all gradients; Lightning's own refuses every fused optimiser, also where nothing is scaled."""
+        if gradient_clip_val:
+            nn.utils.clip_grad_norm_(self.net.parameters(), gradient_clip_val)
+
+    def on_train_start(self) -> None:
+        if self.recipe.average is not None:
+            self.average = AveragedWeights(self.net, self.recipe.average)
+            if self.loaded_average is not None:
+                self.average.load(*self.loaded_average)
+                self.loaded_average = None
+
+    def optimizer_step(self, *arguments: Any, **options: Any) -> None:
+        super().optimizer_step(*arguments, **options)
+        if self.average is not None:
+            self.average.update()
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["cornet"] = self.facts
+        if self.average is not None:
+            self.average.pack(checkpoint, "net.")
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Raises CornetError, saying what differs, for another network's checkpoint or other classes."""
@@ -135,6 +206,7 @@ class Classifier(pl.LightningModule):
                 f"{shape(theirs, differing[0])} there and {shape(own, differing[0])} here); give another ckpt_path, "
                 "or build the network that it was trained with."
             )
+        self.loaded_average = AveragedWeights.unpack(checkpoint, "net.")
 
 
 def shape(state: Mapping[str, Any], key: str) -> str:

@@ -9,11 +9,14 @@ from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
 
 from cornet.errors import CornetError
+from cornet.training.averaging import check_average
+from cornet.training.image_size import Sizes, check_sizes
 
 __all__ = ["Recipe", "learning_rate_factor", "parameter_groups"]
 
 Schedule = Literal["divide", "cosine", "constant"]
 Precision = Literal["32-true", "64-true", "bf16-mixed", "16-mixed"]
+FUSED = {"cpu", "cuda"}
 NORMS = (_NormBase, nn.GroupNorm, nn.LayerNorm)
 
 
@@ -30,6 +33,15 @@ class Recipe:
     precision: "32-true", "bf16-mixed", "16-mixed" or "64-true". tf32: on a GPU, allow TF32 in fp32 products.
     channels_last: memory layout of weights and images.
     compile: compile the whole unrolled network.
+    memory_budget: of the activations that a backward pass needs, the share (0 to 1) that is kept in memory, the
+        rest being computed again; None: all that is faster to keep. Takes compile.
+    accumulate: parts in which a batch goes through the network, where the whole does not fit in memory; each has
+        batch_size / accumulate images (and its own batch statistics), and one optimiser step follows them all.
+    average: decay, per optimiser step, of averaged weights, which are then validated, scored against brains and
+        kept in checkpoints; see `cornet.training.averaging`. None: no averaging.
+    sizes: [[pixels, epochs], ...], smaller images for the first epochs; the last ones have their own size.
+    step_loss: weight of the mean loss of the read-outs at the earlier steps that the image reaches, so that the
+        network is right sooner; 0: only the last step is trained.
 
     Raises CornetError for a value that no training can have.
     """
@@ -50,9 +62,14 @@ class Recipe:
     tf32: bool = False
     channels_last: bool = False
     compile: bool = False
+    memory_budget: float | None = None
+    accumulate: int = 1
+    average: float | None = None
+    sizes: Sizes = ()
+    step_loss: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size"):
+        for name in ("epochs", "batch_size", "accumulate"):
             value = getattr(self, name)
             if not isinstance(value, int) or value < 1:
                 raise CornetError(f"recipe.{name}={value!r} must be a whole number, at least 1.")
@@ -76,14 +93,42 @@ class Recipe:
             )
         if not 0 <= self.label_smoothing < 1:
             raise CornetError(f"recipe.label_smoothing={self.label_smoothing} must be from 0 to below 1.")
+        self.check_speed()
+
+    def check_speed(self) -> None:
+        """Raise CornetError for what makes training faster or smaller, and cannot be."""
+        if self.batch_size % self.accumulate:
+            raise CornetError(
+                f"recipe.accumulate={self.accumulate} does not divide recipe.batch_size={self.batch_size}; choose a "
+                "divisor of it."
+            )
+        if self.memory_budget is not None:
+            if not 0 <= self.memory_budget <= 1:
+                raise CornetError(f"recipe.memory_budget={self.memory_budget} must be a share from 0 to 1.")
+            if not self.compile:
+                raise CornetError(
+                    f"recipe.memory_budget={self.memory_budget} is kept by the compiler; set recipe.compile=true, or "
+                    "use recipe.accumulate to save memory."
+                )
+        if not (self.step_loss >= 0 and math.isfinite(self.step_loss)):
+            raise CornetError(f"recipe.step_loss={self.step_loss} must be a number, at least 0.")
+        check_average(self.average)
+        check_sizes(self.sizes, self.epochs)
 
     def optimiser(self, net: nn.Module) -> torch.optim.SGD:
-        """SGD over the network's parameters; norms are known by their type, never by name."""
+        """SGD over the network's parameters, fused into one kernel where the device has one.
+
+        Norms are known by their type, never by name. Half precision with clipping goes unfused: a fused optimiser
+        would see gradients that are scaled, after they were clipped as if they were not.
+        """
+        devices = {p.device.type for p in net.parameters()}
+        unscaled_first = self.precision == "16-mixed" and self.clip is not None
         return torch.optim.SGD(
             parameter_groups(net, self.weight_decay, self.decay_norms_and_biases),
             lr=self.learning_rate,
             momentum=self.momentum,
             nesterov=self.nesterov,
+            fused=devices <= FUSED and not unscaled_first,
         )
 
 

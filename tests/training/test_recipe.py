@@ -75,8 +75,44 @@ def test_published_decay_is_on_everything():
         {"precision": "bf17"},
         {"warmup": 6},
         {"label_smoothing": 1},
+        {"accumulate": 0},
+        {"accumulate": 3},
+        {"memory_budget": 0.5},
+        {"memory_budget": 2, "compile": True},
+        {"average": 1},
+        {"average": "ema"},
+        {"step_loss": -1},
+        {"step_loss": float("nan")},
+        {"sizes": [128]},
+        {"sizes": [[128, 2, 1]]},
+        {"sizes": [[128, 0]]},
+        {"sizes": [[64, 3], [96, 3]]},
     ],
 )
 def test_impossible_values_are_refused_by_name(changes):
     with pytest.raises(CornetError, match=f"recipe.{next(iter(changes))}"):
         recipe(**changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "fused"),
+    [({}, True), ({"precision": "16-mixed"}, True), ({"precision": "16-mixed", "clip": 1.0}, False)],
+)
+def test_sgd_is_fused_where_gradients_are_not_scaled_when_clipped(changes, fused):
+    optimiser = recipe(**changes).optimiser(create_model("cornet_z", num_classes=3, width=0.1))
+    assert optimiser.param_groups[0]["fused"] is fused
+
+
+def test_fused_sgd_is_sgd():
+    nets = [create_model("cornet_z", num_classes=3, width=0.05).double() for _ in range(2)]
+    nets[1].load_state_dict(nets[0].state_dict())
+    ours = recipe(weight_decay=0.01).optimiser(nets[0])
+    oracle = torch.optim.SGD(nets[1].parameters(), lr=0.1, momentum=0.9, weight_decay=0.01, foreach=False)
+    images = torch.randn(2, 3, 32, 32, dtype=torch.float64)
+    for _ in range(3):
+        for net, optimiser in zip(nets, (ours, oracle), strict=True):
+            optimiser.zero_grad()
+            net(images).square().sum().backward()
+            optimiser.step()
+    for one, other in zip(nets[0].parameters(), nets[1].parameters(), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-12)

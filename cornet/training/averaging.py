@@ -1,0 +1,89 @@
+"""Weights averaged over training steps: what is validated, scored against brains and handed on."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from cornet.errors import CornetError
+
+__all__ = ["AveragedWeights", "check_average"]
+
+
+class AveragedWeights:
+    """An exponential moving average of a network's weights and of its norms' statistics, step by step.
+
+    The statistics (of unshared norms, one set per step) are averaged just as the weights are; they are not estimated
+    again. They are themselves averages over some ten batches, so that those of the last 1 / (1 - decay) steps,
+    averaged, describe the averaged weights well, and no pass over the images is needed. Counters are copied.
+
+    net: on its device. decay: what of the average is kept at a step; in the first steps less, (1 + n) / (10 + n)
+    after n of them, so that the first weights are soon forgotten.
+
+    `swapped`: whether the network holds the average just now, and this object what is being trained.
+    """
+
+    def __init__(self, net: nn.Module, decay: float):
+        self.decay = decay
+        self.updates = 0
+        self.swapped = False
+        self.own = dict(net.state_dict())  # they share the network's memory
+        self.tensors = {name: tensor.clone() for name, tensor in self.own.items()}
+
+    @torch.no_grad()
+    def update(self) -> None:
+        """After an optimiser step. Nothing waits for the device."""
+        keep = min(self.decay, (1 + self.updates) / (10 + self.updates))
+        self.updates += 1
+        real = [name for name, tensor in self.tensors.items() if tensor.is_floating_point()]
+        torch._foreach_lerp_([self.tensors[n] for n in real], [self.own[n] for n in real], 1 - keep)
+        for name in self.tensors.keys() - set(real):
+            self.tensors[name].copy_(self.own[name])
+
+    @torch.no_grad()
+    def swap(self) -> None:
+        """Exchange the network's weights and the average, in place: what is compiled stays as it is."""
+        for name, tensor in self.own.items():
+            other = self.tensors[name]
+            held = tensor.clone()
+            tensor.copy_(other)
+            other.copy_(held)
+        self.swapped = not self.swapped
+
+    def pack(self, checkpoint: dict[str, Any], prefix: str) -> None:
+        """Put the average where a checkpoint's weights are, and what is being trained under `raw_weights`."""
+        state = checkpoint["state_dict"]
+        own = {name: state[prefix + name] for name in self.tensors}
+        averaged, raw = (own, self.tensors) if self.swapped else (self.tensors, own)
+        checkpoint["raw_weights"] = {"weights": dict(raw), "updates": self.updates}
+        state.update({prefix + name: tensor for name, tensor in averaged.items()})
+
+    @staticmethod
+    def unpack(checkpoint: dict[str, Any], prefix: str) -> tuple[dict[str, Tensor], int] | None:
+        """The average and its number of updates; the weights to go on training take its place.
+
+        None for a checkpoint without an average.
+        """
+        if "raw_weights" not in checkpoint:
+            return None
+        state, raw = checkpoint["state_dict"], checkpoint["raw_weights"]
+        averaged = {name: state[prefix + name] for name in raw["weights"]}
+        state.update({prefix + name: tensor for name, tensor in raw["weights"].items()})
+        return averaged, raw["updates"]
+
+    @torch.no_grad()
+    def load(self, averaged: Mapping[str, Tensor], updates: int) -> None:
+        """Go on from an average that was unpacked."""
+        for name, tensor in averaged.items():
+            self.tensors[name].copy_(tensor)
+        self.updates = updates
+
+
+def check_average(decay: Any) -> None:
+    """Raise CornetError for what is no decay."""
+    if decay is not None and not (isinstance(decay, float | int) and 0 < decay < 1):
+        raise CornetError(
+            f"recipe.average={decay!r} must be between 0 and 1, the share of the average that a step keeps, such as "
+            "0.999; leave it at null for no averaging."
+        )

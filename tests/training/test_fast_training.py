@@ -1,0 +1,290 @@
+"""What makes training faster or smaller, in real trainings of small networks."""
+
+import copy
+
+import pytest
+import pytorch_lightning as pl
+import torch
+import torch.nn.functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from cornet.errors import CornetError
+from cornet.models import create_model
+from cornet.stimuli.samples import Batch
+from cornet.training.classifier import Classifier
+from cornet.training.guards import FiniteLoss
+from cornet.training.image_size import shrunk, size_at
+from cornet.training.recipe import Recipe
+
+MEAN, STD = [0.5, 0.5, 0.5], [0.25, 0.25, 0.25]
+
+
+def batches(count, size=32, images=8, views=False):
+    """Made-up training batches, or validation batches with one view."""
+    generator = torch.Generator().manual_seed(1)
+    shape = (images, 1, 3, size, size) if views else (images, 3, size, size)
+    return [
+        Batch(
+            torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator),
+            torch.randint(0, 5, (images,), generator=generator),
+            torch.arange(images),
+        )
+        for _ in range(count)
+    ]
+
+
+def classifier(name="cornet_z", norm=None, width=0.05, **changes):
+    torch.manual_seed(0)
+    defaults = {"epochs": 2, "batch_size": 8, "learning_rate": 0.05, "schedule": "constant"}
+    variant = {"norm": norm} if norm else {}
+    net = create_model(name, num_classes=5, width=width, **variant)
+    return Classifier(net, Recipe(**{**defaults, **changes}), MEAN, STD)
+
+
+def fit(module, train, val=(), callbacks=(), ckpt_path=None, logger=False, **options):
+    recipe = module.recipe
+    trainer = pl.Trainer(
+        **{"accelerator": "cpu", "max_epochs": recipe.epochs, "log_every_n_steps": 2, **options},
+        precision=recipe.precision,
+        gradient_clip_val=recipe.clip,
+        accumulate_grad_batches=recipe.accumulate,
+        callbacks=list(callbacks),
+        logger=logger,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        enable_checkpointing=False,
+        num_sanity_val_steps=0,
+    )
+    loaders = {
+        "train_dataloaders": loader(train),
+        "val_dataloaders": loader(val or batches(1, images=2, views=True)),
+    }
+    trainer.fit(module, **loaders, ckpt_path=ckpt_path, weights_only=True)
+    return trainer
+
+
+def loader(samples):
+    return torch.utils.data.DataLoader(samples, batch_size=None)
+
+
+def test_accumulated_parts_train_as_the_whole_batch():
+    """A network without batch statistics, in float64."""
+    found = []
+    for accumulate in (1, 4):
+        module = classifier(precision="64-true", accumulate=accumulate, weight_decay=0.01)
+        whole = batches(3)
+        parts = [
+            Batch(*(x[start : start + 8 // accumulate] for x in batch[:3]))
+            for batch in whole
+            for start in range(0, 8, 8 // accumulate)
+        ]
+        trainer = fit(module, parts)
+        assert trainer.global_step == 6
+        found.append(list(module.net.parameters()))
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-12)
+
+
+class Reads(TorchDispatchMode):
+    """Counts how often the host waits to read a value: `.item()`, `float(x)`, `if x`."""
+
+    def __init__(self):
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        self.count += function is torch.ops.aten._local_scalar_dense.default
+        return function(*args, **(kwargs or {}))
+
+
+class ReadsPerStep(pl.Callback):
+    """Of every training step, with the hooks of Lightning and of the callbacks before it."""
+
+    def __init__(self):
+        self.reads, self.counts, self.before = Reads(), [], 0
+
+    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+        if not self.counts and not self.before:
+            self.reads.__enter__()
+        self.before = self.reads.count
+
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+        self.counts.append(self.reads.count - self.before)
+
+    def on_train_epoch_end(self, trainer, pl_module):
+        self.reads.__exit__(None, None, None)
+
+
+@pytest.mark.parametrize("name", ["cornet_s", "cornet_rt"])
+def test_nothing_waits_for_the_device_at_a_step(name):
+    """Only where the loss is logged, every 5 steps here, may a value be read."""
+    everything = {"average": 0.9, "step_loss": 0.5, "clip": 1.0, "precision": "bf16-mixed"}
+    counter = ReadsPerStep()
+    module = classifier(name, epochs=1, **everything, channels_last=True)
+    fit(module, batches(10, images=2), callbacks=[FiniteLoss(), counter], log_every_n_steps=5)
+    quiet = [count for step, count in enumerate(counter.counts) if step % 5 and (step + 1) % 5]
+    assert len(counter.counts) == 10
+    assert quiet == [0] * 6
+    with Reads() as reads:
+        torch.ones(1).item()
+    assert reads.count == 1
+
+
+class Weights(pl.Callback):
+    """What a callback sees: the weights after every step, and those that are validated."""
+
+    def __init__(self):
+        self.steps, self.validated, self.named = [], [], []
+
+    def on_before_zero_grad(self, trainer, pl_module, optimizer):
+        self.steps.append(copy.deepcopy(pl_module.net.state_dict()))
+
+    def on_validation_epoch_end(self, trainer, pl_module):
+        self.validated.append(copy.deepcopy(pl_module.net.state_dict()))
+        self.named.append(pl_module.scored_weights)
+
+
+def test_averaged_weights_and_statistics_are_validated_and_training_goes_on_unchanged(tmp_path):
+    train, val = batches(4), batches(2, views=True)
+    ends = []
+    for average in (None, 0.8):
+        module, seen, states = classifier("cornet_s", average=average), Weights(), []
+
+        class After(pl.Callback):
+            def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx, states=states):
+                states.append(copy.deepcopy(pl_module.net.state_dict()))
+
+        start = copy.deepcopy(module.net.state_dict())
+        trainer = fit(module, train, val, callbacks=[seen, After()])
+        ends.append(module.net.state_dict())
+        assert seen.named == (["averaged"] * 2 if average else ["raw"] * 2)
+    assert module.scored_weights == "raw"
+    for key, tensor in ends[0].items():  # averaging does not touch the training
+        assert torch.equal(tensor, ends[1][key]), key
+    expected = {key: value.double() for key, value in start.items()}
+    for n, state in enumerate(states):
+        keep = min(0.8, (1 + n) / (10 + n))
+        expected = {key: keep * value + (1 - keep) * state[key].double() for key, value in expected.items()}
+        if n in (3, 7):
+            found = seen.validated[n // 4]
+            for key in expected:
+                if key.endswith("num_batches_tracked"):
+                    assert found[key] == state[key]
+                else:
+                    torch.testing.assert_close(found[key].double(), expected[key], rtol=1e-5, atol=1e-6)
+    trainer.save_checkpoint(tmp_path / "last.ckpt")
+    kept = torch.load(tmp_path / "last.ckpt", weights_only=True)
+    for key, tensor in seen.validated[-1].items():
+        assert torch.equal(kept["state_dict"][f"net.{key}"], tensor)
+        assert torch.equal(kept["raw_weights"]["weights"][key], ends[1][key])
+
+
+def test_a_stopped_training_goes_on_with_its_average(tmp_path):
+    train, val = batches(4), batches(1, views=True)
+    whole, parts = Weights(), Weights()
+    module = classifier("cornet_s", average=0.9, precision="64-true").double()
+    fit(module, train, val, callbacks=[whole])
+    stopped = classifier("cornet_s", average=0.9, precision="64-true").double()
+    fit(stopped, train, val, callbacks=[parts], max_epochs=1).save_checkpoint(tmp_path / "last.ckpt")
+    resumed = classifier("cornet_s", average=0.9, precision="64-true").double()
+    fit(resumed, train, val, callbacks=[parts], ckpt_path=tmp_path / "last.ckpt")
+    for one, other in zip(whole.validated, parts.validated, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
+
+
+def test_averaged_statistics_fit_the_averaged_weights():
+    """The network in evaluation is as good as one whose statistics were estimated for these very weights."""
+    train = batches(6, images=16)
+    module = classifier("cornet_s", average=0.9, epochs=12, learning_rate=0.02, width=0.1)
+    fit(module, train)
+    module.average.swap()
+    images = torch.cat([batch.images for batch in train])
+    labels = torch.cat([batch.labels for batch in train])
+    with torch.no_grad():
+        averaged = F.cross_entropy(module.eval()(images), labels)
+        for norm in module.net.modules():
+            if isinstance(norm, torch.nn.BatchNorm2d):
+                norm.momentum = 1.0
+        module.train()(images)
+        estimated = F.cross_entropy(module.eval()(images), labels)
+    assert averaged < 1.3  # chance 1.61
+    assert abs(averaged - estimated) < 0.25
+
+
+class SizesSeen(pl.Callback):
+    def __init__(self):
+        self.sizes = []
+
+    def on_train_start(self, trainer, pl_module):
+        pl_module.net.register_forward_pre_hook(
+            lambda module, arguments: self.sizes.append((module.training, arguments[0].shape[-1]))
+        )
+
+
+def test_small_images_come_first_and_the_last_epochs_are_whole():
+    module, seen = classifier(epochs=4, sizes=[[16, 1], [24, 2]]), SizesSeen()
+    fit(module, batches(2), batches(1, views=True), callbacks=[seen])
+    assert [size for training, size in seen.sizes if training] == [16, 16, 24, 24, 24, 24, 32, 32]
+    assert {size for training, size in seen.sizes if not training} == {32}
+    assert [size_at([[16, 1], [24, 2]], epoch) for epoch in range(5)] == [16, 24, 24, None, None]
+
+
+def test_shrinking_keeps_what_is_shown():
+    ramp = torch.linspace(0, 255, 32).round().to(torch.uint8).expand(1, 3, 32, 32)
+    small = shrunk(ramp, 16)
+    assert small.shape == (1, 3, 16, 16)
+    pairs = ramp[0, 0, 0].float().view(16, 2).mean(1)
+    torch.testing.assert_close(small[0, 0, 5], pairs, rtol=0, atol=6)
+    assert shrunk(ramp, 32) is ramp
+    with pytest.raises(CornetError, match="asks for 64 pixels, but the training images have 32"):
+        shrunk(ramp, 64)
+
+
+@pytest.mark.parametrize("name", ["cornet_s", "cornet_rt"])
+def test_step_loss_trains_and_measures_the_readout_of_every_step(name, tmp_path):
+    module = classifier(name, step_loss=0.5, label_smoothing=0.1, precision="64-true").double()
+    batch = batches(1)[0]
+    loss, logits = module.loss(batch.images, batch.labels)
+    _, states = module.net((batch.images - module.pixel_mean) / module.pixel_std, return_states=True)
+    steps = range(module.net.first_driven_step("IT"), module.net.steps["IT"])
+    each = [module.net.decoder(states["IT"][k].mean((2, 3))) for k in steps]
+    losses = [F.cross_entropy(one, batch.labels, label_smoothing=0.1) for one in each]
+    torch.testing.assert_close(loss, losses[-1] + 0.5 * sum(losses[:-1]) / (len(losses) - 1))
+    torch.testing.assert_close(logits, each[-1])
+    logged = fit(module, batches(2), batches(2, views=True)).callback_metrics
+    assert {f"val/top1_step{k}" for k in steps} <= logged.keys()
+    assert logged[f"val/top1_step{steps[-1]}"] == logged["val/top1"]
+
+
+def test_step_loss_needs_steps():
+    with pytest.raises(CornetError, match=r"step_loss=0.5 needs several steps .* IT only at its last"):
+        classifier("cornet_z", step_loss=0.5)
+
+
+def test_compiled_training_is_that_of_the_plain_one():
+    """With all the rest at once: channels-last, clipping, smaller images first, averaging, read-outs."""
+    found = []
+    options = {"channels_last": True, "clip": 0.5, "sizes": [[24, 1]], "average": 0.5, "step_loss": 0.3}
+    for compiled in (False, True):
+        module = classifier("cornet_s", **options)
+        if compiled:
+            module.net.compile(backend="eager")
+        logged = fit(module, batches(2), batches(1, views=True)).callback_metrics
+        found.append((logged["val/loss"], *module.net.parameters()))
+    assert module.net.compiled
+    torch.testing.assert_close(found[1], found[0])
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_clipping_with_a_fused_optimiser_bounds_the_gradient(precision):
+    module, norms = classifier("cornet_s", clip=0.01, precision=precision, epochs=1), []
+
+    class Norms(pl.Callback):
+        def on_before_zero_grad(self, trainer, pl_module, optimizer):
+            grads = [p.grad for p in pl_module.net.parameters() if p.grad is not None]
+            if grads:
+                norms.append(float(torch.stack([g.norm() for g in grads]).norm()))
+
+    fit(module, batches(3), callbacks=[Norms()])
+    assert norms
+    assert max(norms) <= 0.01 * 1.001
