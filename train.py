@@ -6,6 +6,7 @@ uv run train.py data=imagenet data.folder=/path/to/imagenet model=cornet_s recip
 uv run train.py experiment=tiny_z             200 classes of small photographs
 """
 
+import contextlib
 import logging
 import sys
 from pathlib import Path
@@ -38,15 +39,31 @@ def train(config: DictConfig) -> float | None:
     except CornetError as error:
         refuse(error)
     except KeyboardInterrupt:
-        print("\nStopped. The same command goes on from the last checkpoint.", file=sys.stderr)
+        tell("\nStopped. The same command goes on from the last checkpoint.")
         sys.exit(STOPPED)
     return None
 
 
 def refuse(error: CornetError) -> None:
     """One line, and exit. An error from a loading process carries its traceback; the last line is ours."""
-    print(str(error).strip().splitlines()[-1].removeprefix("cornet.errors.CornetError: "), file=sys.stderr)
+    tell(str(error).strip().splitlines()[-1].removeprefix("cornet.errors.CornetError: "))
     sys.exit(2)
+
+
+def tell(sentence: str) -> None:
+    """Say how this ended: of several ranks the first to come here says it, for the others follow from it."""
+    from cornet.training.ranks import known
+
+    if known().tells():
+        print(sentence, file=sys.stderr, flush=True)
+
+
+def hear(error: CornetError) -> None:
+    """Let the other ranks know of a mistake on this one's command line; they wait for its configuration."""
+    from cornet.training.ranks import meet
+
+    with contextlib.suppress(CornetError):
+        meet().agree({}, str(error))
 
 
 def main() -> None:
@@ -54,6 +71,7 @@ def main() -> None:
     try:
         check_overrides(sys.argv[1:], CONF)
     except CornetError as error:
+        hear(error)
         refuse(error)
     train()
 

@@ -10,6 +10,7 @@ import pytorch_lightning as pl
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.plugins.environments import LightningEnvironment, TorchElasticEnvironment
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from cornet.errors import CornetError
@@ -18,6 +19,7 @@ from cornet.stimuli.samples import ImageSource
 from cornet.training.checkpoint_io import AtomicCheckpointIO
 from cornet.training.classifier import Classifier
 from cornet.training.loaders import ImageLoaders
+from cornet.training.ranks import Place, find_ranks
 from cornet.training.recipe import Recipe
 
 __all__ = ["Training", "build"]
@@ -69,9 +71,14 @@ def build(config: DictConfig) -> Training:
     facts["model.num_classes"] = net.num_classes
     facts["data.classes"] = told(source.classes)
     module = Classifier(net, recipe, source.mean, source.std, source.views, facts)
-    data = ImageLoaders(source, **plain(config.loader))
+    data = ImageLoaders(source, **in_parts(plain(config.loader), recipe))
     steps = len(data.train_images) // data.batch_size
     return Training(source, net, module, data, make_trainer(config, recipe, steps))
+
+
+def in_parts(loader: dict[str, Any], recipe: Recipe) -> dict[str, Any]:
+    """The loaders' arguments: a batch is what goes through the network at once."""
+    return {**loader, "batch_size": loader["batch_size"] // recipe.accumulate}
 
 
 def told(classes: Sequence[str]) -> str:
@@ -96,8 +103,12 @@ def make_network(config: DictConfig, classes: int) -> CORnet:
 def make_trainer(config: DictConfig, recipe: Recipe, steps: int) -> pl.Trainer:
     """A trainer for the recipe's epochs and precision, that writes in the run's folder only.
 
-    steps: in an epoch; each epoch logs its training loss at least once.
+    steps: in an epoch; each epoch logs its training loss at least once. It asks for as many devices as there are
+    ranks, and leaves starting them, and starting them again, to others.
     """
+    place = find_ranks()
+    devices = devices_of(config.trainer, place)
+    around = LightningEnvironment() if place.world == 1 else TorchElasticEnvironment()
     callbacks = [make(part, f"callbacks.{name}") for name, part in config.callbacks.items()]
     loggers = [make(part, f"logger.{name}") for name, part in config.logger.items()]
     return make(
@@ -107,13 +118,51 @@ def make_trainer(config: DictConfig, recipe: Recipe, steps: int) -> pl.Trainer:
         log_every_n_steps=min(config.trainer.log_every_n_steps, steps),
         precision=recipe.precision,
         gradient_clip_val=recipe.clip,
+        accumulate_grad_batches=recipe.accumulate,
         default_root_dir=str(Path(config.run_folder)),
         callbacks=callbacks,
         logger=loggers,
-        plugins=[AtomicCheckpointIO()],
+        plugins=[AtomicCheckpointIO(), around],
+        **devices,
         use_distributed_sampler=False,
         enable_model_summary=False,
     )
+
+
+def devices_of(config: DictConfig, place: Place) -> dict[str, Any]:
+    """Devices, nodes and strategy of the trainer, from the ranks that there are.
+
+    Raises CornetError where the configuration wants another number, or ranks that nothing has started.
+    """
+    shared = "strategy" in config
+    if not shared and place.world > 1:
+        raise CornetError(
+            f"{place.launcher} started {place.world} ranks, and this trainer is of one process; add trainer=ddp."
+        )
+    if not shared and config.devices not in (1, "1", "auto") and len(listed(config.devices)) != 1:
+        raise CornetError(
+            f"trainer.devices={config.devices} needs as many ranks, started from outside: "
+            f"torchrun --nproc-per-node={config.devices} train.py trainer=ddp ..."
+        )
+    if not shared:
+        return {}
+    if place.launcher is None:
+        raise CornetError(
+            "trainer=ddp and trainer=slurm need ranks started from outside: torchrun --nproc-per-node=<devices> "
+            "train.py trainer=ddp ... (or srun); leave the trainer out to train on one device."
+        )
+    for name, found in (("devices", place.local_world), ("num_nodes", place.nodes)):
+        if config[name] not in (None, found):
+            raise CornetError(
+                f"trainer.{name}={config[name]}, but {place.launcher} started ranks for {found}; leave it out."
+            )
+    alone = {"strategy": "auto"} if place.world == 1 else {}
+    return {"devices": place.local_world, "num_nodes": place.nodes, **alone}
+
+
+def listed(devices: Any) -> Sequence[Any]:
+    """The devices that are named one by one, as [1]; none where they are a number."""
+    return devices if isinstance(devices, Sequence) and not isinstance(devices, str) else ()
 
 
 def plain(config: DictConfig) -> dict[str, Any]:

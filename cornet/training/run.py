@@ -11,12 +11,14 @@ import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig, OmegaConf, open_dict
 from pytorch_lightning.loggers import Logger
+from pytorch_lightning.utilities.exceptions import SIGTERMException
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from cornet.errors import CornetError
 from cornet.models.safe_load import read_checkpoint
 from cornet.training.build import Training, build
 from cornet.training.overrides import check_missing
+from cornet.training.ranks import Ranks, lost_rank, meet
 from cornet.training.run_folder import RunFolder
 from cornet.training.run_labels import label_loggers
 from cornet.training.run_path import identity_of, run_path
@@ -45,17 +47,17 @@ def run(config: DictConfig, overrides: Sequence[str] = ()) -> Outcome | None:
 
     overrides: as given on the command line; they name the run's folder. Returns what came of it (None on
     ranks other than 0); a run that had been finished before is not repeated. Raises CornetError for anything
-    the user can mend.
+    the user can mend: up to the first step on all ranks alike, whichever met it.
     """
     quieten()
-    check_missing(config)
-    folder = open_folder(config, overrides)
-    if folder.finished is not None:
-        return Outcome(folder.path, folder.finished, already=True)
+    ranks = meet()
+    folder, finished = open_folder(config, overrides, ranks)
+    if finished is not None:
+        return Outcome(folder.path, finished, already=True) if ranks.first else None
     pl.seed_everything(config.seed, workers=True, verbose=False)
     try:
-        training = build(config)
-        start = starting_point(config, folder)
+        training = ranks.together(lambda: build(config))
+        start = ranks.together(lambda: starting_point(config, folder))
     except CornetError:
         leave_nothing(folder.path, Path(config.root))
         raise
@@ -67,8 +69,18 @@ def run(config: DictConfig, overrides: Sequence[str] = ()) -> Outcome | None:
         log.info("going on from %s", start)
     try:
         training.trainer.fit(training.module, datamodule=training.data, ckpt_path=start, weights_only=True)
-    except SystemExit:  # Lightning's answer to Ctrl-C
+    except SIGTERMException:
         raise KeyboardInterrupt from None
+    except SystemExit as stop:
+        if stop.code == 1:  # Lightning's answer to Ctrl-C
+            raise KeyboardInterrupt from None
+        raise  # a scheduler's, which has seen to it that the run goes on
+    except RuntimeError as error:
+        if ranks.place.world > 1 and lost_rank(error):
+            raise CornetError(
+                "another rank was lost, and training stopped; the same command goes on from the last checkpoint."
+            ) from error
+        raise
     if not training.trainer.is_global_zero:
         return None
     summary = summarise(training, config, folder.path)
@@ -76,20 +88,43 @@ def run(config: DictConfig, overrides: Sequence[str] = ()) -> Outcome | None:
     return Outcome(folder.path, summary, loggers=training.trainer.loggers)
 
 
-def open_folder(config: DictConfig, overrides: Sequence[str]) -> RunFolder:
-    """The run's folder; its path and token are added to the configuration."""
+def open_folder(
+    config: DictConfig, overrides: Sequence[str], ranks: Ranks
+) -> tuple[RunFolder, dict[str, Any] | None]:
+    """The run's folder, and its summary where it is finished; path and token are added to the configuration.
+
+    Rank 0 makes the folder, when all ranks want the same run in the same place.
+    """
+    error, path, content, identity = "", Path(), {}, {}
+    try:
+        check_missing(config)
+        path, told = place_of(config, overrides)
+        content = resolved(config)
+        identity = identity_of(content)
+        with open_dict(config):
+            config.run_folder = str(path)
+        label_loggers(config.logger, path, told)
+    except CornetError as raised:
+        error = str(raised)
+    common = {key: content.get(key) for key in ("seed", "fresh", "ckpt_path", "monitor")}
+    ranks.agree({**identity, **common, "folder": str(path), "torch": torch.__version__}, error)
+
+    def made() -> list[Any]:
+        folder = RunFolder.open(path, resolved(config), identity, fresh=config.fresh)
+        return [folder.run_id, folder.finished]
+
+    config.run_id, finished = ranks.from_first(made)
+    return RunFolder(path), finished
+
+
+def place_of(config: DictConfig, overrides: Sequence[str]) -> tuple[Path, list[str]]:
+    """Where the run is kept, and the overrides that its name does not say already; the name is filled in."""
     name = config.name or f"{config.data.get('name', 'objects')}-{config.model.name}"
-    told = [given for given in overrides if given != f"experiment={name}"]  # the name says it already
-    path = run_path(config.root, name, told, config.seed)
+    told = [given for given in overrides if given != f"experiment={name}"]
     with open_dict(config):
         config.name = name
         config.run_folder = "."  # so that a run stays the same run when its folder is moved
-        identity = identity_of(resolved(config))
-        config.run_folder = str(path)
-    label_loggers(config.logger, path, told)
-    folder = RunFolder.open(path, resolved(config), identity, fresh=config.fresh)
-    config.run_id = folder.run_id
-    return folder
+    return run_path(config.root, name, told, config.seed), told
 
 
 @rank_zero_only
@@ -136,7 +171,8 @@ def set_precision(training: Training) -> None:
 
 def quieten() -> None:
     """Keep Lightning's advice to its developers from the user's terminal."""
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    for name in ("pytorch_lightning", "lightning_fabric", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     for message in (
         ".*does not have many workers.*",
         ".*Checkpoint directory .* exists.*",

@@ -27,7 +27,9 @@ IGNORED = (
     "callbacks.progress",
     "callbacks.sample_stimuli",
     "callbacks.brain_checkpoint",
+    "trainer=",
     "trainer.accelerator",
+    "trainer.strategy",
     "trainer.devices",
     "trainer.num_nodes",
     "trainer.enable_progress_bar",
@@ -37,7 +39,8 @@ IGNORED = (
     "hydra",
 )
 """Keys, with all below them, that do not make another run: its seed and name (which are in the path already), where
-it is kept, how it is watched, and the devices and processes that it uses."""
+it is kept, how it is watched, and the devices and processes that it uses. `trainer=` is the choice of that group alone:
+a run that began on one GPU goes on with eight (what else differs between two trainers is in the identity)."""
 
 _LONGEST = 100
 _PLAIN = re.compile(r"[a-z0-9_][a-z0-9_.]*=([a-z0-9_.-]*[a-z0-9_])?")
@@ -65,14 +68,15 @@ def run_path(
 
 
 def is_ignored(key: str, ignored: Sequence[str] = IGNORED) -> bool:
-    """Whether a dotted key or a group is one of `ignored` or lies below one."""
-    return any(
+    """Whether a dotted key or a group is one of `ignored` or lies below one; of `group=` only the choice itself is."""
+    return f"{key}=" in ignored or any(
         key == prefix or key.startswith((f"{prefix}.", f"{prefix}/", f"{prefix}@")) for prefix in ignored
     )
 
 
 def identity_of(config: dict[str, Any], ignored: Sequence[str] = IGNORED) -> dict[str, Any]:
     """A resolved configuration without the keys that do not make another run."""
+    ignored = [key for key in ignored if not key.endswith("=")]  # it holds no choices, only what came of them
 
     def kept(node: dict[str, Any], prefix: str) -> dict[str, Any]:
         return {

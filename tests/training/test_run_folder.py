@@ -33,6 +33,7 @@ def test_what_does_not_identify_a_run_is_left_out():
     )
     assert slug("trainer.accelerator=gpu", "trainer.max_epochs=3") == "trainer.max_epochs-3"
     assert slug("seeds=3") == "seeds-3"
+    assert slug("trainer=ddp", "trainer.strategy.static_graph=false", "trainer.num_nodes=2") == "default"
     assert run_path("r", "n", ["a=1", "b=2"], 0, ignored=("a",)).parent.name == "b-2"
 
 
@@ -191,6 +192,9 @@ def opened(path, fresh=False, **changes):
 def test_identity():
     assert identity_of(CONFIG) == {"model": {"width": 2, "times": [1, 2]}, "trainer": {"max_epochs": 3}}
     assert identity_of({"logger": {"a": 1}, "seedling": 1}) == {"seedling": 1}
+    assert identity_of({"trainer": {"strategy": {"a": 1}, "deterministic": True}}) == {
+        "trainer": {"deterministic": True}
+    }
     assert "seed" in IGNORED
 
 

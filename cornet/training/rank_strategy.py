@@ -1,0 +1,87 @@
+"""How the ranks of a training step together: gradients averaged while they are computed, statistics after."""
+
+import inspect
+import signal
+import threading
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+import torch.distributed as dist
+from pytorch_lightning.strategies import DDPStrategy
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _NormBase
+from torch.nn.parallel import DistributedDataParallel
+
+__all__ = ["RankStrategy"]
+
+
+class RankStrategy(DDPStrategy):
+    """Data-parallel training of ranks that were started from outside.
+
+    gradient_as_bucket_view: gradients lie in the buffers that are sent, which saves their copy.
+    static_graph: every step uses the same parameters, so that those without a gradient (of time steps that never
+        reach the read-out) are known after the first step, and not looked for in each.
+    options: further ones of Lightning's DDPStrategy and torch's DistributedDataParallel.
+
+    Unlike Lightning's strategy
+    * the running statistics of batch norms are averaged over the ranks after every training step (DDP would send rank
+      0's before every forward pass): they are of all images, the same everywhere when a network is validated, scored
+      or saved, and the checkpoint of any step holds all there is of them;
+    * a validation step is no business of the other ranks, which may have fewer of them;
+    * no rank asks the others before every batch whether one was told to stop: that waits for the device. A rank that
+      gets SIGTERM does what it would have done without Lightning, whose handler waits for the other ranks.
+    """
+
+    def __init__(
+        self, gradient_as_bucket_view: bool = True, static_graph: bool = True, **options: Any
+    ) -> None:
+        new = "forward_sync_buffers" in inspect.signature(DistributedDataParallel).parameters
+        own: dict[str, Any] = {
+            "gradient_as_bucket_view": gradient_as_bucket_view,
+            "static_graph": static_graph,
+            "forward_sync_buffers" if new else "broadcast_buffers": False,  # its name since torch 2.13 or so
+        }
+        super().__init__(**own, **options)
+        self.on_terminate = signal.getsignal(signal.SIGTERM)
+        self.statistics: list[Tensor] = []
+
+    def setup(self, trainer: pl.Trainer) -> None:
+        super().setup(trainer)
+        trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = _nothing  # type: ignore[method-assign]
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, self.on_terminate)
+        assert self.lightning_module is not None
+        self.statistics = running_statistics(self.lightning_module)
+
+    def training_step(self, *args: Any, **kwargs: Any) -> Any:
+        output = super().training_step(*args, **kwargs)
+        average(self.statistics)
+        return output
+
+    def validation_step(self, *args: Any, **kwargs: Any) -> Any:
+        assert self.lightning_module is not None
+        with self.precision_plugin.val_step_context():
+            return self.lightning_module.validation_step(*args, **kwargs)
+
+
+def running_statistics(module: nn.Module) -> list[Tensor]:
+    """Mean and variance of every batch norm; norms are known by their type, never by name."""
+    norms = [norm for norm in module.modules() if isinstance(norm, _NormBase)]
+    return [s for norm in norms for s in (norm.running_mean, norm.running_var) if s is not None]
+
+
+@torch.no_grad()
+def average(tensors: list[Tensor]) -> None:
+    """Replace each tensor by its mean over the ranks; one message for all."""
+    if not tensors:
+        return
+    flat = torch.cat([tensor.flatten() for tensor in tensors])
+    dist.all_reduce(flat)
+    flat /= dist.get_world_size()
+    parts = flat.split([tensor.numel() for tensor in tensors])
+    torch._foreach_copy_(tensors, [p.view_as(t) for p, t in zip(parts, tensors, strict=True)])
+
+
+def _nothing() -> None:
+    pass
