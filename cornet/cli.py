@@ -262,11 +262,16 @@ def prepare(
     quality: Annotated[int, typer.Option(help="Of the JPEG files, 1 to 100.")] = 90,
     workers: Annotated[int | None, typer.Option(help="Processes; one per core unless told.")] = None,
     verify: Annotated[bool, typer.Option("--verify", help="Write nothing; check what is there.")] = False,
+    shards: Annotated[
+        bool, typer.Option("--shards", help="Write the files as they are into LitData shards.")
+    ] = False,
+    images_per_shard: Annotated[int, typer.Option(help="With --shards.")] = 512,
 ) -> None:
-    """Write a smaller copy of photographs in class folders, for faster training.
+    """Write a smaller copy of photographs in class folders, or shards of them, for faster training.
 
-    Files keep their folders and names; small images are copied as they are. The same command
-    goes on where it was stopped, and at the end every image is read back and checked.
+    In a copy files keep their folders and names; small images are copied as they are. Shards, of
+    originals or of a copy, are for many nodes and object storage. The same command goes on where
+    it was stopped, and at the end everything is read back and checked.
 
     Examples:
 
@@ -275,9 +280,25 @@ def prepare(
       cornet prepare imagenet /data/imagenet /scratch/imagenet-500 --long-side 500
 
       train.py data=imagenet data.folder=/scratch/imagenet-256
-    """
-    from cornet.prepare import prepare_copy, verify_copy
 
+      cornet prepare imagenet /scratch/imagenet-256 /scratch/shards --shards
+
+      train.py data=imagenet_litdata data.folder=/scratch/shards
+    """
+    from cornet.prepare import prepare_copy, verify_copy, verify_shards, write_shards
+
+    if shards:
+        if short_side is not None or long_side is not None:
+            raise CornetError(
+                "--shards takes files as they are; make a smaller copy first, and shards of that."
+            )
+        if verify:
+            held = verify_shards(target, workers)
+        else:
+            held = write_shards(name, source, target, per_shard=images_per_shard, processes=workers)
+        count = sum(map(held.images, held.counts)), sum(map(held.shards, held.counts))
+        typer.echo(f"{target} is complete: {count[0]:,} images in {count[1]:,} shards")
+        return
     if short_side is not None and long_side is not None:
         raise CornetError("--short-side and --long-side exclude each other; give one of them.")
     side, pixels = ("short", short_side or 256) if long_side is None else ("long", long_side)

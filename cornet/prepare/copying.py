@@ -11,20 +11,17 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from cornet.errors import CornetError
 from cornet.prepare.reencode import reencode, target_size
-from cornet.prepare.work import default_processes, locked, pool, shown, spread
+from cornet.prepare.work import Pool, default_processes, locked, pool, shown, spread
 from cornet.stimuli.decode import BadImage, decode_image
 from cornet.stimuli.folder import ClassFolder, scan_splits
 from cornet.stimuli.prepared import DESCRIPTION, JOURNAL, Prepared, read_journal
 
 __all__ = ["prepare_copy", "verify_copy"]
-
-Pool = ProcessPoolExecutor | None
 
 BATCH = 32
 """Images a task."""

@@ -15,10 +15,12 @@ import torch
 
 from cornet.errors import CornetError
 
-__all__ = ["default_processes", "locked", "pool", "shown", "spread"]
+__all__ = ["Pool", "default_processes", "locked", "pool", "shown", "spread"]
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
+
+Pool = ProcessPoolExecutor | None
 
 AHEAD = 512
 """Tasks handed out at a time: enough for as many processes, few enough to hold."""
@@ -33,7 +35,7 @@ def default_processes() -> int:
 
 
 @contextlib.contextmanager
-def pool(processes: int) -> Iterator[ProcessPoolExecutor | None]:
+def pool(processes: int) -> Iterator[Pool]:
     """Processes for `spread`; none where one is enough."""
     if processes <= 1:
         yield None
@@ -45,9 +47,7 @@ def pool(processes: int) -> Iterator[ProcessPoolExecutor | None]:
         made.shutdown(cancel_futures=True)
 
 
-def spread(
-    function: Callable[[Task], Result], tasks: Iterable[Task], made: ProcessPoolExecutor | None
-) -> Iterator[Result]:
+def spread(function: Callable[[Task], Result], tasks: Iterable[Task], made: Pool) -> Iterator[Result]:
     """Results as they come, in no order; without processes, made here one by one."""
     if made is None:
         yield from map(function, tasks)

@@ -59,6 +59,7 @@ class ImageFolder:
     """
 
     in_memory = False
+    training: "type[TrainPhotographs] | None" = None  # for sources that have their own
 
     def __init__(
         self,
@@ -98,7 +99,7 @@ class ImageFolder:
 
     def train(self) -> "TrainPhotographs":
         """Training images, (3, size, size)."""
-        return TrainPhotographs(
+        return (self.training or TrainPhotographs)(
             self._train_files,
             size=self.size,
             scale=self.crop_scale,
