@@ -10,7 +10,9 @@ import torch
 
 from cornet.errors import CornetError
 from cornet.models import create_model
+from cornet.prepare import write_shards
 from cornet.stimuli.photographs import ImageFolder
+from cornet.stimuli.shards import ImageShards
 from cornet.training.checkpoint_io import AtomicCheckpointIO
 from cornet.training.classifier import Classifier
 from cornet.training.loaders import EpochSampler, ImageLoaders
@@ -51,7 +53,8 @@ class StopAt(pl.Callback):
 def train(folder, workers=0, callbacks=(), start=None, seed=0, batch=BATCH):
     """Fit a small CORnet-S; what was seen, and the weights."""
     torch.manual_seed(0)
-    source = ImageFolder(folder, size=32, seed=seed)
+    kind = ImageShards if (folder / "cornet-index.json").exists() else ImageFolder
+    source = kind(folder, size=32, seed=seed)
     recipe = Recipe(epochs=EPOCHS, batch_size=batch, learning_rate=0.01, schedule="cosine")
     net = create_model("cornet_s", num_classes=2, width=0.03125, times=1)
     module = Classifier(net, recipe, source.mean, source.std)
@@ -75,9 +78,14 @@ def train(folder, workers=0, callbacks=(), start=None, seed=0, batch=BATCH):
     return seen.steps, module.state_dict()
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
-    return class_folders(tmp_path_factory.mktemp("photographs"), train=10, val=2)
+@pytest.fixture(scope="module", params=["class folders", "shards"])
+def folder(tmp_path_factory, request) -> Path:
+    photographs = class_folders(tmp_path_factory.mktemp("photographs"), train=10, val=2)
+    if request.param == "class folders":
+        return photographs
+    shards = tmp_path_factory.mktemp("shards")
+    write_shards("imagenet", photographs, shards, per_shard=4, processes=1)
+    return shards
 
 
 @pytest.fixture(scope="module")
@@ -126,6 +134,20 @@ def test_the_rest_of_an_epoch_is_not_made_of_other_batches(folder, tmp_path):
         train(folder, start=path, batch=4)
     with pytest.raises(CornetError, match=r"middle of an epoch with seed 0, and with 1 images would"):
         train(folder, start=path, seed=1)
+
+
+def test_shards_have_an_order_for_a_number_of_devices(folder, tmp_path):
+    if not (folder / "cornet-index.json").exists():
+        pytest.skip("class folders go on with any number")
+    path = tmp_path / "middle.ckpt"
+    train(folder, callbacks=[StopAt(2, "on_train_batch_end", path)])
+    content = torch.load(path, weights_only=True)
+    content["ImageLoaders"]["devices"] = 2
+    torch.save(content, path)
+    with pytest.raises(
+        CornetError, match=r"middle of an epoch with a number of devices of 2, and with 1 images would"
+    ):
+        train(folder, start=path)
 
 
 @pytest.mark.parametrize("world", [2, 4])
