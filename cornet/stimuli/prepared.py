@@ -88,9 +88,10 @@ def check_complete(folder: str | os.PathLike[str]) -> None:
     prepared = Prepared.read(root)
     if prepared is None or prepared.complete:
         return
-    done = sum(row[2] >= 0 for row in read_journal(root).values())
+    done, total = sum(row[2] >= 0 for row in read_journal(root).values()), sum(prepared.images.values())
+    unverified = ", which were not verified" if done >= total else ""
     raise CornetError(
-        f"{root} is an incomplete copy of {prepared.name}, with {done} of {sum(prepared.images.values())} images; "
+        f"{root} is an incomplete copy of {prepared.name}, with {done} of {total} images{unverified}; "
         f"complete it with `{prepared.command(root)}`."
     )
 
