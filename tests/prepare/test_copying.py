@@ -111,6 +111,13 @@ def test_training_sees_the_copy_as_it_sees_the_originals(source, tmp_path):
     assert names[0] == names[1]
 
 
+@pytest.mark.slow
+def test_several_processes_make_the_same_copy(source, tmp_path):
+    prepare_copy("imagenet", source, tmp_path / "one", pixels=32, processes=1)
+    prepare_copy("imagenet", source, tmp_path / "two", pixels=32, processes=2)
+    assert files(tmp_path / "one") == files(tmp_path / "two")
+
+
 def test_what_is_done_is_not_done_again_and_what_changed_is(source, tmp_path):
     target = tmp_path / "copy"
     prepare_copy("imagenet", source, target, pixels=32, processes=1)
@@ -126,7 +133,7 @@ def test_what_is_done_is_not_done_again_and_what_changed_is(source, tmp_path):
 
 
 def test_killed_and_gone_on_with(tmp_path, capsys):
-    """kill -9 in the middle: training refuses what is there and says how to go on; two processes make the rest."""
+    """kill -9 in the middle: training refuses what is there and says how to go on; the same call makes the rest."""
     source = class_folders(tmp_path / "source", train=40, val=2, height=400, width=600)
     command = [sys.executable, "-m", "cornet", "prepare", "imagenet", str(source), str(tmp_path / "copy")]
     process = subprocess.Popen([*command, "--workers", "1"], stderr=subprocess.DEVNULL)
@@ -143,7 +150,7 @@ def test_killed_and_gone_on_with(tmp_path, capsys):
     told = f"is an incomplete copy of imagenet, with {done} of 84 images; complete it with `cornet prepare imagenet"
     assert told in str(error.value)
     assert str(error.value).endswith("--short-side 256 --quality 90`.")
-    prepare_copy("imagenet", source, tmp_path / "copy", processes=2)
+    prepare_copy("imagenet", source, tmp_path / "copy", processes=1)
     assert f"{84 - done} of {84 - done} images written" in capsys.readouterr().err
     prepare_copy("imagenet", source, tmp_path / "whole", processes=1)
     assert files(tmp_path / "copy") == files(tmp_path / "whole")
