@@ -54,10 +54,9 @@ class RankStrategy(DDPStrategy):
         assert self.lightning_module is not None
         self.statistics = running_statistics(self.lightning_module)
 
-    def training_step(self, *args: Any, **kwargs: Any) -> Any:
-        output = super().training_step(*args, **kwargs)
-        average(self.statistics)
-        return output
+    def post_backward(self, closure_loss: Tensor) -> None:
+        super().post_backward(closure_loss)
+        average(self.statistics)  # not sooner: autograd forbids it between a forward and its backward pass
 
     def validation_step(self, *args: Any, **kwargs: Any) -> Any:
         assert self.lightning_module is not None
