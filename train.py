@@ -17,6 +17,7 @@ from omegaconf import DictConfig
 
 from cornet.errors import CornetError
 from cornet.training.overrides import check_overrides
+from cornet.training.submitting import check_launcher
 
 CONF = Path(__file__).parent / "conf"
 STOPPED = 130  # by Ctrl-C, as shells count it
@@ -26,10 +27,16 @@ STOPPED = 130  # by Ctrl-C, as shells count it
 def train(config: DictConfig) -> float | None:
     """One run; in a sweep, each of them. Returns the monitored value at its best."""
     from cornet.report.closing import close
+    from cornet.report.plan_table import print_plan
     from cornet.training.hand_over import hand_over
+    from cornet.training.plan import plan_training
     from cornet.training.run import run
 
+    logging.basicConfig(level=logging.INFO, format="%(message)s")  # a submitted job has not come through main
     try:
+        if config.plan:
+            print_plan(plan_training(config))
+            return None
         outcome = run(config, list(HydraConfig.get().overrides.task))
         if outcome is None:  # another rank's
             return None
@@ -69,6 +76,7 @@ def hear(error: CornetError) -> None:
 def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s", force=True)
     try:
+        check_launcher(sys.argv[1:])
         check_overrides(sys.argv[1:], CONF)
     except CornetError as error:
         hear(error)
