@@ -315,6 +315,28 @@ def prepare(
 
 
 @app.command()
+def plan(
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="As of train.py: experiment=NAME, key=value.")
+    ] = None,
+) -> None:
+    """Tell what a training would take, before it starts.
+
+    Some seconds of it are run here, on one device; the rest is a stated model, for the hardware at hand or
+    described: hardware.devices=8 hardware.cores=64 hardware.images_per_second=3000 (of one device).
+
+    Examples:
+
+      cornet plan experiment=tiny_s data.folder=/data/tiny
+
+      cornet plan experiment=imagenet_s_fast data.folder=/data/imagenet hardware.devices=8
+    """
+    from cornet.training.plan import plan_command
+
+    plan_command(list(overrides or []))
+
+
+@app.command()
 def report(
     runs: Annotated[
         list[Path], typer.Argument(metavar="RUN", help="Folders of runs, or folders with one run below.")

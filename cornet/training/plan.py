@@ -4,17 +4,23 @@ import math
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
+from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from cornet.errors import CornetError
 from cornet.training.brain_score import BrainScore
 from cornet.training.build import Training, build
+from cornet.training.overrides import check_missing, check_overrides
 from cornet.training.plan_measure import cores, measure, stimuli_of
 from cornet.training.plan_model import Hardware, Measured, Plan, make_plan
+from cornet.training.run import quieten
 
-__all__ = ["Told", "plan_training"]
+__all__ = ["Told", "plan_command", "plan_training"]
+
+CONF = Path(__file__).parents[2] / "conf"
 
 FORWARD = 1 / 3
 """Share of a training step that its forward pass takes, where only images per second are given."""
@@ -35,6 +41,23 @@ class Told:
     given: tuple[str, ...]
 
 
+def plan_command(overrides: list[str]) -> None:
+    """Compose train.py's configuration with these overrides, plan it, and print the table.
+
+    Raises CornetError where there is no checkout with a conf folder, and for overrides that cannot be.
+    """
+    from cornet.report.plan_table import print_plan
+
+    if not CONF.is_dir():
+        raise CornetError(
+            f"there is no folder {CONF} with train.py's configuration; run from a checkout of cornet."
+        )
+    check_overrides(overrides, CONF)
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config = compose("config", overrides)
+    print_plan(plan_training(config))
+
+
 def plan_training(config: DictConfig) -> Told:
     """Measure a composed configuration for some seconds on one device here, and plan it for the hardware it names.
 
@@ -44,6 +67,8 @@ def plan_training(config: DictConfig) -> Told:
     Raises CornetError for hardware that cannot be, a batch that does not divide among the devices, and all that a run
     of the configuration would raise.
     """
+    check_missing(config)
+    quieten()
     given = {str(key): value for key, value in (config.get("hardware") or {}).items() if value is not None}
     hardware = hardware_of(given)
     batch = config.recipe.batch_size

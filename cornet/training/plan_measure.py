@@ -7,6 +7,7 @@ import os
 import statistics
 import tempfile
 import time
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -75,7 +76,9 @@ def measure(training: Training) -> Measured:
             limit_val_batches=0,
         )
         try:
-            trainer.fit(module, train_dataloaders=Same(batch, STEPS))
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", message=".*no `val_dataloader`.*")
+                trainer.fit(module, train_dataloaders=Same(batch, STEPS))
         except torch.cuda.OutOfMemoryError:
             raise CornetError(
                 f"recipe.batch_size={len(batch.labels)} does not fit the memory of {device}; halve it, or accumulate."

@@ -21,6 +21,8 @@ IGNORED = (
     "run_folder",
     "run_id",
     "fresh",
+    "plan",
+    "hardware",
     "ckpt_path",
     "logger",
     "progress",
