@@ -7,7 +7,7 @@ import pytorch_lightning as pl
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchmetrics import MeanMetric
+from torchmetrics import SumMetric
 from torchmetrics.classification import MulticlassAccuracy
 
 from cornet.errors import CornetError
@@ -59,7 +59,9 @@ class Classifier(pl.LightningModule):
         self.register_buffer("pixel_mean", 255 * torch.tensor(mean).view(-1, 1, 1), persistent=False)
         self.register_buffer("pixel_std", 255 * torch.tensor(std).view(-1, 1, 1), persistent=False)
         self.train_top1 = accuracy(net.num_classes, 1)
-        self.val_loss = MeanMetric(nan_strategy="disable")  # looking for NaN would wait for the device
+        # Looking for NaN would wait for the device; and without that, MeanMetric leaves its weights out.
+        self.val_loss = SumMetric(nan_strategy="disable")
+        self.val_images = SumMetric(nan_strategy="disable")
         self.val_accuracy = nn.ModuleDict(
             {
                 f"top{k}{self.suffix(view)}": accuracy(net.num_classes, k)
@@ -139,15 +141,17 @@ class Classifier(pl.LightningModule):
             if position == 0:
                 known = (batch.labels != IGNORED).sum()
                 loss = F.cross_entropy(logits, batch.labels, ignore_index=IGNORED, reduction="sum")
-                self.val_loss.update(loss / known.clamp(min=1), known)
+                self.val_loss.update(loss)
+                self.val_images.update(known)
 
     def on_validation_epoch_start(self) -> None:
         if self.average is not None and self.trainer.state.fn == "fit":
             self.average.swap()
 
     def on_validation_epoch_end(self) -> None:
-        self.log("val/loss", self.val_loss.compute())
+        self.log("val/loss", self.val_loss.compute() / self.val_images.compute().clamp(min=1))
         self.val_loss.reset()
+        self.val_images.reset()
         for name, metric in [*self.val_accuracy.items(), *self.step_accuracy.items()]:
             self.log(f"val/{name}", metric.compute())  # type: ignore[operator]
             metric.reset()  # type: ignore[operator]
