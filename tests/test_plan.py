@@ -32,6 +32,7 @@ def told(*overrides):
         return plan_training(compose("config", [*SMALL, *overrides]))
 
 
+@pytest.mark.slow
 def test_train_py_tells_and_leaves_nothing(tmp_path):
     command = [sys.executable, str(ROOT / "train.py"), *SMALL, "brain=none", "plan=true", "recipe.epochs=3"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=300)

@@ -133,6 +133,7 @@ def test_a_killed_process_leaves_nothing_that_is_taken_for_whole(folder):
     assert len(list(folder.glob("*.npy"))) == 2
 
 
+@pytest.mark.slow
 def test_two_processes_at_once(folder, tmp_path):
     other = start(folder)
     mine = subject().record(stimuli(60), SITES, batch=4)

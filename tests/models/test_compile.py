@@ -73,7 +73,8 @@ def shown(count, size):
 
 
 @pytest.mark.parametrize(
-    "name", ["cornet_z", "cornet_rt", "cornet_s", pytest.param("cornet_r", marks=pytest.mark.slow)]
+    "name",
+    ["cornet_z", "cornet_s", *(pytest.param(f"cornet_{one}", marks=pytest.mark.slow) for one in ("r", "rt"))],
 )
 def test_one_graph_per_size_and_mode(name):
     """Whatever follows: steps, epochs, last batches, single images, recordings, another size."""
@@ -117,7 +118,10 @@ def test_recording_is_compiled_once_and_records_the_same():
     assert module_identity(net) == identity
 
 
-@pytest.mark.parametrize("name", list_models())
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(one, marks=[] if one == "cornet_s" else [pytest.mark.slow]) for one in list_models()],
+)
 def test_compiled_is_the_same_with_every_option(name):
     """Pixels normalised inside, states, read-outs of every step."""
     net = create_model(name, num_classes=5, width=0.05).to(memory_format=torch.channels_last).eval()

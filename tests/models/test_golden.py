@@ -81,7 +81,9 @@ def train(letter, golden, dtype, steps):
     return losses, norms, net
 
 
-@pytest.mark.parametrize("letter", LETTERS)
+@pytest.mark.parametrize(
+    "letter", [pytest.param(one, marks=[pytest.mark.slow] if one == "r" else []) for one in LETTERS]
+)
 def test_five_steps_of_training_in_float64(letter, golden):
     losses, norms, net = train(letter, golden, torch.float64, steps=5)
     assert difference(losses, golden[f"{letter}/train_losses_float64"]) < 1e-8

@@ -97,8 +97,11 @@ def test_gradients_reach_the_weights_through_them(name):
         assert net.areas[area].norm1.norms[0].bias.grad.abs().sum() > 0
 
 
-@pytest.mark.parametrize("size", [32, 64])
-@pytest.mark.parametrize("norm", ["per_step", "shared", "shared_affine"])
+@pytest.mark.parametrize("size", [32, pytest.param(64, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "norm",
+    ["per_step", *(pytest.param(mode, marks=pytest.mark.slow) for mode in ("shared", "shared_affine"))],
+)
 @pytest.mark.parametrize("name", NETWORKS)
 def test_training_leaves_evaluation_whole(name, norm, size):
     """After many steps with a moving network, evaluation is near training; no variance has decayed to nothing."""

@@ -227,7 +227,10 @@ def test_a_benchmark_that_fails_is_told_once_and_training_goes_on(
         ({"before": False, "end": False, "every": 0}, "never fires: before and end are false"),
         ({"fractions": [1.5]}, r"fractions=\[1.5\] of the first epoch must lie between 0 and 1"),
         ({"metric": "lasso"}, "metric='lasso' is unknown"),
-        ({"time_bin": [0, 40]}, "mine.IT is compared at 0 to 40 ms, before the image has reached IT .* 100 ms"),
+        (
+            {"time_bin": [0, 40]},
+            "mine.IT is compared at 0 to 40 ms, before the image has reached IT .* 100 ms",
+        ),
         ({"time_bin": [70, 200]}, r"time_bin=\(70, 200\) is no bin of the assembly"),
         ({"time_bin": [70]}, r"time_bin=\[70\] must be the start and the end"),
     ],

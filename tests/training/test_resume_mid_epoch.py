@@ -116,7 +116,7 @@ def test_stopped_at_a_random_step(folder, whole, tmp_path, workers, hook):
 
 @pytest.mark.filterwarnings("ignore:The ``compute`` method of metric MulticlassAccuracy was called before")
 @pytest.mark.parametrize("hook", ["on_validation_end", "on_train_epoch_end"])
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.slow)])
 def test_stopped_at_the_end_of_an_epoch(folder, whole, tmp_path, workers, hook):
     path = tmp_path / "end.ckpt"
     before, _ = train(folder, workers, [StopAt(1, hook, path)])

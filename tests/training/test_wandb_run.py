@@ -248,6 +248,7 @@ def test_a_server_that_answers_gets_everything(call, server, tmp_path):
     assert server.runs[name]["groupName"].startswith("objects-cornet_s/")
 
 
+@pytest.mark.slow
 def test_a_network_that_dies_in_mid_run(call, server, monkeypatch, tmp_path):
     """Training goes on, the end is soon, and what is on the disk can be uploaded when the network is back."""
 
