@@ -33,6 +33,7 @@ def run(program: ModuleType, folder: Path, *arguments: str) -> dict:
     return json.loads((folder / "cost.json").read_text())
 
 
+@pytest.mark.slow
 def test_an_evaluation_by_part(program, tmp_path, capsys):
     found = run(
         program, tmp_path, "--benchmarks", "majajhong2015", "rajalingham2018-i2n", "--epoch-seconds", "50"

@@ -56,6 +56,7 @@ def test_described_hardware_is_taken_and_said():
     assert "Given, not measured: cores, devices, images_per_second" in console.export_text()
 
 
+@pytest.mark.slow
 def test_brain_scores_have_their_share():
     scored = told(
         "brain=simulated", "brain.benchmarks.simulated=[simulated.V1]", "brain.every=2", "recipe.epochs=4"

@@ -185,7 +185,12 @@ class BrainScore(pl.Callback):
             for logger in trainer.loggers:
                 finite = {name: value for name, value in values.items() if math.isfinite(value)}
                 logger.log_metrics({**finite, "brain/epoch": epoch}, step=trainer.global_step)
-            about = {"epoch": epoch, "step": trainer.global_step, "top1": top1, "weights": pl_module.scored_weights}
+            about = {
+                "epoch": epoch,
+                "step": trainer.global_step,
+                "top1": top1,
+                "weights": pl_module.scored_weights,
+            }
             self.scores.add([{**about, **result.row()} for result in results])
         for callback in trainer.callbacks:  # type: ignore[attr-defined]
             if hear := getattr(callback, "on_brain_scores", None):

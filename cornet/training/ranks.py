@@ -197,7 +197,9 @@ def meet() -> Ranks:
             f"{os.environ.get('MASTER_PORT')} ({reason}); see that all are started, and that nodes reach each other."
         ) from error
     store.set_timeout(WAIT)
-    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")  # a store may have outlived the ranks before these
+    attempt = os.environ.get(
+        "TORCHELASTIC_RESTART_COUNT", "0"
+    )  # a store may have outlived the ranks before these
     _met = Ranks(place, dist.PrefixStore(f"cornet{attempt}", store))
     quieten_others(_met)
     return _met

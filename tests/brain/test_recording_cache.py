@@ -119,6 +119,7 @@ def test_a_folder_that_cannot_be_written_costs_one_note(tmp_path, monkeypatch, c
     assert "set CORNET_CACHE" in caplog.text
 
 
+@pytest.mark.slow
 def test_a_killed_process_leaves_nothing_that_is_taken_for_whole(folder):
     process = start(folder)
     process.send_signal(signal.SIGKILL)

@@ -84,6 +84,7 @@ def test_spikes_recover_the_solution_times(brain):
     assert spearmanr(times.truth_ost[both], size)[0] < -0.1  # smaller is later
 
 
+@pytest.mark.slow
 def test_the_benchmark_recovers_them_from_spikes_too(brain):
     times = brain.solution_times()
     first = slice(0, 10)  # all are solved by 170 ms

@@ -172,6 +172,7 @@ def saved_bytes(memory_budget):
     return sum(kept.values()), [*(p.grad for p in net.parameters()), *net.buffers()]
 
 
+@pytest.mark.slow
 def test_a_memory_budget_keeps_less_and_changes_no_statistics():
     full, expected = saved_bytes(None)
     lean, found = saved_bytes(0.3)

@@ -104,6 +104,7 @@ def test_small_images_pass_unchanged(tmp_path: Path) -> None:
     assert torch.equal(train[Key(0, 5)].image, original)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_workers_give_the_same_samples(tmp_path: Path, method: str) -> None:
     train = ImageFolder(class_folders(tmp_path), size=16).train()
