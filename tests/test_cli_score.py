@@ -140,6 +140,7 @@ def test_mistakes_are_told(arguments, words):
         run("score", *arguments)
 
 
+@pytest.mark.slow
 def test_a_mistake_is_one_line_in_a_real_process():
     command = [sys.executable, "-m", "cornet", "score", "pixels", "--on", "simulated.V9"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)

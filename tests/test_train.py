@@ -166,6 +166,7 @@ def test_a_killed_run_goes_on_and_ends_as_an_uninterrupted_one(train, tmp_path):
     assert len(pd.read_csv(killed / "scores.csv")) == 2 * 7
 
 
+@pytest.mark.slow
 def test_control_c_stops_politely(tmp_path):
     process = start(tmp_path, "recipe.epochs=500")
     wait_for_epoch(process, tmp_path, 1)
@@ -200,6 +201,7 @@ def test_a_mistake_is_one_sentence_without_a_traceback(overrides, said, train, t
     assert not list(tmp_path.rglob("runs/*")), "it left a folder of a run that never began"
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_another_training_is_refused(train, tmp_path):
     code, _, err = train("recipe.epochs=1")
     assert code == 0, err

@@ -49,7 +49,13 @@ def test_every_experiment_opens_with_its_facts(name):
     assert composed(f"experiment={name}").name == name
 
 
-@pytest.mark.parametrize("name", [None, *EXPERIMENTS])
+OFTEN = ("tiny_s", "imagenet_s_fast")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [None, *(pytest.param(one, marks=[] if one in OFTEN else [pytest.mark.slow]) for one in EXPERIMENTS)],
+)
 def test_every_experiment_builds(name, photographs, tmp_path):
     chosen = [] if name is None else [f"experiment={name}"]
     config = composed(*chosen, "trainer.accelerator=cpu")

@@ -78,7 +78,7 @@ def train(folder, workers=0, callbacks=(), start=None, seed=0, batch=BATCH):
     return seen.steps, module.state_dict()
 
 
-@pytest.fixture(scope="module", params=["class folders", "shards"])
+@pytest.fixture(scope="module", params=["class folders", pytest.param("shards", marks=pytest.mark.slow)])
 def folder(tmp_path_factory, request) -> Path:
     photographs = class_folders(tmp_path_factory.mktemp("photographs"), train=10, val=2)
     if request.param == "class folders":
