@@ -169,7 +169,7 @@ def test_ranks_of_srun_that_disagree_are_told_in_one_sentence(tmp_path, environm
     assert (only_run(tmp_path) / "finished.json").exists()
 
 
-@pytest.mark.slow
+@pytest.mark.longest
 def test_batch_statistics_are_those_of_all_ranks_and_scores_those_of_the_checkpoint(
     tmp_path, environment, bundle
 ):
@@ -189,7 +189,7 @@ def test_batch_statistics_are_those_of_all_ranks_and_scores_those_of_the_checkpo
     assert np.abs(scores["raw"].to_numpy()[-2:] - again).max() < 1e-4  # fp32
 
 
-@pytest.mark.slow
+@pytest.mark.longest
 @pytest.mark.parametrize(
     "network",
     [
@@ -203,7 +203,7 @@ def test_parameters_without_a_gradient_do_not_stop_a_static_graph(network, tmp_p
     assert (only_run(tmp_path) / "finished.json").exists()
 
 
-@pytest.mark.slow
+@pytest.mark.longest
 @pytest.mark.parametrize("restarts", [0, 1])
 def test_when_a_rank_is_killed_the_others_do_not_wait(restarts, tmp_path, environment):
     """torchrun ends them, or with --max-restarts starts all anew; and the run goes on from its last checkpoint."""

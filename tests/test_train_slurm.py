@@ -46,7 +46,7 @@ def test_without_the_package_one_sentence_says_what_to_install(monkeypatch):
         check_launcher(["hydra/launcher=submitit_local"])
 
 
-@pytest.mark.slow
+@pytest.mark.longest
 def test_a_sweep_in_processes_of_the_local_executor(tmp_path):
     overrides = [
         "hydra.mode=MULTIRUN",
@@ -62,7 +62,7 @@ def test_a_sweep_in_processes_of_the_local_executor(tmp_path):
     assert all((run / "finished.json").exists() for run in runs(tmp_path))
 
 
-@pytest.mark.slow
+@pytest.mark.longest
 def test_an_array_on_the_stand_in_goes_on_after_its_time_was_over(tmp_path):
     """Two jobs of two ranks; the first is told that its time is over, requeued, and ends as if it had not been."""
     path = install(tmp_path / "cluster")

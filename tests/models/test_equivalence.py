@@ -77,7 +77,7 @@ def distances(name, way):
 
 
 @pytest.mark.parametrize(
-    "way", [way if way in DEFAULT else pytest.param(way, marks=pytest.mark.slow) for way in WAYS]
+    "way", [way if way in DEFAULT else pytest.param(way, marks=pytest.mark.longest) for way in WAYS]
 )
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_training_step_is_that_of_float64(name, way):
