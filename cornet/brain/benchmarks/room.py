@@ -20,7 +20,10 @@ def check_memory(one: Benchmark[Any], subject: ScreenSubject, memory: int = DEFA
     memory: bytes of features that a recording holds in memory; larger ones go to the folder for temporary files. The
     estimate leaves out what is small, so that nothing is refused that would fit.
     """
-    widths = subject.widths(one.sites(subject))
+    try:
+        widths = subject.widths(one.sites(subject))
+    except (MemoryError, RuntimeError):  # a device that is full now: the recording will tell
+        return
     stimuli, room = len(one.stimuli), available_memory()
     features = 4 * stimuli * sum(widths.values())
     needed = min(features, memory) + one.memory(max(widths.values()))
