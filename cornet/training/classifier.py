@@ -19,6 +19,8 @@ from cornet.training.recipe import Recipe, learning_rate_factor
 
 __all__ = ["Classifier"]
 
+COUNTS = ("tp", "fp", "tn", "fn")  # what torchmetrics keeps of an accuracy
+
 
 class Classifier(pl.LightningModule):
     """Trains a network on labelled images and measures top-1 and top-5 on each validation view.
@@ -28,9 +30,10 @@ class Classifier(pl.LightningModule):
     first is logged as val/top1, another as val/top1_<name>. facts: kept in every checkpoint, which is refused
     where other facts are asked for: the network's name and arguments, and the classes.
 
-    Logs train/loss and train/learning_rate every few steps; train/top1, val/loss, val/top1 and val/top5
-    (fractions) at every epoch; with recipe.step_loss also val/top1_step<k>, of the read-out at each step k (from
-    0) of the last area that the image reaches. Metrics stay on the device; nothing waits for it at a training step.
+    Logs train/loss (the mean over the ranks) and train/learning_rate every few steps; train/top1, val/loss, val/top1
+    and val/top5 (fractions) at every epoch; with recipe.step_loss also val/top1_step<k>, of the read-out at each step
+    k (from 0) of the last area that the image reaches. Metrics stay on the device; nothing waits for it at a training
+    step but those that are logged.
 
     With recipe.average the averaged weights are in the network from the start of a validation to its end, for
     callbacks too: `scored_weights` says which are. Checkpoints hold the averaged weights as the network's, and those
@@ -102,11 +105,14 @@ class Classifier(pl.LightningModule):
         return "averaged" if self.average is not None and self.average.swapped else "raw"
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        if batch_idx == 0:
+            self.train_top1.reset()
         images = shrunk(batch.images, size_at(self.recipe.sizes, self.current_epoch))
         loss, logits = self.loss(images, batch.labels)
         self.train_top1.update(logits.detach(), batch.labels)
-        self.log("train/loss", loss.detach(), on_step=True)
-        if batch_idx % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
+        if (self.trainer.global_step + 1) % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
+            everybodys = self.trainer.strategy.reduce(loss.detach().clone(), reduce_op="mean")
+            self.log("train/loss", everybodys, on_step=True)
             rate = self.trainer.optimizers[0].param_groups[0]["lr"]
             self.log("train/learning_rate", rate, on_step=True)
         return loss
@@ -125,7 +131,6 @@ class Classifier(pl.LightningModule):
 
     def on_train_epoch_end(self) -> None:
         self.log("train/top1", self.train_top1.compute())
-        self.train_top1.reset()
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         for position, view in enumerate(self.views):
@@ -191,6 +196,8 @@ class Classifier(pl.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["cornet"] = self.facts
+        with self.train_top1.sync_context():
+            checkpoint["train_top1"] = {name: getattr(self.train_top1, name).clone() for name in COUNTS}
         if self.average is not None:
             self.average.pack(checkpoint, "net.")
 
@@ -211,6 +218,11 @@ class Classifier(pl.LightningModule):
                 "or build the network that it was trained with."
             )
         self.loaded_average = AveragedWeights.unpack(checkpoint, "net.")
+        if "train_top1" in checkpoint and self.trainer.is_global_zero:  # the counts are those of all ranks
+            nothing = torch.full((1,), IGNORED, device=self.device)
+            self.train_top1.update(torch.zeros(1, self.net.num_classes, device=self.device), nothing)
+            for name, count in checkpoint["train_top1"].items():
+                getattr(self.train_top1, name).copy_(count)
 
 
 def shape(state: Mapping[str, Any], key: str) -> str:

@@ -8,6 +8,8 @@ from typing import Any
 import pandas as pd
 import pytorch_lightning as pl
 import torch
+import torch.distributed as dist
+from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from torch import Tensor
 
 from cornet.errors import CornetError
@@ -72,7 +74,8 @@ class UnreadableFiles(pl.Callback):
     """Names and counts image files that cannot be read, and stops when there are too many of them.
 
     Each is named in the log when it is first met and listed in bad_files.csv (split, path). Training
-    samples have been replaced by another image of the class, validation images are left out.
+    samples have been replaced by another image of the class, validation images are left out. Ranks tell each other
+    at the end of a pass over the images, and the first writes the list.
 
     folder: where bad_files.csv is written. Raises CornetError when more than 10 files and more than 0.1 %
     of a split are bad.
@@ -105,17 +108,38 @@ class UnreadableFiles(pl.Callback):
     ) -> None:
         self.add("val", batch.bad)
 
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.add_of_all_ranks("train")
+
+    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.add_of_all_ranks("val")
+
+    def add_of_all_ranks(self, split: str) -> None:
+        if not (dist.is_available() and dist.is_initialized()):
+            return
+        found: list[set[str]] = [set()] * dist.get_world_size()
+        dist.all_gather_object(found, self.tally.paths[split])
+        self.count(split, set().union(*found) - self.tally.paths[split])  # each has been named by who met it
+
     def add(self, split: str, paths: tuple[str, ...]) -> None:
-        new = sorted(set(paths) - self.tally.paths[split])
+        new = set(paths) - self.tally.paths[split]
+        for path in sorted(new):  # in the same words on all ranks, so that one of them says it
+            log.warning("%s cannot be read and is left out of %s", path, split)
+        self.count(split, new)
+
+    def count(self, split: str, new: set[str]) -> None:
         if not new:
             return
-        for count, path in enumerate(new, len(self.tally.paths[split]) + 1):
-            log.warning("%s cannot be read and is left out (%s file %d)", path, split, count)
         self.tally.add(split, new)
+        self.write()
+        self.tally.check()
+
+    @rank_zero_only
+    def write(self) -> None:
+        """The list as it is now."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         rows = [(name, path) for name, bad in self.tally.paths.items() for path in sorted(bad)]
         atomic_write(self.path, pd.DataFrame(rows, columns=["split", "path"]).to_csv(index=False))
-        self.tally.check()
 
 
 class Throughput(pl.Callback):

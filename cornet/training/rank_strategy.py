@@ -1,5 +1,6 @@
 """How the ranks of a training step together: gradients averaged while they are computed, statistics after."""
 
+import atexit
 import inspect
 import signal
 import threading
@@ -12,6 +13,8 @@ from pytorch_lightning.strategies import DDPStrategy
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.parallel import DistributedDataParallel
+
+from cornet.training.ranks import known
 
 __all__ = ["RankStrategy"]
 
@@ -45,6 +48,28 @@ class RankStrategy(DDPStrategy):
         super().__init__(**own, **options)
         self.on_terminate = signal.getsignal(signal.SIGTERM)
         self.statistics: list[Tensor] = []
+
+    def setup_distributed(self) -> None:
+        """Connects the ranks by the store at which they met, if they did.
+
+        The addresses of ranks that torchrun has started anew must not be looked up among those of the ranks before
+        them: with --max-restarts its store outlives them, and torch (seen with 2.15) uses the same names again.
+        """
+        if (store := known().store) is not None and not dist.is_initialized():
+            self.set_world_ranks()
+            backend = self._get_process_group_backend()
+            device = self.root_device if self.root_device.type != "cpu" else None
+            dist.init_process_group(
+                backend,
+                store=dist.PrefixStore("group", store.clone()),
+                rank=self.global_rank,
+                world_size=self.world_size,
+                timeout=self._timeout,
+                device_id=device,
+            )
+            if backend == "nccl":  # which warns of a group that nobody left
+                atexit.register(_leave)
+        super().setup_distributed()
 
     def setup(self, trainer: pl.Trainer) -> None:
         super().setup(trainer)
@@ -80,6 +105,11 @@ def average(tensors: list[Tensor]) -> None:
     flat /= dist.get_world_size()
     parts = flat.split([tensor.numel() for tensor in tensors])
     torch._foreach_copy_(tensors, [p.view_as(t) for p, t in zip(parts, tensors, strict=True)])
+
+
+def _leave() -> None:
+    if dist.is_initialized():
+        dist.destroy_process_group()
 
 
 def _nothing() -> None:

@@ -23,10 +23,16 @@ EPOCHS, BATCH, STEPS = 3, 3, 6  # 20 images: 6 batches an epoch, and 2 images wa
 
 
 class Seen(pl.Callback):
-    """What was trained on: (epoch, indices, a checksum of the pixels) of every step."""
+    """What was trained on: (epoch, indices, a checksum of the pixels) of every step; and each epoch's accuracy."""
 
     def __init__(self):
-        self.steps = []
+        self.steps, self.top1 = [], []
+
+    def on_train_epoch_start(self, trainer, pl_module):
+        if "train/top1" in trainer.callback_metrics:
+            self.top1.append(float(trainer.callback_metrics["train/top1"]))
+
+    on_fit_end = on_train_epoch_start
 
     def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
         self.steps.append((trainer.current_epoch, batch.indices.tolist(), int(batch.images.sum())))
@@ -51,7 +57,7 @@ class StopAt(pl.Callback):
 
 
 def train(folder, workers=0, callbacks=(), start=None, seed=0, batch=BATCH):
-    """Fit a small CORnet-S; what was seen, and the weights."""
+    """Fit a small CORnet-S; what was seen, the weights, and the training accuracy of each epoch that ended."""
     torch.manual_seed(0)
     kind = ImageShards if (folder / "cornet-index.json").exists() else ImageFolder
     source = kind(folder, size=32, seed=seed)
@@ -75,7 +81,7 @@ def train(folder, workers=0, callbacks=(), start=None, seed=0, batch=BATCH):
     loaders = ImageLoaders(source, batch_size=batch, workers=workers, seed=seed)
     with contextlib.suppress(Stopped):
         trainer.fit(module, datamodule=loaders, ckpt_path=start, weights_only=True)
-    return seen.steps, module.state_dict()
+    return seen.steps, module.state_dict(), seen.top1
 
 
 @pytest.fixture(scope="module", params=["class folders", pytest.param("shards", marks=pytest.mark.slow)])
@@ -95,7 +101,8 @@ def whole(folder):
 
 
 def test_the_whole_training_shows_every_image_at_most_once_an_epoch(whole):
-    steps, _ = whole
+    steps, _, top1 = whole
+    assert len(top1) == EPOCHS
     for epoch in range(EPOCHS):
         shown = [i for e, indices, _ in steps if e == epoch for i in indices]
         assert len(shown) == len(set(shown)) == STEPS * BATCH
@@ -107,21 +114,22 @@ def test_stopped_at_a_random_step(folder, whole, tmp_path, workers, hook):
     step = random.SystemRandom().randrange(EPOCHS * STEPS)
     where = f"stopped at step {step}"
     path = tmp_path / "middle.ckpt"
-    before, _ = train(folder, workers, [StopAt(step, hook, path)])
+    before, *_ = train(folder, workers, [StopAt(step, hook, path)])
     done = step + 1 if hook.endswith("end") else step
-    after, weights = train(folder, workers, start=path)
+    after, weights, top1 = train(folder, workers, start=path)
     assert before[:done] + after == whole[0], where
+    assert top1 == whole[2][EPOCHS - len(top1) :], where
     assert all(torch.equal(weights[key], value) for key, value in whole[1].items()), where
 
 
-@pytest.mark.filterwarnings("ignore:The ``compute`` method of metric MulticlassAccuracy was called before")
 @pytest.mark.parametrize("hook", ["on_validation_end", "on_train_epoch_end"])
 @pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.slow)])
 def test_stopped_at_the_end_of_an_epoch(folder, whole, tmp_path, workers, hook):
     path = tmp_path / "end.ckpt"
-    before, _ = train(folder, workers, [StopAt(1, hook, path)])
-    after, weights = train(folder, workers, start=path)
+    before, *_ = train(folder, workers, [StopAt(1, hook, path)])
+    after, weights, top1 = train(folder, workers, start=path)
     assert before + after == whole[0]
+    assert top1 == whole[2][EPOCHS - len(top1) :]
     assert all(torch.equal(weights[key], value) for key, value in whole[1].items())
 
 
