@@ -34,18 +34,10 @@ from torch import Tensor
 
 from cornet.models import CORnet, count_macs, create_model
 from cornet.training.recipe import Recipe
+from cornet.training.throughput import known_peak
 from cornet.training.versions import versions
 
 RESULTS = Path(__file__).parent / "results" / "train_throughput.json"
-PEAKS = {
-    "H200": 989.0,
-    "H100 80GB HBM3": 989.0,
-    "H100 PCIe": 756.0,
-    "A100": 312.0,
-    "L40S": 362.0,
-    "RTX 4090": 165.0,
-}
-"""Dense bf16 TFLOP/s as the makers state them."""
 PIXELS = (torch.full((3, 1, 1), 120.0), torch.full((3, 1, 1), 60.0))
 Step = Callable[[], Tensor]
 
@@ -190,14 +182,6 @@ def quartiles(values: list[float]) -> list[float]:
         return [min(values), max(values)]
     first, _, third = statistics.quantiles(values, n=4)
     return [first, third]
-
-
-def known_peak(device: torch.device) -> float | None:
-    """Dense bf16 TFLOP/s of a card in the table."""
-    if device.type != "cuda":
-        return None
-    name = torch.cuda.get_device_name(device)
-    return next((peak for card, peak in PEAKS.items() if card in name), None)
 
 
 def show(results: dict[str, Any]) -> None:

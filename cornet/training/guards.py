@@ -1,7 +1,6 @@
-"""Callbacks that watch a training: numbers that are no longer finite, files that cannot be read, speed."""
+"""Callbacks that watch a training: numbers that are no longer finite, files that cannot be read."""
 
 import logging
-import time
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +15,8 @@ from cornet.errors import CornetError
 from cornet.files import atomic_write
 from cornet.stimuli.bad_files import BadFiles
 from cornet.stimuli.samples import Batch
-from cornet.training.pace import Pace
 
-__all__ = ["FiniteLoss", "Throughput", "UnreadableFiles"]
+__all__ = ["FiniteLoss", "UnreadableFiles"]
 
 log = logging.getLogger("cornet")
 
@@ -140,29 +138,3 @@ class UnreadableFiles(pl.Callback):
         self.path.parent.mkdir(parents=True, exist_ok=True)
         rows = [(name, path) for name, bad in self.tally.paths.items() for path in sorted(bad)]
         atomic_write(self.path, pd.DataFrame(rows, columns=["split", "path"]).to_csv(index=False))
-
-
-class Throughput(pl.Callback):
-    """Logs train/images_per_second of every epoch: training steps alone, without the epoch's first one."""
-
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self.pace = Pace(world_size=trainer.world_size)
-
-    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self.pace.begin_epoch(time.perf_counter())
-
-    def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
-    ) -> None:
-        self.pace.add_batch(time.perf_counter(), len(batch.labels))
-
-    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if trainer.sanity_checking:
-            return
-        if pl_module.device.type == "cuda":  # the host runs ahead of the device: wait for it, once an epoch
-            torch.cuda.synchronize(pl_module.device)
-        self.pace.pause(time.perf_counter())
-
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if self.pace.epoch_rate is not None:
-            pl_module.log("train/images_per_second", self.pace.epoch_rate)
