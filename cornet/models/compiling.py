@@ -31,6 +31,8 @@ class CompiledNetwork:
         computed again, the cheapest first. None: whatever is fastest. Statistics of norms are updated once.
     options: of torch.compile, such as backend or mode.
 
+    On several ranks the graph is whole too: gradients are sent when the backward pass has ended, not meanwhile.
+
     Where compiling fails, as on a machine without a C compiler, the network runs uncompiled from then on: it
     says so once, in the log, and `failed` is true.
     """
@@ -78,6 +80,7 @@ def compiler_settings(memory_budget: float | None) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         settings: dict[str, Any] = {
             "automatic_dynamic_shapes": False,  # a second image size is to have a graph as good as the first's
+            "optimize_ddp": False,  # else DDP has the graph cut at its gradient buckets, 11 parts of CORnet-S
             "recompile_limit": MOST_GRAPHS,
             "accumulated_recompile_limit": MOST_GRAPHS * 8,
         }

@@ -8,6 +8,7 @@ import sys
 import pytest
 import torch
 from torch._dynamo.testing import CompileCounterWithBackend
+from torch._dynamo.utils import counters
 
 from cornet import create_model, list_models
 from cornet.brain.subject import Site
@@ -44,6 +45,29 @@ def test_one_graph(name):
         assert len(graphs) == 2
     assert torch.equal(logits, expected)
     assert all(torch.equal(states[area], expected_states[area]) for area in states)
+
+
+def test_one_graph_on_ranks_too(tmp_path):
+    """DDP would have it cut into a part for each bucket of gradients."""
+
+    class Around(torch.nn.Module):  # as the Lightning module is
+        def __init__(self):
+            super().__init__()
+            self.net = create_model("cornet_s", num_classes=5, width=0.25)
+            self.net.compile(backend="aot_eager")
+
+        def forward(self, images):
+            return self.net(images)
+
+    torch.distributed.init_process_group("gloo", init_method=f"file://{tmp_path}/store", rank=0, world_size=1)
+    try:
+        around = torch.nn.parallel.DistributedDataParallel(Around(), static_graph=True, bucket_cap_mb=1)
+        counters.clear()
+        around(torch.randn(2, 3, 32, 32)).sum().backward()
+    finally:
+        torch.distributed.destroy_process_group()
+    assert counters["aot_autograd"]["total"] == counters["aot_autograd"]["ok"] == 1
+    assert not counters["graph_break"]
 
 
 def test_training_is_captured_with_its_gradients_and_statistics():
