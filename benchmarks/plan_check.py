@@ -79,6 +79,7 @@ def scaling(images_per_second: float) -> None:
         core=500,
         image_bytes=110_000,
         gradient_bytes=4 * 53_416_616,
+        at_once=True,
     )
     table = Table(
         "GPUs",

@@ -98,6 +98,7 @@ def measure(training: Training) -> Measured:
         record=record,
         compare=compare,
         on_cores=device.type == "cpu",
+        at_once=module.net.compiled,
     )
 
 

@@ -7,9 +7,10 @@ A step takes as long as the slowest of what goes on at the same time,
 (where the devices are the processor's own cores, decoding takes its time from computing, and the two are added)
 
     compute   seconds of a step on one device, at the batch that one device gets; as measured, or from a given rate
-    exposed   what of averaging the gradients is not hidden behind the backward pass: the last bucket always, and more
-              where the ring is slower than two thirds of `compute`. A ring over n devices sends 2 (n - 1) / n times
-              the gradients over its slowest link: NVLink or PCIe within a machine, the network between machines.
+    exposed   what of averaging the gradients is not hidden behind the backward pass: all of it when the network is
+              compiled, for one graph gives its gradients at its end; else the last bucket, and more where the ring is
+              slower than two thirds of `compute`. A ring over n devices sends 2 (n - 1) / n times the gradients over
+              its slowest link: NVLink or PCIe within a machine, the network between machines.
     decode    images of a machine's devices / (images per second of a core * cores)
     storage   their bytes / bytes per second that a machine reads
 
@@ -75,7 +76,8 @@ class Measured:
     step: seconds of a training step on one device at `batch` images; forward: seconds an image in validation.
     core: decoded and augmented images per second of one core (inf: images are in memory). image_bytes: as stored.
     gradient_bytes: of all parameters. memory: bytes at the peak. record: seconds an image when brains are scored;
-    compare: seconds of the comparisons of an evaluation. on_cores: the device is the processor itself.
+    compare: seconds of the comparisons of an evaluation. on_cores: the device is the processor itself. at_once: all
+    gradients come at the end of the backward pass, as those of a compiled network.
     """
 
     step: float
@@ -88,6 +90,7 @@ class Measured:
     record: float = 0.0
     compare: float = 0.0
     on_cores: bool = False
+    at_once: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,7 +175,7 @@ def parts_of(measured: Measured, hardware: Hardware) -> dict[str, float]:
         slowest = hardware.link if hardware.machines == 1 else min(hardware.link, hardware.network)
         ring = 2 * (hardware.devices - 1) / hardware.devices / slowest
         whole, last = ring * measured.gradient_bytes, ring * min(BUCKET, measured.gradient_bytes)
-        gradients = max(last, whole - BACKWARD * measured.step)
+        gradients = whole if measured.at_once else max(last, whole - BACKWARD * measured.step)
     return {
         "compute": measured.step,
         "gradients": gradients,

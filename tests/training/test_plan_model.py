@@ -1,6 +1,7 @@
 """The model of what a training takes, against figures worked out by hand."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -54,6 +55,9 @@ def test_gradients_hide_behind_the_backward_pass_but_for_the_last_bucket():
     assert make_plan(ONE, two, train_images=16_000, val_images=0, epochs=1).parts[
         "gradients"
     ] == pytest.approx(2 * 15 / 16 * 0.4 - 0.5 * 2 / 3)
+    compiled = replace(ONE, at_once=True)
+    whole = make_plan(compiled, Hardware(devices=8, link=GIGA), train_images=8000, val_images=0, epochs=1)
+    assert whole.parts["gradients"] == pytest.approx(2 * 7 / 8 * 0.4)
     crawling = make_plan(ONE, Hardware(devices=2, link=GIGA / 100), train_images=800, val_images=0, epochs=1)
     assert crawling.bottleneck == "gradients"
 
