@@ -9,10 +9,6 @@ processes are off unless --warm, which tells what a second start takes. Writes r
 """
 
 import argparse
-import datetime
-import json
-import platform
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -20,12 +16,12 @@ from typing import Any
 import torch
 import torch._dynamo
 import torch._inductor.config
+from record import device_named, write_record
 from rich.console import Console
 from rich.table import Table
 from torch._dynamo.utils import counters
 
 from cornet.models import CORnet, create_model
-from cornet.training.versions import versions
 
 RESULTS = Path(__file__).parent / "results" / "compile_cost.json"
 MODES = ("training", "evaluation", "states")
@@ -80,10 +76,7 @@ def main() -> None:
     parser.add_argument("--beside", default="", help="what else ran on the machine, for the record")
     parser.add_argument("--out", type=Path, default=RESULTS)
     arguments = parser.parse_args()
-    kind = (
-        ("cuda" if torch.cuda.is_available() else "cpu") if arguments.device == "auto" else arguments.device
-    )
-    device = torch.device(kind)
+    device = device_named(arguments.device)
     torch._inductor.config.force_disable_caches = not arguments.warm
     results = {}
     table = Table("network", "mode", "seconds", "graphs", "breaks")
@@ -94,20 +87,13 @@ def main() -> None:
             table.add_row(name, mode, f"{one['seconds']:.1f}", str(one["graphs"]), str(one["breaks"]))
     Console().print(table)
     names = ("batch", "size", "width", "memory_budget", "warm")
-    report = {
-        "date": str(datetime.date.today()),
-        "command": " ".join(["python", "benchmarks/compile_cost.py", *sys.argv[1:]]),
-        "device": torch.cuda.get_device_name(device)
-        if device.type == "cuda"
-        else platform.processor() or "CPU",
-        "threads": torch.get_num_threads(),
-        "beside": arguments.beside,
-        "made_with": versions(),
-        "settings": {name: getattr(arguments, name) for name in names},
-        "results": results,
-    }
-    arguments.out.parent.mkdir(exist_ok=True)
-    arguments.out.write_text(json.dumps(report, indent=1) + "\n")
+    write_record(
+        arguments.out,
+        device,
+        arguments.beside,
+        settings={name: getattr(arguments, name) for name in names},
+        results=results,
+    )
 
 
 if __name__ == "__main__":

@@ -10,11 +10,7 @@ metrics, callbacks, loggers. Writes results/step_breakdown.json.
 """
 
 import argparse
-import datetime
-import json
-import platform
 import statistics
-import sys
 import tempfile
 import time
 import warnings
@@ -25,12 +21,12 @@ import pytorch_lightning as pl
 import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import open_dict
+from record import write_record
 from rich.console import Console
 from rich.table import Table
 
 from cornet.training.build import build
 from cornet.training.run import quieten, set_precision
-from cornet.training.versions import versions
 
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results" / "step_breakdown.json"
@@ -152,22 +148,15 @@ def main() -> None:
         )
     Console().print(table)
     device = watch.device
-    report = {
-        "date": str(datetime.date.today()),
-        "command": " ".join(["python", "benchmarks/step_breakdown.py", *sys.argv[1:]]),
-        "device": torch.cuda.get_device_name(device)
-        if device.type == "cuda"
-        else platform.processor() or "CPU",
-        "threads": torch.get_num_threads(),
-        "beside": arguments.beside,
-        "made_with": versions(),
-        "steps": len(kept),
-        "median_seconds": medians,
-        "mean_seconds": means,
-        "share": {part: means[part] / whole for part in PARTS},
-    }
-    arguments.out.parent.mkdir(exist_ok=True)
-    arguments.out.write_text(json.dumps(report, indent=1) + "\n")
+    write_record(
+        arguments.out,
+        device,
+        arguments.beside,
+        steps=len(kept),
+        median_seconds=medians,
+        mean_seconds=means,
+        share={part: means[part] / whole for part in PARTS},
+    )
 
 
 if __name__ == "__main__":

@@ -15,12 +15,8 @@ Writes results/train_throughput.json.
 """
 
 import argparse
-import datetime
 import gc
-import json
-import platform
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -28,6 +24,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from record import device_named, write_record
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
@@ -35,7 +32,6 @@ from torch import Tensor
 from cornet.models import CORnet, count_macs, create_model
 from cornet.training.recipe import Recipe
 from cornet.training.throughput import known_peak
-from cornet.training.versions import versions
 
 RESULTS = Path(__file__).parent / "results" / "train_throughput.json"
 PIXELS = (torch.full((3, 1, 1), 120.0), torch.full((3, 1, 1), 60.0))
@@ -210,10 +206,7 @@ def main() -> None:
     parser.add_argument("--beside", default="", help="what else ran on the machine, for the record")
     parser.add_argument("--out", type=Path, default=RESULTS)
     arguments = parser.parse_args()
-    kind = (
-        ("cuda" if torch.cuda.is_available() else "cpu") if arguments.device == "auto" else arguments.device
-    )
-    device = torch.device(kind)
+    device = device_named(arguments.device)
     results = {}
     for name in arguments.networks:
         results[name] = measure(name, arguments, device)
@@ -221,22 +214,15 @@ def main() -> None:
         if device.type == "cuda":
             torch.cuda.empty_cache()
     show(results)
-    report = {
-        "date": str(datetime.date.today()),
-        "command": " ".join(["python", "benchmarks/train_throughput.py", *sys.argv[1:]]),
-        "device": torch.cuda.get_device_name(device)
-        if device.type == "cuda"
-        else platform.processor() or "CPU",
-        "threads": torch.get_num_threads(),
-        "beside": arguments.beside,
-        "made_with": versions(),
-        "settings": {
+    write_record(
+        arguments.out,
+        device,
+        arguments.beside,
+        settings={
             key: getattr(arguments, key) for key in ("batch", "size", "width", "rounds", "steps", "compile")
         },
-        "results": results,
-    }
-    arguments.out.parent.mkdir(exist_ok=True)
-    arguments.out.write_text(json.dumps(report, indent=1) + "\n")
+        results=results,
+    )
 
 
 if __name__ == "__main__":
