@@ -1,12 +1,13 @@
-"""Where a training step's time goes: data, transfer, forward, backward, optimiser, logging.
+"""Where a training step's time goes: data, transfer, forward, backward, optimiser, checkpoints, logging.
 
     python benchmarks/step_breakdown.py experiment=imagenet_s_fast data.folder=/path/to/imagenet      # a GPU
     OMP_NUM_THREADS=2 python benchmarks/step_breakdown.py                                             # the demo
 
 Takes what train.py takes, and trains with it for --steps steps in Lightning's own loop; nothing is kept. Between any
 two parts the device is waited for, so that each part's time is its own; the sum is then a little more than a step
-takes in a training, where the host runs ahead. `logging` is all that is in none of the others: Lightning's loop,
-metrics, callbacks, loggers. Writes results/step_breakdown.json.
+takes in a training, where the host runs ahead. Checkpoints come at the end of an epoch, so that their share depends on
+how long epochs are. `logging` is all that is in none of the others: Lightning's loop, metrics, callbacks, loggers.
+Writes results/step_breakdown.json.
 """
 
 import argparse
@@ -30,7 +31,7 @@ from cornet.training.run import quieten, set_precision
 
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results" / "step_breakdown.json"
-PARTS = ("data", "transfer", "forward", "backward", "optimiser", "logging")
+PARTS = ("data", "transfer", "forward", "backward", "optimiser", "checkpoints", "logging")
 
 
 class Stopwatch:
@@ -80,6 +81,7 @@ class Marks(pl.Callback):
         watch.around(trainer.strategy, "batch_to_device", "transfer")
         watch.around(pl_module, "loss", "forward")
         watch.around(trainer.strategy, "backward", "backward")
+        watch.around(trainer, "save_checkpoint", "checkpoints")
         watch.around(trainer.optimizers[0], "step", "optimiser")
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
