@@ -16,11 +16,10 @@ from cornet.training.loaders import ImageLoaders
 
 from .pictures import class_folders
 
-pytest.importorskip("litdata")
-boto3 = pytest.importorskip("boto3")
-moto_server = pytest.importorskip("moto.server")
-
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the server and the client
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # of the server and the client
+]
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +30,9 @@ def folder(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def bucket(folder, tmp_path_factory):
     """The address of shards of 6 images, and the server's."""
+    pytest.importorskip("litdata")
+    boto3 = pytest.importorskip("boto3")
+    moto_server = pytest.importorskip("moto.server")
     target = tmp_path_factory.mktemp("shards")
     write_shards("imagenet", folder, target, per_shard=6, processes=1)
     server = moto_server.ThreadedMotoServer(port=0, verbose=False)
