@@ -5,6 +5,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
+
+# Times say nothing about the code on a machine that others use too.
+settings.register_profile("shared machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("shared machine")
 
 ROOT = Path(__file__).parents[1]
 SHARED_DATA = Path(os.environ.get("CORNET_SHARED_DATA", ROOT.parent / "shared" / "data"))

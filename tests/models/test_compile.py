@@ -98,7 +98,7 @@ def shown(count, size):
 
 @pytest.mark.parametrize(
     "name",
-    ["cornet_z", "cornet_s", *(pytest.param(f"cornet_{one}", marks=pytest.mark.slow) for one in ("r", "rt"))],
+    ["cornet_z", *(pytest.param(f"cornet_{one}", marks=pytest.mark.slow) for one in ("r", "rt", "s"))],
 )
 def test_one_graph_per_size_and_mode(name):
     """Whatever follows: steps, epochs, last batches, single images, recordings, another size."""
