@@ -20,7 +20,7 @@ from cornet.training.overrides import check_overrides
 from cornet.training.submitting import check_launcher
 
 CONF = Path(__file__).parent / "conf"
-STOPPED = 130  # by Ctrl-C, as shells count it
+STOPPED = 130  # by Ctrl-C before the first step, or a second one; as shells count it
 
 
 @hydra.main(config_path=str(CONF), config_name="config", version_base="1.3")
@@ -31,6 +31,7 @@ def train(config: DictConfig) -> float | None:
     from cornet.training.hand_over import hand_over
     from cornet.training.plan import plan_training
     from cornet.training.run import run
+    from cornet.training.stop_signals import Stopped
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")  # a submitted job has not come through main
     try:
@@ -45,6 +46,9 @@ def train(config: DictConfig) -> float | None:
         return best
     except CornetError as error:
         refuse(error)
+    except Stopped as stopped:
+        tell(f"\n{stopped}. The same command goes on from where it was.")
+        sys.exit(stopped.code)
     except KeyboardInterrupt:
         tell("\nStopped. The same command goes on from the last checkpoint.")
         sys.exit(STOPPED)

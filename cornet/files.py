@@ -21,12 +21,14 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "cornet"
 
 
-def atomic_write(path: Path | str, data: bytes | memoryview | str, hint: str = "") -> None:
+def atomic_write(
+    path: Path | str, data: bytes | memoryview | str, hint: str = "", previous: Path | None = None
+) -> None:
     """Write `data` aside in the same folder, bring it to the disk, and put it in the place of `path`.
 
     A killed process leaves the old file as it was; what it wrote aside goes with the next write. `hint` is added to
-    the message of an error. Raises CornetError with the path, the bytes needed and those free when it cannot be
-    written; the old file is then untouched and nothing is left aside.
+    the message of an error. previous: the name under which the old file is kept. Raises CornetError with the path, the
+    bytes needed and those free when it cannot be written; the old file is then untouched and nothing is left aside.
     """
     path, content = Path(path), data.encode() if isinstance(data, str) else data
     host = socket.gethostname()
@@ -37,6 +39,8 @@ def atomic_write(path: Path | str, data: bytes | memoryview | str, hint: str = "
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
+        if previous is not None and path.exists():
+            _keep(path, previous)
         os.replace(aside, path)
         _sync_folder(path.parent)
     except OSError as error:
@@ -44,6 +48,18 @@ def atomic_write(path: Path | str, data: bytes | memoryview | str, hint: str = "
     finally:
         with contextlib.suppress(OSError):
             aside.unlink()
+
+
+def _keep(path: Path, name: Path) -> None:
+    """Give a file a second name, in the place of what has it."""
+    aside = name.with_name(f".{name.name}.tmp")
+    aside.unlink(missing_ok=True)
+    try:
+        os.link(path, aside)
+    except OSError:  # no hard links on this file system
+        shutil.copyfile(path, aside)
+    os.replace(aside, name)
+    aside.unlink(missing_ok=True)  # renaming does nothing where both are the same file
 
 
 def _sync_folder(folder: Path) -> None:

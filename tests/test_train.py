@@ -3,7 +3,6 @@
 import json
 import logging
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -16,8 +15,6 @@ import pytest
 import torch
 from hydra.core.global_hydra import GlobalHydra
 from PIL import Image
-
-from tests.brain.test_benchmarks import assembly, write
 
 ROOT = Path(__file__).parents[1]
 SMALL = [
@@ -61,20 +58,6 @@ def train(monkeypatch, capfd):
         return code, out, err
 
     return call
-
-
-def start(folder: Path, *overrides: str) -> subprocess.Popen:
-    """train.py as a process of its own, to be stopped."""
-    return subprocess.Popen(
-        [sys.executable, str(ROOT / "train.py"), *SMALL, *overrides],
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(
-            signal.SIGINT, signal.SIG_DFL
-        ),  # background jobs inherit that it is ignored
-    )
 
 
 def only_run(folder: Path) -> Path:
@@ -133,49 +116,6 @@ def wait_for_epoch(process: subprocess.Popen, folder: Path, epochs: int) -> None
         assert process.poll() is None, process.communicate()
         time.sleep(0.05)
     raise AssertionError("the run did not get that far")
-
-
-def test_a_killed_run_goes_on_and_ends_as_an_uninterrupted_one(train, tmp_path):
-    """The same weights, bit for bit, the same log and the same brain scores."""
-    bundle = write(tmp_path / "mine", assembly(("V4",) * 4 + ("IT",) * 4))
-    many = ["recipe.epochs=5", "data.train_images=256", "trainer.log_every_n_steps=1"]
-    many += ["brain=local", f"brain.benchmarks.local=[{bundle}]", "brain.fractions=[0.5]"]
-    process = start(tmp_path, *many)
-    wait_for_epoch(process, tmp_path, 2)
-    time.sleep(0.2)
-    process.kill()
-    process.communicate()
-    killed = only_run(tmp_path)
-    assert not (killed / "finished.json").exists()
-    code, _, err = train(*many)
-    assert code == 0, err
-    assert "going on from" in err
-    code, _, err = train(*many, "root=whole")
-    assert code == 0, err
-    whole = tmp_path / "whole" / killed.relative_to(tmp_path / "runs")
-    for which in ("last", "best", "best_brain"):
-        expected, ours = weights(whole, which), weights(killed, which)
-        assert expected.keys() == ours.keys()
-        assert all(torch.equal(expected[key], ours[key]) for key in expected), which
-    for name, times in {
-        "metrics.csv": [*SPEED, "brain/seconds"],
-        "scores.csv": ["seconds"],
-        "step_matrix.csv": [],
-    }.items():
-        tables = [pd.read_csv(run / name).drop(columns=times) for run in (whole, killed)]
-        pd.testing.assert_frame_equal(*tables, check_exact=True)
-    assert len(pd.read_csv(killed / "scores.csv")) == 2 * 7
-
-
-@pytest.mark.slow
-def test_control_c_stops_politely(tmp_path):
-    process = start(tmp_path, "recipe.epochs=500")
-    wait_for_epoch(process, tmp_path, 1)
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert "The same command goes on" in err
-    assert "Traceback" not in err
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ class AtomicCheckpointIO(CheckpointIO):
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None
     ) -> None:
-        """Put `checkpoint` at `path` in one step.
+        """Put `checkpoint` at `path` in one step; a `last.ckpt` that was there is `previous.ckpt` then.
 
         Raises CornetError when the disk is full or not to be written (the earlier file stays as it was), and when the
         checkpoint holds a value that `read_checkpoint` would refuse.
@@ -44,7 +44,8 @@ class AtomicCheckpointIO(CheckpointIO):
             ) from error
         earlier = "The previous checkpoint stays usable" if path.exists() else "Nothing of it was left there"
         hint = f"{earlier}; the same command continues this run from its last checkpoint."
-        atomic_write(path, buffer.getbuffer(), hint=hint)
+        previous = path.with_name("previous.ckpt") if path.name == "last.ckpt" else None
+        atomic_write(path, buffer.getbuffer(), hint, previous)
 
     def load_checkpoint(
         self, path: Any, map_location: Any | None = None, weights_only: bool | None = None

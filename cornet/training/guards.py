@@ -15,6 +15,7 @@ from cornet.errors import CornetError
 from cornet.files import atomic_write
 from cornet.stimuli.bad_files import BadFiles
 from cornet.stimuli.samples import Batch
+from cornet.training.last_checkpoint import LastCheckpoint
 
 __all__ = ["FiniteLoss", "UnreadableFiles"]
 
@@ -60,8 +61,8 @@ class FiniteLoss(pl.Callback):
             self.stop(trainer, "The loss", int(self.first_bad))
 
     def stop(self, trainer: pl.Trainer, what: str, step: int) -> None:
-        last = getattr(trainer.checkpoint_callback, "last_model_path", "")
-        kept = f"the last good checkpoint is {last}" if last else "no checkpoint had been written yet"
+        paths = [c.path for c in trainer.callbacks if isinstance(c, LastCheckpoint) and c.path.is_file()]  # type: ignore[attr-defined]
+        kept = f"the last good checkpoint is {paths[0]}" if paths else "no checkpoint had been written yet"
         raise CornetError(
             f"{what} became NaN or infinite at step {step} (epoch {trainer.current_epoch}) and training was "
             f"stopped; {kept}; lower recipe.learning_rate, raise recipe.warmup, or set recipe.clip=1."

@@ -198,6 +198,7 @@ class ImageLoaders(pl.LightningDataModule):
             persistent_workers=workers > 0,
             collate_fn=collate,
             pin_memory=torch.cuda.is_available(),
+            generator=torch.Generator(),  # else each epoch takes a number from the training's own
         )
 
 

@@ -1,5 +1,6 @@
 """One run: its folder, its training, what it leaves behind."""
 
+import contextlib
 import logging
 import shutil
 import warnings
@@ -21,6 +22,7 @@ from cornet.training.overrides import check_missing
 from cornet.training.ranks import Ranks, lost_rank, meet
 from cornet.training.run_folder import RunFolder
 from cornet.training.run_labels import label_loggers
+from cornet.training.run_lock import locked
 from cornet.training.run_path import identity_of, run_path
 from cornet.training.summary import summarise
 from cornet.training.versions import versions
@@ -49,9 +51,17 @@ def run(config: DictConfig, overrides: Sequence[str] = ()) -> Outcome | None:
     ranks other than 0); a run that had been finished before is not repeated. Raises CornetError for anything
     the user can mend: up to the first step on all ranks alike, whichever met it.
     """
+    with contextlib.ExitStack() as held:
+        return train_in_folder(config, overrides, held)
+
+
+def train_in_folder(
+    config: DictConfig, overrides: Sequence[str], held: contextlib.ExitStack
+) -> Outcome | None:
+    """As `run`. held: what is let go in the end, which is the lock of the folder."""
     quieten()
     ranks = meet()
-    folder, finished = open_folder(config, overrides, ranks)
+    folder, finished = open_folder(config, overrides, ranks, held)
     if finished is not None:
         return Outcome(folder.path, finished, already=True) if ranks.first else None
     pl.seed_everything(config.seed, workers=True, verbose=False)
@@ -89,11 +99,11 @@ def run(config: DictConfig, overrides: Sequence[str] = ()) -> Outcome | None:
 
 
 def open_folder(
-    config: DictConfig, overrides: Sequence[str], ranks: Ranks
+    config: DictConfig, overrides: Sequence[str], ranks: Ranks, held: contextlib.ExitStack
 ) -> tuple[RunFolder, dict[str, Any] | None]:
     """The run's folder, and its summary where it is finished; path and token are added to the configuration.
 
-    Rank 0 makes the folder, when all ranks want the same run in the same place.
+    Rank 0 makes the folder and locks it, when all ranks want the same run in the same place.
     """
     error, path, content, identity = "", Path(), {}, {}
     try:
@@ -110,7 +120,11 @@ def open_folder(
     ranks.agree({**identity, **common, "folder": str(path), "torch": torch.__version__}, error)
 
     def made() -> list[Any]:
+        if path.is_dir():
+            with locked(path):  # before anything of it is moved or written
+                pass
         folder = RunFolder.open(path, resolved(config), identity, fresh=config.fresh)
+        held.enter_context(locked(path))
         return [folder.run_id, folder.finished]
 
     config.run_id, finished = ranks.from_first(made)
@@ -146,14 +160,26 @@ def resolved(config: DictConfig) -> dict[str, Any]:
 
 
 def starting_point(config: DictConfig, folder: RunFolder) -> str | None:
-    """The checkpoint to go on from, checked to be readable; None for a fresh start."""
+    """The checkpoint to go on from, checked to be readable; None for a fresh start.
+
+    A last checkpoint that is damaged is told of, and the one before it taken.
+    """
     if config.ckpt_path == "auto":
         last = folder.last_checkpoint()
     else:
         last = Path(config.ckpt_path) if config.ckpt_path else None
     if last is None:
         return None
-    content = read_checkpoint(last)
+    try:
+        content = read_checkpoint(last)
+    except CornetError as error:
+        previous = folder.checkpoint("previous")
+        if config.ckpt_path != "auto" or not previous.is_file():
+            raise
+        content = read_checkpoint(previous)
+        if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
+            log.warning("%s So the run goes on from the checkpoint before it, %s.", error, previous)
+        last = previous
     if "loops" not in content or "optimizer_states" not in content:
         raise CornetError(
             f"ckpt_path={last} holds weights but no training to go on with; start from its weights with "

@@ -25,7 +25,7 @@ class RunFolder:
     identity.json   the part of it that makes this run this run: another one never lands in the folder
     versions.json   what it was made with; `continued_with` lists later sessions' versions where they differ
     run_id          a random token, made once, by which loggers continue their curves
-    checkpoints/    last.ckpt, best.ckpt
+    checkpoints/    last.ckpt, best.ckpt; until it is finished previous.ckpt, the last but one
     finished.json   there when the run is finished, with its summary
     """
 
@@ -103,6 +103,7 @@ class RunFolder:
     def finish(self, summary: dict[str, Any]) -> None:
         """Record that the run is finished. Raises CornetError when that cannot be written."""
         atomic_write(self.path / "finished.json", json.dumps(_plain(summary), indent=1) + "\n")
+        self.checkpoint("previous").unlink(missing_ok=True)
 
     @property
     def checkpoints(self) -> Path:

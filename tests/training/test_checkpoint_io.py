@@ -66,7 +66,7 @@ class TestInTraining:
         resumed, trainer = fit(tmp_path / "parts", 3, ckpt_path=str(last))
         assert trainer.global_step == 12
         assert torch.equal(resumed.layer.weight, whole.layer.weight)
-        assert sorted(os.listdir(tmp_path / "parts")) == ["best.ckpt", "last.ckpt"]
+        assert sorted(os.listdir(tmp_path / "parts")) == ["best.ckpt", "last.ckpt", "previous.ckpt"]
 
     def test_a_malicious_checkpoint_does_not_run(self, tmp_path):
         fit(tmp_path / "run", 1)
@@ -188,7 +188,7 @@ for round in range(20):
     assert (content["weights"] == content["round"]).all()
     rounds.add(content["round"])
 plugin.save_checkpoint({"round": 0}, path)
-assert os.listdir(os.path.dirname(path)) == ["last.ckpt"]
+assert sorted(os.listdir(os.path.dirname(path))) == ["last.ckpt", "previous.ckpt"]
 print(asides, len(rounds))
 """
 

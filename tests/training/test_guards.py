@@ -16,6 +16,7 @@ from cornet.stimuli.photographs import ImageFolder
 from cornet.training.checkpoint_io import AtomicCheckpointIO
 from cornet.training.classifier import Classifier
 from cornet.training.guards import FiniteLoss, UnreadableFiles
+from cornet.training.last_checkpoint import LastCheckpoint
 from cornet.training.loaders import ImageLoaders
 from cornet.training.recipe import Recipe
 
@@ -38,13 +39,10 @@ def fit(photographs: Path, run: Path, epochs=2, learning_rate=0.01, module=Class
     recipe = Recipe(epochs=epochs, batch_size=4, learning_rate=learning_rate, schedule="constant")
     source = ImageFolder(photographs, size=32)
     net = create_model("cornet_z", num_classes=2, width=0.1)
-    checkpoint = pl.callbacks.ModelCheckpoint(
-        run, "best", "val/top1", mode="max", save_last=True, enable_version_counter=False
-    )
     trainer = pl.Trainer(
         accelerator="cpu",
         max_epochs=epochs,
-        callbacks=[FiniteLoss(), UnreadableFiles(run), checkpoint, *callbacks],
+        callbacks=[FiniteLoss(), UnreadableFiles(run), LastCheckpoint(run), *callbacks],
         plugins=[AtomicCheckpointIO()],
         logger=False,
         enable_progress_bar=False,

@@ -1,0 +1,157 @@
+"""The checkpoint from which a stopped training goes on, as if it had not been stopped."""
+
+import random
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+import torch.distributed as dist
+from pytorch_lightning.callbacks import Checkpoint
+
+from cornet.errors import CornetError
+from cornet.training.stop_signals import StopSignals
+
+__all__ = ["LastCheckpoint", "random_state", "set_random_state"]
+
+
+class LastCheckpoint(Checkpoint):
+    """Writes `last.ckpt` at the end of every epoch, after some minutes within one, and when a signal asks to stop.
+
+    The one before is kept as `previous.ckpt` (by AtomicCheckpointIO), for the case that the file is damaged. It holds
+    what the other callbacks hold by then, the best checkpoints among them, and the random states; so it comes after
+    all of them.
+
+    Within an epoch it is written between two steps: when all that belongs to a step (its metrics, its brain scores)
+    is on the disk, before the next begins, and never in the middle of an accumulated batch. When a signal comes after
+    the last step of an epoch, the checkpoint is such that the validation is begun anew. On several ranks, rank 0's
+    clock counts, and they ask each other only at steps that are logged.
+
+    dirpath: the folder. minutes: the longest time between two of them, but for a single step, a validation, or an
+    evaluation of brain scores that takes longer. Raises CornetError for minutes that are not positive.
+    """
+
+    def __init__(self, dirpath: str | Path, minutes: float = 15.0) -> None:
+        if not minutes > 0:
+            raise CornetError(f"callbacks.last_checkpoint.minutes={minutes} must be above 0.")
+        self.path = Path(dirpath) / "last.ckpt"
+        self.minutes = minutes
+        self.signals = StopSignals()
+        self.random_state: dict[str, Any] | None = None
+        self.in_validation = self.between_steps = False
+        self.saved = time.monotonic()
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        self.signals = StopSignals()
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.signals.install()
+        self.saved = time.monotonic()
+        if self.random_state is not None:
+            set_random_state(self.random_state)
+            self.random_state = None
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        if batch_idx % trainer.accumulate_grad_batches:
+            return
+        if trainer.world_size > 1 and trainer.global_step % trainer.log_every_n_steps:  # type: ignore[attr-defined]
+            return
+        late = time.monotonic() - self.saved > 60 * self.minutes
+        if trainer.world_size > 1:
+            self.signals.asked, late = agreed(self.signals.asked, late, pl_module.device)
+        if self.signals.asked is not None or late:
+            self.between_steps = True
+            self.save(trainer)
+            self.between_steps = False
+        if self.signals.asked is not None:
+            self.signals.obey()
+
+    def on_validation_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        """Only where no other rank is to be asked: these may have fewer batches."""
+        if trainer.state.fn != "fit" or trainer.sanity_checking:
+            return
+        if self.signals.asked is not None and trainer.world_size == 1:
+            self.in_validation = True
+            self.save(trainer)
+            self.in_validation = False
+            self.signals.obey()
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.save(trainer)
+        if trainer.world_size > 1:
+            self.signals.asked, _ = agreed(self.signals.asked, False, pl_module.device)
+        if self.signals.asked is not None and trainer.current_epoch + 1 < (trainer.max_epochs or 0):
+            self.signals.obey()
+
+    def save(self, trainer: pl.Trainer) -> None:
+        """Write it, on all ranks."""
+        trainer.save_checkpoint(self.path)
+        self.saved = time.monotonic()
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        checkpoint["random_state"] = random_state()
+        if self.between_steps:
+            count_step_once(trainer, checkpoint["loops"]["fit_loop"])
+        if self.in_validation:
+            begin_validation_anew(checkpoint["loops"]["fit_loop"])
+
+    def on_load_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        self.random_state = checkpoint.get("random_state")
+
+    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        self.signals.restore()
+
+
+def begin_validation_anew(loop: dict[str, Any]) -> None:
+    """Lightning's state of a training within a validation becomes that at its first batch, with which it goes on."""
+    progress = loop["epoch_loop.val_loop.batch_progress"]
+    for part in ("total", "current"):
+        progress[part].update(ready=1, started=1, processed=0, completed=0)
+    progress["is_last_batch"] = False
+
+
+def count_step_once(trainer: pl.Trainer, loop: dict[str, Any]) -> None:
+    """Lightning expects a checkpoint at the end of a batch, and on going on counts the step that would have ended."""
+    batch = loop["epoch_loop.batch_progress"]["current"]["ready"]
+    if not batch % trainer.accumulate_grad_batches or batch >= trainer.num_training_batches:
+        loop["epoch_loop.state_dict"]["_batches_that_stepped"] -= 1
+
+
+def agreed(asked: int | None, late: bool, device: torch.device) -> tuple[int | None, bool]:
+    """The highest signal that any rank was sent, and whether rank 0 finds that it is time."""
+    first = dist.get_rank() == 0
+    told = torch.tensor([asked or 0, int(late and first)], device=device)
+    dist.all_reduce(told, op=dist.ReduceOp.MAX)
+    signum, time_is_over = told.tolist()
+    return signum or None, bool(time_is_over)
+
+
+def random_state() -> dict[str, Any]:
+    """Of Python, NumPy and torch on this process's devices, as plain data and tensors."""
+    version, numbers, gauss = random.getstate()
+    name, keys, position, has_gauss, cached = np.random.get_state(legacy=True)  # noqa: NPY002 -- all that uses it
+    return {
+        "python": [version, list(numbers), gauss],
+        "numpy": [name, torch.from_numpy(np.asarray(keys).astype(np.int64)), position, has_gauss, cached],
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state() if torch.cuda.is_initialized() else None,
+    }
+
+
+def set_random_state(state: dict[str, Any]) -> None:
+    """Go on with the random numbers after those of `random_state`."""
+    version, numbers, gauss = state["python"]
+    random.setstate((version, tuple(numbers), gauss))
+    name, keys, position, has_gauss, cached = state["numpy"]
+    np.random.set_state((name, keys.numpy().astype(np.uint32), position, has_gauss, cached))  # noqa: NPY002
+    torch.set_rng_state(state["torch"])
+    if state["cuda"] is not None and torch.cuda.is_available():
+        torch.cuda.set_rng_state(state["cuda"])

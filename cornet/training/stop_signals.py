@@ -1,0 +1,80 @@
+"""Signals that ask a training to stop: Ctrl-C, a cluster's preemption, a time that is over.
+
+The first one only raises a flag, so that the training can end a step and write a checkpoint; a second one is obeyed at
+once. Where somebody else has a handler for a signal (submitit's requeues the job), that one is called when the
+checkpoint is written, and decides what becomes of the process.
+"""
+
+import logging
+import os
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+__all__ = ["StopSignals", "Stopped"]
+
+log = logging.getLogger("cornet")
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
+
+
+class Stopped(Exception):
+    """A training that was asked to stop has stopped, and can go on. signum: by which signal."""
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(f"Stopped by {signal.Signals(signum).name}")
+        self.signum = signum
+
+    @property
+    def code(self) -> int:
+        """What the process ends with: 128 and the signal's number, as shells have it."""
+        return 128 + self.signum
+
+
+class StopSignals:
+    """Which stop signal has come, if any (`asked`). Made before Lightning has handlers, installed after."""
+
+    def __init__(self) -> None:
+        self.asked: int | None = None
+        self.before: dict[int, Any] = {signum: signal.getsignal(signum) for signum in SIGNALS}
+        self.installed = False
+
+    def install(self) -> None:
+        """Take the signals over. Does nothing outside the main thread, where Python allows none."""
+        if threading.current_thread() is threading.main_thread():
+            for signum in SIGNALS:
+                signal.signal(signum, self.hear)
+            self.installed = True
+
+    def restore(self) -> None:
+        """Give them back."""
+        if self.installed and threading.current_thread() is threading.main_thread():
+            for signum, handler in self.before.items():
+                signal.signal(signum, signal.SIG_DFL if handler is None else handler)
+            self.installed = False
+
+    def hear(self, signum: int, frame: FrameType | None) -> None:
+        """The handler."""
+        if self.asked is not None:
+            signal.signal(signum, signal.default_int_handler if signum == signal.SIGINT else signal.SIG_DFL)
+            os.kill(os.getpid(), signum)
+            return
+        self.asked = signum
+        name = signal.Signals(signum).name
+        log.warning("%s: a checkpoint is written after this step; a second one stops at once.", name)
+
+    def others(self, signum: int) -> Callable[[int, FrameType | None], Any] | None:
+        """Somebody else's handler of a signal; None for Python's and the system's own."""
+        handler = self.before.get(signum)
+        return handler if callable(handler) and handler is not signal.default_int_handler else None
+
+    def obey(self) -> None:
+        """Now that a checkpoint is written: raise Stopped, unless another's handler returns, who wants to go on."""
+        signum = self.asked
+        assert signum is not None
+        if (handler := self.others(signum)) is None:
+            raise Stopped(signum)
+        handler(signum, None)
+        self.asked = None

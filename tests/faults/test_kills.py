@@ -1,0 +1,183 @@
+"""Killed at any moment, and started again with the same command, a run ends as one that nothing has disturbed."""
+
+import random
+import signal
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+
+from tests.brain.test_benchmarks import assembly, write
+from tests.faults.starter import Run, Starter, until
+from tests.test_train import SMALL, SPEED, checkpoint, weights
+
+EPOCHS = 6
+
+
+@pytest.fixture(scope="module")
+def starter(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs")
+    with Starter(folder, {"CORNET_CACHE": str(folder / "cache"), "HOME": str(folder)}) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def overrides(starter) -> list[str]:
+    """A run with brain scores within an epoch and averaged weights, and checkpoints at every moment."""
+    bundle = write(starter.folder / "mine", assembly(("V4",) * 4 + ("IT",) * 4))
+    return [
+        *SMALL,
+        f"recipe.epochs={EPOCHS}",
+        "recipe.average=0.9",
+        "data.train_images=256",
+        "trainer.log_every_n_steps=1",
+        "brain=local",
+        f"brain.benchmarks.local=[{bundle}]",
+        "brain.metric=ridge",
+        "brain.fractions=[0.5]",
+        "callbacks.last_checkpoint.minutes=0.001",
+    ]
+
+
+@pytest.fixture(scope="module")
+def whole(starter, overrides) -> Path:
+    """The run that nothing disturbs."""
+    run = starter.start(*overrides, "root=whole")
+    assert starter.wait() == 0, run.said.read_text()
+    (path,) = (path.parent for path in starter.folder.glob("whole/*/*/seed*/config.yaml"))
+    return path
+
+
+def same(whole: Path, ours: Path) -> None:
+    """Weights, average, optimiser, metrics and scores, to the last bit, but for what tells times."""
+    for which in ("last", "best", "best_brain"):
+        expected, found = weights(whole, which), weights(ours, which)
+        assert expected.keys() == found.keys()
+        assert all(torch.equal(expected[key], found[key]) for key in expected), which
+    one, two = checkpoint(whole), checkpoint(ours)
+    assert torch.equal(one["random_state"]["torch"], two["random_state"]["torch"])
+    raw, mine = one["raw_weights"]["weights"], two["raw_weights"]["weights"]
+    assert all(torch.equal(raw[key], mine[key]) for key in raw)
+    for name, times in {
+        "metrics.csv": [*SPEED, "brain/seconds"],
+        "scores.csv": ["seconds"],
+        "step_matrix.csv": [],
+    }.items():
+        tables = [pd.read_csv(run / name).drop(columns=times) for run in (whole, ours)]
+        pd.testing.assert_frame_equal(*tables, check_exact=True)
+
+
+def has_begun(folder: Path) -> bool:
+    return any(folder.glob("*/*/seed*/metrics.csv"))
+
+
+def kill_at_random(starter: Starter, run: Run, root: Path, most: float) -> str:
+    """Some time after the training has begun; when, for the message of a failure."""
+    until(lambda: has_begun(root) or not run.alive)
+    wait = random.SystemRandom().uniform(0, most)
+    time.sleep(wait)
+    if run.alive:
+        run.kill()
+    return f"{wait:.3f} s: {starter.wait()}"
+
+
+@pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.slow)])
+def test_killed_at_random_moments(starter, overrides, whole, kills):
+    root = starter.folder / f"killed{kills}"
+    waits = []
+    for _ in range(kills):
+        run = starter.start(*overrides, f"root={root}")
+        waits.append(kill_at_random(starter, run, root, 2.5))
+    run = starter.start(*overrides, f"root={root}")
+    assert starter.wait() == 0, run.said.read_text()
+    (ours,) = (path.parent for path in root.glob("*/*/seed*/config.yaml"))
+    same(whole, ours)
+    assert "0" not in [wait.split(": ")[1] for wait in waits[:1]], waits
+
+
+@pytest.mark.parametrize(
+    "signum",
+    [
+        signal.SIGTERM,
+        *(pytest.param(s, marks=pytest.mark.slow) for s in (signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2)),
+    ],
+)
+def test_a_signal_ends_a_step_and_leaves_a_checkpoint_of_it(starter, overrides, whole, signum):
+    root = starter.folder / f"signal{signum}"
+    late = [given for given in overrides if "minutes" not in given]
+    run = starter.start(*late, f"root={root}")
+    until(lambda: has_begun(root))
+    run.kill(signum)
+    assert starter.wait() == 128 + signum, run.said.read_text()
+    said = run.said.read_text()
+    assert f"{signal.Signals(signum).name}: a checkpoint is written after this step" in said
+    assert f"Stopped by {signal.Signals(signum).name}. The same command goes on" in said
+    assert "Traceback" not in said
+    again = starter.start(*late, f"root={root}")
+    assert starter.wait() == 0, again.said.read_text()
+    assert "going on from" in again.said.read_text()
+    (ours,) = (path.parent for path in root.glob("*/*/seed*/config.yaml"))
+    same(whole, ours)
+
+
+@pytest.mark.slow
+def test_a_second_process_is_refused_with_the_owner_named(starter, tmp_path):
+    root = starter.folder / "shared"
+    endless = [*SMALL, "recipe.epochs=1000", f"root={root}"]
+    run = starter.start(*endless)
+    until(lambda: has_begun(root))
+    with Starter(tmp_path, {"CORNET_CACHE": str(starter.folder / "cache")}) as other:
+        second = other.start(*endless)
+        assert other.wait() == 2
+        said = second.said.read_text()
+        assert f"is being written by process {run.pid} on" in said
+        assert "give this run another name=" in said
+        assert "Traceback" not in said
+        run.kill()
+        assert starter.wait() == -signal.SIGKILL
+        third = other.start(*endless)  # what the first has left is no lock
+        until(lambda: third.said.exists() and "going on from" in third.said.read_text())
+        time.sleep(0.5)
+        third.kill(signal.SIGTERM)
+        assert other.wait() == 128 + signal.SIGTERM
+
+
+@pytest.mark.parametrize("damage", [pytest.param("cut off", marks=pytest.mark.slow), "one bit"])
+def test_a_damaged_checkpoint_is_told_of_and_the_one_before_it_taken(starter, overrides, whole, damage):
+    root = starter.folder / damage.replace(" ", "-")
+    run = starter.start(*overrides, f"root={root}")
+    until(lambda: any(root.glob("*/*/seed*/checkpoints/previous.ckpt")))
+    run.kill()
+    starter.wait()
+    (path,) = root.glob("*/*/seed*/checkpoints/last.ckpt")
+    content = bytearray(path.read_bytes())
+    if damage == "cut off":
+        content = content[: len(content) // 2]
+    else:
+        content[len(content) // 2] ^= 1
+    path.unlink()  # in case that it was not yet another file than the one before
+    path.write_bytes(content)
+    run = starter.start(*overrides, f"root={root}")
+    assert starter.wait() == 0, run.said.read_text()
+    assert "So the run goes on from the checkpoint before it" in run.said.read_text()
+    (ours,) = (path.parent for path in root.glob("*/*/seed*/config.yaml"))
+    same(whole, ours)
+    assert not (ours / "checkpoints/previous.ckpt").exists()
+
+
+@pytest.mark.slow
+def test_both_checkpoints_damaged(starter, overrides):
+    root = starter.folder / "both"
+    run = starter.start(*overrides, f"root={root}")
+    until(lambda: any(root.glob("*/*/seed*/checkpoints/previous.ckpt")))
+    run.kill()
+    starter.wait()
+    for path in root.glob("*/*/seed*/checkpoints/*.ckpt"):
+        path.write_bytes(path.read_bytes()[:1000])
+    run = starter.start(*overrides, f"root={root}")
+    assert starter.wait() == 2
+    said = run.said.read_text()
+    assert "is cut off, damaged or no checkpoint" in said
+    assert "Traceback" not in said
