@@ -67,7 +67,7 @@ def train_in_folder(
     pl.seed_everything(config.seed, workers=True, verbose=False)
     try:
         training = ranks.together(lambda: build(config))
-        start = ranks.together(lambda: starting_point(config, folder))
+        start = ranks.from_first(lambda: starting_point(config, folder))
     except CornetError:
         leave_nothing(folder.path, Path(config.root))
         raise
@@ -162,7 +162,7 @@ def resolved(config: DictConfig) -> dict[str, Any]:
 def starting_point(config: DictConfig, folder: RunFolder) -> str | None:
     """The checkpoint to go on from, checked to be readable; None for a fresh start.
 
-    A last checkpoint that is damaged is told of, and the one before it taken.
+    A last checkpoint that is damaged is told of and put aside, and the one before it taken.
     """
     if config.ckpt_path == "auto":
         last = folder.last_checkpoint()
@@ -177,8 +177,11 @@ def starting_point(config: DictConfig, folder: RunFolder) -> str | None:
         if config.ckpt_path != "auto" or not previous.is_file():
             raise
         content = read_checkpoint(previous)
-        if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
-            log.warning("%s So the run goes on from the checkpoint before it, %s.", error, previous)
+        aside = last.with_name("damaged.ckpt")
+        last.replace(aside)
+        log.warning(
+            "%s It is %s now, and the run goes on from the checkpoint before it, %s.", error, aside, previous
+        )
         last = previous
     if "loops" not in content or "optimizer_states" not in content:
         raise CornetError(

@@ -114,9 +114,9 @@ class RunFolder:
         return self.checkpoints / f"{which}.ckpt"
 
     def last_checkpoint(self) -> Path | None:
-        """The checkpoint to continue from, None when there is none yet."""
-        path = self.checkpoint("last")
-        return path if path.is_file() else None
+        """The checkpoint to continue from, None when there is none yet: the last one, or that before it."""
+        paths = (self.checkpoint("last"), self.checkpoint("previous"))
+        return next((path for path in paths if path.is_file()), None)
 
     def _move_aside(self) -> None:
         if not self.path.exists():

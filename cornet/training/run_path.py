@@ -29,6 +29,8 @@ IGNORED = (
     "callbacks.progress",
     "callbacks.sample_stimuli",
     "callbacks.brain_checkpoint",
+    "callbacks.last_checkpoint",
+    "callbacks.throughput",
     "trainer=",
     "trainer.accelerator",
     "trainer.strategy",

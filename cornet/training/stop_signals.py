@@ -5,7 +5,6 @@ once. Where somebody else has a handler for a signal (submitit's requeues the jo
 checkpoint is written, and decides what becomes of the process.
 """
 
-import logging
 import os
 import signal
 import threading
@@ -13,9 +12,9 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
-__all__ = ["StopSignals", "Stopped"]
+from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
-log = logging.getLogger("cornet")
+__all__ = ["StopSignals", "Stopped"]
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 
@@ -62,8 +61,10 @@ class StopSignals:
             os.kill(os.getpid(), signum)
             return
         self.asked = signum
-        name = signal.Signals(signum).name
-        log.warning("%s: a checkpoint is written after this step; a second one stops at once.", name)
+        if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
+            name = signal.Signals(signum).name
+            said = f"\n{name}: a checkpoint is written after this step; a second one stops at once.\n"
+            os.write(2, said.encode())  # the log may be in the middle of a line
 
     def others(self, signum: int) -> Callable[[int, FrameType | None], Any] | None:
         """Somebody else's handler of a signal; None for Python's and the system's own."""

@@ -161,10 +161,11 @@ def test_a_damaged_checkpoint_is_told_of_and_the_one_before_it_taken(starter, ov
     path.write_bytes(content)
     run = starter.start(*overrides, f"root={root}")
     assert starter.wait() == 0, run.said.read_text()
-    assert "So the run goes on from the checkpoint before it" in run.said.read_text()
+    assert "and the run goes on from the checkpoint before it" in run.said.read_text()
     (ours,) = (path.parent for path in root.glob("*/*/seed*/config.yaml"))
     same(whole, ours)
     assert not (ours / "checkpoints/previous.ckpt").exists()
+    assert (ours / "checkpoints/damaged.ckpt").read_bytes() == content
 
 
 @pytest.mark.slow
