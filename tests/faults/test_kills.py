@@ -13,7 +13,7 @@ from tests.brain.test_benchmarks import assembly, write
 from tests.faults.starter import Run, Starter, until
 from tests.test_train import SMALL, SPEED, checkpoint, weights
 
-EPOCHS = 6
+EPOCHS = 4
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +89,7 @@ def test_killed_at_random_moments(starter, overrides, whole, kills):
     waits = []
     for _ in range(kills):
         run = starter.start(*overrides, f"root={root}")
-        waits.append(kill_at_random(starter, run, root, 2.5))
+        waits.append(kill_at_random(starter, run, root, 1.5))
     run = starter.start(*overrides, f"root={root}")
     assert starter.wait() == 0, run.said.read_text()
     (ours,) = (path.parent for path in root.glob("*/*/seed*/config.yaml"))
