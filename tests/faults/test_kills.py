@@ -97,6 +97,24 @@ def test_killed_at_random_moments(starter, overrides, whole, kills):
     assert "0" not in [wait.split(": ")[1] for wait in waits[:1]], waits
 
 
+@pytest.mark.slow
+def test_killed_with_accumulated_batches_and_workers(starter, overrides):
+    """A checkpoint comes between two steps, never between the parts of one; and workers go on where they were."""
+    more = [*overrides, "recipe.accumulate=2", "loader.workers=1"]
+    run = starter.start(*more, "root=accumulated")
+    assert starter.wait() == 0, run.said.read_text()
+    root = starter.folder / "accumulated-killed"
+    for _ in range(5):
+        kill_at_random(starter, starter.start(*more, f"root={root}"), root, 2.5)
+    run = starter.start(*more, f"root={root}")
+    assert starter.wait() == 0, run.said.read_text()
+    whole, ours = (
+        next(path.parent for path in one.glob("*/*/seed*/config.yaml"))
+        for one in (starter.folder / "accumulated", root)
+    )
+    same(whole, ours)
+
+
 @pytest.mark.parametrize(
     "signum",
     [
