@@ -21,9 +21,8 @@ from cornet.errors import CornetError
 from cornet.files import no_room
 from cornet.training.overrides import check_overrides
 from cornet.training.random_network import own_error
-from cornet.training.seed_sweep import SeedSweep, seed_sweep, told
 from cornet.training.submitting import check_launcher
-from cornet.training.sweep import Sweep, find_sweep
+from cornet.training.sweep import Sweep, find_sweep, told_at_start
 from cornet.training.sweep_child import follow_parent
 from cornet.training.sweep_runner import run_sweep
 from cornet.training.trusted_command import check_command, check_flags
@@ -94,22 +93,22 @@ def hear(error: CornetError) -> None:
         meet().agree({}, str(error))
 
 
-def close_sweep(sweep: SeedSweep) -> None:
+def close_sweep(sweep: Sweep | None) -> None:
     """The seeds of a sweep together."""
-    if not sweep.configurations:
+    if sweep is None or not sweep.seeds:
         return
     from cornet.report.seeds_closing import close_seeds
     from cornet.training.ranks import find_ranks
 
     if find_ranks().rank == 0:
-        close_seeds(sweep.configurations)
+        close_seeds(sweep.seeds)
 
 
 def run_locally(sweep: Sweep) -> None:
     """Each run as a process of this program; exit where not all of them came to their end."""
     code = run_sweep(sweep, [sys.executable, str(CONF.parent / "train.py")])
     if code in (0, 1):  # the codes of signals are higher, and those ask for haste
-        close_sweep(sweep.seeds)
+        close_sweep(sweep)
     if code:
         sys.exit(code)
 
@@ -123,22 +122,22 @@ def main() -> None:
         check_overrides(sys.argv[1:], CONF)
         check_command(sys.argv[1:], CONF)
         sweep = find_sweep(sys.argv[1:], CONF)
-        seeds = seed_sweep(sys.argv[1:], CONF) if sweep is None else sweep.seeds
     except CornetError as error:
         hear(error)
         refuse(error)
     if sweep is not None:
-        run_locally(sweep)
-        return
-    if words := told(seeds):
-        print(words)
+        if sweep.place == "here":
+            run_locally(sweep)
+            return
+        if words := told_at_start(sweep):
+            print(words)
     try:
         train()
     except SystemExit as stop:
         if stop.code in (1, 2):  # a run failed; the codes of signals are higher, and those ask for haste
-            close_sweep(seeds)
+            close_sweep(sweep)
         raise
-    close_sweep(seeds)
+    close_sweep(sweep)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 `install(folder)` puts programs of these names into folder/bin. sbatch starts the jobs of an array one after the other,
 in the background; srun starts a job's tasks; `scontrol requeue` has the job start again. What is known of a job is in
-files of folder/jobs/<array job>_<index>: state, the tasks' processes, how often it was started.
+files of folder/jobs/<array job>_<index>, or <job>: state, the tasks' processes, how often it was started.
 It knows what this test needs, and nothing else of SLURM.
 """
 
@@ -31,8 +31,11 @@ def install(folder: Path) -> Path:
 def sbatch(folder: Path, script: str) -> None:
     text = Path(script).read_text()
     asked = dict(re.findall(r"^#SBATCH --([a-z-]+)=(\S+)", text, re.MULTILINE))
-    first, last = (int(k) for k in re.findall(r"\d+", asked.get("array", "0-0"))[:2])
-    jobs = [folder / "jobs" / f"{100}_{k}" for k in range(first, last + 1)]
+    names = ["100"]  # one job alone is no array
+    if "array" in asked:
+        first, last = (int(k) for k in re.findall(r"\d+", asked["array"])[:2])
+        names = [f"100_{k}" for k in range(first, last + 1)]
+    jobs = [folder / "jobs" / name for name in names]
     for job in jobs:
         job.mkdir(parents=True)
         (job / "state").write_text("PENDING")
@@ -52,8 +55,9 @@ def run(folder: Path, script: str, *rest: str) -> None:
             (job / "starts").write_text(str(starts))
             (job / "state").write_text("RUNNING")
             array, _, index = name.partition("_")
-            own = {"SLURM_JOB_ID": str(int(array) + int(index)), "SLURM_ARRAY_JOB_ID": array}
-            own |= {"SLURM_ARRAY_TASK_ID": index, "SLURM_NTASKS": tasks, "SLURM_JOB_NUM_NODES": "1"}
+            own = {"SLURM_JOB_ID": str(int(array) + int(index or 0))}
+            own |= {"SLURM_ARRAY_JOB_ID": array, "SLURM_ARRAY_TASK_ID": index} if index else {}
+            own |= {"SLURM_NTASKS": tasks, "SLURM_JOB_NUM_NODES": "1"}
             own |= {"SLURM_JOB_NODELIST": "localhost", "STAND_IN_JOB": name}
             code = subprocess.run(["bash", script], env={**os.environ, **own}, check=False).returncode
             if not (job / "requeue").exists():

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -108,3 +109,21 @@ def test_an_array_on_the_stand_in_goes_on_after_its_time_was_over(tmp_path):
         "--time=1",
     ):
         assert f"#SBATCH {line}" in text, text
+
+
+@pytest.mark.longest
+def test_what_is_finished_is_not_submitted_again(tmp_path):
+    path = install(tmp_path / "cluster")
+    asked = ["trainer=slurm", "trainer.accelerator=cpu", "recipe.epochs=1", "hydra.launcher.gpus_per_node=0"]
+    asked += ["hydra.launcher.tasks_per_node=1"]
+    jobs = tmp_path / "cluster" / "jobs"
+    for seeds, before, submitted in (("0", 0, 1), ("0,1,2", 1, 2), ("0,1,2", 3, 0)):
+        process = submit(tmp_path, *asked, f"seed={seeds}", path=path)
+        out, err = process.communicate(timeout=400)
+        assert process.returncode == 0, err[-3000:]
+        assert ("finished before" in out) == bool(before), out
+        assert f"sweep: {seeds.count(',') + 1} run" in out
+        assert len(list(jobs.glob("*"))) == submitted
+        shutil.rmtree(jobs, ignore_errors=True)
+    assert len(runs(tmp_path)) == 3
+    assert all((run / "finished.json").exists() for run in runs(tmp_path))

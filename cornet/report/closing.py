@@ -84,7 +84,11 @@ def print_summary(summary: dict[str, Any], folder: Path, already: bool = False) 
     table.add_row("parameters", f"{summary['parameters']:,}")
     table.add_row("steps from V1 to IT", "/".join(map(str, summary["steps"])))
     table.add_row("images, training / validation", f"{summary['train_images']:,} / {summary['val_images']:,}")
-    table.add_row("epochs", str(summary["epochs"]))
+    early = summary.get("stopped_early")
+    told = (
+        f"{early} of {summary['epochs']}, stopped early by sweep.halving" if early else str(summary["epochs"])
+    )
+    table.add_row("epochs", told)
     if summary["images_per_second"]:
         table.add_row("training speed", f"{summary['images_per_second']:,.0f} images/s")
     for name, value in summary["last"].items():

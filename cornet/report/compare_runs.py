@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cornet.brain.subjects.checkpoints import refuse_code
 from cornet.errors import CornetError
-from cornet.models import describe
 from cornet.report.brain_data import read_metrics, read_scores
 from cornet.report.compare_scores import PARTS, curves, one_kind, parts
 from cornet.report.published import CURVE
+from cornet.report.run_network import describe_run
 from cornet.saved_config import read_config
 
 __all__ = ["ComparedRun", "open_run", "other_data"]
@@ -117,26 +116,11 @@ def _network(
     path: Path, config: Mapping[str, Any], summary: Mapping[str, Any], notes: list[str]
 ) -> tuple[float, float]:
     """Depth and parameters of the network that the configuration names."""
-    counted = summary.get("parameters")
+    counted, classes = summary.get("parameters"), summary.get("classes")
     parameters = float(counted) if isinstance(counted, int) else math.nan
-    model = config.get("model")
-    arguments = {str(k): v for k, v in model.items()} if isinstance(model, dict) else {}
-    name, classes = arguments.pop("name", None), summary.get("classes")
-    for key in ("pretrained", "weights_url", "accept_hash"):
-        arguments.pop(key, None)
-    if arguments.get("num_classes") == "auto":
-        arguments["num_classes"] = classes if _is_int(classes) else 1000
     try:
-        if not isinstance(name, str):
-            raise CornetError("config.yaml names no network")
-        refuse_code(path / "config.yaml", arguments)
-        known = describe(name, **arguments)
-    except (
-        CornetError,
-        TypeError,
-        ValueError,
-        RuntimeError,
-    ) as error:  # a stranger's configuration may say anything
+        known = describe_run(path / "config.yaml", config.get("model"), classes)
+    except CornetError as error:
         notes.append(f"depth is not known: {str(error).rstrip('.')}")
         return math.nan, parameters
     if not math.isfinite(parameters) and _is_int(classes):

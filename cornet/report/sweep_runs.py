@@ -9,9 +9,9 @@ from typing import Any
 
 import pandas as pd
 
-from cornet.brain.subjects.checkpoints import refuse_code, set_aside
+from cornet.brain.subjects.checkpoints import set_aside
 from cornet.errors import CornetError
-from cornet.models.summary import describe
+from cornet.report.run_network import describe_run
 from cornet.report.seeds_interval import Estimate
 from cornet.report.seeds_measures import Measure, brain_measures, not_alike, plain_measures
 from cornet.report.seeds_runs import LeftOut, SeedRun, check_same, flat, open_runs, seed_folders
@@ -228,24 +228,15 @@ def _sort_key(run: SeedRun, factors: Sequence[Factor]) -> list[Any]:
 def _cost(runs: Sequence[SeedRun]) -> Cost:
     """Of the first run; seconds are the mean over runs whose speed was measured."""
     run, summary = runs[0], runs[0].summary
-    model = {str(key): value for key, value in (run.identity.get("model") or {}).items()}
-    data = run.identity.get("data") or {}
-    for key in ("pretrained", "weights_url", "accept_hash"):
-        model.pop(key, None)
-    name, classes = model.pop("name", None), summary.get("classes")
-    if model.get("num_classes") in ("auto", None):
-        model["num_classes"] = classes if _is_int(classes) else 1000
     counted = float(summary["parameters"]) if _is_int(summary.get("parameters")) else math.nan
     steps = summary.get("steps")
     total = float(sum(steps)) if isinstance(steps, list) and all(map(_is_int, steps)) else math.nan
-    seconds = _seconds(runs)
+    seconds, data = _seconds(runs), run.identity.get("data") or {}
     try:
-        if not isinstance(name, str):
-            raise CornetError("its configuration names no network")
-        refuse_code(run.path / "identity.json", model)
-        size = data.get("size")
-        known = describe(name, size if isinstance(size, int) else 224, **model)
-    except (CornetError, TypeError, ValueError, RuntimeError) as error:  # a configuration may say anything
+        known = describe_run(
+            run.path / "identity.json", run.identity.get("model"), summary.get("classes"), data.get("size")
+        )
+    except CornetError as error:
         note = f"what it costs is not known: {str(error).rstrip('.')}"
         return Cost(parameters=counted, steps=total, seconds=seconds, note=note)
     return Cost(

@@ -1,18 +1,14 @@
-"""What runs a local sweep is made of: the overrides of each, its folder, and whether it is finished.
+"""What a command line sweeps over: `train.py -m model.bottleneck=1,2,4 seed=0,1,2`, or an experiment file with
+`hydra.sweeper.params`.
 
-`train.py -m model.bottleneck=1,2,4 seed=0,1,2`, or an experiment file with `hydra.sweeper.params`. All that can be
-known of the runs without images is looked at before the first of them begins: a key that is not there, a value that
-makes no network. How they are run is in `cornet.training.sweep_runner`.
+All that can be known of the runs without images is looked at before the first of them begins or is submitted: a key
+that is not there, a value that makes no network. How those of one machine are run is in `cornet.training.sweep_runner`.
 """
 
-import contextlib
-import copy
-import json
-import re
 from argparse import Namespace
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.singleton import Singleton
@@ -20,52 +16,51 @@ from hydra.core.utils import JobRuntime, setup_globals
 from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from cornet.errors import CornetError
-from cornet.training.random_network import own_error
-from cornet.training.seed_sweep import SeedSweep
+from cornet.training.sweep_jobs import SEED, Job, find_jobs
 from cornet.training.trusted_command import arguments_of, load, loader_of, parsed, uncomposed
 
-__all__ = ["Job", "Sweep", "find_sweep"]
+__all__ = ["Sweep", "find_sweep", "told_at_start"]
 
 _BASIC = "hydra._internal.core_plugins.basic_{0}.Basic{1}"
-_SEED = re.compile(r"seed=(-?\d+)")
-_LONGEST = 60  # characters of a value that are shown
 
-
-class Job(NamedTuple):
-    """One run of a sweep. overrides: as `train.py` takes them. words: what sets it apart from the others."""
-
-    overrides: tuple[str, ...]
-    words: str
-    folder: Path
-    finished: bool = False
+Place = Literal["here", "ranks", "elsewhere"]
 
 
 class Sweep(NamedTuple):
     """The runs, each once, in the order of the sweep.
 
-    common: arguments of all of them beside their overrides. at_once: how many run at the same time. seeds: which of
-    them differ in nothing but their seed. repeated: how many more would have led into the folder of another one.
+    common: arguments of all of them beside their overrides. at_once: how many run at the same time. repeated: how many
+    more would have led into the folder of another one. place: processes that this one starts; or this very process,
+    with the other ranks, one run after the other; or elsewhere, where another launcher than Hydra's own brings them.
     """
 
     jobs: list[Job]
     common: tuple[str, ...] = ()
     at_once: int = 1
-    seeds: SeedSweep = SeedSweep([])
     repeated: int = 0
+    place: Place = "here"
+
+    @property
+    def seeds(self) -> list[list[Path]]:
+        """The folders of runs that differ in their seed alone, of configurations with two or more."""
+        found: dict[tuple[str, ...], list[Path]] = {}
+        for job in self.jobs:
+            if any(map(SEED.fullmatch, job.overrides)):
+                rest = tuple(line for line in job.overrides if not SEED.fullmatch(line))
+                found.setdefault(rest, []).append(job.folder)
+        return [folders for folders in found.values() if len(folders) > 1]
 
 
 def find_sweep(
     argv: Sequence[str], config_dir: Path, config_name: str = "config", task: str = "train"
 ) -> Sweep | None:
-    """The sweep that a command line asks for, where its runs are processes of this machine.
+    """The sweep that a command line asks for.
 
-    None for a single run, a plan, a question (--help, --cfg), one of several ranks, and where another launcher than
-    Hydra's own, or another sweeper, is chosen. argv: without the program, as checked by
-    `cornet.training.trusted_command.check_command`; the others are as there. Raises CornetError for runs that cannot
-    be: one sentence, naming the run where it is of one only.
+    None for a single run, a plan, a question (--help, --cfg), and where another sweeper than Hydra's own is chosen.
+    argv: without the program, as checked by `cornet.training.trusted_command.check_command`; the others are as there.
+    Raises CornetError for runs that cannot be: one sentence, naming the run where it is of one only.
     """
     arguments = arguments_of(argv)
     if any(
@@ -79,7 +74,7 @@ def find_sweep(
         name = arguments.config_name or config_name
         loader = loader_of(arguments, config_dir, name)
         base = load(loader, name, arguments.overrides, RunMode.MULTIRUN)
-        if not is_ours(base, arguments):
+        if not is_grid(base, arguments):
             return None
         lines = [f"{key}={value}" for key, value in (base.hydra.sweeper.get("params") or {}).items()]
         try:
@@ -88,25 +83,29 @@ def find_sweep(
         except HydraException as error:
             raise uncomposed(error) from None
         at_once, hydra = at_once_of(base), list(base.hydra.overrides.hydra)
-        found = found_jobs(runs, lambda overrides: load(loader, name, [*hydra, *overrides], RunMode.RUN))
+        found = find_jobs(runs, lambda overrides: load(loader, name, [*hydra, *overrides], RunMode.RUN))
         jobs = list({job.folder: job for job in reversed(found)}.values())[::-1]
         common = (*flags_of(arguments), *hydra, "hydra.mode=RUN", "hydra.sweeper.params=null")
-        return Sweep(jobs, common, at_once, seeds_of(jobs), len(found) - len(jobs))
+        return Sweep(jobs, common, at_once, len(found) - len(jobs), place_of_runs(base))
     finally:
         Singleton._instances.clear()
         Singleton._instances.update(saved)
 
 
-def is_ours(base: DictConfig, arguments: Namespace) -> bool:
-    """Whether the composed configuration asks for runs on this machine, one process each."""
+def is_grid(base: DictConfig, arguments: Namespace) -> bool:
+    """Whether the composed configuration asks for several runs, all known beforehand."""
     if not (arguments.multirun or base.hydra.mode == RunMode.MULTIRUN) or base.get("plan"):
         return False
-    chosen = (base.hydra.sweeper._target_, base.hydra.launcher._target_)
-    if chosen != (_BASIC.format("sweeper", "Sweeper"), _BASIC.format("launcher", "Launcher")):
-        return False
+    return bool(base.hydra.sweeper._target_ == _BASIC.format("sweeper", "Sweeper"))
+
+
+def place_of_runs(base: DictConfig) -> Place:
+    """Where the runs of a composed configuration are to be."""
+    if base.hydra.launcher._target_ != _BASIC.format("launcher", "Launcher"):
+        return "elsewhere"
     from cornet.training.ranks import find_ranks  # with all of Lightning
 
-    return find_ranks().world == 1  # several ranks go through a sweep together, each in its one process
+    return "here" if find_ranks().world == 1 else "ranks"
 
 
 def at_once_of(base: DictConfig) -> int:
@@ -127,103 +126,16 @@ def flags_of(arguments: Namespace) -> list[str]:
     return [f"{flag}={value}" for flag, value in given.items() if value is not None]
 
 
-def found_jobs(
-    runs: Sequence[tuple[str, ...]], compose: Callable[[tuple[str, ...]], DictConfig]
-) -> list[Job]:
-    """The jobs, looked at; those that differ in their seed alone are composed once."""
-    words, found = words_of(runs), []
-    composed: dict[tuple[str, ...], DictConfig] = {}
-    for overrides, told in zip(runs, words, strict=True):
-        seeds = [match for line in overrides if (match := _SEED.fullmatch(line))]
-        rest = tuple(line for line in overrides if not _SEED.fullmatch(line))
-        with named(told if len(runs) > 1 else ""):
-            if rest not in composed:
-                whole = compose(overrides)
-                composed[rest] = OmegaConf.masked_copy(whole, [str(key) for key in whole if key != "hydra"])
-                OmegaConf.set_struct(composed[rest], False)
-                check(composed[rest])
-            config = copy.deepcopy(composed[rest])
-            if seeds:
-                config.seed = int(seeds[-1][1])
-            found.append(job_of(config, overrides, told))
-    return found
-
-
-@contextlib.contextmanager
-def named(words: str) -> Iterator[None]:
-    """Put the run's words before the sentence of an error."""
-    try:
-        yield
-    except CornetError as error:
-        raise CornetError(f"{words}: {error}" if words else str(error)) from None
-    except OmegaConfBaseException as error:
-        if (told := own_error(error)) is None:
-            raise uncomposed(error) from None
-        raise CornetError(f"{words}: {told}" if words else str(told)) from None
-
-
-def check(config: DictConfig) -> None:
-    """Raise CornetError for what cannot be trained, as far as that is known without images."""
-    from cornet.models import describe
-    from cornet.training.build import make, plain
-    from cornet.training.halving import check_halving
-    from cornet.training.overrides import check_missing
-
-    check_missing(config)
-    check_halving(OmegaConf.select(config, "sweep.halving"))
-    make(config.recipe, "recipe")
-    given = plain(config.model)
-    if given.get("num_classes") in ("auto", None):
-        given["num_classes"] = 10  # any: it makes no network impossible
-    name = given.pop("name")
-    describe(name, **{key: value for key, value in given.items() if key not in _OF_WEIGHTS})
-
-
-_OF_WEIGHTS = ("pretrained", "weights_url", "accept_hash")
-
-
-def job_of(config: DictConfig, overrides: tuple[str, ...], words: str) -> Job:
-    """Where the run is, and whether that very run is finished there."""
-    from cornet.training.run import place_of, resolved
-    from cornet.training.run_folder import RunFolder
-    from cornet.training.run_path import identity_of
-
-    path, _ = place_of(config, overrides)
-    if config.get("fresh"):
-        return Job(overrides, words, path)
-    try:
-        folder = RunFolder(path)
-        if folder.finished is None:
-            return Job(overrides, words, path)
-        ours = json.loads(json.dumps(identity_of(resolved(config)), default=str))
-        return Job(overrides, words, path, folder.read("identity.json") == ours)
-    except (CornetError, OmegaConfBaseException, ValueError):
-        return Job(overrides, words, path)  # the run itself says what is wrong
-
-
-def words_of(runs: Sequence[tuple[str, ...]]) -> list[str]:
-    """What sets each run apart from the others, in few words: "times.V4=4 seed=1"."""
-    told = [dict(line.partition("=")[::2] for line in run) for run in runs]
-    keys = [key for key in told[0] if len({one.get(key) for one in told}) > 1]
-    each = [" ".join(f"{_short(key)}={_cut(one.get(key, ''))}" for key in keys) for one in told]
-    return each if keys else ["the run" for _ in runs]
-
-
-def seeds_of(jobs: Sequence[Job]) -> SeedSweep:
-    """The folders of runs that differ in their seed alone, of configurations with two or more."""
-    found: dict[tuple[str, ...], list[Path]] = {}
-    for job in jobs:
-        if any(map(_SEED.fullmatch, job.overrides)):
-            rest = tuple(line for line in job.overrides if not _SEED.fullmatch(line))
-            found.setdefault(rest, []).append(job.folder)
-    return SeedSweep([folders for folders in found.values() if len(folders) > 1])
-
-
-def _short(key: str) -> str:
-    """Without its first part: times.V4 of model.times.V4, variants of experiment/variants."""
-    parts = re.split(r"([./])", key.lstrip("+~").partition("@")[0], maxsplit=1)
-    return parts[-1]
-
-
-def _cut(value: str) -> str:
-    return value if len(value) <= _LONGEST else f"{value[: _LONGEST - 3]}..."
+def told_at_start(sweep: Sweep, most: int = 4) -> str:
+    """For runs elsewhere: how many there are, and the command that shows seeds together when they have ended."""
+    if sweep.place != "elsewhere":
+        return ""
+    done = sum(job.finished for job in sweep.jobs)
+    before = f", {done} finished before" if done else ""
+    lines = [f"sweep: {len(sweep.jobs)} run{'s' if len(sweep.jobs) > 1 else ''}{before}"]
+    if places := [str(runs[0].parent) for runs in sweep.seeds]:
+        more = f" (and {len(places) - most} more)" if len(places) > most else ""
+        lines.append(
+            f"When the jobs have ended, `cornet report {' '.join(places[:most])}`{more} shows the seeds together."
+        )
+    return "\n".join(lines)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from cornet.training.secrets import without_secrets
-from cornet.training.sweep import Job
+from cornet.training.sweep_jobs import Job
 
 __all__ = ["PARENT", "Child", "follow_parent"]
 

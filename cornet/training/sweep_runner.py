@@ -17,8 +17,9 @@ from types import FrameType
 from cornet.errors import CornetError
 from cornet.training.run_folder import RunFolder
 from cornet.training.stop_signals import SIGNALS
-from cornet.training.sweep import Job, Sweep
+from cornet.training.sweep import Sweep
 from cornet.training.sweep_child import Child
+from cornet.training.sweep_jobs import Job
 
 __all__ = ["run_sweep"]
 

@@ -4,14 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from cornet.training.seed_sweep import SeedSweep, seed_sweep, told
+from cornet.training.sweep import Sweep, find_sweep, told_at_start
+from cornet.training.sweep_jobs import Job
 from tests.test_train import ROOT, elsewhere, train  # noqa: F401 -- fixtures
 
 CONF = ROOT / "conf"
 
 
 def folders(*overrides: str) -> list[list[str]]:
-    return [[str(run) for run in runs] for runs in seed_sweep(overrides, CONF).configurations]
+    sweep = find_sweep(overrides, CONF)
+    return [[str(run) for run in runs] for runs in sweep.seeds] if sweep else []
 
 
 def test_the_runs_of_a_sweep():
@@ -40,12 +42,19 @@ def test_what_is_no_sweep_over_seeds(overrides: list[str]):
 
 def test_for_submitted_runs_the_command_is_told():
     pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
-    sweep = seed_sweep(["trainer=slurm", "seed=0,1"], CONF)
-    assert sweep.elsewhere
-    assert "`cornet report runs/objects-cornet_s/default` shows the seeds together" in told(sweep)
-    assert told(SeedSweep(sweep.configurations)) == ""
-    many = SeedSweep([[Path(f"runs/{k}/seed0")] for k in range(6)], elsewhere=True)
-    assert "runs/3` (and 2 more)" in told(many)
+    sweep = find_sweep(["trainer=slurm", "seed=0,1"], CONF)
+    assert sweep is not None
+    assert sweep.place == "elsewhere"
+    told = told_at_start(sweep)
+    assert told.startswith("sweep: 2 runs\n")
+    assert "`cornet report runs/objects-cornet_s/default` shows the seeds together" in told
+    assert told_at_start(sweep._replace(place="here")) == ""
+    jobs = [
+        Job((f"x={k}", f"seed={s}"), "", Path(f"runs/{k}/seed{s}"), k == 0) for k in range(6) for s in (0, 1)
+    ]
+    told = told_at_start(Sweep(jobs, place="elsewhere"))
+    assert "runs/3` (and 2 more)" in told
+    assert told.startswith("sweep: 12 runs, 2 finished before\n")
 
 
 @pytest.mark.slow  # trains twice

@@ -22,8 +22,9 @@ from cornet.training.random_network import MOST_PARAMETERS, draw_network
 from cornet.training.run import place_of, resolved
 from cornet.training.run_folder import RunFolder
 from cornet.training.run_path import identity_of
-from cornet.training.sweep import Job, Sweep, find_sweep
+from cornet.training.sweep import Sweep, find_sweep
 from cornet.training.sweep_child import RunLog
+from cornet.training.sweep_jobs import Job
 from cornet.training.sweep_runner import clock, run_sweep
 from cornet.training.trusted_command import check_command
 from tests.faults.starter import until
@@ -51,7 +52,7 @@ def test_the_runs_of_a_command():
     assert sweep.jobs[3].overrides == ("model.times.V4=2", "seed=1", "name=try", "sweep.at_once=2")
     assert (sweep.at_once, sweep.repeated, len({job.folder for job in sweep.jobs})) == (2, 0, 4)
     assert sweep.common[-2:] == ("hydra.mode=RUN", "hydra.sweeper.params=null")
-    assert sweep.seeds.configurations == [[sweep.jobs[k].folder, sweep.jobs[k + 1].folder] for k in (0, 2)]
+    assert sweep.seeds == [[sweep.jobs[k].folder, sweep.jobs[k + 1].folder] for k in (0, 2)]
     one = swept("-m", "seed=0,1", "trainer=auto,cpu", "sweep.at_once=2", "sweep.halving.first=2")
     assert ([str(job.folder) for job in one.jobs], one.repeated) == (
         [f"runs/objects-cornet_s/default/seed{k}" for k in (0, 1)],
@@ -74,13 +75,16 @@ def test_what_is_no_sweep_of_processes(argv):
     assert find_sweep(argv, CONF) is None
 
 
-def test_submitted_runs_and_several_ranks_are_left_to_others(monkeypatch):
+def test_submitted_runs_and_several_ranks_are_looked_at_and_left_to_others(monkeypatch):
     monkeypatch.setenv("RANK", "0")
     monkeypatch.setenv("WORLD_SIZE", "2")
-    assert find_sweep(["-m", "seed=0,1"], CONF) is None
+    assert swept("-m", "seed=0,1").place == "ranks"
     monkeypatch.undo()
+    assert swept("-m", "seed=0,1").place == "here"
     pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
-    assert find_sweep(["trainer=slurm", "seed=0,1"], CONF) is None
+    assert swept("trainer=slurm", "seed=0,1").place == "elsewhere"
+    with pytest.raises(CornetError, match=r"^times\.V4=0: times\.V4=0 must be a whole number"):
+        find_sweep(["trainer=slurm", "model.times.V4=2,0"], CONF)
 
 
 @pytest.mark.parametrize(
@@ -145,7 +149,7 @@ def test_figure_4_has_every_row_three_times():
     sweep = swept("experiment=sweeps/figure4")
     names = [job.overrides[0].removeprefix("experiment/variants=") for job in sweep.jobs]
     assert sorted(names) == sorted([*FIGURE_4] * 3)
-    assert {len(seeds) for seeds in sweep.seeds.configurations} == {3}
+    assert {len(seeds) for seeds in sweep.seeds} == {3}
     told_of("figure4", 45)
     plain = OmegaConf.to_container(composed([]).model)
     for job in sweep.jobs[::3]:
@@ -165,7 +169,7 @@ def test_figure_4_has_every_row_three_times():
 def test_every_sweep_opens_with_its_facts_and_has_so_many_runs(name, configurations, seeds):
     sweep = swept(f"experiment=sweeps/{name}")
     assert len(sweep.jobs) == configurations * seeds
-    assert len(sweep.seeds.configurations) == (configurations if seeds > 1 else 0)
+    assert len(sweep.seeds) == (configurations if seeds > 1 else 0)
     assert {job.folder.parts[:2] for job in sweep.jobs} == {("runs", name)}
     assert not any("experiment" in str(job.folder) for job in sweep.jobs)
     told_of(name, len(sweep.jobs))

@@ -75,7 +75,7 @@ def test_all_that_conf_names_is_allowed() -> None:
         for _, name in targets(OmegaConf.to_container(OmegaConf.load(path)))
     }
     assert len(found) > 20
-    assert found <= CORNET | LIBRARIES
+    assert found <= CORNET | LIBRARIES | PLUGINS
 
 
 @pytest.mark.parametrize("name", sorted(CORNET | LIBRARIES | PLUGINS | LOGGING))
