@@ -23,7 +23,7 @@ from cornet.training.overrides import check_overrides
 from cornet.training.random_network import own_error
 from cornet.training.submitting import check_launcher
 from cornet.training.sweep import Sweep, find_sweep, told_at_start
-from cornet.training.sweep_child import follow_parent
+from cornet.training.sweep_child import follow_parent, in_sweep
 from cornet.training.sweep_runner import run_sweep
 from cornet.training.trusted_command import check_command, check_flags
 
@@ -49,7 +49,7 @@ def train(config: DictConfig) -> float | None:
         outcome = run(config, list(HydraConfig.get().overrides.task))
         if outcome is None:  # another rank's
             return None
-        best = close(outcome.folder, outcome.summary, outcome.already)
+        best = close(outcome.folder, outcome.summary, outcome.already, brief=in_sweep())
         hand_over(outcome.folder, outcome.loggers)
         return best
     except CornetError as error:

@@ -30,10 +30,11 @@ SUMMARY: dict[str, Any] = {
 """What is told of a finished run, by its kind."""
 
 
-def close(folder: Path, summary: dict[str, Any], already: bool = False) -> float:
+def close(folder: Path, summary: dict[str, Any], already: bool = False, brief: bool = False) -> float:
     """Draw the run's curves, print its table, and return the monitored value at its best.
 
-    Raises CornetError for a record of a finished run that is not whole.
+    already: it had been finished before. brief: of many runs, for which a line each is enough. Raises CornetError for a
+    record of a finished run that is not whole.
     """
     if already:
         check_summary(folder, summary)
@@ -47,7 +48,10 @@ def close(folder: Path, summary: dict[str, Any], already: bool = False) -> float
             write_page(folder)
     except Exception as error:  # of any kind: the numbers are safe, and `cornet report` can draw them later
         print(f"The report could not be written: {error}")
-    print_summary(summary, folder, already)
+    if brief:
+        print(line_of(summary, folder))
+    else:
+        print_summary(summary, folder, already)
     return float(summary["best"])
 
 
@@ -70,6 +74,28 @@ def is_number(value: Any) -> bool:
     return value is None or isinstance(value, int | float)
 
 
+def line_of(summary: dict[str, Any], folder: Path) -> str:
+    """best top-1 .893 (epoch 6), best mean brain score .412 (epoch 5), 6 epochs; written to runs/..."""
+    parts = [f"best {name} {told}" for name, told in bests(summary)]
+    return f"{', '.join([*parts, epochs(summary)])}; written to {folder}"
+
+
+def bests(summary: dict[str, Any]) -> list[tuple[str, str]]:
+    """What was monitored, and its value and epoch at its best: accuracy, and the mean brain score if there is one."""
+    found = []
+    for kind in ("", "brain_"):
+        if summary.get(f"{kind}best") is not None:
+            told = f"{summary[f'{kind}best']:.3f} (epoch {summary[f'{kind}best_epoch']:g})"
+            found.append((label(summary.get(f"{kind}monitor", "val/top1")), told))
+    return found
+
+
+def epochs(summary: dict[str, Any]) -> str:
+    """6 epochs, or 2 of 6 epochs, stopped early."""
+    whole, early = f"{summary['epochs']} epochs", summary.get("stopped_early")
+    return f"{early} of {whole}, stopped early" if early else whole
+
+
 def print_summary(summary: dict[str, Any], folder: Path, already: bool = False) -> None:
     """Print the table; `already`: the run had been finished before."""
     console = Console()
@@ -84,20 +110,13 @@ def print_summary(summary: dict[str, Any], folder: Path, already: bool = False) 
     table.add_row("parameters", f"{summary['parameters']:,}")
     table.add_row("steps from V1 to IT", "/".join(map(str, summary["steps"])))
     table.add_row("images, training / validation", f"{summary['train_images']:,} / {summary['val_images']:,}")
-    early = summary.get("stopped_early")
-    told = (
-        f"{early} of {summary['epochs']}, stopped early by sweep.halving" if early else str(summary["epochs"])
-    )
-    table.add_row("epochs", told)
+    table.add_row("trained for", epochs(summary))
     if summary["images_per_second"]:
         table.add_row("training speed", f"{summary['images_per_second']:,.0f} images/s")
     for name, value in summary["last"].items():
         table.add_row(label(name), f"{value:.3f}")
-    for kind in ("", "brain_"):
-        if summary.get(f"{kind}best") is not None:
-            told = f"{summary[f'{kind}best']:.3f} (epoch {summary[f'{kind}best_epoch']:g})"
-            name = label(summary.get(f"{kind}monitor", "val/top1"))
-            table.add_row(f"best {name}", told, style="bold")
+    for name, told in bests(summary):
+        table.add_row(f"best {name}", told, style="bold")
     table.add_row("chance", f"{summary['chance']:.3f}")
     console.print(table)
     console.print(f"\nWritten to [bold]{folder}[/bold]", soft_wrap=True)

@@ -17,7 +17,7 @@ from typing import IO
 from cornet.training.secrets import without_secrets
 from cornet.training.sweep_jobs import Job
 
-__all__ = ["PARENT", "Child", "follow_parent"]
+__all__ = ["PARENT", "Child", "follow_parent", "in_sweep"]
 
 PARENT = "CORNET_SWEEP_PARENT"
 """The variable that tells a run which process goes through the sweep."""
@@ -25,17 +25,25 @@ PARENT = "CORNET_SWEEP_PARENT"
 _SET_DEATH_SIGNAL = 1  # of prctl: the signal that a process is sent when its parent ends
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _printing = threading.Lock()
+_followed = False
 
 
 def follow_parent() -> None:
     """In a run that a sweep has started: stop, with a checkpoint, when that sweep is killed (on Linux)."""
+    global _followed
     parent = os.environ.pop(PARENT, "")  # not for processes that this one starts
-    if not parent.isdecimal() or not sys.platform.startswith("linux"):
+    _followed = parent.isdecimal()
+    if not _followed or not sys.platform.startswith("linux"):
         return
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(_SET_DEATH_SIGNAL, signal.SIGTERM)
     if os.getppid() != int(parent):  # it was gone before that
         os.kill(os.getpid(), signal.SIGTERM)
+
+
+def in_sweep() -> bool:
+    """Whether this process is a run that a sweep has started."""
+    return _followed
 
 
 class Child:

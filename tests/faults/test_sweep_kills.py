@@ -75,6 +75,8 @@ def one_by_one(tmp_path_factory) -> Path:
     assert code == 0, out + err
     assert "[2/2] seed=1" in out
     assert "2 of 2 done, 0 failed, 0 left" in out
+    assert out.count(", 8 epochs; written to ") == 2
+    assert "Try next" not in out, "a line a run is enough"
     assert "cornet_s on objects, 2 seeds" in out, "the seeds are shown together"
     return folder / "whole"
 
