@@ -115,7 +115,7 @@ def test_a_cache_is_put_back(module, tmp_path):
     assert set(faults.DECK) == {*faults.DURING, *faults.BETWEEN}
 
 
-@pytest.mark.slow
+@pytest.mark.longest
 def test_a_small_one(tmp_path):
     out = tmp_path / "endurance.json"
     command = [sys.executable, str(ROOT / "benchmarks/endurance.py"), "--minutes", "0.5", "--out", str(out)]
