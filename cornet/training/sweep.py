@@ -11,15 +11,13 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-from hydra.core.singleton import Singleton
-from hydra.core.utils import JobRuntime, setup_globals
 from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from cornet.errors import CornetError
+from cornet.training.command_line import arguments_of, composed, uncomposed
 from cornet.training.sweep_jobs import SEED, Job, find_jobs
-from cornet.training.trusted_command import arguments_of, load, loader_of, parsed, uncomposed
 
 __all__ = ["Sweep", "find_sweep", "told_at_start"]
 
@@ -67,36 +65,26 @@ def find_sweep(
         getattr(arguments, flag) for flag in ("cfg", "info", "help", "hydra_help", "shell_completion", "run")
     ):
         return None
-    saved = dict(Singleton._instances)
-    try:
-        setup_globals()
-        JobRuntime.instance().set("name", task)
-        name = arguments.config_name or config_name
-        loader = loader_of(arguments, config_dir, name)
-        base = load(loader, name, arguments.overrides, RunMode.MULTIRUN)
+    with composed(argv, config_dir, config_name, task) as command:
+        base = command.base
         if not is_grid(base, arguments):
             return None
-        lines = [f"{key}={value}" for key, value in (base.hydra.sweeper.get("params") or {}).items()]
         try:
-            swept = parsed([*lines, *base.hydra.overrides.task], loader)
-            runs = [tuple(job) for job in BasicSweeper.split_arguments(swept, None)[0]]
+            runs = [tuple(job) for job in BasicSweeper.split_arguments(command.overrides(), None)[0]]
         except HydraException as error:
             raise uncomposed(error) from None
         at_once, hydra = at_once_of(base), list(base.hydra.overrides.hydra)
-        found = find_jobs(runs, lambda overrides: load(loader, name, [*hydra, *overrides], RunMode.RUN))
+        found = find_jobs(runs, lambda overrides: command.run([*hydra, *overrides]))
         jobs = list({job.folder: job for job in reversed(found)}.values())[::-1]
         common = (*flags_of(arguments), *hydra, "hydra.mode=RUN", "hydra.sweeper.params=null")
         return Sweep(jobs, common, at_once, len(found) - len(jobs), place_of_runs(base))
-    finally:
-        Singleton._instances.clear()
-        Singleton._instances.update(saved)
 
 
 def is_grid(base: DictConfig, arguments: Namespace) -> bool:
     """Whether the composed configuration asks for several runs, all known beforehand."""
     if not (arguments.multirun or base.hydra.mode == RunMode.MULTIRUN) or base.get("plan"):
         return False
-    return bool(base.hydra.sweeper._target_ == _BASIC.format("sweeper", "Sweeper"))
+    return bool(OmegaConf.select(base, "hydra.sweeper._target_") == _BASIC.format("sweeper", "Sweeper"))
 
 
 def place_of_runs(base: DictConfig) -> Place:

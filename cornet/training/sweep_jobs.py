@@ -12,8 +12,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from cornet.errors import CornetError
+from cornet.training.command_line import uncomposed
 from cornet.training.random_network import own_error
-from cornet.training.trusted_command import uncomposed
 
 __all__ = ["SEED", "Job", "find_jobs", "job_of", "without_hydra"]
 

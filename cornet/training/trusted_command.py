@@ -9,26 +9,15 @@ looked at again, part by part, where it is built.
 import itertools
 import os
 import re
-from argparse import Namespace
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from hydra._internal.config_repository import ConfigRepository
-from hydra._internal.utils import create_automatic_config_search_path, get_args_parser
-from hydra.core.config_search_path import SearchPathQuery
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import IntervalSweep, Override
-from hydra.core.singleton import Singleton
-from hydra.core.utils import JobRuntime, setup_globals
-from hydra.errors import HydraException
-from hydra.types import RunMode
+from hydra.core.override_parser.types import IntervalSweep
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from cornet.errors import CornetError
+from cornet.training.command_line import Command, arguments_of, composed
 from cornet.training.trusted import check_name, check_trusted, own_names, targets, trusted_file
 
 __all__ = ["check_command", "check_flags", "check_hydra"]
@@ -105,23 +94,12 @@ def check_command(
 ) -> None:
     """Raise CornetError where the configuration of a command line names what it may not call.
 
-    argv: without the program. config_dir: the program's own, in place of which --config-path is taken. task: what
-    Hydra calls the job, which is the program's name. In a sweep every choice of configuration files is looked at.
+    The arguments are those of `cornet.training.command_line.composed`. In a sweep every choice of files is looked at.
     """
-    arguments = arguments_of(argv)
-    saved = dict(Singleton._instances)
-    try:
-        setup_globals()
-        JobRuntime.instance().set("name", task)
-        name = arguments.config_name or config_name
-        loader = loader_of(arguments, config_dir, name)
-        base = load(loader, name, arguments.overrides, RunMode.MULTIRUN)
-        check_composed(base, arguments.overrides)
-        for job in jobs_of(base, loader):
-            check_composed(load(loader, name, job, RunMode.RUN), job)
-    finally:
-        Singleton._instances.clear()
-        Singleton._instances.update(saved)
+    with composed(argv, config_dir, config_name, task) as command:
+        check_composed(command.base, command.arguments.overrides)
+        for job in jobs_of(command):
+            check_composed(command.run(job), job)
 
 
 def check_composed(config: DictConfig, given: Sequence[str]) -> None:
@@ -260,62 +238,13 @@ def settled(value: Any, raw: Mapping[str, Any], key: str, depth: int = 0) -> Any
     return text
 
 
-def arguments_of(argv: Sequence[str]) -> Namespace:
-    """As Hydra reads them, abbreviated flags included."""
-    return get_args_parser().parse_args(list(argv))
-
-
-def loader_of(arguments: Namespace, config_dir: Path, name: str) -> ConfigLoaderImpl:
-    """Hydra's own, for the folders that the command line names, once no package would be imported for them."""
-    folder = str(config_dir)
-    if arguments.config_path is not None:
-        folder = arguments.config_path
-        check_place(folder, "--config-path")
-    path = create_automatic_config_search_path(str(config_dir.parent / "train.py"), None, folder)
-    if arguments.config_dir is not None:
-        added = os.path.abspath(arguments.config_dir)
-        if not os.path.isdir(added):
-            raise CornetError(
-                f"--config-dir={arguments.config_dir} is no folder; give one of configurations."
-            )
-        path.prepend("command-line", f"file://{added}", SearchPathQuery(provider="schema"))
-    for override in parsed(arguments.overrides):
-        if override.get_key_element().lstrip("+") == "hydra.searchpath":
-            places: Any = override.value()
-            for place in places if isinstance(places, list) else [places]:
-                check_place(place, "hydra.searchpath")
-    try:
-        primary = ConfigRepository(path).load_config(name)
-        places = OmegaConf.select(primary.config, "hydra.searchpath") if primary else None
-    except (HydraException, OmegaConfBaseException, ValueError, OSError, yaml.YAMLError) as error:
-        raise uncomposed(error) from None
-    for place in places if places is not None else []:
-        check_place(place, "hydra.searchpath")
-    return ConfigLoaderImpl(path)
-
-
-def check_place(place: Any, key: str) -> None:
-    if str(place).startswith("pkg:"):
-        raise CornetError(f"{key} names {place}, a package that would be imported; give a folder.")
-
-
-def load(loader: ConfigLoaderImpl, name: str, overrides: Sequence[str], mode: RunMode) -> DictConfig:
-    try:
-        return loader.load_configuration(name, list(overrides), mode, validate_sweep_overrides=False)
-    except Exception as error:  # what is no configuration makes Hydra fail in many ways
-        raise uncomposed(error) from None
-
-
-def jobs_of(base: DictConfig, loader: ConfigLoaderImpl) -> Iterator[list[str]]:
+def jobs_of(command: Command) -> Iterator[list[str]]:
     """The overrides of jobs, so that every choice of files in a sweep is met; of swept values the first stands."""
-    raw: Any = OmegaConf.to_container(base, resolve=False)
-    params = (raw["hydra"].get("sweeper") or {}).get("params") or {}
-    lines = [*(f"{key}={value}" for key, value in params.items()), *raw["hydra"]["overrides"]["task"]]
-    swept = [override for override in parsed(lines, loader) if override.is_sweep_override()]
-    if not swept and not params:
+    overrides = command.overrides()
+    if not any(one.is_sweep_override() for one in overrides) and not command.params:
         return
     options = []
-    for override in parsed(lines, loader):
+    for override in overrides:
         line, value = override.input_line or "", override.value()
         if not override.is_sweep_override():
             options.append([line])
@@ -323,22 +252,6 @@ def jobs_of(base: DictConfig, loader: ConfigLoaderImpl) -> Iterator[list[str]]:
             options.append([f"{override.get_key_element()}={value.start}"])
         else:
             each = [f"{override.get_key_element()}={one}" for one in override.sweep_string_iterator()]
-            options.append(each if loader.get_group_options(override.key_or_group) else each[:1])
+            options.append(each if command.loader.get_group_options(override.key_or_group) else each[:1])
     for chosen in itertools.product(*options):
-        yield [*raw["hydra"]["overrides"]["hydra"], *chosen]
-
-
-def parsed(lines: Sequence[str], loader: ConfigLoaderImpl | None = None) -> list[Override]:
-    try:
-        return OverridesParser.create(config_loader=loader).parse_overrides(list(lines))
-    except HydraException as error:
-        raise uncomposed(error) from None
-
-
-def uncomposed(error: Exception) -> CornetError:
-    """Hydra's many lines as one sentence."""
-    cause = error if str(error).strip() else error.__cause__ or error
-    first = str(cause).split("Available options")[0].split("Search path")[0].split("Config search path")[0]
-    return CornetError(
-        f"The configuration cannot be composed: {' '.join(first.split()).rstrip('.')}; mend it."
-    )
+        yield [*command.base.hydra.overrides.hydra, *chosen]
