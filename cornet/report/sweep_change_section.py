@@ -68,8 +68,9 @@ def change_section(sweep: Sweep, base: Variant) -> str:
         f'<div class="scroll" tabindex="0"><table class="sweep"><thead><tr>{head}</tr></thead>'
         f"<tbody>{''.join(lines)}</tbody></table></div></details>\n"
         "<p class=small>Changes are in points of 100: accuracy and scores times 100. Seed by seed where both variants "
-        f"have the same seeds (paired), else by Welch's comparison; p two-sided by Student's t.{beside} Means over "
-        "benchmarks that are made of the scores shown are not tested again, but for the mean score.</p>"
+        f"have the same seeds (paired), else by Welch's comparison; p two-sided by Student's t. An "
+        f"arrowhead: the interval goes on beyond the edge.{beside} Means over benchmarks that are made of the scores "
+        "shown are not tested again, but for the mean score.</p>"
     )
 
 

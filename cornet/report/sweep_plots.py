@@ -83,6 +83,13 @@ def draw_changes(sweep: Sweep, base: Variant, changes: Sequence[Change], measure
         axes.set_ylim(len(rows) - 0.4, -0.6)
         edges = [0, *(100 * one.difference.mean for one in rows), *(x for x, _ in diamonds)]
         _limit(axes, edges, [100 * v for one in rows for v in (one.difference.low, one.difference.high)])
+        for place, one in enumerate(rows):  # an interval that an edge cuts goes on beyond it
+            for end, edge, sign in zip(
+                (one.difference.low, one.difference.high), axes.get_xlim(), (-1, 1), strict=True
+            ):
+                if math.isfinite(end) and sign * 100 * end > sign * edge:
+                    marker = ">" if sign > 0 else "<"
+                    axes.plot([edge], [place], marker, color=colour, ms=6, clip_on=False, zorder=5)
         axes.set_xlabel("change (points of 100)", fontsize=10)
         axes.tick_params(labelsize=10)
         axes.grid(axis="x", color="0.93", lw=0.6)

@@ -22,7 +22,7 @@ __all__ = [
     "time_text",
 ]
 
-TAKEN, EACH = 56, 14
+TAKEN, EACH = 58, 15
 """Columns of a terminal that all but the scores take, and each of those."""
 
 
