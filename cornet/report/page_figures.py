@@ -33,7 +33,9 @@ CAPTIONS = {
         "Solution times",
         "Each dot is an image: the later the brain solves it (right), the later the network should (up); the dashed "
         "line is where both agree, and red ticks along the top are images without a predicted time, which the network "
-        "does not solve or no split tested; Spearman is of the dots as drawn, whereas the score averages over splits.",
+        "does not solve or no split tested; Spearman is of the dots as drawn, whereas the score averages over splits. "
+        "Solved means that the behaviour's i1 of that very image is reached, which is low for hard images: a network "
+        "that finds all images about alike solves those sooner, and scores below zero.",
     ),
 }
 """Heading and how to read it, of every picture."""

@@ -75,7 +75,8 @@ class BrainScore(pl.Callback):
         self.size, self.degrees, self.strict = size, degrees, strict
         self.scores = ScoresCsv(folder)
         self.benchmarks: list[Benchmark[Any]] = []
-        self.shown: dict[str, float] = {}  # what a validation without scores shows again
+        self.shown: dict[str, float] = {}  # what monitors find again after a validation without scores
+        self.stale: set[str] = set()  # of these, what was not measured now: no line of an epoch tells it
         self.failed: set[str] = set()
         self.screens = KeptScreens()
         self.taken: dict[str, float] = {}  # of the last evaluation, at this step
@@ -120,7 +121,8 @@ class BrainScore(pl.Callback):
         if done == 1 and self.schedule.after_epoch(round(epoch), epochs):
             top1 = float(pl_module.val_accuracy["top1"].compute())  # type: ignore[index, union-attr]
             self.take(trainer, pl_module, epoch, top1, last=round(epoch) == epochs)
-        for name, value in self.shown.items():  # for monitors and the line of the epoch
+        self.stale = set(self.shown) - set(self.taken if self.taken_at == trainer.global_step else ())
+        for name, value in self.shown.items():
             pl_module.log(name, value, logger=False, rank_zero_only=False)
 
     def state_dict(self) -> dict[str, Any]:

@@ -28,7 +28,7 @@ class Progress(ProgressBar):
     Where the output is no terminal there are only the lines that stay; on other ranks there is nothing. Images per
     second are of training alone: without an epoch's first batch, which waits for the loaders, and without validation.
 
-    extra: (key, label) of further metrics, shown where `trainer.callback_metrics` has them, as
+    extra: (key, label) of further metrics, shown where `trainer.callback_metrics` has them anew, as
     `[["brain/IT", "IT"]]`. console: where to write, by default the standard output.
     """
 
@@ -160,7 +160,10 @@ class Progress(ProgressBar):
             shown.append(f"loss {float(metrics['val/loss']):.2f}" + (f" (train {train})" if train else ""))
         elif train:
             shown.append(f"train loss {train}")
-        return shown + [f"{label} {_fraction(metrics[key])}" for key, label in self.extra if key in metrics]
+        callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
+        stale = {key for callback in callbacks for key in getattr(callback, "stale", ())}
+        fresh = [(key, label) for key, label in self.extra if key in metrics and key not in stale]
+        return shown + [f"{label} {_fraction(metrics[key])}" for key, label in fresh]
 
     def _draw(self, trainer: pl.Trainer, batches: int, force: bool = False) -> None:
         now = time.perf_counter()

@@ -1,5 +1,6 @@
 """Brain scores while a network trains: what is logged, when, and that the training does not notice."""
 
+import io
 import logging
 import math
 
@@ -8,6 +9,7 @@ import pandas as pd
 import pytest
 import pytorch_lightning as pl
 import torch
+from rich.console import Console
 
 from cornet import CornetError, create_model
 from cornet.stimuli.objects import RenderedObjects
@@ -18,6 +20,7 @@ from cornet.training.brain_score import BrainScore
 from cornet.training.classifier import Classifier
 from cornet.training.csv_logger import CsvLogger, read_metrics
 from cornet.training.loaders import ImageLoaders
+from cornet.training.progress import Progress
 from cornet.training.recipe import Recipe
 from cornet.training.scores_csv import read_scores
 from cornet.training.step_matrix import StepMatrix
@@ -54,7 +57,7 @@ def train(source, folder, callbacks=(), epochs=3, average=None, **more):
         logger=CsvLogger(folder),
         callbacks=list(callbacks),
         enable_checkpointing=more.pop("enable_checkpointing", False),
-        enable_progress_bar=False,
+        enable_progress_bar=more.pop("enable_progress_bar", False),
         enable_model_summary=False,
         use_distributed_sampler=False,
         log_every_n_steps=1,
@@ -119,6 +122,15 @@ def test_rows_and_logs_hold_the_same_numbers(source, bundle, tmp_path):
     assert float(trainer.callback_metrics["brain/IT"]) == pytest.approx(
         scores[scores["benchmark"] == "mine.IT"]["value"].iloc[-1], abs=1e-6
     )
+
+
+def test_the_line_of_an_epoch_tells_only_what_was_measured_then(source, bundle, tmp_path):
+    console = Console(file=io.StringIO(), width=200)
+    progress = Progress([["brain/V4", "V4"], ["brain/IT", "IT"]], console)
+    score = BrainScore([bundle], tmp_path, every=2)
+    train(source, tmp_path, [score, progress], enable_progress_bar=True, epochs=3)
+    lines = [line for line in console.file.getvalue().splitlines() if line.startswith("epoch ")]
+    assert ["  V4 " in line for line in lines] == ["  IT " in line for line in lines] == [False, True, True]
 
 
 def test_the_last_score_is_that_of_the_finished_network(source, bundle, tmp_path):
