@@ -44,6 +44,7 @@ def fill(folder: Path, left: int = 0) -> Path:
     return ballast
 
 
+@pytest.mark.slow
 def test_a_disk_that_fills_up_in_mid_run(starter):
     ours = [*OURS, "callbacks.last_checkpoint.minutes=0.001"]
     with disk_of(starter.folder / "full", "64m") as root:
