@@ -95,12 +95,14 @@ def test_a_comparison_takes_smaller_blocks_where_there_is_no_room_for_large_ones
 
 @pytest.fixture(scope="module")
 def ours(starter) -> list[str]:
-    """Stimuli are shown far larger than the images in training, so that only scoring needs much memory."""
+    """Stimuli are shown far larger than the images in training, so that only scoring needs much memory, and that at
+    once: what is small (a thread, a library's own) must find room still, or the process is ended from without.
+    """
     bundle = write(starter.folder / "large", assembly(("V4",) * 4 + ("IT",) * 4))
     return [
         *SMALL,
         *("recipe.epochs=4", "data.train_images=128", "trainer.log_every_n_steps=1", "brain=local"),
-        *(f"brain.benchmarks.local=[{bundle}]", "brain.metric=ridge", "brain.size=384", "brain.before=false"),
+        *(f"brain.benchmarks.local=[{bundle}]", "brain.metric=ridge", "brain.size=1024", "brain.before=false"),
         *("brain.every=2", "brain.matrix=false"),
     ]
 
@@ -112,7 +114,7 @@ def test_training_goes_on_where_scoring_finds_no_memory(starter, ours):
     root = starter.folder / "memory"
     run = starter.start(*ours, f"root={root}")
     until(lambda: has_begun(root))
-    limit = held(run.pid) + 15 * MB
+    limit = held(run.pid) + 24 * MB  # the features of V4 alone are 26
     _, most = resource.prlimit(run.pid, resource.RLIMIT_DATA)
     resource.prlimit(run.pid, resource.RLIMIT_DATA, (limit, most))
     until(lambda: "left out" in run.said.read_text() or not run.alive)
@@ -122,7 +124,7 @@ def test_training_goes_on_where_scoring_finds_no_memory(starter, ours):
     expected, short = (pd.read_csv(one / "scores.csv") for one in (whole, run_of(root)))
     first = short.epoch == 2
     assert first.sum() == 2
-    assert short.failure[first].str.contains("not fit in the memory of cpu|memory ran out").all()
+    assert short.failure[first].str.contains("not fit in (?:the )?memory|memory ran out").all()
     assert short.raw[first].isna().all()
     pd.testing.assert_frame_equal(
         short[~first][["benchmark", "raw", "ceiling"]].reset_index(drop=True),
