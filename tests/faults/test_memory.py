@@ -102,7 +102,12 @@ def ours(starter) -> list[str]:
     return [
         *SMALL,
         *("recipe.epochs=4", "data.train_images=128", "trainer.log_every_n_steps=1", "brain=local"),
-        *(f"brain.benchmarks.local=[{bundle}]", "brain.metric=ridge", "brain.size=1024", "brain.before=false"),
+        *(
+            f"brain.benchmarks.local=[{bundle}]",
+            "brain.metric=ridge",
+            "brain.size=1024",
+            "brain.before=false",
+        ),
         *("brain.every=2", "brain.matrix=false"),
     ]
 
