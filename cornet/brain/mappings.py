@@ -1,5 +1,7 @@
 """Fitting a linear mapping on many training sets of the same stimuli, reading the features once."""
 
+from collections.abc import Callable
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -9,9 +11,10 @@ from torch import Tensor
 
 from cornet.brain import least_squares
 from cornet.brain.correlation import pearson
-from cornet.brain.gram import centred_features, gram_matrix
+from cornet.brain.gram import LostDigits, centred_features, gram_factor, gram_matrix
 from cornet.brain.pls import FeatureSpace, SampleSpace, pls_coefficients
 from cornet.brain.splits import Split
+from cornet.brain.threads import each_in_a_thread
 from cornet.brain.training_sets import TrainingSets
 
 __all__ = ["Mapping"]
@@ -20,9 +23,10 @@ __all__ = ["Mapping"]
 class Mapping:
     """Features, and one way to map them to responses.
 
-    With fewer features than stimuli it keeps them centred, and `TrainingSets` gives the products. With more it keeps
-    their Gram matrix alone, in which every training and test set is a block: PLS, ridge and least squares do not
-    change when features are rotated.
+    With fewer features than stimuli it keeps them centred, and `TrainingSets` gives their products. With more it
+    keeps their Gram matrix alone, in which every training and test set is a block: PLS, ridge and least squares do
+    not change when features are rotated. Where products cost too many digits (`LostDigits`) it uses the features, or
+    a small matrix with the same inner products, from then on.
     """
 
     def __init__(
@@ -36,14 +40,19 @@ class Mapping:
         memory: int,
     ):
         stimuli, self.width = features.shape
-        self.metric, self.components, self.alpha = metric, components, alpha
+        self.metric, self.components, self.alpha, self.precision = metric, components, alpha, precision
         self.wide = self.width > stimuli
         self.data = (
             gram_matrix(features, device, precision, memory)
             if self.wide
             else centred_features(features, device, memory)
         )
+        self.factor: Callable[[], Tensor] = partial(gram_factor, features, device, memory)
+        self.by_products = metric != "linear" or self.wide
         self.fewest = components  # PLS components that the smallest training set allowed
+        self.used: list[
+            int
+        ] = []  # PLS components of each fit: fewer where features or responses had no more to give
 
     def correlate(
         self,
@@ -57,23 +66,37 @@ class Mapping:
         answers = torch.from_numpy(np.where(present[:, None], responses[:, columns], 0.0)).to(
             self.data.device
         )
-        mask = torch.from_numpy(present).to(self.data.device)
-        by_products = not self.wide and self.metric != "linear"
-        sets = TrainingSets(self.data, answers, mask) if by_products else None
-        for number, (train, test) in enumerate(pairs):
-            fit, check = train[present[train]], test[present[test]]
-            if len(fit) < 2 or len(check) < 2:
-                continue
-            rows, others = (torch.from_numpy(side).to(self.data.device) for side in (fit, check))
+        sides = [(train[present[train]], test[present[test]]) for train, test in pairs]
+        enough = [number for number, (fit, check) in enumerate(sides) if min(len(fit), len(check)) >= 2]
+        self.fewest = min([self.fewest, self.width, *(len(sides[number][0]) for number in enough)])
+
+        def fill(number: int, sets: TrainingSets | None) -> None:
+            rows, others = (torch.from_numpy(side).to(self.data.device) for side in sides[number])
             known = answers[rows]
             varies = (known != known[0]).any(dim=0)
-            if not varies.any():
-                continue
-            self.fewest = min(self.fewest, self.width, len(fit))
-            predicted = self.predict(rows, others, known[:, varies], varies, sets)
-            result = torch.full_like(known[0], torch.nan)
-            result[varies] = pearson(predicted, answers[others][:, varies])
-            values[number, columns] = result.cpu().numpy()
+            if varies.any():
+                predicted = self.predict(rows, others, known[:, varies], varies, sets)
+                result = torch.full_like(known[0], torch.nan)
+                result[varies] = pearson(predicted, answers[others][:, varies])
+                values[number, columns] = result.cpu().numpy()
+
+        def fill_all() -> None:
+            sets = None
+            if self.by_products and not self.wide:
+                sets = TrainingSets(self.data, answers, torch.from_numpy(present).to(self.data.device))
+            each = (
+                8 * 4 * self.data.shape[1] * max(self.data.shape)
+            )  # four matrices as large as a training set's
+            each_in_a_thread(partial(fill, sets=sets), enough, self.data.device, each)
+
+        try:
+            fill_all()
+        except LostDigits:
+            if self.wide:
+                self.data = self.factor()
+            self.wide = self.by_products = False
+            self.used.clear()
+            fill_all()
 
     def predict(
         self, rows: Tensor, others: Tensor, known: Tensor, varies: Tensor, sets: TrainingSets | None
@@ -81,9 +104,10 @@ class Mapping:
         """Predicted responses (test stimulus, neuroid), less the training mean.
 
         rows, others: positions of the training and test stimuli; known: the training responses of the neuroids that
-        vary (mask).
+        vary (mask). Raises LostDigits where products do not do.
         """
         Y = known - known.mean(dim=0)
+        components = min(self.components, self.width, len(rows))
         if self.wide:
             K = self.data[rows][:, rows]
             means = K.mean(dim=0)
@@ -91,22 +115,27 @@ class Mapping:
             across = across - across.mean(dim=1, keepdim=True) - means + means.mean()
             K -= means
             K -= means[:, None] - means.mean()
-            return across @ self.sample_coefficients(K, Y)
+            if self.metric == "pls":
+                return across @ self._pls(SampleSpace(K, Y, self.precision), components)
+            if self.metric == "ridge":
+                return across @ least_squares.ridge(K, Y, self.alpha)
+            return across @ least_squares.least_squares_samples(K, Y)
+        products = None
         if sets is None:
-            X = self.data[rows]
-            center = X.mean(dim=0)
-            return (self.data[others] - center) @ least_squares.least_squares_features(X - center, Y)
-        G, S, center = sets.products(rows, varies)
-        if self.metric == "ridge":
-            B = least_squares.ridge_features(G, S, self.alpha)
+            center = self.data[rows].mean(dim=0)
         else:
-            space = FeatureSpace(lambda: self.data[rows] - center, Y, G, S)
-            B = pls_coefficients(space, min(self.components, self.width, len(rows)))
+            gram, cross, center = sets.products(rows, varies)
+            products = gram, cross
+        X = lru_cache(1)(lambda: self.data[rows] - center)
+        if self.metric == "pls":
+            B = self._pls(FeatureSpace(X, Y, products), components)
+        elif products is not None:
+            B = least_squares.ridge(*products, self.alpha)
+        else:
+            B = least_squares.from_features(X(), Y, self.alpha if self.metric == "ridge" else 0.0)
         return (self.data[others] - center) @ B
 
-    def sample_coefficients(self, K: Tensor, Y: Tensor) -> Tensor:
-        if self.metric == "ridge":
-            return least_squares.ridge_samples(K, Y, self.alpha)
-        if self.metric == "linear":
-            return least_squares.least_squares_samples(K, Y)
-        return pls_coefficients(SampleSpace(K, Y), min(self.components, len(K)))
+    def _pls(self, space: FeatureSpace | SampleSpace, components: int) -> Tensor:
+        coefficients = pls_coefficients(space, components)
+        self.used.append(len(space.Q))
+        return coefficients

@@ -8,8 +8,11 @@ So one component costs a few products with M (neuroid x neuroid) and a single pr
 
 The training data enter as one of two spaces, which give the same numbers up to rounding:
 
-FeatureSpace   G = X'X and S = X'Y, for fewer features than stimuli;
+FeatureSpace   G = X'X and S = X'Y, for fewer features than stimuli; or X itself;
 SampleSpace    K = X X', for more: every direction is a combination X'a of the training stimuli, and a is kept.
+
+G and K square the condition number of X. Where one direction of the features is so long that this costs too many
+digits, both raise `LostDigits`; the caller then gives X itself, or a small matrix with the same inner products.
 
 Source: `shared/spec` of the benchmark; Wegelin (2000), section 4.1; scikit-learn 1.5 to 1.9 as oracle.
 """
@@ -21,6 +24,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from cornet.brain.gram import LEAST, LostDigits
 
 __all__ = ["COMPONENTS", "FeatureSpace", "SampleSpace", "pls_coefficients"]
 
@@ -42,6 +47,7 @@ class Space(Protocol):
         """Add the component w = S u, with |w| = 1, and deflate.
 
         Returns q (neuroid,), its loadings on the responses; S'(G r) and |G r|^2, by which M changes; and t't.
+        Raises LostDigits where t is so short that rounding decides.
         """
         ...
 
@@ -58,7 +64,7 @@ def pls_coefficients(space: "FeatureSpace | SampleSpace", components: int) -> Te
     """Run the components and give the regression's coefficients in the space's own terms.
 
     They map centred test features (FeatureSpace) or their products with the centred training features
-    (SampleSpace) to centred responses.
+    (SampleSpace) to centred responses. Raises LostDigits as the space does.
     """
     start = space.variances
     left = start.clone()
@@ -121,14 +127,24 @@ def power_iteration(M: NDArray[np.float64], first: int) -> NDArray[np.float64] |
 
 
 class FeatureSpace:
-    """Fewer features than stimuli.
+    """Features, or their products.
 
-    features: gives the training features (stimulus, feature), centred; it is called only where a response may be
-    fitted exactly. responses: (stimulus, neuroid), centred. gram, cross: X'X and X'Y.
+    features: gives the training features (stimulus, feature), centred; where products are given it is called only
+    where a response may be fitted exactly. responses: (stimulus, neuroid), centred. products: X'X and X'Y; None:
+    the features themselves are deflated, which is slower and loses no digits.
     """
 
-    def __init__(self, features: Callable[[], Tensor], responses: Tensor, gram: Tensor, cross: Tensor):
-        self.X, self.Y, self.G, self.S = features, responses, gram, cross.clone()
+    def __init__(
+        self, features: Callable[[], Tensor], responses: Tensor, products: tuple[Tensor, Tensor] | None = None
+    ):
+        self.X, self.Y = features, responses
+        if products is None:
+            self.deflated: Tensor = features().clone()
+            self.G: Tensor | None = None
+            self.S = self.deflated.T @ responses
+        else:
+            self.G, self.S = products[0], products[1].clone()
+            self.least = LEAST["float64"] * float(self.G.norm())
         self.variances = (responses**2).sum(dim=0)
         self.largest = responses.abs().amax(dim=0)
         self.gone = torch.zeros_like(self.variances, dtype=torch.bool)
@@ -144,10 +160,17 @@ class FeatureSpace:
         r = w
         if self.R:
             r = w - torch.stack(self.R, dim=1) @ (torch.stack(self.P) @ w)
-        moved = self.G @ r
-        tt = float(r @ moved)
-        if not tt > 0:
-            return u, u, u.sum(), tt
+        if self.G is None:
+            t = self.deflated @ w
+            moved, tt = self.deflated.T @ t, float(t @ t)
+            if not tt > 0:
+                return u, u, u.sum(), tt
+            self.deflated -= torch.outer(t, moved / tt)
+        else:
+            moved = self.G @ r
+            tt = float(r @ moved)
+            if not tt > self.least * float(r @ r):
+                raise LostDigits
         q = (self.S.T @ w) / tt
         change = self.S.T @ moved
         self.S -= torch.outer(moved, q)
@@ -172,10 +195,12 @@ class FeatureSpace:
 
 
 class SampleSpace:
-    """More features than stimuli. kernel: X X' of the centred training features; responses: centred."""
+    """More features than stimuli. kernel: X X' of the centred training features, made in `precision`; responses:
+    centred."""
 
-    def __init__(self, kernel: Tensor, responses: Tensor):
+    def __init__(self, kernel: Tensor, responses: Tensor, precision: str = "float64"):
         self.K, self.Y = kernel, responses.clone()
+        self.least = LEAST[precision] * float(kernel.norm())
         self.F = kernel @ responses  # X S, kept deflated
         self.variances = (responses**2).sum(dim=0)
         self.largest = responses.abs().amax(dim=0)
@@ -193,8 +218,8 @@ class SampleSpace:
             c = c - torch.stack(self.C, dim=1) @ along
             t = self.K @ c  # anew: the subtraction would pile up rounding
         tt = float(t @ t)
-        if not tt > 0:
-            return u, u, u.sum(), tt
+        if not tt > self.least**2 * float(c @ c):
+            raise LostDigits
         q = (self.Y.T @ t) / tt
         moved = self.K @ t
         change = self.F.T @ t

@@ -96,10 +96,12 @@ def test_every_score_is_that_of_neural_predictivity():
         assert row.features == features.shape[1]
 
 
+@pytest.mark.parametrize("gain", [0, 1e6])
 @pytest.mark.parametrize("width", [30, 200])
-def test_components_of_the_training_stimuli_are_scikit_learns(width):
+def test_components_of_the_training_stimuli_are_scikit_learns(width, gain):
     features = RNG.normal(size=(50, width)) * np.geomspace(1, 0.05, width)
     responses = features[:, :8] @ RNG.normal(size=(8, 3)) + RNG.normal(size=(50, 3))
+    features = features + gain * RNG.normal(size=(50, 1))
     pairs = make_splits(50, splits=3)
     found = _Reduced(features, None, 12, CPU).score(responses, np.arange(50), pairs, "pls")
     expected = []

@@ -114,6 +114,106 @@ def test_duplicated_stimuli_give_what_their_distinct_ones_allow(metric, features
     )  # all test stimuli were trained on
 
 
+def exact(X, Y, splits, fit):
+    """r per split and neuroid of `fit`, which gives coefficients for centred training data."""
+    rows = []
+    for train, test in splits:
+        X_mean, Y_mean = X[train].mean(axis=0), Y[train].mean(axis=0)
+        predicted = (X[test] - X_mean) @ fit(X[train] - X_mean, Y[train] - Y_mean)
+        rows.append([np.corrcoef(predicted[:, k], Y[test][:, k])[0, 1] for k in range(Y.shape[1])])
+    return np.array(rows)
+
+
+def nipals(X, Y, components=25):
+    """PLS as published, with the reference's early stop, in NumPy's extended precision; the features are deflated."""
+    X, Y = X.astype(np.longdouble), Y.astype(np.longdouble)
+    W, P, Q = [], [], []
+    for _ in range(components):
+        w, old = X.T @ Y[:, 0], None
+        for _ in range(500):
+            w /= np.sqrt(w @ w)
+            if old is not None and (w - old) @ (w - old) < 1e-6:
+                break
+            w, old = X.T @ (Y @ (Y.T @ (X @ w))), w
+        t = X @ w
+        p, q = X.T @ t / (t @ t), Y.T @ t / (t @ t)
+        X, Y = X - np.outer(t, p), Y - np.outer(t, q)
+        W, P, Q = [*W, w], [*P, p], [*Q, q]
+    rotated = []
+    for number, w in enumerate(W):  # W (P'W)^-1, whose factor is triangular with ones on its diagonal
+        rotated.append(w - sum((r * (p @ w) for r, p in zip(rotated, P[:number], strict=True)), 0 * w))
+    return (np.array(rotated).T @ np.array(Q)).astype(float)
+
+
+def one_long_direction(X, kind, strength):
+    """The features with a gain that all share, or with one feature far stronger than the others."""
+    if kind == "gain":
+        gain = np.random.default_rng(0).standard_normal((len(X), 1))
+        return X + strength * X.std() * gain
+    return np.column_stack([X[:, :1] * strength, X[:, 1:]])
+
+
+@pytest.mark.parametrize("kind", ["gain", "one feature"])
+@pytest.mark.parametrize("strength", [1e2, 1e4, 1e6])
+@pytest.mark.parametrize("name", ["features", "wide_features"])
+def test_one_long_direction_costs_pls_no_digits(name, strength, kind):
+    """A Gram matrix alone would square the condition number: at a gain of 1e5 it gave .46 where .85 is right."""
+    expected = golden("neural")
+    X = one_long_direction(expected[name][::2].astype(float), kind, strength)
+    Y = expected["responses"][::2, :5].astype(float)
+    splits = make_splits(len(X), splits=1)
+    score = brain.neural_predictivity(X, Y, splits=splits)
+    assert np.abs(score.values - exact(X, Y, splits, nipals)).max() < 1e-8
+
+
+@pytest.mark.parametrize("alpha", [1.0, 0.0])
+@pytest.mark.parametrize("strength", [1e-9, 1e3, 1e6])
+@pytest.mark.parametrize("name", ["features", "wide_features"])
+def test_one_long_direction_costs_ridge_and_least_squares_no_digits(name, strength, alpha):
+    def by_singular_values(X, Y):
+        U, s, V = np.linalg.svd(X, full_matrices=False)
+        keep = s > s[0] * len(X) * 1e-15
+        return (V[keep].T * (s[keep] / (s[keep] ** 2 + alpha))) @ (U[:, keep].T @ Y)
+
+    expected = golden("neural")
+    X = one_long_direction(expected[name][::2].astype(float), "gain", strength)
+    Y = expected["responses"][::2]
+    splits = make_splits(len(X), splits=2)
+    right = exact(X, Y, splits, by_singular_values)
+    assert (
+        np.abs(brain.neural_predictivity(X, Y, "ridge", splits=splits, alpha=alpha).values - right).max()
+        < 1e-7
+    )
+    if alpha == 0:
+        assert np.abs(brain.neural_predictivity(X, Y, "linear", splits=splits).values - right).max() < 1e-7
+
+
+@pytest.mark.parametrize("width", [60, 700])
+def test_pls_stops_where_features_of_low_rank_have_no_more_to_give(width):
+    """The reference goes on with rounding noise, and its score falls to nothing."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((320, 10)) @ rng.standard_normal((10, width))
+    Y = X @ rng.standard_normal((width, 6)) / width + rng.standard_normal((320, 6))
+    stopped, ten = brain.neural_predictivity(X, Y), brain.neural_predictivity(X, Y, components=10)
+    assert np.abs(stopped.values - ten.values).max() < 1e-8
+    assert np.abs(ten.values - oracle(X, Y, "pls", make_splits(320), 10)).max() < 1e-8
+
+
+@pytest.mark.parametrize("name", ["features", "wide_features"])
+def test_threads_change_nothing(name):
+    expected = golden("neural")
+    before = torch.get_num_threads()
+    found = []
+    try:
+        for threads in (1, 3):
+            torch.set_num_threads(threads)
+            found.append(brain.neural_predictivity(expected[name], expected["responses"]).values)
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    assert np.abs(found[0] - found[1]).max() < 1e-13  # the products of all stimuli are made with all threads
+
+
 def test_a_single_stratum_and_a_single_neuroid():
     rng = np.random.default_rng(0)
     X = rng.standard_normal((60, 8))
