@@ -16,7 +16,7 @@ from cornet.models.network import CHANNELS, CORnet
 from cornet.models.norm import SteppedNorm
 from cornet.models.safe_load import read_checkpoint
 
-__all__ = ["load_published", "published_names", "to_published"]
+__all__ = ["load_published", "own_layout", "published_names", "refuse_whole_numbers", "to_published"]
 
 PREFIX = "module."
 OPTIONAL = ".num_batches_tracked"
@@ -124,6 +124,7 @@ def refuse_others(label: str, given: Mapping[str, Tensor], own: Mapping[str, Ten
     extra = [key for key in given if key not in own]
     misfits = [key for key in own if key in given and given[key].shape != own[key].shape]
     if not (missing or extra or misfits):
+        refuse_whole_numbers(label, given, own)
         return
     theirs, ours = settings(given), settings(own)
     if theirs.get("block") and theirs["block"] != ours["block"]:
@@ -144,6 +145,34 @@ def refuse_others(label: str, given: Mapping[str, Tensor], own: Mapping[str, Ten
         f"{label} does not hold this network's weights: {'; '.join(filter(None, reasons))}; "
         "give a file in the published layout of this network."
     )
+
+
+def refuse_whole_numbers(label: str, given: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> None:
+    """Raise CornetError for whole numbers where the network has weights: a mask, or a quantised file."""
+    for key, value in own.items():
+        if key in given and value.is_floating_point() and not given[key].is_floating_point():
+            raise CornetError(
+                f"{label} holds {given[key].dtype} under {key!r}, but weights are floating-point numbers; give a file "
+                "with the weights as they were trained."
+            )
+
+
+def own_layout(state: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
+    """The weights of `net.state_dict()` by their published names, as far as names alone tell; None for other files."""
+    state = {key.removeprefix("net."): value for key, value in state.items()}
+    if not any(key.startswith("areas.") for key in state):
+        return None
+    steps = any(re.search(r"\.norms\.[1-9]", key) for key in state)
+
+    def published(key: str) -> str:
+        found = re.fullmatch(r"areas\.(\w+)\.(\w+)\.norms\.(\d+)\.(\w+)", key)
+        if found is None:
+            return key.removeprefix("areas.").replace("decoder.", "decoder.linear.")
+        area, norm, step, entry = found.groups()
+        numbered = steps and norm not in ("norm_skip", "norm_input") and area != "V1"
+        return f"{area}.{norm}{f'_{step}' if numbered else ''}.{entry}"
+
+    return {published(key): value for key, value in state.items()}
 
 
 def settings(state: Mapping[str, Tensor]) -> dict[str, Any]:

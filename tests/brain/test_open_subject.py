@@ -146,6 +146,85 @@ def test_torchvision_with_weights_from_a_file(tmp_path):
         open_subject("torchvision:alexnet?weights=r.pth")
 
 
+APART = "none", "number", "list", "text", "empty", "nested"
+AMONG = "sparse", "meta", "complex", "quantized", "integer", "bool", "shape", "nothing"
+
+
+def odd(kind):
+    """What stands under state_dict, or in place of one weight."""
+    ones = torch.ones(64)
+    return {
+        "none": None,
+        "number": 3,
+        "list": [ones],
+        "text": "weights",
+        "empty": {},
+        "nested": {"bn1.weight": {"deeper": ones}},
+        "sparse": ones.to_sparse(),
+        "meta": torch.empty(64, device="meta"),
+        "complex": torch.ones(64, dtype=torch.complex64),
+        "quantized": torch.quantize_per_tensor(ones, 0.1, 0, torch.quint8),
+        "integer": torch.ones(64, dtype=torch.int64),
+        "bool": torch.ones(64, dtype=torch.bool),
+        "shape": torch.ones(65),
+        "nothing": torch.ones(0),
+    }[kind]
+
+
+@pytest.mark.filterwarnings(
+    "ignore:.*uantized:DeprecationWarning", "ignore:.*quantize_per_tensor.*:UserWarning"
+)
+@pytest.mark.parametrize("library", ["torchvision:resnet18", "timm:resnet18"])
+@pytest.mark.parametrize("kind", [*APART, *AMONG])
+def test_odd_weights_for_a_library_are_one_sentence(tmp_path, library, kind):
+    pytest.importorskip("timm")
+    value = odd(kind)
+    if kind in AMONG:
+        value = {**models.resnet18(weights=None).state_dict(), "bn1.weight": value}
+    torch.save({"state_dict": value}, tmp_path / "odd.pth")
+    with pytest.raises(CornetError) as error:
+        open_subject(f"{library}?weights=odd.pth")
+    assert "odd.pth" in str(error.value)
+    assert str(error.value).count(". ") == 0
+
+
+@pytest.mark.parametrize("arguments", [{"times": {"V4": 3}}, {"norm": "shared_affine"}, {"bottleneck": 2}])
+def test_a_plain_state_dict_of_our_own_network(tmp_path, arguments, caplog):
+    net = create_model("cornet_s", num_classes=7, width=0.0625, **arguments)
+    torch.save(net.state_dict(), tmp_path / "mine.pth")
+    subject = open_subject("mine.pth")
+    assert same_weights(subject.net, net)
+    assert subject.net.steps == net.steps
+    assert "read as a network of the block bottleneck" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "option"),
+    [
+        ("cornet_rt", {"times": 4}, "&times=4"),
+        ("cornet_s", {"norm": "group", "times": {"IT": 3}}, "&norm=group&times.IT=3"),
+    ],
+)
+def test_a_state_dict_that_hides_its_steps_must_be_named(tmp_path, name, arguments, option):
+    net = create_model(name, num_classes=7, width=0.0625, **arguments)
+    torch.save(net.state_dict(), tmp_path / "mine.pth")
+    with pytest.raises(CornetError, match=rf"how many steps.*as in {name}\?weights=\S*mine.pth&times=5"):
+        open_subject("mine.pth")
+    subject = open_subject(f"{name}?weights=mine.pth&num_classes=7&width=0.0625{option}")
+    assert same_weights(subject.net, net)
+    assert subject.net.steps == net.steps
+
+
+def test_whole_numbers_are_not_weights(tmp_path):
+    net = create_model("cornet_z", num_classes=7, width=0.0625)
+    state = {
+        key: value.long() if key == "decoder.weight" else value for key, value in net.state_dict().items()
+    }
+    torch.save(state, tmp_path / "mine.pth")
+    with pytest.raises(CornetError, match=r"mine.pth holds torch.int64 under 'decoder.linear.weight'"):
+        open_subject("mine.pth")
+
+
 def test_timm_takes_its_own_preprocessing():
     pytest.importorskip("timm")
     one = open_subject("timm:mixer_s32_224?untrained", regions={"IT": "blocks.6"})

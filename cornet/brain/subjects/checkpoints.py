@@ -6,6 +6,7 @@ its images are ImageNet's at 224 pixels.
 """
 
 import inspect
+import logging
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -18,10 +19,12 @@ import torch
 from cornet.brain.subjects.base import IMAGENET_MEAN, IMAGENET_STD
 from cornet.errors import CornetError
 from cornet.models import CORnet, create_model, load_published
-from cornet.models.published import check_published, settings, weights_in
+from cornet.models.published import check_published, own_layout, settings, weights_in
 from cornet.models.safe_load import read_checkpoint
 
 __all__ = ["KINDS", "Prepared", "find_run", "network_of_file", "network_of_run", "seeded"]
+
+log = logging.getLogger("cornet")
 
 KINDS = ("best", "last", "best_brain")
 """Checkpoints that a run keeps: the best by accuracy, the last, the most brain-like."""
@@ -174,12 +177,26 @@ def fitting(path: Path, content: Mapping[str, Any], seed: int, make: Callable[[]
 
 
 def _network_by_weights(path: Path, content: Mapping[str, Any], model: str | None) -> CORnet:
-    found = settings(weights_in(content, str(path)))
+    weights = weights_in(content, str(path))
+    own = own_layout(weights)
+    found = settings(weights if own is None else own)
     block = found.get("block")
     if block is None:
         raise CornetError(
-            f"{path} holds no CORnet's weights that could be told by their names; for another network name it, as in "
+            f"{path} does not hold the weights of a network of cornet; name the network that it is of, as in "
             f"torchvision:resnet18?weights={path}."
+        )
+    if own is not None:
+        if block != "feedforward" and "times" not in found:
+            raise CornetError(
+                f"{path} does not say how many steps its network runs; name the network with its arguments, as in "
+                f"{'cornet_s' if block == 'bottleneck' else 'cornet_rt'}?weights={path}&times=5."
+            )
+        shown = ", ".join(f"{key}={value}" for key, value in found.items() if key not in ("block", "norm"))
+        log.warning(
+            "%s: read as a network of the block %s with %s, images of 224 pixels; a state dict does not hold other "
+            "arguments: if it has any, name them, as in cornet_s?weights=%s&gate=soft&size=64",
+            *(path, block, shown, path),
         )
     if block == "recurrent":
         name = model or next(

@@ -43,6 +43,7 @@ from cornet.brain.subjects.networks import NetworkSubject
 from cornet.brain.subjects.recorded import RecordedSubject
 from cornet.errors import CornetError
 from cornet.models import create_model, list_models
+from cornet.models.published import refuse_whole_numbers, weights_in
 from cornet.models.safe_load import read_checkpoint
 
 __all__ = ["open_subject"]
@@ -230,9 +231,7 @@ def _fetched(text: str, pretrained: bool, make: Callable[[], nn.Module]) -> nn.M
 
 def _load(module: nn.Module, path: Path, text: str) -> None:
     """Weights of a file into a network of a library. Raises CornetError for others'."""
-    content = read_checkpoint(path)
-    held = content.get("state_dict", content)
-    state = {str(key).removeprefix("module."): value for key, value in held.items()}
+    state = weights_in(read_checkpoint(path), str(path))
     own = module.state_dict()
     missing = [key for key in own if key not in state and not key.endswith("num_batches_tracked")]
     extra = [key for key in state if key not in own]
@@ -242,6 +241,7 @@ def _load(module: nn.Module, path: Path, text: str) -> None:
             f"{path} does not hold the weights of {text.partition('?')[0]}: {len(missing)} are missing, {len(extra)} "
             f"are others, {len(misfits)} have another shape, such as {(missing + extra + misfits)[0]}; give its own."
         )
+    refuse_whole_numbers(str(path), state, own)
     module.load_state_dict(state, strict=False)
 
 
