@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
+from cornet.csv_cells import csv_text
 from cornet.errors import CornetError
 from cornet.files import atomic_write
 
@@ -195,4 +196,4 @@ def none_for_nan(value: object) -> object:
 def write_csv(path: str, rows: "list[dict[str, object]]") -> None:
     import pandas as pd
 
-    atomic_write(Path(path).expanduser(), pd.DataFrame(rows).to_csv(index=False))
+    atomic_write(Path(path).expanduser(), csv_text(pd.DataFrame(rows)))

@@ -2,7 +2,7 @@
 
 import unicodedata
 
-__all__ = ["CornetError"]
+__all__ = ["CornetError", "printable"]
 
 LONGEST = 1500
 """Characters of a message; of a longer one the start and the end are told."""
@@ -19,8 +19,14 @@ class CornetError(Exception):
         return _plain(super().__str__())
 
 
+def printable(text: str, keep: str = "") -> str:
+    """The text with escapes in place of control characters, which could write over a terminal; a line break becomes
+    a space. keep: characters that stay as they are."""
+    return text if text.isprintable() else "".join(c if c in keep else _shown(c) for c in text)
+
+
 def _plain(text: str) -> str:
-    text = "".join(map(_shown, text.strip())) if not text.isprintable() else text
+    text = printable(text.strip())
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 500]} ... {text[-495:]}"
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from cornet.csv_cells import plain_cell
 from cornet.errors import CornetError
 
 __all__ = ["NUMBER", "SCORES", "TEXT", "TRUTH", "read_rows", "read_scores", "read_table"]
@@ -64,7 +65,9 @@ def read_rows(path: Path | str) -> pd.DataFrame:
     except (OSError, UnicodeDecodeError) as error:
         raise CornetError(f"{path} cannot be read ({error}); restore it, or move it aside.") from None
     try:
-        head, *rows = list(csv.reader(io.StringIO(text, newline=""))) or [[]]
+        head, *rows = [list(map(plain_cell, row)) for row in csv.reader(io.StringIO(text, newline=""))] or [
+            []
+        ]
     except csv.Error as error:
         raise CornetError(
             f"{path} cannot be read as a table ({error}); restore it, or move it aside."

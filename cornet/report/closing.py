@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from rich.console import Console
 from rich.table import Table
 
-from cornet.errors import CornetError
+from cornet.errors import CornetError, printable
 from cornet.report.curves import plot_curves
+from cornet.terminal import Terminal, cell
 
 __all__ = ["close", "print_summary"]
 
@@ -49,7 +49,7 @@ def close(folder: Path, summary: dict[str, Any], already: bool = False, brief: b
     except Exception as error:  # of any kind: the numbers are safe, and `cornet report` can draw them later
         print(f"The report could not be written: {error}")
     if brief:
-        print(line_of(summary, folder))
+        print(printable(line_of(summary, folder)))
     else:
         print_summary(summary, folder, already)
     return float(summary["best"])
@@ -98,13 +98,15 @@ def epochs(summary: dict[str, Any]) -> str:
 
 def print_summary(summary: dict[str, Any], folder: Path, already: bool = False) -> None:
     """Print the table; `already`: the run had been finished before."""
-    console = Console()
+    console = Terminal()
     if already:
         console.print(
             "This run is finished; nothing was done. Repeat it with fresh=true, or give another seed.\n",
             soft_wrap=True,
         )
-    table = Table(title=f"{summary['network']} on {summary['data']}", title_justify="left", show_header=False)
+    table = Table(
+        title=cell(f"{summary['network']} on {summary['data']}"), title_justify="left", show_header=False
+    )
     table.add_column(style="dim")
     table.add_column(justify="right")
     table.add_row("parameters", f"{summary['parameters']:,}")
@@ -114,12 +116,12 @@ def print_summary(summary: dict[str, Any], folder: Path, already: bool = False) 
     if summary["images_per_second"]:
         table.add_row("training speed", f"{summary['images_per_second']:,.0f} images/s")
     for name, value in summary["last"].items():
-        table.add_row(label(name), f"{value:.3f}")
+        table.add_row(cell(label(name)), f"{value:.3f}")
     for name, told in bests(summary):
-        table.add_row(f"best {name}", told, style="bold")
+        table.add_row(cell(f"best {name}"), told, style="bold")
     table.add_row("chance", f"{summary['chance']:.3f}")
     console.print(table)
-    console.print(f"\nWritten to [bold]{folder}[/bold]", soft_wrap=True)
+    console.print(f"\nWritten to [bold]{cell(folder)}[/bold]", soft_wrap=True)
     files = {
         "metrics.csv": "losses and accuracies",
         "curves.png": "learning curves",

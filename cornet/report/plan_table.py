@@ -3,8 +3,9 @@
 import math
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
+
+from cornet.terminal import Terminal
 
 __all__ = ["duration", "print_plan"]
 
@@ -16,9 +17,9 @@ WORDS = {
 }
 
 
-def print_plan(told: Any, console: Console | None = None) -> None:
+def print_plan(told: Any, console: Terminal | None = None) -> None:
     """Print a `cornet.training.plan.Told`."""
-    console = console or Console()
+    console = console or Terminal()
     plan, measured, hardware = told.plan, told.measured, told.hardware
     table = Table(title=f"Plan: {told.name}", title_justify="left", show_header=False)
     table.add_column(style="dim")

@@ -1,8 +1,8 @@
 """What came of a run that was repeated, in a few lines."""
 
-from rich.console import Console
 from rich.table import Table
 
+from cornet.terminal import Terminal, cell
 from cornet.training.rerun import Rerun
 
 __all__ = ["print_rerun"]
@@ -10,8 +10,8 @@ __all__ = ["print_rerun"]
 
 def print_rerun(done: Rerun) -> None:
     """Print whether both came to the same, and what they were made with where that differs."""
-    console = Console()
-    console.print(f"{done.first}\nand again in {done.second}", soft_wrap=True, highlight=False)
+    console = Terminal()
+    console.print(f"{cell(done.first)}\nand again in {cell(done.second)}", soft_wrap=True, highlight=False)
     table = Table(show_header=False)
     table.add_column(style="dim")
     table.add_column(overflow="fold")
@@ -19,7 +19,7 @@ def print_rerun(done: Rerun) -> None:
         table.add_row(one.what, one.told if one.same else f"differ: {one.told}")
     console.print(table)
     for key, (then, now) in done.made_with.items():
-        console.print(f"  other {key}: {then} then, {now} now", highlight=False, soft_wrap=True)
+        console.print(cell(f"  other {key}: {then} then, {now} now"), highlight=False, soft_wrap=True)
     console.print(verdict(done), soft_wrap=True, highlight=False)
 
 

@@ -3,26 +3,25 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from rich.console import Console
-
 from cornet.errors import CornetError
 from cornet.report.page import find_run_folder, write_page
 from cornet.report.seeds import Seeds, read_seeds
 from cornet.report.seeds_page import write_seeds_page
 from cornet.report.seeds_runs import find_seeds, seed_folders
 from cornet.report.seeds_table import print_seeds
+from cornet.terminal import Terminal
 
 __all__ = ["close_seeds", "report_runs"]
 
 
-def close_seeds(configurations: Sequence[Sequence[Path]], console: Console | None = None) -> None:
+def close_seeds(configurations: Sequence[Sequence[Path]], console: Terminal | None = None) -> None:
     """Print a table of each configuration of a sweep, and write its page beside the seeds' folders.
 
     configurations: the folders of the runs of each, in the order of the sweep; those of which none is finished are
     passed over. Seeds that the same folder holds from before are shown with them. What goes wrong is told in a
     sentence, and nothing is raised: the numbers are in the runs' folders.
     """
-    console = console or Console()
+    console = console or Terminal()
 
     def say(text: str) -> None:
         console.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -4,13 +4,12 @@ import math
 from collections.abc import Mapping
 
 import pandas as pd
-from rich.console import Console
-from rich.markup import escape
 
 from cornet.report.closing import label
 from cornet.report.seeds import Seeds
 from cornet.report.seeds_interval import Estimate
 from cornet.report.tables import new_table
+from cornet.terminal import Terminal, cell
 
 __all__ = ["interval_text", "number", "print_seeds"]
 
@@ -20,9 +19,9 @@ TAKEN = 56
 EACH = 8
 
 
-def print_seeds(seeds: Seeds, console: Console | None = None) -> None:
+def print_seeds(seeds: Seeds, console: Terminal | None = None) -> None:
     """Print mean, 95 % interval and each seed's value of every measure, what is at its best, and what must be known."""
-    console = console or Console()
+    console = console or Terminal()
     each = console.width - TAKEN >= EACH * len(seeds.runs)
     title = seeds.title + (f": {seeds.folder.name}" if seeds.folder.name not in ("default", "") else "")
     table = new_table()
@@ -38,7 +37,7 @@ def print_seeds(seeds: Seeds, console: Console | None = None) -> None:
         table.add_section()
     for name, (estimate, values) in bests.items():
         table.add_row(*_cells(f"best {name}", estimate, values, each), style="bold")
-    console.print(f"[bold]{escape(title)}[/]", highlight=False, soft_wrap=True)
+    console.print(f"[bold]{cell(title)}[/]", highlight=False, soft_wrap=True)
     console.print(table)
     _print_notes(seeds, console)
 
@@ -63,7 +62,7 @@ def _cells(name: str, estimate: Estimate, values: pd.Series, each: bool) -> list
         single = [f"{number(there.min())} to {number(there.max())}"]
     else:
         single = ["-"]
-    return [escape(name), number(estimate.mean), interval_text(estimate), str(estimate.n or "-"), *single]
+    return [cell(name), number(estimate.mean), interval_text(estimate), str(estimate.n or "-"), *single]
 
 
 def _bests(seeds: Seeds) -> Mapping[str, tuple[Estimate, pd.Series]]:
@@ -78,7 +77,7 @@ def _bests(seeds: Seeds) -> Mapping[str, tuple[Estimate, pd.Series]]:
     return found
 
 
-def _print_notes(seeds: Seeds, console: Console) -> None:
+def _print_notes(seeds: Seeds, console: Terminal) -> None:
     def say(text: str) -> None:
         console.print(text, markup=False, highlight=False, soft_wrap=True)
 

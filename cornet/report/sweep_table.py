@@ -4,13 +4,12 @@ import math
 from collections.abc import Sequence
 
 import pandas as pd
-from rich.console import Console
-from rich.markup import escape
 
 from cornet.report.seeds_interval import Estimate
 from cornet.report.sweep_changes import FEW, name_of
 from cornet.report.sweep_runs import Sweep, Variant
 from cornet.report.tables import new_table, with_error
+from cornet.terminal import Terminal, cell
 
 __all__ = [
     "count_text",
@@ -26,12 +25,12 @@ TAKEN, EACH = 58, 15
 """Columns of a terminal that all but the scores take, and each of those."""
 
 
-def print_sweep(sweep: Sweep, base: Variant, console: Console | None = None) -> None:
+def print_sweep(sweep: Sweep, base: Variant, console: Terminal | None = None) -> None:
     """Print a row a variant: its factors, seeds, cost, accuracy, and scores as far as there is room, with intervals.
 
     What is not averaged is said below: runs left out, stopped early, failed benchmarks.
     """
-    console = console or Console()
+    console = console or Terminal()
     names = list(sweep.measures)
     shown = names[: max(2, (console.width - TAKEN) // EACH)]
     table = new_table()
@@ -46,12 +45,12 @@ def print_sweep(sweep: Sweep, base: Variant, console: Console | None = None) -> 
     for one in sweep.variants:
         cells = [_cell(one.estimate(name)) for name in shown]
         cost = one.cost
-        label = escape(name_of(sweep, base, one))
+        label = cell(name_of(sweep, base, one))
         if one is base:
             label = f"[bold]{label}[/]" if len(sweep.factors) > FEW else f"{label} [bold](base)[/]"
         told = [count_text(value) for value in (cost.macs, cost.parameters, cost.depth)]
         table.add_row(str(one.number), label, seeds_text(one), *cells, *told[: len(costs)])
-    console.print(f"[bold]{escape(sweep.title)}[/]", highlight=False, soft_wrap=True)
+    console.print(f"[bold]{cell(sweep.title)}[/]", highlight=False, soft_wrap=True)
     console.print(table)
 
     def say(text: str) -> None:

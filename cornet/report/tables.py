@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich import box
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+
+from cornet.terminal import Terminal, cell
 
 if TYPE_CHECKING:
     from cornet.brain.benchmarks import Benchmark, Result
@@ -36,7 +36,7 @@ def print_models(rows: "list[ModelSummary]") -> None:
             "/".join(str(steps) for steps in row.steps.values()),
             "-" if row.top1 is None else f"{row.top1:.1%}",
         )
-    console = Console(highlight=False)
+    console = Terminal(highlight=False)
     console.print(table)
     size = rows[0].size
     console.print(f"MACs: multiply-adds per image of {size} x {size}. Steps: of {', '.join(rows[0].steps)}.")
@@ -63,7 +63,7 @@ def print_intervals(name: str, arguments: Mapping[str, Any]) -> None:
 
     with torch.device("meta"):
         intervals = network_intervals(create_model(name, **arguments))  # type: ignore[arg-type]
-    console = Console(highlight=False)
+    console = Terminal(highlight=False)
     console.print("Milliseconds after stimulus onset that the steps answer for:")
     for area, steps in intervals.items():
         told = ", ".join("-" if one is None else f"{one[0]:g}-{one[1]:g}" for one in steps)
@@ -81,7 +81,7 @@ def print_public_data() -> None:
         table.add_column(heading, overflow="fold")
     for data in PUBLIC.values():
         table.add_row(data.name, data.summary, data.content, whereabouts(data))
-    console = Console(highlight=False)
+    console = Terminal(highlight=False)
     console.print(table)
     for data in PUBLIC.values():
         console.print(f"{data.name}: {data.citation}.")
@@ -98,8 +98,8 @@ def print_benchmarks(benchmarks: "Sequence[Benchmark[Any]]", groups: Mapping[str
         facts += [] if one.time_bin is None else ["-".join(f"{edge:g}" for edge in one.time_bin) + " ms"]
         facts += [] if one.degrees is None else [f"{one.degrees:g} degrees"]
         facts.append(f"shown as {one.scale}")
-        table.add_row(one.name, one.region, f"{one.what}\n[dim]{escape('; '.join(facts))}[/]")
-    console = Console(highlight=False)
+        table.add_row(cell(one.name), cell(one.region), f"{cell(one.what)}\n[dim]{cell('; '.join(facts))}[/]")
+    console = Terminal(highlight=False)
     console.print(table)
     for group, names in groups.items():
         console.print(f"[bold]{group}[/]: {', '.join(names)}")
@@ -110,11 +110,11 @@ def print_benchmarks(benchmarks: "Sequence[Benchmark[Any]]", groups: Mapping[str
 
 def print_scores(results: "Sequence[Result]") -> None:
     """Print scores with their errors and ceilings, paired differences to the first model, and all notes."""
-    console = Console(highlight=False)
+    console = Terminal(highlight=False)
     notes: dict[str, int] = {}
     for subject in dict.fromkeys(result.subject for result in results):
         table = new_table()
-        table.title, table.title_justify = f"[bold]{escape(subject)}[/]", "left"
+        table.title, table.title_justify = f"[bold]{cell(subject)}[/]", "left"
         table.add_column("benchmark", overflow="fold")
         table.add_column("score", justify="right", no_wrap=True)
         table.add_column("scale", no_wrap=True)
@@ -131,7 +131,7 @@ def print_scores(results: "Sequence[Result]") -> None:
         console.print(table)
     console.print("score, raw: with standard error; n: stimuli.")
     for text, mark in notes.items():
-        console.print(f"({mark}) {escape(text)}.")
+        console.print(f"({mark}) {cell(text)}.")
     print_differences(console, results)
     if any(result.benchmark.simulated for result in results):
         console.print(
@@ -145,18 +145,18 @@ def cells(result: "Result", notes: dict[str, int]) -> list[str]:
     texts = [result.failure.rstrip(".")] if result.failure else list(score.notes)
     marks = ",".join(map(str, sorted(notes.setdefault(text, len(notes) + 1) for text in texts)))
     return [
-        escape(result.benchmark.name),
+        cell(result.benchmark.name),
         with_error(score.value, score.value_error),
         score.scale if math.isfinite(score.raw) else "",
         with_error(score.raw, score.error),
         "-" if math.isnan(score.ceiling) else f"{score.ceiling:.3f}",
         str(score.n or "-"),
-        escape(" ".join(map(str, result.sites))),
+        cell(" ".join(map(str, result.sites))),
         f"({marks})" if marks else "",
     ]
 
 
-def print_differences(console: Console, results: "Sequence[Result]") -> None:
+def print_differences(console: Terminal, results: "Sequence[Result]") -> None:
     """Every model against the first, on the benchmarks that have neuroids to pair."""
     from cornet.brain.difference import paired_difference
 
@@ -172,7 +172,7 @@ def print_differences(console: Console, results: "Sequence[Result]") -> None:
     if lines:
         console.print("Differences of raw scores (paired bootstrap over neuroids, 95 %):")
         for line in lines:
-            console.print(escape(line))
+            console.print(cell(line))
 
 
 def new_table() -> Table:

@@ -8,10 +8,10 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import ProgressBar
-from rich.console import Console
 from rich.progress import BarColumn, TaskID, TextColumn
 from rich.progress import Progress as Live
 
+from cornet.terminal import Terminal
 from cornet.training.pace import Pace
 
 __all__ = ["Progress"]
@@ -32,7 +32,7 @@ class Progress(ProgressBar):
     `[["brain/IT", "IT"]]`. console: where to write, by default the standard output.
     """
 
-    def __init__(self, extra: Sequence[Sequence[str]] = (), console: Console | None = None) -> None:
+    def __init__(self, extra: Sequence[Sequence[str]] = (), console: Terminal | None = None) -> None:
         super().__init__()
         self.extra = tuple((key, label) for key, label in extra)
         self._given, self._console = console, console
@@ -56,10 +56,10 @@ class Progress(ProgressBar):
         """Print a line that stays, above the live one."""
         if self._enabled:
             text = str(kwargs.get("sep", " ")).join(map(str, args))
-            (self._console or Console()).print(text, markup=False, highlight=False, soft_wrap=True)
+            (self._console or Terminal()).print(text, markup=False, highlight=False, soft_wrap=True)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._console = self._given or Console()
+        self._console = self._given or Terminal()
         self._pace = Pace(world_size=trainer.world_size)
         self._loss, self._read = None, 0.0
         if self._enabled and self._console.is_terminal and not self._console.is_dumb_terminal:

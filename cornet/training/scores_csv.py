@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from cornet.brain.score_tables import read_rows, read_scores
+from cornet.csv_cells import csv_text
 from cornet.errors import CornetError
 from cornet.files import atomic_write
 
@@ -49,7 +50,7 @@ class ScoresCsv:
         new = {self._key(row) for row in rows}
         kept = [row for row in self.rows if self._key(row) not in new]
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        atomic_write(self.path, pd.DataFrame([*kept, *map(dict, rows)]).to_csv(index=False))
+        atomic_write(self.path, csv_text(pd.DataFrame([*kept, *map(dict, rows)])))
         self._until = math.inf
 
     def _key(self, row: Mapping[str, Any]) -> tuple[int, str, str]:

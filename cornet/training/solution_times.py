@@ -11,6 +11,7 @@ import pytorch_lightning as pl
 
 from cornet.brain.benchmarks import Result, TimesBenchmark
 from cornet.brain.score import Score
+from cornet.csv_cells import csv_text
 from cornet.files import atomic_write
 from cornet.training.brain_score import BrainScore
 
@@ -47,7 +48,7 @@ class ObjectSolutionTimes(pl.Callback):
             tables.append(times_of(one, result.score, epoch))
         if tables:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            atomic_write(self.path, pd.concat(tables).to_csv(index=False))
+            atomic_write(self.path, csv_text(pd.concat(tables)))
 
 
 def untrained(trainer: pl.Trainer, name: str) -> float:

@@ -10,6 +10,7 @@ import pytorch_lightning as pl
 
 from cornet.brain.benchmarks import NeuralBenchmark
 from cornet.brain.benchmarks.base import rows_of
+from cornet.csv_cells import csv_text
 from cornet.errors import CornetError
 from cornet.files import atomic_write
 from cornet.training.brain_score import BrainScore
@@ -59,7 +60,7 @@ class StepMatrix(pl.Callback):
                     except (CornetError, MemoryError) as error:
                         log.warning("%s has no matrix of areas and steps: %s", one.name, error)
         if rows and trainer.is_global_zero:
-            atomic_write(self.path, pd.DataFrame(rows).to_csv(index=False))
+            atomic_write(self.path, csv_text(pd.DataFrame(rows)))
 
     def rows_of(
         self,
