@@ -148,7 +148,7 @@ class BrainScore(pl.Callback):
         """The network as it is now. Raises CornetError for one that has no areas."""
         if not isinstance(pl_module.net, CORnet):
             raise CornetError(
-                "the network has no areas to compare with brains; make its class a subclass of cornet.models.CORnet, or "
+                "the network has no areas to compare with brains; subclass cornet.models.CORnet, or "
                 "choose brain=none."
             )
         source = trainer.datamodule.source  # type: ignore[attr-defined]

@@ -20,18 +20,12 @@ from cornet.errors import CornetError
 from cornet.models import CORnet, create_model, load_published
 from cornet.models.published import check_published, settings, weights_in
 from cornet.models.safe_load import read_checkpoint
+from cornet.recorded import SOURCES
 
 __all__ = ["KINDS", "Prepared", "find_run", "network_of_file", "network_of_run", "seeded"]
 
 KINDS = ("best", "last", "best_brain")
 """Checkpoints that a run keeps: the best by accuracy, the last, the most brain-like."""
-SOURCES = (
-    "cornet.stimuli.cifar.Cifar",
-    "cornet.stimuli.objects.RenderedObjects",
-    "cornet.stimuli.photographs.ImageFolder",
-    "cornet.stimuli.shards.ImageShards",
-)
-"""Sources of images whose defaults are known; no other name in a run's configuration is imported."""
 MOST_STEPS = 1000
 LARGEST = 10_000
 """Pixels a side."""
