@@ -9,7 +9,6 @@ uv run train.py -m model.bottleneck=1,2,4 seed=0,1,2    a sweep: each run a proc
 
 import contextlib
 import logging
-import os
 import sys
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from cornet.errors import CornetError
 from cornet.files import no_room
+from cornet.instantiate import find_own_modules
 from cornet.training.overrides import check_overrides
 from cornet.training.random_network import own_error
 from cornet.training.submitting import check_launcher
@@ -112,12 +112,6 @@ def run_locally(sweep: Sweep) -> None:
         close_sweep(sweep)
     if code:
         sys.exit(code)
-
-
-def find_own_modules() -> None:
-    """Let `_target_` name modules in the current folder, too; they hide no installed ones."""
-    if os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())
 
 
 def main() -> None:

@@ -4,6 +4,8 @@ It imports and calls whatever is named, so it is for configurations that the use
 goes through `cornet.recorded` first.
 """
 
+import os
+import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -11,11 +13,16 @@ from hydra._internal.utils import _locate
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
-from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from cornet.errors import CornetError
 
-__all__ = ["make", "targets"]
+__all__ = ["find_own_modules", "make", "targets"]
+
+
+def find_own_modules() -> None:
+    """Let `_target_` name modules in the current folder, too; they hide no installed ones."""
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
 
 
 def make(config: Any, what: str, **extra: Any) -> Any:
@@ -31,6 +38,8 @@ def make(config: Any, what: str, **extra: Any) -> Any:
     try:
         return instantiate(content, _convert_="all", **extra)
     except InstantiationException as error:
+        from pytorch_lightning.utilities.exceptions import MisconfigurationException
+
         cause: BaseException | None = error
         while cause is not None and not isinstance(cause, CornetError):
             cause = cause.__cause__ or cause.__context__

@@ -13,11 +13,11 @@ from pytorch_lightning.plugins.environments import LightningEnvironment, TorchEl
 from cornet.errors import CornetError
 from cornet.instantiate import make
 from cornet.models import CORnet, create_model
+from cornet.models.own_network import OwnNetwork, make_network
 from cornet.stimuli.samples import ImageSource
 from cornet.training.checkpoint_io import AtomicCheckpointIO
 from cornet.training.classifier import Classifier
 from cornet.training.loaders import ImageLoaders
-from cornet.training.own_network import OwnNetwork, make_network
 from cornet.training.ranks import Place, find_ranks
 from cornet.training.recipe import Recipe
 

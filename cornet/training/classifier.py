@@ -12,10 +12,10 @@ from torchmetrics.classification import MulticlassAccuracy
 
 from cornet.errors import CornetError
 from cornet.models import CORnet
+from cornet.models.own_network import OwnNetwork
 from cornet.stimuli.samples import IGNORED, Batch
 from cornet.training.averaging import AveragedWeights
 from cornet.training.image_size import shrunk, size_at
-from cornet.training.own_network import OwnNetwork
 from cornet.training.provenance import Provenance
 from cornet.training.recipe import Recipe, learning_rate_factor
 

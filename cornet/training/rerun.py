@@ -9,6 +9,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from cornet.errors import CornetError
+from cornet.instantiate import find_own_modules
 from cornet.recorded import check_recorded, moved_to_new_folder
 from cornet.training.differences import Difference, compare_results, compare_versions
 from cornet.training.ranks import find_ranks
@@ -58,6 +59,8 @@ def rerun(folder: Path, target: Path | None = None, trust: bool = False) -> Reru
             f"{folder} was stopped early by halving, which cannot be repeated; name another run."
         )
     check_whole(first)
+    if trust:
+        find_own_modules()
     check_recorded(first.config, str(folder / "config.yaml"), trust)
     config = moved_to_new_folder(first.config)
     second = folder.with_name(f"{folder.name}.rerun") if target is None else target

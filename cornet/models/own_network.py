@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from cornet.errors import CornetError
 from cornet.instantiate import make
 from cornet.models import CORnet
+from cornet.models.published import weights_in
 
-__all__ = ["OwnNetwork", "make_network"]
+__all__ = ["OwnNetwork", "load_own", "make_network"]
 
 
 def make_network(arguments: Mapping[str, Any], classes: int) -> "CORnet | OwnNetwork":
@@ -26,6 +26,16 @@ def make_network(arguments: Mapping[str, Any], classes: int) -> "CORnet | OwnNet
             "network's class."
         )
     return net if isinstance(net, CORnet) else OwnNetwork(net, classes)
+
+
+def load_own(net: "CORnet | OwnNetwork", content: Mapping[str, Any], label: str) -> None:
+    """Load the weights of a checkpoint of train.py. Raises CornetError for those of another network."""
+    state = {key.removeprefix("net."): value for key, value in weights_in(content, label).items()}
+    try:
+        net.load_state_dict(state)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:200]
+        raise CornetError(f"{label} does not fit the network that it names ({reason}).") from None
 
 
 class OwnNetwork(nn.Module):
@@ -52,7 +62,8 @@ class OwnNetwork(nn.Module):
         return logits
 
     def compile(self, memory_budget: float | None = None, **options: Any) -> None:
-        self.net = torch.compile(self.net, **options)  # type: ignore[assignment]
+        """Compile the module in place; its weights keep their names."""
+        self.net.compile(**options)
 
     def first_driven_step(self, area: str) -> int:
         return 0
