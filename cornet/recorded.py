@@ -78,10 +78,10 @@ def check_recorded(config: Mapping[str, Any], where: str, trust: bool = False) -
 def refused(key: str, value: Any) -> str:
     """Why an entry of a configuration that is not trusted is not used; "" where it is."""
     part, _, last = key.rpartition(".")
-    if last == "_target_":
+    if "_target_" in key.split("."):
         place = re.sub(r"^callbacks\.[^.]+$", "callbacks.*", part)
         return "" if value in BUILT.get(place, ()) else "which cornet does not provide in that place"
-    if last in ("_args_", "_partial_", "_recursive_", "_convert_"):
+    if {"_args_", "_partial_", "_recursive_", "_convert_"} & set(key.split(".")):
         return "which changes what is called"
     if isinstance(value, str) and "://" in value:
         return "an address that would be contacted"
