@@ -22,6 +22,7 @@ from cornet.files import no_room
 from cornet.instantiate import find_own_modules
 from cornet.training.overrides import check_overrides
 from cornet.training.random_network import own_error
+from cornet.training.secrets import mask_logs, message_without_secrets
 from cornet.training.submitting import check_launcher
 from cornet.training.sweep import Sweep, find_sweep, told_at_start
 from cornet.training.sweep_child import follow_parent, in_sweep
@@ -42,6 +43,7 @@ def train(config: DictConfig) -> float | None:
     from cornet.training.stop_signals import Stopped
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")  # a submitted job has not come through main
+    mask_logs()
     find_own_modules()
     try:
         if config.plan:
@@ -83,7 +85,7 @@ def tell(sentence: str) -> None:
     from cornet.training.ranks import known
 
     if known().tells():
-        print(sentence, file=sys.stderr, flush=True)
+        print(message_without_secrets(sentence), file=sys.stderr, flush=True)
 
 
 def hear(error: CornetError) -> None:
@@ -118,6 +120,7 @@ def main() -> None:
     follow_parent()
     find_own_modules()
     logging.basicConfig(level=logging.INFO, format="%(message)s", force=True)
+    mask_logs()
     try:
         check_launcher(sys.argv[1:])
         check_overrides(sys.argv[1:], CONF)

@@ -317,5 +317,7 @@ def main() -> None:
         told = no_room(error) if isinstance(error, OSError) else error
         if told is None:
             raise
-        print(f"cornet: {told}", file=sys.stderr)
+        from cornet.training.secrets import message_without_secrets
+
+        print(f"cornet: {message_without_secrets(str(told))}", file=sys.stderr)
         sys.exit(2)

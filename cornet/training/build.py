@@ -93,7 +93,9 @@ def make_trainer(config: DictConfig, recipe: Recipe, steps: int) -> pl.Trainer:
     place = find_ranks()
     devices = devices_of(config.trainer, place)
     around = LightningEnvironment() if place.world == 1 else TorchElasticEnvironment()
-    callbacks = [make(part, f"callbacks.{name}") for name, part in config.callbacks.items() if part is not None]
+    callbacks = [
+        make(part, f"callbacks.{name}") for name, part in config.callbacks.items() if part is not None
+    ]
     loggers = [make(part, f"logger.{name}") for name, part in config.logger.items() if part is not None]
     return make(
         config.trainer,

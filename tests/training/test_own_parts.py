@@ -105,8 +105,8 @@ def test_without_areas_there_are_no_brain_scores(own):
     parts = ["model=own", "model._target_=my_parts.Net", "brain=simulated"]
     done = command(own, str(ROOT / "train.py"), *SMALL, *parts)
     assert done.returncode == 2
-    assert done.stderr.strip().splitlines()[-1].endswith(
-        "subclass cornet.models.CORnet, or choose brain=none."
+    assert (
+        done.stderr.strip().splitlines()[-1].endswith("subclass cornet.models.CORnet, or choose brain=none.")
     )
     assert "Traceback" not in done.stderr
 
@@ -146,7 +146,7 @@ def test_errors_of_the_users_own_class(own):
         make({"_target_": "my_parts.refuses", "x": 1}, "x")
     with pytest.raises(CornetError, match=r"unexpected keyword argument 'depth'"):
         make({"_target_": "my_parts.Net", "num_classes": 2, "depth": 1}, "model")
-    with pytest.raises(RuntimeError, match="^broken inside$"):  # with its own traceback
+    with pytest.raises(RuntimeError, match=r"^broken inside$"):  # with its own traceback
         make({"_target_": "my_parts.breaks"}, "x")
 
 

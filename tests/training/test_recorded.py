@@ -167,7 +167,7 @@ def test_all_outputs_go_to_the_new_folder(config):
     config["logger"] = {"wandb": {"_target_": "cornet.training.loggers.wandb", "folder": "/elsewhere"}}
     config |= {"root": "/elsewhere", "hydra": {"run": {"dir": "/elsewhere"}}, "fresh": True}
     moved = moved_to_new_folder(config)
-    assert not [key for key, value in entries(moved) if "elsewhere" in str(value) or "up" == str(value)[-2:]]
+    assert not [key for key, value in entries(moved) if "elsewhere" in str(value) or str(value)[-2:] == "up"]
     assert list(moved["logger"]) == ["csv"]
     assert moved["callbacks"]["checkpoint"]["dirpath"] == "${run_folder}/checkpoints"
     assert moved["callbacks"]["halving"]["halving"] is False
@@ -247,7 +247,7 @@ def test_what_cannot_be_run_is_one_sentence(tmp_path, config, key, value, monkey
     with pytest.raises(CornetError) as told:
         rerun(run_folder(tmp_path / "seed0", config))
     assert "\n" not in str(told.value)
-    assert "None" != str(told.value)
+    assert str(told.value) != "None"
 
 
 def test_the_environment_does_not_leak(tmp_path, monkeypatch):
