@@ -81,6 +81,7 @@ def test_a_run(tmp_path):
     check(write_page(spoil(small_run(tmp_path / "a<b>"))))
 
 
+@pytest.mark.slow
 def test_seeds(tmp_path):
     table = scores(epochs=(0, 1), benchmarks=[(BAD, "IT", "raw", 0.8)])
     for seed in (0, 1):
