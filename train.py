@@ -19,13 +19,14 @@ from omegaconf.errors import OmegaConfBaseException
 
 from cornet.errors import CornetError
 from cornet.files import no_room
+from cornet.instantiate import find_own_modules
 from cornet.training.overrides import check_overrides
 from cornet.training.random_network import own_error
+from cornet.training.secrets import mask_logs, message_without_secrets
 from cornet.training.submitting import check_launcher
 from cornet.training.sweep import Sweep, find_sweep, told_at_start
 from cornet.training.sweep_child import follow_parent, in_sweep
 from cornet.training.sweep_runner import run_sweep
-from cornet.training.trusted_command import check_command, check_flags
 
 CONF = Path(__file__).parent / "conf"
 STOPPED = 130  # by Ctrl-C before the first step, or a second one; as shells count it
@@ -42,6 +43,8 @@ def train(config: DictConfig) -> float | None:
     from cornet.training.stop_signals import Stopped
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")  # a submitted job has not come through main
+    mask_logs()
+    find_own_modules()
     try:
         if config.plan:
             print_plan(plan_training(config))
@@ -82,7 +85,7 @@ def tell(sentence: str) -> None:
     from cornet.training.ranks import known
 
     if known().tells():
-        print(sentence, file=sys.stderr, flush=True)
+        print(message_without_secrets(sentence), file=sys.stderr, flush=True)
 
 
 def hear(error: CornetError) -> None:
@@ -115,12 +118,12 @@ def run_locally(sweep: Sweep) -> None:
 
 def main() -> None:
     follow_parent()
+    find_own_modules()
     logging.basicConfig(level=logging.INFO, format="%(message)s", force=True)
+    mask_logs()
     try:
-        check_flags(sys.argv[1:])
         check_launcher(sys.argv[1:])
         check_overrides(sys.argv[1:], CONF)
-        check_command(sys.argv[1:], CONF)
         sweep = find_sweep(sys.argv[1:], CONF)
     except CornetError as error:
         hear(error)

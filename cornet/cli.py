@@ -260,6 +260,10 @@ def rerun(
     target: Annotated[
         Path | None, typer.Option("--to", help="Where to; beside the run as seed0.rerun unless told.")
     ] = None,
+    trust: Annotated[
+        bool,
+        typer.Option("--trust", help="Build whatever its configuration names: it can run any program."),
+    ] = False,
 ) -> None:
     """Repeat a run from what it recorded, and say whether the result is the same.
 
@@ -283,7 +287,7 @@ def rerun(
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
-        done = repeat(find_run_folder(folder), target)
+        done = repeat(find_run_folder(folder), target, trust)
     except Stopped as stopped:
         typer.echo(f"\n{stopped}. The same command goes on from where it was.", err=True)
         raise typer.Exit(stopped.code) from None
@@ -313,5 +317,7 @@ def main() -> None:
         told = no_room(error) if isinstance(error, OSError) else error
         if told is None:
             raise
-        print(f"cornet: {told}", file=sys.stderr)
+        from cornet.training.secrets import message_without_secrets
+
+        print(f"cornet: {message_without_secrets(str(told))}", file=sys.stderr)
         sys.exit(2)

@@ -64,6 +64,12 @@ def score(
     keep_going: Annotated[
         bool, typer.Option("--keep-going", help="Go on where a benchmark cannot be scored, and say why.")
     ] = False,
+    trust: Annotated[
+        bool,
+        typer.Option(
+            "--trust", help="Import and run the network's own code that a run or a checkpoint names."
+        ),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
     csv: Annotated[str, typer.Option(help="Write the scores to this file, one row each.")] = "",
 ) -> None:
@@ -87,6 +93,10 @@ def score(
     """
     from cornet.brain.benchmarks import open_benchmarks, run_battery
 
+    if trust:
+        from cornet.instantiate import find_own_modules
+
+        find_own_modules()
     where = best_device(device)
     named = None if area in ("", "auto") else area
     compared = open_benchmarks(
@@ -98,7 +108,7 @@ def score(
         time_bin=parse_bin(time_bin),
         device=where,
     )
-    subjects = open_subjects(models, where, untrained, seed)
+    subjects = open_subjects(models, where, untrained, seed, trust)
     if (area == "auto") != bool(choose_on):
         raise CornetError("--area auto and --choose-on BUNDLE go together; give both, or neither.")
     if choose_on:
@@ -122,19 +132,21 @@ def score(
         raise typer.Exit(1)
 
 
-def open_subjects(models: list[str], device: str, untrained: bool, seed: int) -> "list[Subject]":
+def open_subjects(
+    models: list[str], device: str, untrained: bool, seed: int, trust: bool = False
+) -> "list[Subject]":
     """The subjects, each followed by itself before training where that is asked for and there is such a thing."""
     from cornet.brain import open_subject
     from cornet.brain.subjects.checkpoints import KINDS
 
     found = []
     for model in models:
-        found.append(open_subject(model, device=device, seed=seed))
+        found.append(open_subject(model, device=device, seed=seed, trust=trust))
         plain, _, options = model.partition("?")
         chosen = [option for option in options.split("&") if option and option not in KINDS]
         if untrained and "untrained" not in chosen and plain not in ("pixels", "gabor"):
             text = f"{plain}?{'&'.join([*chosen, 'untrained'])}"
-            found.append(open_subject(text, device=device, seed=seed))
+            found.append(open_subject(text, device=device, seed=seed, trust=trust))
     return found
 
 

@@ -8,7 +8,7 @@ from omegaconf import OmegaConf
 
 from cornet.errors import CornetError
 
-__all__ = ["read_config"]
+__all__ = ["config_text", "read_config"]
 
 LARGEST = 2**20
 """Bytes of a configuration; ours have some thousands."""
@@ -38,6 +38,17 @@ def read_config(path: Path) -> dict[str, Any]:
         reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
         raise CornetError(f"{path} cannot be read ({reason}); restore it.") from None
     return {str(key): value for key, value in content.items()}
+
+
+def config_text(folder: Path) -> str | None:
+    """The text of a run's config.yaml, to be shown; None where it is absent, is no text, is large or is a link."""
+    path = folder / "config.yaml"
+    try:
+        if path.is_symlink() or path.stat().st_size > LARGEST:
+            return None
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None
 
 
 def check_events(text: str) -> None:

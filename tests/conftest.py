@@ -15,7 +15,6 @@ settings.register_profile("shared machine", deadline=None, suppress_health_check
 settings.load_profile("shared machine")
 
 ROOT = Path(__file__).parents[1]
-os.environ["CORNET_TRUSTED"] = str(ROOT / "tests" / "trusted.txt")  # not the user's own
 SHARED_DATA = Path(os.environ.get("CORNET_SHARED_DATA", ROOT.parent / "shared" / "data"))
 
 

@@ -21,6 +21,7 @@ from cornet.report.page_stimuli import stimuli_section
 from cornet.report.page_style import HEAD
 from cornet.report.page_tables import evaluations, summary_table
 from cornet.report.page_times import times_table
+from cornet.saved_config import config_text
 
 __all__ = ["find_run_folder", "write_page"]
 
@@ -160,12 +161,12 @@ def _curves(folder: Path) -> str:
 def _made_with(folder: Path) -> str:
     """Configuration and versions, folded."""
     parts = []
-    try:
-        config = (folder / "config.yaml").read_text()
+    config = config_text(folder)
+    if config is not None:
         parts.append(
             f"<details><summary>Configuration (config.yaml)</summary><pre>{escape(config)}</pre></details>"
         )
-    except (OSError, UnicodeDecodeError):
+    else:
         parts.append("<p class=small>The configuration is not known: there is no readable config.yaml.</p>")
     versions = _json(folder / "versions.json")
     images = _json(folder / "images.json")
@@ -198,7 +199,7 @@ def _json(path: Path) -> dict[str, Any]:
     """A damaged or absent file tells nothing: the report is made without it."""
     try:
         content = json.loads(path.read_text())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}
 

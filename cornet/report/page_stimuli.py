@@ -20,7 +20,7 @@ def stimuli_section(folder: Path) -> str:
         told = json.loads((folder / "stimuli" / "sets.json").read_text())
         screen, sets = told["screen"], told["sets"]
         figures = [_figure(folder / "stimuli", one, screen) for one in sets]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return ""
     found = [one for one in figures if one]
     return "\n".join(["<h2>Sample stimuli</h2>", *found]) if found else ""

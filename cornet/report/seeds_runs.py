@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
-import yaml
 
 from cornet.errors import CornetError
 from cornet.report.brain_data import read_metrics, read_scores
+from cornet.saved_config import read_config
 
 __all__ = [
     "LeftOut",
@@ -143,8 +143,8 @@ def _is_run(path: Path) -> bool:
 def _seed(path: Path) -> int:
     """As the configuration tells it; the folder may have been renamed."""
     try:
-        seed = (yaml.safe_load((path / "config.yaml").read_text()) or {}).get("seed")
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, AttributeError, ValueError):
+        seed = read_config(path / "config.yaml").get("seed")
+    except (FileNotFoundError, CornetError):
         seed = None
     if isinstance(seed, int) and not isinstance(seed, bool):
         return seed

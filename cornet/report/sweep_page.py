@@ -14,6 +14,7 @@ from cornet.report.sweep_html import broken, sweep_figure
 from cornet.report.sweep_plots import draw_accuracy, draw_cost, draw_steps
 from cornet.report.sweep_runs import Sweep, Variant
 from cornet.report.sweep_table import count_text, left_out_text, seeds_text, time_text
+from cornet.saved_config import config_text
 
 __all__ = ["sweep_page"]
 
@@ -194,9 +195,8 @@ def _undefined(sweep: Sweep, name: str) -> str:
 
 
 def _configuration(base: Variant) -> str:
-    try:
-        config = (base.folders[0] / "config.yaml").read_text()
-    except (OSError, UnicodeDecodeError):
+    config = config_text(base.folders[0])
+    if config is None:
         return ""
     return (
         "<h2>What they were made with</h2>\n"

@@ -41,6 +41,11 @@ class BestCheckpoint(ModelCheckpoint):
             return
         super()._save_topk_checkpoint(trainer, monitor_candidates)
 
+    def _should_remove_checkpoint(self, trainer: pl.Trainer, previous: str, current: str) -> bool:
+        """Only a file that lies in this folder itself: `previous` may have come from a checkpoint that was given."""
+        inside = Path(previous).resolve().parent == Path(str(self.dirpath)).resolve()
+        return inside and super()._should_remove_checkpoint(trainer, previous, current)
+
     def _taken(self, trainer: pl.Trainer) -> bool:
         """Whether this very network has a score by that name."""
         brains = [callback for callback in trainer.callbacks if isinstance(callback, BrainScore)]  # type: ignore[attr-defined]

@@ -14,6 +14,7 @@ import torch.distributed as dist
 from cornet.brain.benchmarks import Benchmark, Result, open_benchmarks, run_battery
 from cornet.brain.kept_screens import KeptScreens
 from cornet.errors import CornetError
+from cornet.models import CORnet
 from cornet.training.brain_checks import check_benchmark, check_monitors
 from cornet.training.brain_metrics import averages, compared, mean_value, metrics, monitors
 from cornet.training.brain_schedule import Schedule
@@ -144,10 +145,15 @@ class BrainScore(pl.Callback):
         )
 
     def subject(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> SharedSubject:
-        """The network as it is now."""
+        """The network as it is now. Raises CornetError for one that has no areas."""
+        if not isinstance(pl_module.net, CORnet):
+            raise CornetError(
+                "the network has no areas to compare with brains; subclass cornet.models.CORnet, or "
+                "choose brain=none."
+            )
         source = trainer.datamodule.source  # type: ignore[attr-defined]
         subject = SharedSubject(
-            pl_module.net,  # type: ignore[arg-type]
+            pl_module.net,
             "network",
             mean=source.mean,
             std=source.std,

@@ -1,4 +1,4 @@
-"""From a configuration to the objects that train: the one place where Hydra's instantiate is called."""
+"""From a configuration to the objects that train."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -7,21 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-from hydra.errors import InstantiationException
-from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.plugins.environments import LightningEnvironment, TorchElasticEnvironment
-from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from cornet.errors import CornetError
+from cornet.instantiate import make
 from cornet.models import CORnet, create_model
+from cornet.models.own_network import OwnNetwork, make_network
 from cornet.stimuli.samples import ImageSource
 from cornet.training.checkpoint_io import AtomicCheckpointIO
 from cornet.training.classifier import Classifier
 from cornet.training.loaders import ImageLoaders
 from cornet.training.ranks import Place, find_ranks
 from cornet.training.recipe import Recipe
-from cornet.training.trusted import trusted
 
 __all__ = ["Training", "build"]
 
@@ -31,32 +29,10 @@ class Training:
     """Everything that a run needs."""
 
     source: ImageSource
-    net: CORnet
+    net: CORnet | OwnNetwork
     module: Classifier
     data: ImageLoaders
     trainer: pl.Trainer
-
-
-def make(config: DictConfig, what: str, **extra: Any) -> Any:
-    """Instantiate one part of the configuration; a CornetError raised inside comes out as it is.
-
-    Raises CornetError for arguments that the class does not take, and for names that may not be called.
-    """
-    try:
-        return instantiate(trusted(config, what), _convert_="all", **extra)
-    except InstantiationException as error:
-        cause: BaseException | None = error
-        while cause is not None and not isinstance(cause, CornetError):
-            cause = cause.__cause__ or cause.__context__
-        if cause is not None:
-            raise cause from None
-        inner = error.__cause__
-        if isinstance(inner, TypeError | ValueError | MisconfigurationException):
-            reason = str(inner).strip().rstrip(".!")
-            raise CornetError(
-                f"the configuration's {what} was refused: {reason}; see train.py --help."
-            ) from error
-        raise
 
 
 def build(config: DictConfig) -> Training:
@@ -68,7 +44,8 @@ def build(config: DictConfig) -> Training:
     recipe = make(config.recipe, "recipe")
     source = make(config.data, "data")
     arguments = network_arguments(config.model, source)
-    net = create_model(**arguments)
+    own = "_target_" in arguments
+    net = make_network(arguments, len(source.classes)) if own else create_model(**arguments)
     facts = {f"model.{key}": value for key, value in arguments.items() if key != "pretrained"}
     facts["data.classes"] = told(source.classes)
     module = Classifier(net, recipe, source.mean, source.std, source.views, facts)
@@ -89,11 +66,14 @@ def told(classes: Sequence[str]) -> str:
 
 
 def network_arguments(config: DictConfig, source: ImageSource) -> dict[str, Any]:
-    """Of `create_model`, with as many outputs as there are classes, for images normalised as these are."""
+    """Of `create_model`, or of the user's own network, with as many outputs as there are classes, for images normalised
+    as these are."""
     arguments, classes = plain(config), len(source.classes)
     if arguments.get("front") is not None:
         normalised = {"mean": [float(m) for m in source.mean], "std": [float(s) for s in source.std]}
         arguments["front_options"] = {**normalised, **(arguments["front_options"] or {})}
+    if "_target_" in arguments and "num_classes" not in arguments:
+        return arguments
     if arguments["num_classes"] in ("auto", None):
         arguments["num_classes"] = classes
     elif arguments["num_classes"] != classes:
@@ -113,8 +93,10 @@ def make_trainer(config: DictConfig, recipe: Recipe, steps: int) -> pl.Trainer:
     place = find_ranks()
     devices = devices_of(config.trainer, place)
     around = LightningEnvironment() if place.world == 1 else TorchElasticEnvironment()
-    callbacks = [make(part, f"callbacks.{name}") for name, part in config.callbacks.items()]
-    loggers = [make(part, f"logger.{name}") for name, part in config.logger.items()]
+    callbacks = [
+        make(part, f"callbacks.{name}") for name, part in config.callbacks.items() if part is not None
+    ]
+    loggers = [make(part, f"logger.{name}") for name, part in config.logger.items() if part is not None]
     return make(
         config.trainer,
         "trainer",

@@ -12,6 +12,7 @@ from torchmetrics.classification import MulticlassAccuracy
 
 from cornet.errors import CornetError
 from cornet.models import CORnet
+from cornet.models.own_network import OwnNetwork
 from cornet.stimuli.samples import IGNORED, Batch
 from cornet.training.averaging import AveragedWeights
 from cornet.training.image_size import shrunk, size_at
@@ -48,7 +49,7 @@ class Classifier(pl.LightningModule):
 
     def __init__(
         self,
-        net: CORnet,
+        net: CORnet | OwnNetwork,
         recipe: Recipe,
         mean: Sequence[float],
         std: Sequence[float],

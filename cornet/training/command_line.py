@@ -1,15 +1,13 @@
-"""A command line as Hydra reads it, composed aside: what it comes to, before Hydra calls anything that it names."""
+"""A command line as Hydra reads it, composed aside: what a sweep comes to, before any of its runs begins."""
 
 import os
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import yaml
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from hydra._internal.config_repository import ConfigRepository
 from hydra._internal.utils import create_automatic_config_search_path, get_args_parser
 from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -18,8 +16,7 @@ from hydra.core.singleton import Singleton
 from hydra.core.utils import JobRuntime, setup_globals
 from hydra.errors import HydraException
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf import DictConfig
 
 from cornet.errors import CornetError
 
@@ -64,7 +61,7 @@ def composed(
         setup_globals()
         JobRuntime.instance().set("name", task)
         name = arguments.config_name or config_name
-        loader = loader_of(arguments, config_dir, name)
+        loader = loader_of(arguments, config_dir)
         yield Command(arguments, loader, name, load(loader, name, arguments.overrides, RunMode.MULTIRUN))
     finally:
         Singleton._instances.clear()
@@ -76,12 +73,9 @@ def arguments_of(argv: Sequence[str]) -> Namespace:
     return get_args_parser().parse_args(list(argv))
 
 
-def loader_of(arguments: Namespace, config_dir: Path, name: str) -> ConfigLoaderImpl:
-    """Hydra's own, for the folders that the command line names, once no package would be imported for them."""
-    folder = str(config_dir)
-    if arguments.config_path is not None:
-        folder = arguments.config_path
-        check_place(folder, "--config-path")
+def loader_of(arguments: Namespace, config_dir: Path) -> ConfigLoaderImpl:
+    """Hydra's own, for the folders that the command line names."""
+    folder = str(config_dir) if arguments.config_path is None else arguments.config_path
     path = create_automatic_config_search_path(str(config_dir.parent / "train.py"), None, folder)
     if arguments.config_dir is not None:
         added = os.path.abspath(arguments.config_dir)
@@ -90,24 +84,7 @@ def loader_of(arguments: Namespace, config_dir: Path, name: str) -> ConfigLoader
                 f"--config-dir={arguments.config_dir} is no folder; give one of configurations."
             )
         path.prepend("command-line", f"file://{added}", SearchPathQuery(provider="schema"))
-    for override in parsed(arguments.overrides):
-        if override.get_key_element().lstrip("+") == "hydra.searchpath":
-            places: Any = override.value()
-            for place in places if isinstance(places, list) else [places]:
-                check_place(place, "hydra.searchpath")
-    try:
-        primary = ConfigRepository(path).load_config(name)
-        places = OmegaConf.select(primary.config, "hydra.searchpath") if primary else None
-    except (HydraException, OmegaConfBaseException, ValueError, OSError, yaml.YAMLError) as error:
-        raise uncomposed(error) from None
-    for place in places if places is not None else []:
-        check_place(place, "hydra.searchpath")
     return ConfigLoaderImpl(path)
-
-
-def check_place(place: Any, key: str) -> None:
-    if str(place).startswith("pkg:"):
-        raise CornetError(f"{key} names {place}, a package that would be imported; give a folder.")
 
 
 def load(loader: ConfigLoaderImpl, name: str, overrides: Sequence[str], mode: RunMode) -> DictConfig:

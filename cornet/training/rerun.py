@@ -6,15 +6,20 @@ from typing import Any
 
 import torch
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from cornet.errors import CornetError
+from cornet.instantiate import find_own_modules
+from cornet.recorded import check_recorded, moved_to_new_folder
 from cornet.training.differences import Difference, compare_results, compare_versions
 from cornet.training.ranks import find_ranks
-from cornet.training.run import run
+from cornet.training.run import UNFIT, run
 from cornet.training.run_folder import RunFolder
 from cornet.training.secrets import MASK
 
 __all__ = ["Rerun", "rerun"]
+
+MOST_THREADS = 1024
 
 
 @dataclass(frozen=True)
@@ -35,28 +40,43 @@ class Rerun:
         return all(one.same for one in self.results)
 
 
-def rerun(folder: Path, target: Path | None = None) -> Rerun | None:
+def rerun(folder: Path, target: Path | None = None, trust: bool = False) -> Rerun | None:
     """Train a finished run again from the configuration that it recorded, and compare the two.
 
     target: where; None: beside it, seed0.rerun for seed0. One that was stopped there goes on. It computes with as many
     threads as the first did, and is logged to files only. Paths of data are as recorded, so relative ones hold from
     the same folder. Started by torchrun, it is repeated on as many ranks. Returns None on ranks other than 0.
+    trust: build whatever the configuration names; without, only what `cornet.recorded` lists.
 
-    Raises CornetError for a folder without a finished run, for a configuration that is not whole, and as
-    `cornet.training.run.run` does.
+    Raises CornetError for a folder without a finished run, for one that halving stopped early, for a configuration
+    that is not whole or not allowed, for a target with symbolic links, and as `cornet.training.run.run` does.
     """
     first = RunFolder(folder)
     if first.finished is None:
         raise CornetError(f"{folder} holds no finished run; finish it first, with the command that began it.")
+    if first.finished.get("stopped_early"):
+        raise CornetError(
+            f"{folder} was stopped early by halving, which cannot be repeated; name another run."
+        )
     check_whole(first)
-    config = relocated(first.config)
+    if trust:
+        find_own_modules()
+    check_recorded(first.config, str(folder / "config.yaml"), trust)
+    config = moved_to_new_folder(first.config)
     second = folder.with_name(f"{folder.name}.rerun") if target is None else target
+    check_no_links(second)
     threads = (first.read("versions.json") or {}).get("threads")
-    if isinstance(threads, int) and threads > 0:
+    if isinstance(threads, int) and 0 < threads <= MOST_THREADS:
         torch.set_num_threads(threads)
     if find_ranks().world > 1 and "strategy" not in config["trainer"]:
         raise CornetError(f"{folder} was trained by one process; repeat it without torchrun.")
-    outcome = run(OmegaConf.create(config), folder=second)
+    try:
+        outcome = run(OmegaConf.create(config), folder=second)
+    except (OmegaConfBaseException, *UNFIT) as error:
+        if trust:  # an error of the user's own class
+            raise
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise CornetError(f"{folder / 'config.yaml'} cannot be run ({reason}); restore it.") from error
     if outcome is None:
         return None
     return Rerun(folder, second, compare_results(folder, second), compare_versions(folder, second))
@@ -79,19 +99,8 @@ def check_whole(run: RunFolder) -> None:
         )
 
 
-def relocated(config: dict[str, Any]) -> dict[str, Any]:
-    """A recorded configuration for another folder: what lay in the run's lies in the new one's."""
-    old = str(config.get("run_folder"))
-
-    def moved(node: Any) -> Any:
-        if isinstance(node, dict):
-            return {key: moved(value) for key, value in node.items()}
-        if isinstance(node, list):
-            return [moved(value) for value in node]
-        if isinstance(node, str) and (node == old or node.startswith(f"{old}/")):
-            return "${run_folder}" + node.removeprefix(old)
-        return node
-
-    files = {key: value for key, value in config["logger"].items() if key == "csv"}
-    again = {"run_folder": None, "run_id": None, "fresh": False, "plan": False, "logger": files}
-    return {**{key: moved(value) for key, value in config.items()}, **again, "logger": moved(files)}
+def check_no_links(folder: Path) -> None:
+    """Raise CornetError where a folder is or holds a symbolic link, through which a run would write elsewhere."""
+    for path in (folder, *sorted(folder.rglob("*"))):
+        if path.is_symlink():
+            raise CornetError(f"{path} is a symbolic link; remove it, or name another folder with --to.")

@@ -57,7 +57,7 @@ def find_sweep(
     """The sweep that a command line asks for.
 
     None for a single run, a plan, a question (--help, --cfg), and where another sweeper than Hydra's own is chosen.
-    argv: without the program, as checked by `cornet.training.trusted_command.check_command`; the others are as there.
+    argv: without the program; the others are as of `cornet.training.command_line.composed`.
     Raises CornetError for runs that cannot be: one sentence, naming the run where it is of one only.
     """
     arguments = arguments_of(argv)

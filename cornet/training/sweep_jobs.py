@@ -71,8 +71,9 @@ def named(words: str) -> Iterator[None]:
 
 def check(config: DictConfig) -> None:
     """Raise CornetError for what cannot be trained, as far as that is known without images."""
+    from cornet.instantiate import make
     from cornet.models import describe
-    from cornet.training.build import make, plain
+    from cornet.training.build import plain
     from cornet.training.halving import check_halving
     from cornet.training.overrides import check_missing
 
@@ -80,6 +81,8 @@ def check(config: DictConfig) -> None:
     check_halving(OmegaConf.select(config, "sweep.halving"))
     make(config.recipe, "recipe")
     given = plain(config.model)
+    if "_target_" in given:  # a network of the user's own, which only the run itself builds
+        return
     if given.get("num_classes") in ("auto", None):
         given["num_classes"] = 10  # any: it makes no network impossible
     name = given.pop("name")

@@ -1,5 +1,6 @@
 """How fast a training runs, and how much of the device it uses, logged throughout."""
 
+import math
 import time
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytorch_lightning as pl
 import torch
 
 from cornet.errors import CornetError
-from cornet.models import count_macs
+from cornet.models import CORnet, count_macs
 from cornet.stimuli.samples import Batch
 from cornet.training.image_size import size_at
 
@@ -98,7 +99,7 @@ class Throughput(pl.Callback):
                 "speed/images_per_second": self.images / self.seconds,
                 "speed/data_wait": self.waited / self.seconds,
             }
-            if self.peak:
+            if self.peak and math.isfinite(self.flops):
                 rates["speed/utilisation"] = (
                     self.flops / self.seconds / (1e12 * self.peak * trainer.world_size)
                 )
@@ -107,10 +108,11 @@ class Throughput(pl.Callback):
             self.begin()
 
     def work_at(self, pl_module: Any, epoch: int, batch: Batch) -> float:
-        """FLOPs of an image as the definition has it, at the size of this epoch."""
+        """FLOPs of an image as the definition has it, at the size of this epoch; NaN for a network of another kind."""
         size = size_at(pl_module.recipe.sizes, epoch) or batch.images.shape[-1]
         if size not in self.work:
-            self.work[size] = 6.0 * count_macs(pl_module.net, size)
+            net = pl_module.net
+            self.work[size] = 6.0 * count_macs(net, size) if isinstance(net, CORnet) else math.nan
         return self.work[size]
 
     def pass_to(self, now: float) -> None:

@@ -1,7 +1,6 @@
-"""Configurations that would run a program, given to real processes: the program must not have run."""
+"""Recorded configurations and checkpoints that would run a program, given to real processes: it must not have run."""
 
 import os
-import pickle
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,8 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from omegaconf import OmegaConf
 
 from cornet.models import create_model
+from tests.training.test_recorded import recorded, run_folder
 
 ROOT = Path(__file__).parents[2]
 ANSWERS = 2  # exit status of a refusal
@@ -55,14 +56,6 @@ def refused(done: subprocess.CompletedProcess, *words: str) -> None:
     assert all(word in done.stderr for word in words), done.stderr
 
 
-def experiment(folder: Path, content: dict) -> Path:
-    """A folder of configurations with experiment/evil.yaml; returns the folder."""
-    path = folder / "theirs" / "experiment" / "evil.yaml"
-    path.parent.mkdir(parents=True)
-    path.write_text("# @package _global_\n" + yaml.safe_dump(content))
-    return folder / "theirs"
-
-
 def touching(marker: Path) -> dict:
     """A call that makes the marker, which is a callable that Hydra's own list of forbidden ones lets pass."""
     return {"_target_": "cornet.files.atomic_write", "path": str(marker), "data": "x"}
@@ -76,60 +69,15 @@ def test_the_call_itself_would_make_the_marker(marker) -> None:
     assert marker.exists()
 
 
-def test_by_config_dir_and_hydra_callbacks(started, tmp_path, marker) -> None:
-    """Before our own code is called, and with --config-dir, where names of keys are not looked at."""
-    folder = experiment(tmp_path, {"hydra": {"callbacks": {"x": touching(marker)}}})
-    done = started(str(ROOT / "train.py"), "--config-dir", str(folder), "experiment=evil")
-    refused(done, "hydra.callbacks.x._target_=cornet.files.atomic_write", "trusted.txt")
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "key", ["callbacks.x", "data", "model", "recipe", "trainer.strategy", "brain.benchmarks.x", "logger.x"]
-)
-def test_by_an_override(started, marker, key) -> None:
-    call = touching(marker)
-    done = started(str(ROOT / "train.py"), *(f"++{key}.{name}={value}" for name, value in call.items()))
-    refused(done, f"{key}._target_=cornet.files.atomic_write")
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("flags", [["--cfg", "job"], ["--help"], ["--multirun", "seed=0,1"]])
-def test_with_flags(started, tmp_path, marker, flags) -> None:
-    """Also where nothing is to be trained."""
-    folder = experiment(tmp_path, {"callbacks": {"x": touching(marker)}})
-    done = started(str(ROOT / "train.py"), f"--config-dir={folder}", *flags, "experiment=evil")
-    refused(done, "callbacks.x._target_=cornet.files.atomic_write")
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("kind", ["factory", "class", "file"])
-def test_by_the_set_up_of_logging(started, tmp_path, marker, kind) -> None:
-    handler = {
-        "factory": {"()": "cornet.files.atomic_write", "path": str(marker), "data": "x"},
-        "class": {"class": "cornet.files.atomic_write", "path": str(marker), "data": "x"},
-        "file": {"class": "logging.FileHandler", "filename": str(marker)},
-    }[kind]
-    logging = {"version": 1, "root": {"handlers": ["x"], "level": "DEBUG"}, "handlers": {"x": handler}}
-    folder = experiment(tmp_path, {"hydra": {"job_logging": logging}})
-    done = started(str(ROOT / "train.py"), f"hydra.searchpath=[file://{folder}]", "experiment=evil")
-    refused(done, "hydra.job_logging.handlers.x", "trusted.txt")
-
-
-@pytest.mark.slow
-def test_by_what_a_program_finds_in_its_environment(started, tmp_path, marker) -> None:
-    """`git` is started by a run for its commit."""
-    (tmp_path / "bin").mkdir()
-    (tmp_path / "bin" / "git").write_text(f"#!/bin/sh\ntouch {marker}\n")
-    (tmp_path / "bin" / "git").chmod(0o755)
-    done = started(str(ROOT / "train.py"), f"+hydra.job.env_set.PATH={tmp_path}/bin")
-    refused(done, "hydra.job.env_set")
-
-
-@pytest.mark.slow
-def test_by_a_rerun_of_hydra(started, tmp_path, marker) -> None:
-    (tmp_path / "x.pkl").write_bytes(pickle.dumps(Opens(marker)))
-    refused(started(str(ROOT / "train.py"), "--experimental-rerun", "x.pkl"), "unpickle")
+@pytest.mark.parametrize("key", ["callbacks.x", "data", "model", "recipe", "brain.benchmarks.x"])
+def test_by_a_rerun(started, tmp_path, marker, key) -> None:
+    config = OmegaConf.create(recorded())
+    OmegaConf.update(config, key, touching(marker), merge=False, force_add=True)
+    folder = run_folder(tmp_path / "run", OmegaConf.to_container(config))
+    done = started("-m", "cornet", "rerun", str(folder))
+    refused(done, f"{key}._target_='cornet.files.atomic_write'", "--trust")
+    assert not folder.with_name("run.rerun").exists()
 
 
 @pytest.mark.slow

@@ -1,15 +1,27 @@
 """No secret of the environment, of an address or of a configuration is written down by a run."""
 
+import io
+import logging
 import os
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from omegaconf import OmegaConf
 
-from cornet.training.secrets import MASK, arguments_without_secrets, secrets_here, without_secrets
+from cornet.training.run import place_of
+from cornet.training.run_labels import run_labels
+from cornet.training.secrets import (
+    MASK,
+    arguments_without_secrets,
+    mask_logs,
+    secrets_here,
+    tells,
+    without_secrets,
+)
 
 ROOT = Path(__file__).parents[2]
 SMALL = (
@@ -32,7 +44,7 @@ VARIABLES = {
 @pytest.fixture(autouse=True)
 def environment(monkeypatch) -> None:
     for name in os.environ:
-        if "KEY" in name or "TOKEN" in name or "SECRET" in name:
+        if tells(name):
             monkeypatch.delenv(name)
     for name, value in VARIABLES.items():
         monkeypatch.setenv(name, value)
@@ -48,7 +60,8 @@ def test_what_variables_are_secret(monkeypatch, tmp_path) -> None:
     }
     for name, value in plain.items():
         monkeypatch.setenv(name, value)
-    assert set(secrets_here()) == set(VARIABLES.values())
+    quoted = {quote(value, safe="") for value in VARIABLES.values()}
+    assert set(secrets_here()) == {*VARIABLES.values(), *quoted}
     assert without_secrets(plain | {"SSH_KEY": "x"}) == plain | {"SSH_KEY": MASK, "SHORT_TOKEN": MASK} | {
         "AWS_SHARED_CREDENTIALS_FILE": MASK
     }
@@ -74,6 +87,21 @@ def test_what_variables_are_secret(monkeypatch, tmp_path) -> None:
             "data.storage_options={key:***, endpoint_url:'http://h', 'secret':***}",
         ),
         ("data.folder=https://a:b@c/d", "data.folder=https://***@c/d"),
+        ("+data.auth=abc", "+data.auth=***"),
+        ("++aws.session='a b'", "++aws.session=***"),
+        ("+aws={session: abc, region: x}", "+aws={session: ***, region: x}"),
+        ("+headers={Authorization: Bearer abc}", "+headers={Authorization: ***}"),
+        ("Authorization: Basic YWJj was refused", "Authorization: Basic *** was refused"),
+        ("{'Authorization': 'Bearer abc.def'}", "{'Authorization': 'Bearer ***'}"),
+        ("sent Bearer abc123.", "sent Bearer ***"),
+        ("python train.py +x.pwd=abc seed=1", "python train.py +x.pwd=*** seed=1"),
+        ('host=h password="a b" port=1', "host=h password=*** port=1"),
+        ("an AKIAIOSFODNN7EXAMPLE in a text", "an *** in a text"),
+        ("ghp_" + "a1B2" * 9, "***"),
+        ("x=hf_" + "a1B2" * 8, "x=***"),
+        ("wandb_v1_" + "a1_B" * 8, "***"),
+        ("-----BEGIN RSA PRIVATE KEY-----\nabc\n-----END RSA PRIVATE KEY-----\nx", "***\nx"),
+        ("seen awsMarker%2FwithSlash%2B0123456789 there", "seen *** there"),
     ],
 )
 def test_texts(text, told) -> None:
@@ -92,10 +120,116 @@ def test_texts(text, told) -> None:
         "brain.benchmarks.local=[/data/x:V4]",
         "{a: 1}",
         "10:30",
+        "write key=value",
+        "data.folder=/data/session_3/authors",
+        "+model.tokens=8 +bands.pass_band=low",
+        "commit 5f2e1d0c9b8a79685746352413f2e1d0c9b8a796",
+        "the bearer of it",
     ],
 )
 def test_texts_without_any_stay(text) -> None:
     assert without_secrets(text) == text
+
+
+NAMES = (
+    *(
+        "pwd",
+        "pass",
+        "auth",
+        "Authorization",
+        "Bearer",
+        "aws.session",
+        "DATABASE_PASS",
+        "GH_PAT",
+        "GITHUB_TOKEN",
+    ),
+    *(
+        "AWS_ACCESS_KEY_ID",
+        "aws_session_token",
+        "MYSQL_PWD",
+        "PGPASSWORD",
+        "clientSecret",
+        "x-api-key",
+        "key",
+    ),
+    *("private_key", "http_auth", "SET_COOKIE", "SENTRY_DSN", "AZURE_STORAGE_SAS", "credentials", "apiKey"),
+)
+INNOCENT = (
+    *("tokens", "tokenizer", "author", "authors", "pass_band", "compass", "bypass", "monkey", "keypoints"),
+    *(
+        "keyboard",
+        "primary_key",
+        "sort_key",
+        "session",
+        "session_3",
+        "brain.session",
+        "pattern",
+        "path",
+        "signal",
+    ),
+)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_names_that_tell_of_a_secret(name, monkeypatch) -> None:
+    assert without_secrets(f"+x.{name}=marker") == f"+x.{name}=***"
+    assert without_secrets({name: "marker"}) == {name: MASK}
+    *above, last = name.split(".")
+    assert "marker" not in str(
+        without_secrets({above[0]: {last: "marker"}} if above else {"x": {last: ["marker"]}})
+    )
+    monkeypatch.setenv(f"MY_{name}", "valueMarker1")
+    assert without_secrets("a valueMarker1 b") == "a *** b"
+    assert without_secrets({name: 5, "x": {name: None}}) == {name: 5, "x": {name: None}}
+
+
+@pytest.mark.parametrize("name", INNOCENT)
+def test_names_that_do_not(name, monkeypatch) -> None:
+    for value in (f"+x.{name}=plain", {name: "plain"}, {"x": {name: "plain"}}):
+        assert without_secrets(value) == value
+    monkeypatch.setenv(name, "valueMarker1")
+    assert without_secrets("a valueMarker1 b") == "a valueMarker1 b"
+
+
+def test_the_current_folder_is_no_secret(monkeypatch) -> None:
+    monkeypatch.setenv("PWD", "/gone/folder")
+    monkeypatch.setenv("OLDPWD", "/gone/before")
+    assert without_secrets("/gone/folder and /gone/before") == "/gone/folder and /gone/before"
+
+
+def test_all_below_a_key_that_tells() -> None:
+    assert without_secrets({"auth": {"user": "ann", "of": [{"x": "y"}], "n": 1}}) == {
+        "auth": {"user": MASK, "of": [{"x": MASK}], "n": 1}
+    }
+
+
+def test_folders_and_labels_have_no_secret(tmp_path) -> None:
+    """Two runs that differ in a secret alone are one run, and no digest of it is in the folder's name."""
+    folders = set()
+    for secret in ("firstMarker", "secondMarker"):
+        config = OmegaConf.create(
+            {"name": "x", "seed": 0, "root": str(tmp_path), "data": {}, "model": {"name": "m"}}
+        )
+        path, told = place_of(config, [f"+data.auth={secret}", "+data.note=passwordMarker99", "+data.size=3"])
+        assert told == ["+data.auth=***", "+data.note=***", "+data.size=3"]
+        assert "arker" not in str(run_labels(path, told))
+        folders.add(path)
+    (folder,) = folders
+    assert "arker" not in str(folder).replace(str(tmp_path), "")
+
+
+def test_logs(caplog) -> None:
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    logging.getLogger().addHandler(handler)
+    try:
+        mask_logs()
+        logging.getLogger("cornet").warning("%s and %d, %s", "token=abc", 3, "passwordMarker99")
+    finally:
+        logging.getLogger().removeHandler(handler)
+        for other in logging.getLogger().handlers:
+            other.filters.clear()
+    assert stream.getvalue() == "token=*** and 3, ***\n"
 
 
 def test_nested_plain_data() -> None:
@@ -152,6 +286,7 @@ def test_no_byte_of_a_run_tells_a_secret(tmp_path) -> None:
         "+hardware.places={secret:inlineMarker1, from:x}",
         "+hardware.address='https://ann:urlMarker77@host/x?sig=signedMarker5&n=1'",
         "+loader_key=namedMarker3",
+        "+hardware.auth=authMarker4",
         f"+seen={VARIABLES['AWS_SECRET_ACCESS_KEY']}",
     ]
     command = [sys.executable, str(ROOT / "train.py"), *overrides]
@@ -163,7 +298,14 @@ def test_no_byte_of_a_run_tells_a_secret(tmp_path) -> None:
         assert done.returncode == 0, done.stderr
     folders = list((tmp_path / "runs").glob("*/*/seed0"))
     assert len(folders) == 1
-    markers = [*VARIABLES.values(), "urlMarker77", "signedMarker5", "inlineMarker1", "namedMarker3"]
+    markers = [
+        *VARIABLES.values(),
+        "urlMarker77",
+        "signedMarker5",
+        "inlineMarker1",
+        "namedMarker3",
+        "authMarker4",
+    ]
     told = [
         (place, marker)
         for place, content in everything(tmp_path / "runs")

@@ -26,7 +26,6 @@ from cornet.training.sweep import Sweep, find_sweep
 from cornet.training.sweep_child import RunLog
 from cornet.training.sweep_jobs import Job
 from cornet.training.sweep_runner import clock, run_sweep
-from cornet.training.trusted_command import check_command
 from tests.faults.starter import until
 
 CONF = Path(__file__).parents[2] / "conf"
@@ -107,7 +106,6 @@ def test_submitted_runs_and_several_ranks_are_looked_at_and_left_to_others(monke
 def test_what_cannot_be_is_refused_before_anything_runs(argv, said):
     def asked():
         check_overrides(argv, CONF)
-        check_command(argv, CONF)
         find_sweep(argv, CONF)
 
     with pytest.raises(CornetError, match=said) as told:

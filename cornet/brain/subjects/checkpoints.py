@@ -15,12 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from cornet.brain.subjects.base import IMAGENET_MEAN, IMAGENET_STD
 from cornet.errors import CornetError
 from cornet.models import CORnet, create_model, load_published
 from cornet.models.published import check_published, own_layout, settings, weights_in
 from cornet.models.safe_load import read_checkpoint
+from cornet.recorded import SOURCES
 
 __all__ = ["KINDS", "Prepared", "find_run", "network_of_file", "network_of_run", "seeded"]
 
@@ -28,13 +30,6 @@ log = logging.getLogger("cornet")
 
 KINDS = ("best", "last", "best_brain")
 """Checkpoints that a run keeps: the best by accuracy, the last, the most brain-like."""
-SOURCES = (
-    "cornet.stimuli.cifar.Cifar",
-    "cornet.stimuli.objects.RenderedObjects",
-    "cornet.stimuli.photographs.ImageFolder",
-    "cornet.stimuli.shards.ImageShards",
-)
-"""Sources of images whose defaults are known; no other name in a run's configuration is imported."""
 MOST_STEPS = 1000
 LARGEST = 10_000
 """Pixels a side."""
@@ -45,7 +40,7 @@ UNROLLS = {"feedforward": "sequential", "bottleneck": "sequential"}
 class Prepared:
     """A network and the images that it takes: pixels a side, mean and std per channel of images scaled to 0..1."""
 
-    net: CORnet
+    net: nn.Module
     size: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
@@ -90,31 +85,41 @@ def find_run(folder: Path) -> Path | None:
 
 
 def network_of_run(
-    folder: Path, which: str | None = None, untrained: bool = False, seed: int = 0, size: int | None = None
+    folder: Path,
+    which: str | None = None,
+    untrained: bool = False,
+    seed: int = 0,
+    size: int | None = None,
+    trust: bool = False,
 ) -> Prepared:
     """The network of a run's folder.
 
     which: "best" or "last"; None: best, or else last. untrained: the same network with fresh weights from `seed`.
-    Raises CornetError where that checkpoint is not there or cannot be read.
+    trust: as of `network_of_file`. Raises CornetError where that checkpoint is not there or cannot be read.
     """
     kinds = KINDS if which is None else (which,)
     for kind in kinds:
         path = folder / "checkpoints" / f"{kind}.ckpt"
         if path.is_file():
-            return network_of_file(path, untrained, seed, size)
+            return network_of_file(path, untrained, seed, size, trust=trust)
     raise CornetError(
         f"{folder} has no checkpoint {' or '.join(kinds)} yet; let the run finish an epoch, or name another folder."
     )
 
 
 def network_of_file(
-    path: Path, untrained: bool = False, seed: int = 0, size: int | None = None, model: str | None = None
+    path: Path,
+    untrained: bool = False,
+    seed: int = 0,
+    size: int | None = None,
+    model: str | None = None,
+    trust: bool = False,
 ) -> Prepared:
     """The network of a checkpoint file: one of train.py's, or one in the published layout.
 
     model: cornet_r or cornet_rt, whose files are alike; None: by the file's name. size: pixels a side; None: as the
-    run's config.yaml says, 224 for the published layout. Raises CornetError for a file that cannot be read safely
-    or whose network or images are not known.
+    run's config.yaml says, 224 for the published layout. trust: import and build a network of the user's own that the
+    file names. Raises CornetError for a file that cannot be read safely or whose network or images are not known.
     """
     content = read_checkpoint(path)
     facts = content.get("cornet")
@@ -123,8 +128,12 @@ def network_of_file(
             key.removeprefix("model."): value for key, value in facts.items() if key.startswith("model.")
         }
         refuse_code(path, arguments)
-        net = fitting(path, content, seed, lambda: create_model(**arguments))
         own_size, mean, std = _images_of(path, size)
+        if "_target_" in arguments:
+            return Prepared(
+                own_network(path, content, arguments, untrained, seed, trust), size or own_size, mean, std
+            )
+        net = fitting(path, content, seed, lambda: create_model(**arguments))
     else:
         net = fitting(path, content, seed, lambda: _network_by_weights(path, content, model))
         own_size, mean, std = 224, IMAGENET_MEAN, IMAGENET_STD
@@ -134,6 +143,29 @@ def network_of_file(
         except CornetError as error:
             raise CornetError(str(error).replace("the state dict", str(path))) from None
     return Prepared(net, size or own_size, mean, std)
+
+
+def own_network(
+    path: Path,
+    content: Mapping[str, Any],
+    arguments: Mapping[str, Any],
+    untrained: bool,
+    seed: int,
+    trust: bool,
+) -> nn.Module:
+    """A network of the user's own. Raises CornetError where it is not trusted."""
+    if not trust:
+        raise CornetError(
+            f"{path} was trained with a network of its own, {arguments['_target_']}, which would be imported; if you "
+            "trust whoever made this file, give --trust."
+        )
+    from cornet.models.own_network import load_own, make_network
+
+    with seeded(seed):
+        net = make_network(arguments, 1000)
+    if not untrained:
+        load_own(net, content, str(path))
+    return net
 
 
 def refuse_code(path: Path, arguments: Mapping[str, Any]) -> None:

@@ -42,7 +42,7 @@ from cornet.brain.subjects.layers import LayerSubject
 from cornet.brain.subjects.networks import NetworkSubject
 from cornet.brain.subjects.recorded import RecordedSubject
 from cornet.errors import CornetError
-from cornet.models import create_model, list_models
+from cornet.models import CORnet, create_model, list_models
 from cornet.models.published import refuse_whole_numbers, weights_in
 from cornet.models.safe_load import read_checkpoint
 
@@ -63,11 +63,13 @@ def open_subject(
     degrees: float | None = None,
     regions: Mapping[str, str] | None = None,
     precision: str = "auto",
+    trust: bool = False,
 ) -> Subject:
     """The subject that a text names; see the head of this module for what it may be.
 
     device: where to record; None: the CPU. untrained, seed, size, degrees, regions: as the options of the same names
-    in the text, which count where both are given. precision: as in `NetworkSubject`.
+    in the text, which count where both are given. precision: as in `NetworkSubject`. trust: import and build a network
+    of the user's own that a run or a checkpoint names.
 
     Raises CornetError, naming what is near, for what there is not; for an option that does not go with the subject;
     and for weights that cannot be had or do not fit.
@@ -96,20 +98,15 @@ def open_subject(
         _refuse_options(text, options, COMMON)
         return RecordedSubject(path, wanted, text)
     times = _steps(text, options)
-    prepared = _network(text, name, path, options)
-    subject = NetworkSubject(
-        prepared.net,
-        times=times,
-        mean=prepared.mean,
-        std=prepared.std,
-        size=prepared.size,
-        precision=precision,
-        **settings,
-    )
+    prepared = _network(text, name, path, options, trust)
+    settings |= {"mean": prepared.mean, "std": prepared.std, "size": prepared.size, "precision": precision}
+    if not isinstance(prepared.net, CORnet):
+        return LayerSubject(prepared.net, regions=wanted, **settings)
+    subject = NetworkSubject(prepared.net, times=times, **settings)
     return subject.with_regions(wanted) if wanted else subject
 
 
-def _network(text: str, name: str, path: Path, options: dict[str, Any]) -> Prepared:
+def _network(text: str, name: str, path: Path, options: dict[str, Any], trust: bool) -> Prepared:
     """One of our networks: by name, from a run's folder, or from a file."""
     untrained, seed = bool(options.get("untrained")), _number(text, "seed", options, int)
     size = _number(text, "size", options, int) if "size" in options else None
@@ -133,10 +130,10 @@ def _network(text: str, name: str, path: Path, options: dict[str, Any]) -> Prepa
             raise CornetError(
                 f"{path} holds neither a run of train.py (checkpoints/) nor features.npz; name a folder that does."
             )
-        return network_of_run(run, which, untrained, seed, size)
+        return network_of_run(run, which, untrained, seed, size, trust)
     if path.is_file():
         _refuse_options(text, options, ("untrained", "size", "model", *COMMON))
-        return network_of_file(path, untrained, seed, size, options.get("model"))
+        return network_of_file(path, untrained, seed, size, options.get("model"), trust)
     raise CornetError(_unknown(name, path))
 
 

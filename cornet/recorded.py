@@ -1,0 +1,139 @@
+"""What may be built from a configuration that a run recorded: the one rule for configurations that are not trusted.
+
+Such a configuration is data. What it may name is listed here by where it stands; no `_target_` stands anywhere else,
+no reference (${...}) is followed, no address is contacted, and every output goes to the new run's folder.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from cornet.errors import CornetError
+
+__all__ = ["BUILT", "SOURCES", "check_recorded", "moved_to_new_folder"]
+
+SOURCES = (
+    "cornet.stimuli.cifar.Cifar",
+    "cornet.stimuli.objects.RenderedObjects",
+    "cornet.stimuli.photographs.ImageFolder",
+    "cornet.stimuli.shards.ImageShards",
+)
+BUILT: dict[str, tuple[str, ...]] = {
+    "data": SOURCES,
+    "recipe": ("cornet.training.recipe.Recipe",),
+    "trainer": ("pytorch_lightning.Trainer",),
+    "trainer.strategy": ("cornet.training.rank_strategy.RankStrategy",),
+    "callbacks.*": (
+        "cornet.training.batch_fit.BatchFit",
+        "cornet.training.brain_checkpoint.BestCheckpoint",
+        "cornet.training.brain_score.BrainScore",
+        "cornet.training.csv_logger.ContinueMetrics",
+        "cornet.training.guards.FiniteLoss",
+        "cornet.training.guards.UnreadableFiles",
+        "cornet.training.halving.Halving",
+        "cornet.training.last_checkpoint.LastCheckpoint",
+        "cornet.training.progress.Progress",
+        "cornet.training.sample_stimuli.SampleStimuli",
+        "cornet.training.solution_times.ObjectSolutionTimes",
+        "cornet.training.step_matrix.StepMatrix",
+        "cornet.training.throughput.Throughput",
+    ),
+}
+"""What cornet itself provides, by the part of the configuration that may name it."""
+
+PARTS = ("model", "data", "recipe", "trainer", "loader", "brain", "callbacks")
+DROPPED = ("hardware", "hydra", "logger", "sweep")
+"""Parts that are not used again: a repeated run is logged to metrics.csv only, and belongs to no sweep."""
+TRAINER_WORDS = ("_target_", "accelerator", "devices", "deterministic")
+"""Keys of the trainer that may be text; as others text can name a profiler, a logger, or a place to write."""
+
+
+def check_recorded(config: Mapping[str, Any], where: str, trust: bool = False) -> None:
+    """Raise CornetError where a recorded configuration asks for more than cornet provides.
+
+    config: plain data, as of `cornet.saved_config.read_config`. where: its file, for messages. trust: of all this only
+    that it is whole and without references is checked.
+    """
+    if lacking := [part for part in PARTS if not isinstance(config.get(part), Mapping)]:
+        raise CornetError(f"{where} has no part {lacking[0]!r}, so it is not a run's; restore it.")
+    if type(config.get("seed")) is not int:
+        raise CornetError(
+            f"{where} has seed={config.get('seed')!r}, which must be a whole number; restore it."
+        )
+    used = {key: value for key, value in config.items() if key not in DROPPED}
+    for key, value in entries(used):
+        if "${" in f"{key}{value}":
+            raise CornetError(
+                f"{where} has {key}={value!r}, a reference, and a run records values only; write the value out."
+            )
+    if trust:
+        return
+    for key, value in entries(used):
+        if reason := refused(key, value):
+            raise CornetError(
+                f"{where} has {key}={value!r}, {reason}; if you trust whoever made this run, give --trust."
+            )
+
+
+def refused(key: str, value: Any) -> str:
+    """Why an entry of a configuration that is not trusted is not used; "" where it is."""
+    part, _, last = key.rpartition(".")
+    if "_target_" in key.split("."):
+        place = re.sub(r"^callbacks\.[^.]+$", "callbacks.*", part)
+        return "" if value in BUILT.get(place, ()) else "which cornet does not provide in that place"
+    if {"_args_", "_partial_", "_recursive_", "_convert_"} & set(key.split(".")):
+        return "which changes what is called"
+    if isinstance(value, str) and "://" in value:
+        return "an address that would be contacted"
+    if key.startswith("model.") and (
+        last in ("weights_url", "accept_hash") or (last == "pretrained" and value is True)
+    ):
+        return "for which weights would be downloaded"
+    if key.startswith("trainer.") and isinstance(value, str) and last not in TRAINER_WORDS:
+        return "and text there can name another program or place"
+    if key.startswith("callbacks.") and last == "filename" and re.search(r"[^\w=-]", str(value)):
+        return "which is not a plain name of a file"
+    return ""
+
+
+def entries(node: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    """The dotted key and the value of every entry that is no table, however deep; and of empty tables."""
+    if isinstance(node, Mapping | list) and node:
+        for name, value in node.items() if isinstance(node, Mapping) else enumerate(node):
+            yield from entries(value, f"{key}.{name}" if key else str(name))
+    else:
+        yield key, node
+
+
+def moved_to_new_folder(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A recorded configuration for a new folder, `${run_folder}`: all outputs go there, whatever was recorded.
+
+    What lay in the old folder is looked for in the new one.
+    """
+    old = str(config.get("run_folder"))
+
+    def moved(node: Any) -> Any:
+        if isinstance(node, Mapping):
+            return {key: moved(value) for key, value in node.items()}
+        if isinstance(node, list):
+            return [moved(value) for value in node]
+        if isinstance(node, str) and (node == old or node.startswith(f"{old}/")):
+            return "${run_folder}" + node.removeprefix(old)
+        return node
+
+    again = {key: moved(value) for key, value in config.items() if key not in DROPPED}
+    outputs = {"folder": "${run_folder}", "dirpath": "${run_folder}/checkpoints", "halving": False}
+    for callback in again["callbacks"].values():
+        if isinstance(callback, dict) and callback.get("_target_") in BUILT["callbacks.*"]:
+            callback.update({key: value for key, value in outputs.items() if key in callback})
+    again["data"].pop("cache", None)  # the user's own cache is used
+    logger = {"csv": {"_target_": "cornet.training.csv_logger.CsvLogger", "folder": "${run_folder}"}}
+    return {
+        **again,
+        "run_folder": None,
+        "run_id": None,
+        "fresh": False,
+        "plan": False,
+        "root": ".",
+        "logger": logger,
+    }
