@@ -19,7 +19,7 @@ import warnings
 import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageFile
 from PIL.TiffImagePlugin import TILELENGTH, TILEWIDTH, TiffImageFile
 
 from cornet.errors import CornetError
@@ -87,7 +87,7 @@ def _decode_other(data: bytes) -> NDArray[np.uint8]:
         raise BadImage(f"the image data are damaged ({error})") from None
 
 
-def _to_rgb(image: Image.Image, data: bytes) -> NDArray[np.uint8]:
+def _to_rgb(image: ImageFile.ImageFile, data: bytes) -> NDArray[np.uint8]:
     if image.mode in ("I", "F"):
         raise BadImage(
             f"its pixels are {'32-bit integers' if image.mode == 'I' else 'floating-point numbers'}"
@@ -107,7 +107,7 @@ def _to_rgb(image: Image.Image, data: bytes) -> NDArray[np.uint8]:
     return pixels
 
 
-def _transparent(image: Image.Image, data: bytes) -> NDArray[np.bool_] | None:
+def _transparent(image: ImageFile.ImageFile, data: bytes) -> NDArray[np.bool_] | None:
     """Which pixels of a PNG image have its transparent grey or colour, (y, x); None where it names none.
 
     Pillow keeps that colour as the file has it, but widens samples of 2 and 4 bits and drops the low bytes of 16-bit

@@ -134,7 +134,7 @@ def test_split_without_folders(tmp_path: Path) -> None:
 
 
 def test_class_without_images(tmp_path: Path) -> None:
-    make(tmp_path, train=["cat/a.jpg", "dog/a.gif", "eel/a.jpg"], val=["cat/a.jpg"])
+    make(tmp_path, train=["cat/a.jpg", "dog/a.avif", "eel/a.jpg"], val=["cat/a.jpg"])
     refused(tmp_path, "class dog", "has no images", ".png")
 
 
