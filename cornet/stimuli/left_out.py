@@ -33,17 +33,17 @@ def kind_of(entry: "os.DirEntry[str] | os.DirEntry[bytes]") -> str:
 def extension_of(name: str) -> str:
     """For a message: .txt; "none" where there is none, or no short plain one."""
     extension = os.path.splitext(name)[1].lower()
-    return extension if len(extension) <= 10 and extension[1:].isalnum() else _NO_EXTENSION
+    return extension if len(extension) <= 12 and extension[1:].isalnum() else _NO_EXTENSION
 
 
 def told(odd: Counter[str], most: int = 5) -> str:
-    """What was left out or taken in twice, with counts; "" for nothing."""
-    others = Counter({key.replace(_NO_EXTENSION, "none"): n for key, n in odd.items() if n and key[0] == "."})
-    parts = [f"{key}: {n:,}" for key, n in odd.items() if n and key[0] != "."]
-    if others:
-        shown = [f"{extension} {n:,}" for extension, n in others.most_common(most)]
-        more = ["..."] if len(others) > most else []
-        parts.insert(
-            0, f"files with other extensions, left out: {others.total():,} ({', '.join(shown + more)})"
+    """What was left out or taken in twice, with counts, in the same words on every machine; "" for nothing."""
+    parts = []
+    if others := sorted((-n, key) for key, n in odd.items() if n and key.startswith(".")):
+        shown = [f"{'none' if key == _NO_EXTENSION else key} {-n:,}" for n, key in others[:most]]
+        shown += ["..."] if len(others) > most else []
+        parts.append(
+            f"files with other extensions, left out: {-sum(n for n, _ in others):,} ({', '.join(shown)})"
         )
-    return "; ".join(parts)
+    kinds = (LOOSE, EMPTY, SPECIAL, AGAIN, LOST, TWICE, BOTH)
+    return "; ".join([*parts, *(f"{kind}: {odd[kind]:,}" for kind in kinds if odd[kind])])
