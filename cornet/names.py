@@ -1,8 +1,9 @@
 """Names of files and folders, which may be any bytes: how they are written down, and which are not meant for us."""
 
 import unicodedata
+from typing import Any
 
-__all__ = ["composed", "escaped", "left_behind"]
+__all__ = ["composed", "encodable", "escaped", "left_behind"]
 
 LEFT_BEHIND = frozenset(
     {
@@ -44,6 +45,15 @@ def escaped(name: str) -> str:
     \x85 as \u0085, and separators of lines \u2028; a backslash is doubled. All other characters stay.
     """
     return "".join(map(_escape, name)) if not name.isprintable() or "\\" in name else name
+
+
+def encodable(value: Any) -> Any:
+    """The same nested dictionaries, lists and texts, with texts that are not UTF-8 `escaped`."""
+    if isinstance(value, str):
+        return escaped(value) if any("\ud800" <= character <= "\udfff" for character in value) else value
+    if isinstance(value, dict):
+        return {encodable(key): encodable(one) for key, one in value.items()}
+    return [encodable(one) for one in value] if isinstance(value, list) else value
 
 
 def _escape(character: str) -> str:

@@ -17,6 +17,7 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from cornet.errors import CornetError
 from cornet.models.safe_load import read_checkpoint
+from cornet.names import encodable
 from cornet.stimuli.fingerprint import fingerprint
 from cornet.stimuli.samples import ImageSource
 from cornet.training.build import Training, build
@@ -82,7 +83,7 @@ def train_in_folder(
     set_precision(training)
     if ranks.first:  # which writes checkpoints and scores
         training.module.provenance = provenance_of(config, identity, training, folder)
-    described = {**resolved(config), "versions": versions()}
+    described = encodable({**resolved(config), "versions": versions()})
     for logger in training.trainer.loggers:
         logger.log_hyperparams(described)
     if start is not None:

@@ -11,6 +11,8 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from cornet.names import encodable
+
 __all__ = ["MASK", "arguments_without_secrets", "secrets_here", "without_secrets"]
 
 MASK = "***"
@@ -65,9 +67,9 @@ def secrets_here() -> list[str]:
 
 @contextlib.contextmanager
 def arguments_without_secrets() -> Iterator[None]:
-    """A context in which sys.argv holds none, for what records how a program was started."""
+    """A context in which sys.argv holds none and is UTF-8, for what records how a program was started."""
     saved = sys.argv
-    sys.argv = without_secrets(saved)
+    sys.argv = encodable(without_secrets(saved))
     try:
         yield
     finally:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cornet.errors import CornetError
-from cornet.names import escaped
+from cornet.names import encodable, escaped
 from cornet.stimuli.folder import scan_splits
 
 from .pictures import write
@@ -182,6 +182,17 @@ def test_other_names_are_written_otherwise(one: bytes, other: bytes) -> None:
     for text in texts:
         text.encode("utf-8")
         assert len(text.splitlines()) == 1
+
+
+def test_only_what_is_not_utf8_is_changed_in_a_configuration() -> None:
+    bad = os.fsdecode(b"caf\xe9")
+    given = {"folder": bad, "n": 1, "list": [bad, "a\\b"], "name": "caf\u00e9"}
+    assert encodable(given) == {
+        "folder": r"caf\xe9",
+        "n": 1,
+        "list": [r"caf\xe9", "a\\b"],
+        "name": "caf\u00e9",
+    }
 
 
 def test_unusual_names(tmp_path: Path) -> None:
