@@ -13,6 +13,7 @@ from cornet.cli_report import report
 from cornet.cli_score import SeveralValues, score
 from cornet.errors import CornetError
 from cornet.files import no_room
+from cornet.names import escaped
 
 __all__ = ["app", "main"]
 
@@ -212,7 +213,7 @@ def prepare(
         else:
             held = write_shards(name, source, target, per_shard=images_per_shard, processes=workers)
         count = sum(map(held.images, held.counts)), sum(map(held.shards, held.counts))
-        typer.echo(f"{target} is complete: {count[0]:,} images in {count[1]:,} shards")
+        typer.echo(f"{escaped(str(target))} is complete: {count[0]:,} images in {count[1]:,} shards")
         return
     if short_side is not None and long_side is not None:
         raise CornetError("--short-side and --long-side exclude each other; give one of them.")
@@ -224,9 +225,9 @@ def prepare(
             name, source, target, side=side, pixels=pixels, quality=quality, processes=workers
         )
     left_out = f"; left out as unreadable: {len(made.unreadable)}" if made.unreadable else ""
-    typer.echo(f"{target} is complete: {sum(made.images.values()):,} images{left_out}")
+    typer.echo(f"{escaped(str(target))} is complete: {sum(made.images.values()):,} images{left_out}")
     for path, reason in list(made.unreadable.items())[:10]:
-        typer.echo(f"  {path}: {reason}")
+        typer.echo(f"  {escaped(path)}: {reason}")
 
 
 @app.command()

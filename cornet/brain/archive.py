@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cornet.errors import CornetError
+from cornet.names import composed, left_behind
 from cornet.stimuli.decode import BadImage, decode_image
 
 __all__ = ["MAX_ENTRY", "MAX_RATIO", "MAX_TOTAL", "ZipPictures", "image_names"]
@@ -52,14 +53,15 @@ class ZipPictures:
         self.path = Path(path).absolute()
         self._state = _state(self.path)
         entries = image_names(self.path)
-        missing = [name for name in filenames if name not in entries]
+        found = [entries.get(name, entries.get(composed(name))) for name in filenames]
+        missing = [name for name, entry in zip(filenames, found, strict=True) if entry is None]
         if missing:
             raise CornetError(
                 f"{len(missing)} of {len(filenames)} images, such as {missing[0]!r}, are not in {self.path}; the "
                 "table and the archive must belong together, so fetch or pack them again."
             )
         self.filenames = tuple(filenames)
-        self._entries = tuple(entries[name] for name in filenames)
+        self._entries = tuple(entry for entry in found if entry is not None)
         self._opened: tuple[int, zipfile.ZipFile] | None = None
 
     def __len__(self) -> int:
@@ -125,7 +127,8 @@ def image_names(path: Path | str) -> dict[str, str]:
     """An archive's entries by the names that a table may call them, once it has been found safe to read.
 
     An entry is called by its own name and, where one folder holds all of them, by its name below that folder.
-    Folders, and what macOS adds (__MACOSX, .DS_Store), are left out. Raises CornetError, see the module.
+    Names that systems write in two ways (`cornet.names.composed`) are there in both. Folders, and what systems leave
+    behind (`cornet.names.left_behind`), are left out. Raises CornetError, see the module.
     """
     path = Path(path)
     try:
@@ -138,13 +141,18 @@ def image_names(path: Path | str) -> dict[str, str]:
             f"{path} is not a whole zip archive ({error or type(error).__name__}); fetch or pack it again."
         ) from None
     _check(path, infos)
-    names = [info.filename for info in infos if not info.is_dir() and not _of_macos(info.filename)]
+    names = [
+        info.filename
+        for info in infos
+        if not (info.is_dir() or any(map(left_behind, info.filename.split("/"))))
+    ]
     parents = {name.rpartition("/")[0].split("/")[0] for name in names}
     below = {}
     if len(parents) == 1 and "" not in parents:
         folder = os.path.commonpath([name.rpartition("/")[0] for name in names])
         below = {name[len(folder) + 1 :]: name for name in names}
-    return below | {name: name for name in names}
+    entries = below | {name: name for name in names}
+    return {composed(name): entry for name, entry in entries.items()} | entries
 
 
 _UNREADABLE = (
@@ -206,10 +214,6 @@ def _entry_problem(info: zipfile.ZipInfo) -> str:
     if info.file_size > MAX_ENTRY:
         return f"claims {info.file_size:,} bytes where {MAX_ENTRY:,} are the most that is read"
     return ""
-
-
-def _of_macos(name: str) -> bool:
-    return name.startswith("__MACOSX/") or name.rpartition("/")[2] == ".DS_Store"
 
 
 def _state(path: Path) -> tuple[int, int]:

@@ -9,6 +9,7 @@ import pandas as pd
 from cornet.brain.archive import ZipPictures, image_names
 from cornet.brain.layout import checked_folder, images_path, table_path
 from cornet.errors import CornetError
+from cornet.names import composed, escaped
 from cornet.stimuli.stimulus_set import StimulusSet
 
 __all__ = ["load_stimuli"]
@@ -42,11 +43,11 @@ def load_stimuli(folder: str | os.PathLike[str]) -> StimulusSet:
         )
     # Old tables have two such columns, of which the archive uses one.
     there = image_names(archive)
-    column = next((column for column in columns if table[column].isin(there).all()), columns[0])
+    column = next((one for one in columns if table[one].map(composed).isin(there).all()), columns[0])
     table["filename"] = table[column]
     name = path.stem.removeprefix("stimulus_").removeprefix("image_")
     return StimulusSet(
-        name=root.name if path.name == "stimulus_set.csv" else name,
+        name=escaped(root.name) if path.name == "stimulus_set.csv" else name,
         table=table,
         pictures=ZipPictures(archive, table["filename"].tolist()),
         degrees=_degrees(table, path),

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from cornet.errors import CornetError
+from cornet.names import left_behind
 from cornet.prepare.reencode import reencode, target_size
 from cornet.prepare.work import Pool, default_processes, locked, pool, shown, spread
 from cornet.stimuli.decode import BadImage, decode_image
@@ -136,7 +137,7 @@ def _check_target(goal: Path, wanted: Prepared) -> None:
     """Refuse a folder that holds another copy, or something that is none."""
     found = Prepared.read(goal)
     if found is None:
-        if any(not entry.startswith(".") for entry in os.listdir(goal)):
+        if any(not left_behind(entry) for entry in os.listdir(goal)):
             raise CornetError(
                 f"{goal} holds files that are no copy by `cornet prepare`; choose an empty folder."
             )
@@ -225,8 +226,8 @@ def _copy_some(work: Work) -> list[list[Any]]:
 def _put(path: str, data: bytes) -> None:
     """Write aside, then rename. Not brought to the disk one by one, which takes longer than all the rest: after a
     power cut the sizes and hashes tell what was lost."""
-    folder, name = os.path.split(path)
-    aside = os.path.join(folder, f".{name}.{os.getpid()}.part")
+    # A name of its own: with more around it, a name as long as file systems allow would be too long.
+    aside = os.path.join(os.path.dirname(path), f".{_hash(os.fsencode(path))}.{os.getpid()}.part")
     try:
         with open(aside, "wb") as file:
             file.write(data)

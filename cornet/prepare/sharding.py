@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from cornet.errors import CornetError
 from cornet.files import atomic_write
+from cornet.names import escaped, left_behind
 from cornet.prepare.work import Pool, default_processes, locked, pool, shown, spread
 from cornet.stimuli.folder import ClassFolder, scan_splits
 from cornet.stimuli.prepared import check_complete, check_count
@@ -106,7 +107,7 @@ def _class_counts(files: ClassFolder) -> list[int]:
 
 def _check_target(goal: Path, wanted: ShardSet) -> None:
     if not (goal / DESCRIPTION).exists():
-        if any(not entry.startswith(".") and entry not in wanted.counts for entry in os.listdir(goal)):
+        if any(not left_behind(entry) and entry not in wanted.counts for entry in os.listdir(goal)):
             raise CornetError(f"{goal} holds files that are no shards; choose an empty folder.")
         return
     found = ShardSet.parse((goal / DESCRIPTION).read_bytes(), str(goal / DESCRIPTION))
@@ -154,7 +155,7 @@ def _tasks(
             images = []
             for index in order[number * about.per_shard : (number + 1) * about.per_shard]:
                 path = files.path(index)
-                images.append((index, files.label(index), path, f"{split}/{path[start:]}"))
+                images.append((index, files.label(index), path, escaped(f"{split}/{path[start:]}")))
             path = str(goal / split / shard_name(number))
             yield Shard(split, number, path, images, rows.get((split, number)))
 

@@ -2,22 +2,48 @@
 
 <folder>/train/<class>/*.jpg
 <folder>/val/<class>/*.jpg          or val_in_folders/, or validation/
+
+Names may be any bytes. Files and folders that systems leave behind (`cornet.names.left_behind`) count as absent. What
+else is no image is left out and counted; so are empty folders. Links are followed: each is an image of its own, also
+where it leads to a file that is an image already, and one that leads nowhere is an image that cannot be read. One line
+in the log tells the counts.
 """
 
 import difflib
 import hashlib
+import logging
 import os
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cornet.errors import CornetError
+from cornet.names import composed, escaped, left_behind
 from cornet.stimuli.decode import BadImage
+from cornet.stimuli.left_out import (
+    AGAIN,
+    BOTH,
+    EMPTY,
+    LOOSE,
+    LOST,
+    SPECIAL,
+    TWICE,
+    extension_of,
+    kind_of,
+    told,
+)
 
 __all__ = ["EXTENSIONS", "ClassFolder", "scan_splits"]
 
-EXTENSIONS = (".jpg", ".jpeg", ".png")
+log = logging.getLogger("cornet")
+
+EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+ENDINGS = tuple(map(os.fsencode, EXTENSIONS))
+UNKNOWN = (0, 2**32 - 1)
+"""What file systems without numbers for their files (FUSE) give as the number of each."""
 TRAIN = ("train",)
 VAL = ("val_in_folders", "val", "validation")  # who has the first beside a flat `val` means the first
 
@@ -29,10 +55,13 @@ class ClassFolder:
     copy as it counts references to them. Here they are one block of bytes (33 MB) that stays shared.
     """
 
-    def __init__(self, root: Path, classes: list[str], names: list[list[bytes]]) -> None:
-        """root: the split's folder. names: per class, paths relative to the class's folder, in order."""
+    def __init__(self, root: Path, found: dict[str, list[bytes]], classes: list[str]) -> None:
+        """root: the split's folder. found: of each class's folder, in their order, the paths of its images below it, in
+        order. classes: what the classes are called."""
         self.root = root
         self.classes = classes
+        self._folders = list(found)
+        names = list(found.values())
         self._starts = np.cumsum([0, *map(len, names)])
         flat = [name for of_class in names for name in of_class]
         self._ends = np.cumsum(np.fromiter(map(len, flat), dtype=np.int64, count=len(flat)))
@@ -60,7 +89,7 @@ class ClassFolder:
             raise IndexError(f"image {index} of {len(self)}")
         start = int(self._ends[index - 1]) if index else 0
         name = os.fsdecode(self._block[start : int(self._ends[index])])
-        return os.path.join(self.root, self.classes[self.label(index)], name)
+        return os.path.join(self.root, self._folders[self.label(index)], name)
 
     def read(self, index: int) -> bytes:
         """The file of an image. Raises BadImage where it cannot be read."""
@@ -72,27 +101,35 @@ class ClassFolder:
 
 
 def scan_splits(folder: str | os.PathLike[str]) -> tuple[ClassFolder, ClassFolder]:
-    """Find the training and validation images below a folder.
+    """Find the training and validation images below a folder, and log what is left out or taken in twice.
 
-    Hidden files and files without an image's extension are passed over; folders within a class belong to it;
-    links are followed. Raises CornetError if a split is missing, not sorted into classes, has a class
-    without images, or if the two have different classes.
+    Files with an image's extension are images; folders within a class belong to it. Classes are called as in train/; a
+    name that val/ spells with other code points for the same characters (Unicode NFC and NFD) is the same class.
+    Raises CornetError if a split is missing, not sorted into classes, has a class with files but without images, or has
+    two classes of one name, or if the two splits have different classes.
     """
     root = Path(folder).expanduser()
     if not root.is_dir():
         raise CornetError(
             f"there is no folder {root}{_near(root.parent, [root.name])}; say where the images are"
         )
+    odd = Counter[str]()
     try:
-        train = _scan(_find(root, TRAIN))
-        val = _scan(_find(root, VAL))
+        train, files = _scan(folder_of_train := _find(root, TRAIN), odd)
+        val, others = _scan(folder_of_val := _find(root, VAL), odd)
     except OSError as error:
         reason = error.strerror or str(error)
         raise CornetError(
             f"{os.fsdecode(error.filename)} cannot be read ({reason}): mend that, and start again"
         ) from None
-    _check_same_classes(train, val)
-    return train, val
+    odd[BOTH] += len(np.intersect1d(files, others))
+    own = {composed(name): name for name in val}
+    _check_same_classes(folder_of_train, folder_of_val, list(map(composed, train)), list(own))
+    if words := told(odd):
+        log.warning("%s: %s", escaped(str(root)), words)
+    classes = list(map(escaped, train))
+    val = {own[composed(name)]: val[own[composed(name)]] for name in train}
+    return ClassFolder(folder_of_train, train, classes), ClassFolder(folder_of_val, val, classes)
 
 
 def _find(root: Path, names: tuple[str, ...]) -> Path:
@@ -116,29 +153,50 @@ def _near(folder: Path, names: tuple[str, ...] | list[str]) -> str:
     return f" (but there is {', '.join(sorted(close))})" if close else ""
 
 
-def _scan(split: Path) -> ClassFolder:
+def _scan(split: Path, odd: Counter[str]) -> tuple[dict[str, list[bytes]], NDArray[np.uint64]]:
+    """The images of each class folder, and a number for each file. odd: gets the counts, see `told`."""
     with os.scandir(split) as entries:
-        listed = list(entries)
-    classes = sorted(entry.name for entry in listed if not entry.name.startswith(".") and entry.is_dir())
-    if not classes:
-        if any(_is_image(entry.name) for entry in listed):
-            raise CornetError(
-                f"the images of {split} lie side by side: they must be sorted into one folder per class, "
-                f"{split}/<class>/, named as in train/"
-            )
-        raise CornetError(f"there are no class folders in {split}: put each class's images into one")
-    names = [sorted(_images(os.fsencode(split / name))) for name in classes]
-    empty = [name for name, found in zip(classes, names, strict=True) if not found]
-    if empty:
+        listed = sorted((one for one in entries if not left_behind(one.name)), key=lambda one: one.name)
+    classes = [entry.name for entry in listed if kind_of(entry) == "folder"]
+    beside = [entry.name.lower() for entry in listed if kind_of(entry) == "file"]
+    odd[LOST] += sum(kind_of(entry) == LOST for entry in listed)
+    loose = sum(name.endswith(EXTENSIONS) for name in beside)
+    if loose and not classes:
         raise CornetError(
-            f"{_some(empty)} in {split} {'has' if len(empty) == 1 else 'have'} no images "
+            f"the images of {split} lie side by side: they must be sorted into one folder per class, "
+            f"{split}/<class>/, named as in train/"
+        )
+    if not classes:
+        raise CornetError(f"there are no class folders in {split}: put each class's images into one")
+    odd[LOOSE] += loose
+    found: dict[str, list[bytes]] = {}
+    numbers: list[int] = []
+    without = []
+    for name in classes:
+        others = Counter[str]()
+        if files := sorted(_images(os.fsencode(split / name), others, numbers)):
+            found[name] = files
+        elif others:
+            without.append(name)
+        else:
+            others[EMPTY] += 1
+        odd.update(others)
+    if without or not found:
+        bad = without or classes
+        raise CornetError(
+            f"{_some(bad)} in {split} {'has' if len(bad) == 1 else 'have'} no images "
             f"({', '.join(EXTENSIONS)}): add some, or remove the folder"
         )
-    return ClassFolder(split, classes, names)
+    _check_one_spelling(split, list(found))
+    every = np.array(numbers, np.uint64)
+    every = every[every > 0]
+    files_of_split = np.unique(every)
+    odd[TWICE] += len(every) - len(files_of_split)
+    return found, files_of_split
 
 
-def _images(folder: bytes) -> Iterator[bytes]:
-    """Paths, relative to `folder`, of the images in it and in the folders below."""
+def _images(folder: bytes, odd: Counter[str], numbers: list[int]) -> Iterator[bytes]:
+    """Paths, relative to `folder`, of the images in it and in the folders below. numbers: gets one of each file."""
     skip = len(folder) + 1
     seen = set()  # folders, lest a link to a folder above be followed for ever
     waiting = [folder]
@@ -146,35 +204,59 @@ def _images(folder: bytes) -> Iterator[bytes]:
         current = waiting.pop()
         where = os.stat(current)
         if (where.st_dev, where.st_ino) in seen:
+            odd[AGAIN] += 1
             continue
         seen.add((where.st_dev, where.st_ino))
         with os.scandir(current) as entries:
             for entry in entries:
-                if entry.name.startswith(b"."):
+                # A million times over ImageNet: what is usual is settled by few calls.
+                image = entry.name.lower().endswith(ENDINGS)
+                if (not image or entry.name[:1] in b".~") and left_behind(os.fsdecode(entry.name)):
                     continue
-                if entry.is_dir():
+                if image and entry.is_file(follow_symlinks=False):
+                    numbers.append(_number(where.st_dev, entry.inode()))
+                    yield entry.path[skip:]
+                elif (kind := kind_of(entry)) == "folder":
                     waiting.append(entry.path)
-                elif _is_image(os.fsdecode(entry.name)):
+                elif kind == SPECIAL:
+                    odd[SPECIAL] += 1
+                elif not image:
+                    odd[extension_of(os.fsdecode(entry.name))] += 1
+                else:
+                    if kind == LOST:
+                        odd[LOST] += 1
+                    else:
+                        numbers.append(_number(entry.stat().st_dev, entry.stat().st_ino))
                     yield entry.path[skip:]
 
 
-def _is_image(name: str) -> bool:
-    return name.lower().endswith(EXTENSIONS) and not name.startswith(".")
+def _number(device: int, inode: int) -> int:
+    """Of a file: the same for all of its names, and hardly ever another's; 0 where the file system gives no numbers."""
+    return 0 if inode in UNKNOWN else (device * 0x9E3779B97F4A7C15 + inode) % 2**64
 
 
-def _check_same_classes(train: ClassFolder, val: ClassFolder) -> None:
-    if train.classes == val.classes:
-        return
-    if not set(train.classes) & set(val.classes):
-        raise CornetError(
-            f"{val.root} has none of the classes of {train.root} (it has {_some(val.classes)}): sort its images "
-            f"into folders named as those of train/, such as {train.classes[0]}/"
-        )
-    for one, other in ((train, val), (val, train)):
-        missing = sorted(set(one.classes) - set(other.classes))
-        if missing:
+def _check_one_spelling(split: Path, folders: Sequence[str]) -> None:
+    first: dict[str, str] = {}
+    for name in folders:
+        if (other := first.setdefault(composed(name), name)) != name:
             raise CornetError(
-                f"{_some(missing)} of {one.root} {'is' if len(missing) == 1 else 'are'} missing in {other.root}: "
+                f"{split} has two folders whose names are the same characters in other code points, {other!a} and "
+                f"{name!a}: put their images into one of them"
+            )
+
+
+def _check_same_classes(train: Path, val: Path, of_train: list[str], of_val: list[str]) -> None:
+    if set(of_train) == set(of_val):
+        return
+    if not set(of_train) & set(of_val):
+        raise CornetError(
+            f"{val} has none of the classes of {train} (it has {_some(of_val)}): sort its images "
+            f"into folders named as those of train/, such as {of_train[0]}/"
+        )
+    for one, here, other, there in ((train, of_train, val, of_val), (val, of_val, train, of_train)):
+        if missing := sorted(set(here) - set(there)):
+            raise CornetError(
+                f"{_some(missing)} of {one} {'is' if len(missing) == 1 else 'are'} missing in {other}: "
                 "both must have the same classes; add or remove what differs"
             )
 
@@ -182,4 +264,5 @@ def _check_same_classes(train: ClassFolder, val: ClassFolder) -> None:
 def _some(names: list[str]) -> str:
     """Class names for a message: the first five, and how many more."""
     more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-    return f"{'class' if len(names) == 1 else 'classes'} {', '.join(names[:5])}{more}"
+    shown = ", ".join(map(escaped, names[:5]))
+    return f"{'class' if len(names) == 1 else 'classes'} {shown}{more}"

@@ -11,6 +11,7 @@ from typing import Protocol
 import torch
 
 from cornet.errors import CornetError
+from cornet.names import escaped
 from cornet.stimuli.decode import BadImage, decode_image
 from cornet.stimuli.folder import scan_splits
 from cornet.stimuli.geometry import VIEWS, random_box, random_generator, resize_crop
@@ -149,7 +150,7 @@ class TrainPhotographs:
             try:
                 image = decode_image(self.files.read(other))
             except BadImage:
-                bad.append(self.files.path(other))
+                bad.append(escaped(self.files.path(other)))
                 continue
             rng = random_generator(self.seed, epoch, index)
             height, width = image.shape[:2]
@@ -184,7 +185,7 @@ class ValPhotographs:
             image = decode_image(self.files.read(index))
         except BadImage:
             grey = torch.full((len(self.views), 3, self.size, self.size), GREY, dtype=torch.uint8)
-            return Sample(grey, IGNORED, index, (self.files.path(index),))
+            return Sample(grey, IGNORED, index, (escaped(self.files.path(index)),))
         views = [VIEWS[view](image, self.size, self.short_side) for view in self.views]
         return Sample(torch.stack(views), self.files.label(index), index)
 

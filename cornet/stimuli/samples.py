@@ -33,7 +33,7 @@ class Sample(NamedTuple):
     image: uint8, (3, y, x) in training; (view, 3, y, x) in validation, one view per validation protocol.
     label: class index, or IGNORED.
     index: position in the dataset.
-    bad: paths of files that could not be read while making this sample (usually none).
+    bad: paths of files that could not be read while making this sample (usually none), as `cornet.names.escaped`.
     """
 
     image: Tensor

@@ -35,14 +35,14 @@ class Training:
     trainer: pl.Trainer
 
 
-def build(config: DictConfig) -> Training:
+def build(config: DictConfig, source: ImageSource | None = None) -> Training:
     """Build source, network, Lightning module, loaders and trainer of a composed configuration.
 
-    config: has `run_folder` and `run_id` besides what conf/config.yaml names. Raises CornetError for
-    anything in it that cannot be.
+    config: has `run_folder` and `run_id` besides what conf/config.yaml names. source: that of the configuration, where
+    it is open already. Raises CornetError for anything in it that cannot be.
     """
     recipe = make(config.recipe, "recipe")
-    source = make(config.data, "data")
+    source = make(config.data, "data") if source is None else source
     arguments = network_arguments(config.model, source)
     own = "_target_" in arguments
     net = make_network(arguments, len(source.classes)) if own else create_model(**arguments)

@@ -17,8 +17,11 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from cornet.errors import CornetError
 from cornet.models.safe_load import read_checkpoint
+from cornet.names import encodable
 from cornet.stimuli.fingerprint import fingerprint
+from cornet.stimuli.samples import ImageSource
 from cornet.training.build import Training, build
+from cornet.training.content import Content, content_of
 from cornet.training.overrides import check_missing
 from cornet.training.provenance import Provenance
 from cornet.training.ranks import Ranks, lost_rank, meet
@@ -67,12 +70,12 @@ def train_in_folder(
     """As `run`. held: what is let go in the end, which is the lock of the folder."""
     quieten()
     ranks = meet()
-    folder, finished, identity = open_folder(config, overrides, place, ranks, held)
+    folder, finished, identity, source = open_folder(config, overrides, place, ranks, held)
     if finished is not None:
         return Outcome(folder.path, finished, already=True) if ranks.first else None
     pl.seed_everything(config.seed, workers=True, verbose=False)
     try:
-        training = ranks.together(lambda: build(config))
+        training = ranks.together(lambda: build(config, source))
         start = ranks.from_first(lambda: starting_point(config, folder))
     except CornetError:
         leave_nothing(folder.path, Path(config.root))
@@ -80,7 +83,7 @@ def train_in_folder(
     set_precision(training)
     if ranks.first:  # which writes checkpoints and scores
         training.module.provenance = provenance_of(config, identity, training, folder)
-    described = {**resolved(config), "versions": versions()}
+    described = encodable({**resolved(config), "versions": versions()})
     for logger in training.trainer.loggers:
         logger.log_hyperparams(described)
     if start is not None:
@@ -132,25 +135,26 @@ def open_folder(
     place: Path | None,
     ranks: Ranks,
     held: contextlib.ExitStack,
-) -> tuple[RunFolder, dict[str, Any] | None, dict[str, Any]]:
-    """The run's folder, its summary where it is finished, and its identity; path and token are added to the
-    configuration.
+) -> tuple[RunFolder, dict[str, Any] | None, dict[str, Any], ImageSource | None]:
+    """The run's folder, its summary where it is finished, its identity, and its images where they lie in a folder; path
+    and token are added to the configuration.
 
     Rank 0 makes the folder and locks it, when all ranks want the same run in the same place.
     """
-    error, path, content, identity = "", Path(), {}, {}
+    error, path, recorded, identity, content = "", Path(), {}, {}, Content()
     try:
         check_missing(config)
-        path, told = place_of(config, overrides)
+        content = content_of(config)
+        path, told = place_of(config, overrides, content)
         path = path if place is None else place
-        content = resolved(config)
-        identity = identity_of(content)
+        recorded = resolved(config)
+        identity = identity_of(resolved(content.in_place(config)))
         with open_dict(config):
             config.run_folder = str(path)
         label_loggers(config.logger, path, told)
     except CornetError as raised:
         error = str(raised)
-    common = {key: content.get(key) for key in ("seed", "fresh", "ckpt_path", "monitor")}
+    common = {key: recorded.get(key) for key in ("seed", "fresh", "ckpt_path", "monitor")}
     ranks.agree({**identity, **common, "folder": str(path), "torch": torch.__version__}, error)
 
     def made() -> list[Any]:
@@ -162,7 +166,7 @@ def open_folder(
         return [folder.run_id, folder.finished]
 
     config.run_id, finished = ranks.from_first(made)
-    return RunFolder(path), finished, identity
+    return RunFolder(path), finished, identity, content.source
 
 
 def provenance_of(
@@ -179,11 +183,17 @@ def provenance_of(
     return Provenance(config.seed, images, versions(), resolved(config), identity)
 
 
-def place_of(config: DictConfig, overrides: Sequence[str]) -> tuple[Path, list[str]]:
-    """Where the run is kept, and the overrides that its name does not say already; the name is filled in."""
+def place_of(
+    config: DictConfig, overrides: Sequence[str], content: Content | None = None
+) -> tuple[Path, list[str]]:
+    """Where the run is kept, and the overrides that its name does not say already; the name is filled in.
+
+    content: what of the configuration is told by its content, in the place of paths.
+    """
     name = config.name or f"{config.data.get('name', 'objects')}-{config.model.name}"
     said = (f"experiment={name}", f"experiment=sweeps/{name}")  # by the folder that the name becomes
     told = without_secrets([given for given in overrides if given not in said])
+    told += content.overrides() if content else []
     with open_dict(config):
         config.name = name
         config.run_folder = "."  # so that a run stays the same run when its folder is moved

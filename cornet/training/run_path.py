@@ -23,6 +23,9 @@ IGNORED = (
     "fresh",
     "plan",
     "hardware",
+    "data.cache",
+    "data.cache_gb",
+    "data.storage_options",
     "sweep",
     "ckpt_path",
     "logger",
@@ -45,9 +48,9 @@ IGNORED = (
     "hydra",
 )
 """Keys, with all below them, that do not make another run: its seed and name (which are in the path already), where
-it is kept, how it is watched, how its sweep goes on, and the devices and processes that it uses. `trainer=` is the
-choice of that group alone: a run that began on one GPU goes on with eight (what else differs between two trainers is in
-the identity)."""
+it is kept, where fetched images are kept, how it is watched, how its sweep goes on, and the devices and processes that
+it uses. `trainer=` is the choice of that group alone: a run that began on one GPU goes on with eight (what else differs
+between two trainers is in the identity). Of images and brain data their content counts, see `content_of`."""
 
 _LONGEST = 100
 _PLAIN = re.compile(r"[a-z0-9_][a-z0-9_.]*=([a-z0-9_.-]*[a-z0-9_])?")

@@ -14,6 +14,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
+from cornet.names import encodable
+
 __all__ = [
     "MASK",
     "arguments_without_secrets",
@@ -120,9 +122,9 @@ def signs(name: str) -> bool:
 
 @contextlib.contextmanager
 def arguments_without_secrets() -> Iterator[None]:
-    """A context in which sys.argv holds none, for what records how a program was started."""
+    """A context in which sys.argv holds none and is UTF-8, for what records how a program was started."""
     saved = sys.argv
-    sys.argv = without_secrets(saved)
+    sys.argv = encodable(without_secrets(saved))
     try:
         yield
     finally:

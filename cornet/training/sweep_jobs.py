@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -14,6 +14,9 @@ from omegaconf.errors import OmegaConfBaseException
 from cornet.errors import CornetError
 from cornet.training.command_line import uncomposed
 from cornet.training.random_network import own_error
+
+if TYPE_CHECKING:
+    from cornet.training.content import Content
 
 __all__ = ["SEED", "Job", "find_jobs", "job_of", "without_hydra"]
 
@@ -34,6 +37,7 @@ class Job(NamedTuple):
 def find_jobs(runs: Sequence[tuple[str, ...]], compose: Callable[[tuple[str, ...]], DictConfig]) -> list[Job]:
     """The jobs, looked at; those that differ in their seed alone are composed once."""
     words, found = words_of(runs), []
+    contents: dict[str, Content] = {}
     composed: dict[tuple[str, ...], DictConfig] = {}
     for overrides, told in zip(runs, words, strict=True):
         seeds = [match for line in overrides if (match := SEED.fullmatch(line))]
@@ -45,7 +49,7 @@ def find_jobs(runs: Sequence[tuple[str, ...]], compose: Callable[[tuple[str, ...
             config = copy.deepcopy(composed[rest])
             if seeds:
                 config.seed = int(seeds[-1][1])
-            found.append(job_of(config, overrides, told))
+            found.append(job_of(config, overrides, told, contents))
     return found
 
 
@@ -89,20 +93,32 @@ def check(config: DictConfig) -> None:
     describe(name, **{key: value for key, value in given.items() if key not in _OF_WEIGHTS})
 
 
-def job_of(config: DictConfig, overrides: tuple[str, ...], words: str = "") -> Job:
-    """Where the run is, and whether that very run is finished there."""
+def job_of(
+    config: DictConfig,
+    overrides: tuple[str, ...],
+    words: str = "",
+    contents: "dict[str, Content] | None" = None,
+) -> Job:
+    """Where the run is, and whether that very run is finished there. contents: see `content_of`.
+
+    Where the images are not at hand, as on the machine that submits a job, the path that was given stands for them.
+    """
+    from cornet.training.content import Content, content_of
     from cornet.training.run import place_of, resolved
     from cornet.training.run_folder import RunFolder
     from cornet.training.run_path import identity_of
 
-    path, _ = place_of(config, overrides)
+    content = Content()
+    with contextlib.suppress(CornetError):
+        content = content_of(config, {} if contents is None else contents)
+    path, _ = place_of(config, overrides, content)
     if config.get("fresh"):
         return Job(overrides, words, path)
     try:
         folder = RunFolder(path)
         if folder.finished is None:
             return Job(overrides, words, path)
-        ours = json.loads(json.dumps(identity_of(resolved(config)), default=str))
+        ours = json.loads(json.dumps(identity_of(resolved(content.in_place(config))), default=str))
         return Job(overrides, words, path, folder.read("identity.json") == ours)
     except (CornetError, OmegaConfBaseException, ValueError):
         return Job(overrides, words, path)  # the run itself says what is wrong

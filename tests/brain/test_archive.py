@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from cornet.brain import archive as module
-from cornet.brain.archive import ZipPictures
+from cornet.brain.archive import ZipPictures, image_names
 from cornet.errors import CornetError
 
 from .bundles import ids, make_zip, png
@@ -57,6 +57,30 @@ def test_what_macos_adds_is_no_picture_and_no_second_folder(tmp_path):
     extras = [("__MACOSX/images/._im00.png", b"x"), ("images/.DS_Store", b"x"), ("images/", b"")]
     path = write(tmp_path / "s.zip", [("images/im00.png", png(7)), *extras])
     assert greys(ZipPictures(path, ["im00.png"])) == [7]
+
+
+def test_what_systems_leave_behind_is_no_picture(tmp_path):
+    names = [
+        "Thumbs.db",
+        "set/desktop.ini",
+        "@eaDir/a.png",
+        ".ipynb_checkpoints/a.png",
+        "./set/a.png",
+        "set/b.png",
+    ]
+    path = write(tmp_path / "s.zip", [(name, png()) for name in names])
+    assert set(image_names(path)) == {"./set/a.png", "set/b.png"}
+
+
+def test_names_are_found_in_either_spelling(tmp_path):
+    one, other = "caf\u00e9.png", "cafe\u0301.png"
+    for kept, asked in ((one, other), (other, one)):
+        pictures = ZipPictures(
+            write(tmp_path / "s.zip", [(kept, png(7)), ("b.png", png(9))]), [asked, "b.png"]
+        )
+        assert greys(pictures) == [7, 9]
+    both = write(tmp_path / "both.zip", [(one, png(7)), (other, png(9))])
+    assert greys(ZipPictures(both, [one, other])) == [7, 9]
 
 
 def test_identity_is_of_content_names_and_order_not_of_the_packing(tmp_path):

@@ -1,5 +1,8 @@
-"""One training over images of every kind that a folder gathers in years: what can be read is, the rest is named."""
+"""Training over images of every kind and name that a folder gathers in years, and over a copy of them."""
 
+import json
+import os
+import shutil
 import struct
 import time
 import zlib
@@ -10,7 +13,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from tests.faults.runs import memory_peak, run_of
+from tests.faults.runs import alike, finished, memory_peak, run_of
+from tests.faults.starter import until
 
 BAD = ("corrupt.jpg", "empty.jpg", "truncated.jpg", "truncated.png", "no-image.png", "huge.png", "huge.jpg")
 HUGE = (20_000, 20_000)
@@ -96,3 +100,67 @@ def test_all_kinds_of_images_in_one_training(starter, photographs):
     ]
     assert run.said.read_text().count("huge.png cannot be read and is left out of train") == 1
     assert peak - first < 400e6  # one of the huge ones would take 1200 MB
+
+
+SMALL = (
+    *("data=imagefolder", "data.size=32", "model.width=0.1", "brain=none", "recipe.batch_size=8"),
+    *("loader.workers=0", "trainer.log_every_n_steps=1"),
+)
+
+
+def two_classes(root: Path, names: tuple[bytes, bytes], train: int = 16) -> Path:
+    rng = np.random.default_rng(0)
+    for split, count in (("train", train), ("val", 4)):
+        for name in names:
+            folder = os.fsencode(root / split) + b"/" + name
+            os.makedirs(folder)
+            for k in range(count):
+                pixels = rng.integers(0, 255, (32, 32, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(os.fsdecode(folder) + f"/{k:02}.png")
+    return root
+
+
+def test_names_of_any_bytes(starter):
+    """Of the folder, of classes and of files: Latin-1, a new line, an escape."""
+    root = starter.folder / os.fsdecode(b"donn\xe9es")
+    classes = (b"caf\xe9", b"two\nlines \x1b[31m")
+    two_classes(root, classes, train=8)
+    broken = os.fsencode(root) + b"/train/caf\xe9/l\xe9.jpg"
+    Path(os.fsdecode(broken)).write_bytes(b"no image")
+    ours = [*SMALL, f"data.folder='{root}'", "recipe.epochs=1"]
+    folder = finished(starter, *ours, root=starter.folder / "bytes")
+    said = max(starter.folder.glob("said*.txt"), key=os.path.getmtime).read_bytes().decode("utf-8")
+    assert "Traceback" not in said
+    assert "UnicodeEncodeError" not in said
+    assert r"caf\xe9/l\xe9.jpg cannot be read and is left out of train" in said
+    assert r"no image" not in said
+    (row,) = pd.read_csv(folder / "bad_files.csv").itertuples()
+    assert row.path.endswith(r"train/caf\xe9/l\xe9.jpg")
+    for written in folder.rglob("*"):
+        if written.suffix in (".csv", ".json", ".yaml", ".html"):
+            written.read_bytes().decode("utf-8")
+    again = starter.start(*ours, f"root={starter.folder / 'bytes'}")  # finished: it is known by the same name
+    assert starter.wait() == 0, again.said.read_text()
+    assert run_of(starter.folder / "bytes") == folder
+
+
+@pytest.mark.slow
+def test_a_copy_goes_on_with_the_run_bit_for_bit(starter):
+    """As a job does that copies its images to the disk of the machine where it happens to run."""
+    first = two_classes(starter.folder / "first", (b"cat", b"dog"), train=64)
+    ours = [*SMALL, "recipe.epochs=3", "callbacks.last_checkpoint.minutes=0.0001"]
+    whole = finished(starter, *ours, f"data.folder={first}", root=starter.folder / "whole")
+    root = starter.folder / "copied"
+    run = starter.start(*ours, f"data.folder={first}", f"root={root}")
+    until(lambda: any(root.glob("*/*/seed*/checkpoints/previous.ckpt")))
+    run.kill()
+    starter.wait()
+    second = starter.folder / "elsewhere" / "copy"
+    shutil.copytree(first, second, copy_function=shutil.copy)  # with times of change of its own
+    shutil.rmtree(first)
+    copied = finished(starter, *ours, f"data.folder={second}/", root=root)
+    assert "going on from" in max(starter.folder.glob("said*.txt"), key=os.path.getmtime).read_text()
+    alike(whole, copied)
+    assert copied.relative_to(root) == whole.relative_to(starter.folder / "whole")
+    assert json.loads((copied / "identity.json").read_text())["data"]["folder"].startswith("images-")
+    assert f"folder: {second}/" in (copied / "config.yaml").read_text()

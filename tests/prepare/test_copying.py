@@ -16,11 +16,13 @@ from typer.testing import CliRunner
 
 from cornet.cli import app
 from cornet.errors import CornetError
-from cornet.prepare import prepare_copy, verify_copy
+from cornet.prepare import prepare_copy, verify_copy, write_shards
 from cornet.prepare.reencode import reencode, target_size
 from cornet.stimuli.decode import decode_image
 from cornet.stimuli.photographs import ImageFolder
 from cornet.stimuli.prepared import JOURNAL, read_journal
+from cornet.stimuli.samples import Key
+from cornet.stimuli.shards import ImageShards
 from tests.stimuli.pictures import class_folders, encode, jpeg, picture, write
 
 
@@ -100,6 +102,28 @@ def test_unreadable_originals_are_listed_and_left_out(source, tmp_path):
     assert len(ImageFolder(target, size=16).train()) == 5
     write(broken, jpeg(picture()))  # mended: the same command takes it in
     assert prepare_copy("imagenet", source, target, pixels=32, processes=1).images == {"train": 6, "val": 2}
+
+
+def test_names_of_any_bytes_and_length(tmp_path):
+    source, target = tmp_path / "source", tmp_path / os.fsdecode(b"copi\xe9")
+    name = os.fsdecode(b"\xe9" * 251) + ".jpg"
+    for split in ("train", "val"):
+        write(source / split / os.fsdecode(b"caf\xe9\n") / name, jpeg(picture(60, 90)))
+    write(source / "train" / os.fsdecode(b"caf\xe9\n") / os.fsdecode(b"b\xe9.jpg"), b"no image")
+    target.mkdir()
+    write(target / "lost+found" / "x", b"")
+    words = ["prepare", "mine", str(source), str(target), "--short-side", "32", "--workers", "1"]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 0, done.output
+    assert r"train/caf\xe9\n/b\xe9.jpg: the data are not an image" in done.output
+    folder = os.fsdecode(b"caf\xe9\n")
+    assert files(target).keys() >= {f"train/{folder}/{name}", f"val/{folder}/{name}"}
+    assert verify_copy(target, 1).images == {"train": 1, "val": 1}
+    about = write_shards("mine", target, tmp_path / "shards", per_shard=2, processes=1)
+    assert about.classes == [r"caf\xe9\n"]
+    shards = ImageShards(tmp_path / "shards", name="mine", size=16)
+    assert shards.train().files.path(0).endswith(r"train/caf\xe9\n/" + r"\xe9" * 251 + ".jpg")
+    assert (shards.train()[Key(0, 0)].image == ImageFolder(target, size=16).train()[Key(0, 0)].image).all()
 
 
 def test_training_sees_the_copy_as_it_sees_the_originals(source, tmp_path):

@@ -1,5 +1,6 @@
 """Decoding against Pillow's, on files of every kind that a folder of photographs may hold."""
 
+import io
 import re
 import struct
 import zipfile
@@ -8,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import simplejpeg
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
 from cornet.errors import CornetError
 from cornet.stimuli import decode
@@ -120,9 +121,54 @@ def test_first_frame_of_an_animation() -> None:
     assert (decode_image(data) == picture()).all()
 
 
-@pytest.mark.parametrize("format", ["BMP", "WEBP", "GIF"])
+@pytest.mark.parametrize("format", ["BMP", "WEBP", "GIF", "TIFF"])
 def test_other_formats(format: str) -> None:
     same(encode(picture(), format))
+
+
+@pytest.mark.parametrize("compression", [None, "tiff_deflate", "tiff_lzw", "packbits"])
+def test_tiff(compression: str | None, capfd: pytest.CaptureFixture[str]) -> None:
+    data = encode(picture(), "TIFF", **({"compression": compression} if compression else {}))
+    assert (decode_image(data) == picture()).all()
+    for cut in (5, 30, len(data) // 3, len(data) // 2, len(data) * 9 // 10):
+        with pytest.raises(BadImage):
+            decode_image(data[:cut])
+
+
+def test_16_bit_tiff_is_scaled_and_the_first_page_is_taken() -> None:
+    wide = np.linspace(0, 65535, 32 * 32).round().astype(np.uint16).reshape(32, 32)
+    data = encode(Image.fromarray(wide), "TIFF", save_all=True, append_images=[Image.new("L", (9, 9))])
+    assert (decode_image(data) == np.round(wide / 257).astype(np.uint8)[..., None]).all()
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.int32])
+def test_pixels_without_a_known_white_are_refused(kind: type) -> None:
+    with pytest.raises(BadImage, match="its pixels are"):
+        decode_image(encode(Image.fromarray(np.ones((8, 8), kind)), "TIFF"))
+
+
+def test_huge_tiff_tiles_are_refused() -> None:
+    tiled = TiffImagePlugin.ImageFileDirectory_v2()
+    tiled[TiffImagePlugin.TILEWIDTH] = tiled[TiffImagePlugin.TILELENGTH] = 2**15
+    tiled[TiffImagePlugin.TILEOFFSETS], tiled[TiffImagePlugin.TILEBYTECOUNTS] = 8, 100
+    for tag, value in {256: 8, 257: 8, 258: 8, 259: 8, 262: 1, 277: 1}.items():
+        tiled[tag] = value
+    file = io.BytesIO()
+    tiled.save(file)
+    with pytest.raises(BadImage, match="32768 x 32768 pixels"):
+        decode_image(file.getvalue() + bytes(200))
+
+
+@pytest.mark.parametrize("colors", [2, 16, 256])
+def test_palette_bmp(colors: int) -> None:
+    image = Image.fromarray(picture()).quantize(colors)
+    assert (decode_image(encode(image, "BMP")) == np.asarray(image.convert("RGB"))).all()
+
+
+def test_first_frame_of_an_animated_webp() -> None:
+    frames = [Image.fromarray(picture(seed=seed)) for seed in range(3)]
+    data = encode(frames[0], "WEBP", save_all=True, append_images=frames[1:], lossless=True)
+    assert (decode_image(data) == picture()).all()
 
 
 def test_bytes_after_the_end_do_no_harm() -> None:

@@ -5,8 +5,11 @@ import pickle
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cornet.errors import CornetError
+from cornet.names import encodable, escaped
 from cornet.stimuli.folder import scan_splits
 
 from .pictures import write
@@ -61,6 +64,135 @@ def test_names_of_the_validation_folder(tmp_path: Path, name: str) -> None:
 def test_sorted_validation_images_beside_flat_ones(tmp_path: Path) -> None:
     make(tmp_path, train=["cat/a.jpg"], val=["a.jpg"], val_in_folders=["cat/a.jpg"])
     assert scan_splits(tmp_path)[1].root.name == "val_in_folders"
+
+
+SYSTEM = [
+    *(".DS_Store", "._a.jpg", "Thumbs.db", "desktop.ini", ".nfs0000000000a1", ".~lock.a.jpg#", "~$a.jpg"),
+    *("__MACOSX/a.jpg", ".ipynb_checkpoints/a.jpg", "@eaDir/a.jpg", "lost+found/a.jpg", ".Trash-1000/a.jpg"),
+    *("$RECYCLE.BIN/a.jpg", "System Volume Information/a.jpg", ".snapshot/a.jpg", ".git/a.jpg", "Icon\r"),
+]
+
+
+def warned(caplog: pytest.LogCaptureFixture) -> str:
+    """The one line that tells what is left out or taken in twice; "" for none."""
+    lines = [record.getMessage() for record in caplog.records if record.name == "cornet"]
+    caplog.clear()
+    assert len(lines) <= 1
+    return "".join(lines)
+
+
+def test_what_systems_leave_behind(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Neither classes nor images, and not worth a word."""
+    make(
+        tmp_path,
+        train=["cat/a.jpg", *SYSTEM, *(f"cat/{name}" for name in SYSTEM)],
+        val=["cat/a.jpg", *SYSTEM],
+    )
+    train, val = scan_splits(tmp_path)
+    assert train.classes == val.classes == ["cat"]
+    assert paths(train) == ["cat/a.jpg"]
+    assert warned(caplog) == ""
+
+
+def test_other_formats_are_images_and_other_files_are_counted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    images = ["a.JPG", "b.webp", "c.bmp", "d.tif", "e.tiff", "f.gif", "g.png", "h.jpeg"]
+    left = [
+        "a.avif",
+        "b.avif",
+        "c.txt",
+        "d",
+        "e.jpg.part",
+        "f.jpg.crdownload",
+        "more/z.avif",
+        "g.a-very-odd-one",
+    ]
+    make(tmp_path, train=[f"cat/{name}" for name in images + left], val=["cat/a.jpg"])
+    (tmp_path / "train/empty/within").mkdir(parents=True)
+    write(tmp_path / "train/loose.jpg", b"")
+    os.mkfifo(tmp_path / "train/cat/pipe.jpg")
+    train, _ = scan_splits(tmp_path)
+    assert paths(train) == [f"cat/{name}" for name in images]
+    assert train.classes == ["cat"]
+    assert warned(caplog) == (
+        f"{tmp_path}: files with other extensions, left out: 8 (.avif 3, none 2, .crdownload 1, .part 1, .txt 1); "
+        "images in no class folder, left out: 1; empty folders, left out: 1; pipes, sockets and devices, left out: 1"
+    )
+
+
+def test_links_are_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    make(tmp_path, train=["cat/a.jpg", "cat/b.jpg", "dog/c.jpg"], val=["cat/v.jpg", "dog/v.jpg"])
+    cat = tmp_path / "train/cat"
+    (cat / "again.jpg").symlink_to(cat / "a.jpg")
+    os.link(cat / "b.jpg", cat / "hard.jpg")
+    (cat / "nowhere.jpg").symlink_to("gone.jpg")
+    (cat / "itself.jpg").symlink_to("itself.jpg")
+    (cat / "above").symlink_to(cat)
+    (tmp_path / "val/cat/leak.jpg").symlink_to(cat / "a.jpg")
+    train, _ = scan_splits(tmp_path)
+    names = ["a", "again", "b", "hard", "itself", "nowhere"]
+    assert paths(train) == [*(f"cat/{name}.jpg" for name in names), "dog/c.jpg"]
+    told = warned(caplog)
+    for part in (
+        "already, not followed: 1",
+        "lead nowhere",
+        "images: 2",
+        "of their own: 2",
+        "both splits: 1",
+    ):
+        assert part in told
+    (tmp_path / "train/kitten").symlink_to(cat)
+    make(tmp_path, val=["kitten/v.jpg"])
+    scan_splits(tmp_path)
+    assert "of their own: 6" in warned(caplog)
+
+
+def test_one_name_in_two_spellings(tmp_path: Path) -> None:
+    """As when train/ comes from Linux (NFC) and val/ from a Mac (NFD)."""
+    one, other = "caf\u00e9", "cafe\u0301"
+    make(tmp_path, train=[f"{one}/a.jpg", "cafz/a.jpg"], val=[f"{other}/b.jpg", "cafz/c.jpg"])
+    train, val = scan_splits(tmp_path)
+    assert train.classes == val.classes == ["cafz", one]
+    assert paths(val) == ["cafz/c.jpg", f"{other}/b.jpg"]
+    assert [val.label(i) for i in range(2)] == [0, 1]
+    make(tmp_path, train=[f"{other}/a.jpg"])
+    refused(tmp_path, r"'cafe\u0301' and 'caf\xe9'", "put their images into one of them")
+
+
+def test_names_of_any_bytes(tmp_path: Path) -> None:
+    names = [b"caf\xe9", b"a\nb", b"\x1b[31m", b"back\\slash", b"\xff" * 255, "\u200c\u0646".encode()]
+    for split in (b"train", b"val"):
+        for name in names:
+            folder = os.path.join(os.fsencode(tmp_path), split, name)
+            os.makedirs(folder)
+            with open(os.path.join(folder, b"\xe9" * 251 + b".jpg"), "wb"):
+                pass
+    train, _ = scan_splits(tmp_path)
+    assert all(os.path.isfile(train.path(i)) for i in range(len(names)))
+    written = [r"caf\xe9", r"a\nb", r"\x1b[31m", r"back\\slash", r"\xff" * 255, "\u200c\u0646"]
+    assert sorted(train.classes) == sorted(written)
+    assert all(name.encode("utf-8") for name in train.classes)
+
+
+@given(st.binary(min_size=1, max_size=6), st.binary(min_size=1, max_size=6))
+def test_other_names_are_written_otherwise(one: bytes, other: bytes) -> None:
+    texts = [escaped(os.fsdecode(name)) for name in (one, other)]
+    assert (texts[0] == texts[1]) == (one == other)
+    for text in texts:
+        text.encode("utf-8")
+        assert len(text.splitlines()) == 1
+
+
+def test_only_what_is_not_utf8_is_changed_in_a_configuration() -> None:
+    bad = os.fsdecode(b"caf\xe9")
+    given = {"folder": bad, "n": 1, "list": [bad, "a\\b"], "name": "caf\u00e9"}
+    assert encodable(given) == {
+        "folder": r"caf\xe9",
+        "n": 1,
+        "list": [r"caf\xe9", "a\\b"],
+        "name": "caf\u00e9",
+    }
 
 
 def test_unusual_names(tmp_path: Path) -> None:
@@ -134,7 +266,7 @@ def test_split_without_folders(tmp_path: Path) -> None:
 
 
 def test_class_without_images(tmp_path: Path) -> None:
-    make(tmp_path, train=["cat/a.jpg", "dog/a.gif", "eel/a.jpg"], val=["cat/a.jpg"])
+    make(tmp_path, train=["cat/a.jpg", "dog/a.avif", "eel/a.jpg"], val=["cat/a.jpg"])
     refused(tmp_path, "class dog", "has no images", ".png")
 
 

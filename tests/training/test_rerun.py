@@ -20,9 +20,7 @@ from cornet.training.rerun import rerun
 from cornet.training.run import run
 from cornet.training.run_folder import RunFolder
 from tests.brain.test_benchmarks import assembly, write
-from tests.stimuli.pictures import class_folders, jpeg, picture
-from tests.stimuli.pictures import write as write_file
-from tests.test_train import SMALL, checkpoint, elsewhere, only_run, train  # noqa: F401 -- fixtures
+from tests.test_train import SMALL, checkpoint, elsewhere  # noqa: F401 -- a fixture
 from train import CONF
 
 
@@ -106,24 +104,6 @@ def test_every_result_says_what_it_was_made_of(first):
     assert images in (first / "report.html").read_text()
 
 
-def test_other_images_are_told_of(train, tmp_path):  # noqa: F811
-    folder = class_folders(tmp_path / "photographs", train=8, val=4)
-    given = ["data=imagefolder", f"data.folder={folder}", "data.size=32", "brain=none", "model.width=0.1"]
-    given += ["recipe=small", "recipe.batch_size=4", "loader.workers=0", "trainer.accelerator=cpu"]
-    code, _, err = train(*given, "recipe.epochs=1", small=False)
-    assert code == 0, err
-    ours = only_run(tmp_path)
-    assert "continued_with" not in json.loads((ours / "images.json").read_text())
-    before = json.loads((ours / "images.json").read_text())["fingerprint"]
-    write_file(folder / "train/n0000/train_1.JPEG", jpeg(picture(seed=77)))
-    (ours / "finished.json").unlink()
-    code, out, err = train(*given, "recipe.epochs=1", small=False)
-    assert code == 0, err
-    assert f"and {before} then" in err + out
-    assert len(json.loads((ours / "images.json").read_text())["continued_with"]) == 1
-    assert f"{before} -> " in compare_versions(ours, tmp_path)["images"][0]
-
-
 def test_runs_that_cannot_be_repeated(tmp_path, first, monkeypatch):
     (first / "finished.json").unlink()
     assert call("rerun", first) == (
@@ -165,7 +145,7 @@ def test_differences_of_tables(tmp_path, first):
     assert compare_versions(first, other) == {"torch": (versions["torch"], f"{versions['torch']} -> 9.9")}
 
 
-def test_deterministic_is_asked_of_torch_and_changes_nothing_on_a_cpu(train, tmp_path):  # noqa: F811
+def test_deterministic_is_asked_of_torch_and_changes_nothing_on_a_cpu(train, tmp_path):
     seen = []
     original = torch.use_deterministic_algorithms
 

@@ -1,6 +1,8 @@
 """Every benchmark by name, and any folder with a bundle as benchmarks of its own."""
 
 import difflib
+import hashlib
+import os
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -15,9 +17,10 @@ from cornet.brain.benchmarks.neural import STEP_BIN, NeuralBenchmark
 from cornet.brain.benchmarks.rdms import RdmBenchmark
 from cornet.brain.benchmarks.times import TimesBenchmark
 from cornet.brain.bundle import Bundle, load_bundle
+from cornet.brain.cache import file_hash
 from cornet.brain.fetching import require
 from cornet.brain.kar2019 import SolutionTimeData, load_kar2019
-from cornet.brain.layout import checked_folder
+from cornet.brain.layout import assembly_path, checked_folder, images_path, table_path
 from cornet.brain.predictivity import METRICS
 from cornet.brain.rdm_bundle import RDM_FILE, load_rdms
 from cornet.brain.scales import check_scale
@@ -25,8 +28,9 @@ from cornet.brain.subject import Site
 from cornet.brain.trials import HumanTrials
 from cornet.errors import CornetError
 from cornet.files import cache_folder
+from cornet.names import escaped
 
-__all__ = ["GROUPS", "list_benchmarks", "open_benchmarks"]
+__all__ = ["GROUPS", "list_benchmarks", "local_identity", "open_benchmarks"]
 
 REGIONS = ("V1", "V2", "V4", "IT")
 NEURAL_SCALE = "r^2/c"
@@ -70,7 +74,8 @@ def open_benchmarks(
     is compared with them; None: the only bin of a bundle, and 70 to 170 for the step. device: where comparisons are
     computed.
 
-    Raises CornetError for what there is not, naming what is near. Public data are looked for at their first use.
+    A folder is called by its own name, without links, however its path is spelled. Raises CornetError for what there is
+    not, naming what is near, and for two folders of one name. Public data are looked for at their first use.
     """
     if metric not in METRICS:
         raise CornetError(f"metric={metric!r} is unknown; choose one of {', '.join(METRICS)}.")
@@ -79,10 +84,17 @@ def open_benchmarks(
     neural = {"metric": metric, "scale": scale or NEURAL_SCALE, "area": area, "device": device}
     known = _known(neural, {"decoder": decoder, "seeds": seeds, "device": device}, {"device": device})
     found: dict[str, Benchmark[Any]] = {}
+    places: dict[str, str] = {}
     for text in texts:
         for name in GROUPS.get(text, (text,)):
             made = [known[name]()] if name in known else _local(name, neural, own_bin, list(known))
-            found |= {benchmark.name: benchmark for benchmark in made}
+            place = "" if name in known else str(_place(name)[0])
+            for one in made:
+                if places.setdefault(one.name, place) != place:
+                    raise CornetError(
+                        f"{places[one.name]} and {place} would both be called {one.name}; rename one of the folders."
+                    )
+                found[one.name] = one
     return list(found.values())
 
 
@@ -191,19 +203,40 @@ def _checked_bin(given: Sequence[float] | None) -> tuple[float, float] | None:
     return float(edges[0]), float(edges[1])
 
 
-def _local(
-    text: str, neural: dict[str, Any], time_bin: tuple[float, float] | None, known: list[str]
-) -> list[Benchmark[Any]]:
-    """The benchmarks of a folder, or of one region in it."""
+def local_identity(text: str) -> str | None:
+    """A bundle by its name, the content of its files and the region asked for; None for what is not a bundle."""
+    path, region = _place(text)
+    if text in GROUPS or not path.is_dir():
+        return None
+    try:
+        brain = path / RDM_FILE if (path / RDM_FILE).is_file() else assembly_path(path)
+        digest = hashlib.sha256(
+            "".join(map(file_hash, (table_path(path), images_path(path), brain))).encode()
+        )
+    except (OSError, CornetError):  # told of when it is opened
+        return None
+    return f"{escaped(path.name)}-{digest.hexdigest()[:16]}{region and f':{region}'}"
+
+
+def _place(text: str) -> tuple[Path, str]:
+    """The folder that a text names, without links, and the region after it; the folder need not be there."""
     path, region = Path(text).expanduser(), ""
     if not path.exists() and ":" in text:
         head, _, region = text.rpartition(":")
         path = Path(head).expanduser()
+    return Path(os.path.realpath(path)), region
+
+
+def _local(
+    text: str, neural: dict[str, Any], time_bin: tuple[float, float] | None, known: list[str]
+) -> list[Benchmark[Any]]:
+    """The benchmarks of a folder, or of one region in it."""
+    path, region = _place(text)
     if not path.exists():
         near = difflib.get_close_matches(text, [*known, *GROUPS], n=3, cutoff=0.4)
         told = f"did you mean {', '.join(near)}?" if near else "see `cornet benchmarks`."
         raise CornetError(f"{text!r} is neither a benchmark nor a folder with a bundle; {told}")
-    name = path.absolute().name
+    name = escaped(path.name)
     if (path / RDM_FILE).is_file():
         return _of_rdms(path, name, region, neural)
     bundle = load_bundle(checked_folder(path))
