@@ -210,7 +210,7 @@ def _compared(
     ceiling = "" if source_name == "the model" else "ceiling: "
     names = "the first half of the trials", source_name
     values, counts, images = [], [], 0
-    lost, gone = [0, 0], [np.zeros_like(of_image), np.zeros_like(of_image)]
+    lost, gone = [0, 0], [np.zeros(len(wanted), bool) for _ in names]
     for target, source in zip(targets, sources, strict=True):
         there = [np.isfinite(side).reshape(wanted.shape) for side in (target, source)]
         both = there[0] & there[1]
@@ -218,9 +218,9 @@ def _compared(
         values.append(_pearson(source[chosen], target[chosen]))
         counts.append(int(both.sum()))
         images = max(images, int(both.any(axis=1).sum()))
-        for side, cells in enumerate(there):
-            lost[side] += int((wanted & ~cells).sum())
-            gone[side] |= of_image & ~(wanted & cells).any(axis=1)
+        for number, side in enumerate(there):
+            lost[number] += int((wanted & ~side).sum())
+            gone[number] |= of_image & ~(wanted & side).any(axis=1)
     notes = []
     if without := int((~of_image).sum()):
         notes.append(f"{ceiling}{without} of {len(of_image)} images with trials have no d' and are left out")

@@ -38,9 +38,11 @@ def check_table(ids: ArrayLike, values: ArrayLike, table: pd.DataFrame, what: st
 
     An entry that is missing on either side contradicts nothing.
     """
-    names = np.concatenate([table["stimulus_id"].astype(str), np.asarray(ids, str)])
-    both = pd.Series(np.concatenate([table[what].to_numpy(object), np.asarray(values).astype(object)]))
-    numbers = pd.to_numeric(both, errors="coerce")
-    text = both.where(numbers.isna(), numbers.map(repr)).astype(str)  # 1 and 1.0 are the same
-    known = ~text.str.lower().isin(MISSING)
+    stated = pd.DataFrame({"id": np.asarray(ids, str), "value": np.asarray(values)}).drop_duplicates()
+    names = np.concatenate([table["stimulus_id"].to_numpy(str), stated["id"].to_numpy(str)])
+    both = [str(value) for value in (*table[what], *stated["value"])]
+    numbers = pd.to_numeric(pd.Series(both, dtype=object), errors="coerce")
+    # 1 and 1.0 are the same.
+    text = np.array([word if n != n else repr(n) for word, n in zip(both, numbers, strict=True)])
+    known = ~np.isin(np.char.lower(text), MISSING)
     check_one_value(names[known], text[known], what, where)

@@ -13,8 +13,9 @@ PROBES = 16
 STEPS = 16
 """Variation over fewer steps of a feature's precision than these counts as lost."""
 
-OFFSET = 1e6
-"""Size from which a constant feature counts as rounded: layers hold many constants, but none as large."""
+OFFSET = 0.1
+"""Size, over that at which a step is 1 (8.4e6 in float32), from which a constant feature counts as rounded: layers
+hold many constants, but none as large."""
 
 
 def rounding_notes(features: NDArray[Any], name: object) -> tuple[str, ...]:
@@ -29,7 +30,7 @@ def rounding_notes(features: NDArray[Any], name: object) -> tuple[str, ...]:
     def lost(rows: NDArray[Any]) -> NDArray[np.bool_]:
         values = np.asarray(rows, np.float64)
         spread, size = np.ptp(values, axis=0), np.abs(values).max(axis=0)
-        return (spread <= STEPS * epsilon * size) & ((spread > 0) | (size >= OFFSET))
+        return (spread <= STEPS * epsilon * size) & ((spread > 0) | (size >= OFFSET / epsilon))
 
     rows = np.linspace(0, len(features) - 1, min(PROBES, len(features))).astype(int)
     suspects = np.flatnonzero(lost(features[rows]))
