@@ -206,7 +206,7 @@ def _compared(
     """Pearson in each repetition over the cells that both have; those that all trials have and one of the two lacks
     are counted in notes, and so are images that lack all of theirs."""
     wanted = np.isfinite(human.dprime() if unit == "cells" else human.i1()[:, None])
-    of_image = wanted.any(axis=1)
+    of_image = np.asarray(wanted.any(axis=1))
     ceiling = "" if source_name == "the model" else "ceiling: "
     names = "the first half of the trials", source_name
     values, counts, images = [], [], 0

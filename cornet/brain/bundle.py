@@ -11,7 +11,7 @@ import pandas as pd
 import xarray as xr
 
 from cornet.brain.cache import file_hash
-from cornet.brain.contradictions import FACTS, check_table
+from cornet.brain.contradictions import check_facts
 from cornet.brain.layout import assembly_path, checked_folder
 from cornet.brain.netcdf import load_assembly
 from cornet.brain.responses import Responses, make_responses
@@ -33,7 +33,7 @@ class Bundle:
         Who replaces the assembly must replace this too.
 
     Raises CornetError where the assembly has presentations of stimuli that the stimulus set lacks, and where the two
-    state different things of a stimulus (see `cornet.brain.contradictions.FACTS`). Stimuli that were never presented
+    state different things of a stimulus (see `cornet.brain.contradictions`). Stimuli that were never presented
     may be there; they have no responses.
     """
 
@@ -51,11 +51,7 @@ class Bundle:
                 f"{str(unknown[0])!r}, are not among the {len(self.stimuli)} of the stimulus set {self.stimuli.name}, "
                 f"such as {str(self.stimuli.ids[0])!r}; the assembly and the stimulus set must belong together."
             )
-        where = f"{self.name} (assembly and stimulus set together)"
-        for name, coordinate in self.assembly.coords.items():
-            if name in FACTS and name in self.stimuli.table and coordinate.dims == ("presentation",):
-                ids = self.assembly.coords["stimulus_id"].values
-                check_table(ids, coordinate.values, self.stimuli.table, str(name), where)
+        check_facts(self.assembly, self.stimuli.table, f"{self.name} (assembly and stimulus set together)")
 
     def responses(
         self,

@@ -3,10 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 
 from cornet import CornetError, brain
 from cornet.brain.benchmarks import ConsistencyBenchmark, NeuralBenchmark, open_benchmarks
-from cornet.brain.contradictions import check_one_value, check_table
+from cornet.brain.contradictions import check_facts, check_one_value
 from cornet.brain.responses import make_responses
 from cornet.brain.subjects import LayerSubject, RecordedSubject
 from tests.brain.bundles import make_assembly, make_table, write_bundle
@@ -26,16 +27,35 @@ def test_a_stimulus_with_two_values_is_named_with_both_and_counted():
     check_one_value(ids, ["x", "y", "x", "x", "y", "y"], "truth", "the table")
 
 
+def facts(ids, **coordinates):
+    made = {"stimulus_id": ids, **coordinates}
+    return xr.DataArray(
+        np.zeros(len(ids)), {name: ("presentation", value) for name, value in made.items()}, ("presentation",)
+    )
+
+
 def test_numbers_are_compared_as_numbers_and_missing_entries_contradict_nothing():
     table = pd.DataFrame({"stimulus_id": ["a", "b", "c"], "movie": [1.0, np.nan, 12]})
-    check_table(["a", "b", "b"], [1, 7, 7], table, "movie", "it")
-    check_table(["a", "c"], ["1", "nan"], table, "movie", "it")
+    check_facts(facts(["a", "b", "b"], movie=[1, 7, 7]), table, "it")
+    check_facts(facts(["a", "c"], movie=["1", "nan"]), table, "it")
     with pytest.raises(
-        CornetError, match=r"two values of movie for 1 of 2 stimuli, such as '12\.0' and '13\.0' for 'c'"
+        CornetError, match=r"it states two values of movie for 1 of 2 .* '12\.0' and '13\.0' for 'c'"
     ):
-        check_table(["a", "c"], [1, 13], table, "movie", "it")
+        check_facts(facts(["a", "c"], movie=[1, 13]), table, "it")
     with pytest.raises(CornetError, match=r"such as '7\.0' and '8\.0' for 'b'"):
-        check_table(["b", "b"], [7, 8], table, "movie", "it")
+        check_facts(facts(["b", "b"], movie=[7, 8]), table, "it")
+
+
+@pytest.mark.parametrize("name", ["truth", "sample_obj", "object_name"])
+def test_the_object_is_that_of_the_stimulus_set_where_both_use_the_same_names(name):
+    table = pd.DataFrame({"stimulus_id": ["a", "b"], "object_name": ["dog", "cat"]})
+    check_facts(facts(["a", "b", "a"], **{name: ["dog", "cat", "dog"]}), table, "it")
+    with pytest.raises(
+        CornetError, match="two values of object_name for 1 of 2 stimuli, such as 'cat' and 'dog'"
+    ):
+        check_facts(facts(["a", "b", "a"], **{name: ["dog", "dog", "dog"]}), table, "it")
+    if name != "object_name":
+        check_facts(facts(["a", "b"], **{name: ["DOG", "CAT"]}), table, "it")
 
 
 def test_an_assembly_that_contradicts_the_stimulus_set(tmp_path):
@@ -74,7 +94,7 @@ def test_one_wrong_entry_in_real_choices(shared_data):
             "silhouette",
             "two values of condition for 1 of 320 stimuli, such as 'edge' and 'silhouette'",
         ),
-        ("truth", "bear", "two values of truth for 1 of 320 stimuli, such as"),
+        ("truth", "bear", "two values of .* for 1 of 320 stimuli, such as"),
         ("subject", "", "1 of 3200 answers do not say which subject gave them"),
         ("subject", "nan", "1 of 3200 answers do not say which subject gave them"),
     ):
