@@ -63,9 +63,13 @@ class LayerChoice:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What was left out at the chosen sites, by region."""
+        """What was left out at the chosen sites, by region, and how many candidates have no score."""
         rows = self.table[self.table["chosen"] & (self.table["notes"] != "")]
-        return tuple(f"{row.region}: {row.notes}" for row in rows.itertuples())
+        unscored = int(self.table["score"].isna().sum())
+        lacking = (f"{unscored} of {len(self.table)} candidates have no score and are left out",) * (
+            unscored > 0
+        )
+        return (*(f"{row.region}: {row.notes}" for row in rows.itertuples()), *lacking)
 
 
 def choose_layers(
