@@ -235,6 +235,19 @@ def test_an_offset_of_features_in_float64_changes_nothing(metric, width, tmp_pat
     np.testing.assert_allclose(offset.values, plain.values, rtol=0, atol=1e-6)
 
 
+def test_an_offset_changes_no_other_comparison():
+    rng = np.random.default_rng(0)
+    labels = np.tile(["a", "b", "c"], 20)
+    features, others = rng.standard_normal((60, 30)), rng.standard_normal((60, 20))
+    features[:, 0] += labels == "a"
+    for compare in (
+        lambda given: brain.rdm_similarity(given, others),
+        lambda given: brain.cka(given, others),
+        lambda given: brain.held_out_probabilities(given, labels)[0],
+    ):
+        np.testing.assert_allclose(compare(features + 1e9), compare(features), rtol=0, atol=1e-6)
+
+
 def test_recorded_numbers_are_kept_as_exactly_as_they_come(tmp_path):
     arrays = {"V1": np.float64, "V2": np.float32, "V4": np.int64, "IT": np.uint8}
     given = {name: (np.arange(6).reshape(2, 3) + 2**20).astype(dtype) for name, dtype in arrays.items()}
