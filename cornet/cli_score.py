@@ -157,6 +157,8 @@ def with_chosen_layers(subject: "Subject", folder: str, metric: str, device: str
     choice = choose_layers(subject, load_bundle(folder), metric=metric, device=device)
     layers = ", ".join(f"{region}: {site}" for region, site in choice.regions.items())
     typer.echo(f"{subject.name}: chosen on {choice.bundle}: {layers}", err=True)
+    for note in choice.notes:
+        typer.echo(f"  {note}", err=True)
     return subject.with_regions(choice.regions)
 
 

@@ -45,7 +45,7 @@ def i2n(
     model, rows, columns = _model(probabilities, choices, stimulus_ids, human, truth)
     sensitivity = without_object_mean(dprime(model, rows.truth), rows.truth)[rows.of_human][:, columns]
     firsts = [without_object_mean(first, human.truth) for first, _ in human.halves]
-    return _compared([sensitivity] * len(firsts), firsts, "cells", "the model")
+    return _compared(human, [sensitivity] * len(firsts), firsts, "cells", "the model")
 
 
 def i2n_ceiling(trials: Trials) -> Score:
@@ -53,7 +53,9 @@ def i2n_ceiling(trials: Trials) -> Score:
     same two random halvings as `i2n`."""
     human = _human(trials)
     halves = [[without_object_mean(half, human.truth) for half in pair] for pair in human.halves]
-    return _compared([b for _, b in halves], [a for a, _ in halves], "cells", "the second half")
+    return _compared(
+        human, [b for _, b in halves], [a for a, _ in halves], "cells", "the second half of the trials"
+    )
 
 
 def i1(
@@ -85,13 +87,16 @@ def i1_score(
     model, rows, _ = _model(probabilities, choices, stimulus_ids, human, truth)
     values = mean_over_distractors(dprime(model, rows.truth))[rows.of_human]
     firsts = [mean_over_distractors(first) for first, _ in human.halves]
-    return _compared([values] * len(firsts), firsts, "images", "the model")
+    return _compared(human, [values] * len(firsts), firsts, "images", "the model")
 
 
 def i1_ceiling(trials: Trials) -> Score:
     """How well i1 of one half of the trials predicts that of the other, as in `i2n_ceiling`."""
-    halves = [[mean_over_distractors(half) for half in pair] for pair in _human(trials).halves]
-    return _compared([b for _, b in halves], [a for a, _ in halves], "images", "the second half")
+    human = _human(trials)
+    halves = [[mean_over_distractors(half) for half in pair] for pair in human.halves]
+    return _compared(
+        human, [b for _, b in halves], [a for a, _ in halves], "images", "the second half of the trials"
+    )
 
 
 class _Rows:
@@ -192,21 +197,40 @@ def _columns(truth: NDArray[np.str_], names: NDArray[np.str_], ids: NDArray[np.s
 
 
 def _compared(
-    sources: list[NDArray[np.float64]], targets: list[NDArray[np.float64]], unit: str, source_name: str
+    human: HumanTrials,
+    sources: list[NDArray[np.float64]],
+    targets: list[NDArray[np.float64]],
+    unit: str,
+    source_name: str,
 ) -> Score:
-    """Pearson in each repetition over the cells that both have; what the source lacks is counted in a note."""
-    values, counts, lost, images = [], [], 0, 0
-    for source, target in zip(sources, targets, strict=True):
-        both = np.isfinite(target) & np.isfinite(source)
-        values.append(_pearson(source[both], target[both]))
+    """Pearson in each repetition over the cells that both have; those that all trials have and one of the two lacks
+    are counted in notes, and so are images that lack all of theirs."""
+    wanted = np.isfinite(human.dprime() if unit == "cells" else human.i1()[:, None])
+    of_image = np.asarray(wanted.any(axis=1))
+    ceiling = "" if source_name == "the model" else "ceiling: "
+    names = "the first half of the trials", source_name
+    values, counts, images = [], [], 0
+    lost, gone = [0, 0], [np.zeros(len(wanted), bool) for _ in names]
+    for target, source in zip(targets, sources, strict=True):
+        there = [np.isfinite(side).reshape(wanted.shape) for side in (target, source)]
+        both = there[0] & there[1]
+        chosen = both.reshape(target.shape)
+        values.append(_pearson(source[chosen], target[chosen]))
         counts.append(int(both.sum()))
-        lost += int((np.isfinite(target) & ~both).sum())
-        images = max(images, int((both.any(axis=1) if both.ndim == 2 else both).sum()))
+        images = max(images, int(both.any(axis=1).sum()))
+        for number, side in enumerate(there):
+            lost[number] += int((wanted & ~side).sum())
+            gone[number] |= of_image & ~(wanted & side).any(axis=1)
     notes = []
-    if lost:
-        notes.append(
-            f"{lost} of {lost + sum(counts)} {unit} (all repetitions) are undefined in {source_name} and left out"
-        )
+    if without := int((~of_image).sum()):
+        notes.append(f"{ceiling}{without} of {len(of_image)} images with trials have no d' and are left out")
+    for name, cells, whole in zip(names, lost, gone, strict=True):
+        if cells:
+            entire = f"; {int(whole.sum())} of {len(whole)} images have none" if whole.any() else ""
+            notes.append(
+                f"{ceiling}{cells} of {len(values) * int(wanted.sum())} {unit} (all repetitions) are undefined in "
+                f"{name} and left out{entire}"
+            )
     if not np.isfinite(values).all():
         notes.append(
             f"{sum(not np.isfinite(v) for v in values)} of {len(values)} repetitions have fewer than 2 {unit}, or no "

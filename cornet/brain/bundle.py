@@ -11,6 +11,7 @@ import pandas as pd
 import xarray as xr
 
 from cornet.brain.cache import file_hash
+from cornet.brain.contradictions import check_facts
 from cornet.brain.layout import assembly_path, checked_folder
 from cornet.brain.netcdf import load_assembly
 from cornet.brain.responses import Responses, make_responses
@@ -31,8 +32,9 @@ class Bundle:
     identity: a hash of the assembly's content and of the stimulus ids; "" for none, and nothing is then kept on disk.
         Who replaces the assembly must replace this too.
 
-    Raises CornetError where the assembly has presentations of stimuli that the stimulus set lacks. Stimuli that were
-    never presented may be there; they have no responses.
+    Raises CornetError where the assembly has presentations of stimuli that the stimulus set lacks, and where the two
+    state different things of a stimulus (see `cornet.brain.contradictions`). Stimuli that were never presented
+    may be there; they have no responses.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Bundle:
                 f"{str(unknown[0])!r}, are not among the {len(self.stimuli)} of the stimulus set {self.stimuli.name}, "
                 f"such as {str(self.stimuli.ids[0])!r}; the assembly and the stimulus set must belong together."
             )
+        check_facts(self.assembly, self.stimuli.table, f"{self.name} (assembly and stimulus set together)")
 
     def responses(
         self,

@@ -7,6 +7,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from cornet.brain.correlation import pearson
+from cornet.brain.response_values import check_responses
 from cornet.brain.score import Score
 from cornet.brain.splits import half_splits
 from cornet.errors import CornetError
@@ -40,19 +41,42 @@ def internal_consistency(
             "score without one (scale raw)."
         )
     values = np.full((splits, array.shape[2]), math.nan)
+    check_responses(array)
     counts = None if weights is None else np.asarray(weights)
     if counts is not None and counts.shape != array.shape:
         raise CornetError(f"weights of shape {counts.shape} must be as the responses, {array.shape}.")
+    shown = np.isfinite(array).any(axis=0)
+    stimuli, lost, partly = int(shown.any(axis=1).sum()), 0, 0
     for number, (one, other) in enumerate(half_splits(len(array), splits, seed)):
         a, b = (average(array[half], None if counts is None else counts[half]) for half in (one, other))
+        halved = np.isfinite(a) & np.isfinite(b)
+        gone = shown & ~halved
+        lost += int((gone.any(axis=1) & ~halved.any(axis=1)).sum())
+        partly += int(gone[halved.any(axis=1)].sum())
         r = correlations(a, b)
         with np.errstate(divide="ignore", invalid="ignore"):
             corrected = 2 * r / (1 + r)
         values[number] = np.where(np.isfinite(corrected), corrected, math.nan)
     notes = []
-    if undefined := int((~np.isfinite(values).any(axis=0)).sum()):
+    if lost:
         notes.append(
-            f"{undefined} of {array.shape[2]} neuroids have no consistency (too few repetitions or no variance)"
+            f"ceiling: {lost} of {splits * stimuli} pairs of split and stimulus have no response in one half and are "
+            "left out"
+        )
+    if partly:
+        notes.append(
+            f"ceiling: {partly} of {splits * int(shown.sum())} responses (split, stimulus, neuroid) are missing in one "
+            "half, where other neuroids have both, and are left out"
+        )
+    absent = ~np.isfinite(values)
+    if undefined := int(absent.all(axis=0).sum()):
+        notes.append(
+            f"ceiling: {undefined} of {array.shape[2]} neuroids have no consistency (too few repetitions or no "
+            "variance) and are left out"
+        )
+    if some := int(absent[:, ~absent.all(axis=0)].sum()):
+        notes.append(
+            f"ceiling: {some} of {values.size} consistencies (split, neuroid) are undefined and left out"
         )
     return Score.of_splits(values, n=array.shape[1], notes=notes)
 

@@ -19,6 +19,9 @@ from cornet.errors import CornetError
 
 __all__ = ["choices_by_subject", "error_consistency"]
 
+LEAST_ANSWERED = 0.5
+"""Of the most answers that any subject gave, the share below which a subject is left out."""
+
 MISSING = ("", "na", "nan", "none", "<na>")
 """Answers that stand for no answer, in any case of letters."""
 
@@ -28,12 +31,17 @@ def error_consistency(
     subject_choice: ArrayLike,
     truth: ArrayLike,
     condition: ArrayLike | None = None,
+    subject: ArrayLike | None = None,
 ) -> Score:
     """Cohen's kappa between a model's and each subject's right and wrong answers.
 
     model_choice: (stimulus,) names, or `cornet.brain.choices.Choices`, which say how the model came to answer.
     subject_choice: (subject, stimulus). truth: (stimulus,). condition: (stimulus,); None: all the same.
+    subject: (subject,) names, for the notes; None: numbered from 0.
     No answer ("", "na", None, NaN) counts as wrong.
+
+    A subject who answered fewer than half as many stimuli as the one with the most answers is left out, and named in
+    a note: its kappas would compare missing answers, which count as wrong. Such a subject is often a misspelt name.
 
     kappa = (observed - expected) / (1 - expected), per subject and condition, observed being the share of stimuli on
     which both are right or both wrong, and expected = a b + (1 - a)(1 - b) from their accuracies. raw: the mean over
@@ -41,8 +49,8 @@ def error_consistency(
     values: (subject,), signed. error: their standard deviation (ddof 0) / sqrt(subjects).
 
     Where both are right (or wrong) on every stimulus of a condition, kappa is undefined: it is left out, and counted
-    in a note. details: conditions; kappa (subject, condition); ceiling_kappa (pair, condition); model_accuracy
-    (condition,); subject_accuracy (subject, condition).
+    in a note. details: subjects, those compared; conditions; kappa (subject, condition); ceiling_kappa (pair,
+    condition); model_accuracy (condition,); subject_accuracy (subject, condition).
 
     Raises CornetError where lengths do not match, a truth is missing, or no answer is the name of any object.
     """
@@ -51,6 +59,20 @@ def error_consistency(
     model, subjects, objects = _names(answers), _names(subject_choice), _names(truth)
     conditions, codes = _conditions(condition, len(objects))
     _check(model, subjects, objects)
+    who = np.arange(len(subjects)).astype(str) if subject is None else np.asarray(subject, str)
+    if who.shape != subjects.shape[:1]:
+        raise CornetError(
+            f"subject of shape {who.shape} does not match {len(subjects)} subjects; give one name each."
+        )
+    notes = [way] if way else []
+    answered = (subjects != "").sum(axis=1)
+    few = answered < LEAST_ANSWERED * answered.max()
+    if few.any():
+        notes.append(
+            f"{int(few.sum())} of {len(few)} subjects ({', '.join(map(repr, who[few].tolist()[:5]))}) are left out: "
+            f"they answered {answered[few].max()} stimuli or fewer, and another one {answered.max()}"
+        )
+        subjects, who = subjects[~few], who[~few]
     right = np.concatenate([model[None], subjects]) == objects
     accuracy = np.stack([right[:, codes == k].mean(axis=1) for k in range(len(conditions))], axis=1)
     kappas = np.stack([_kappa(right[:, codes == k]) for k in range(len(conditions))], axis=2)
@@ -60,11 +82,10 @@ def error_consistency(
     values, limits = _means(ours), _means(theirs)
     raw, ceiling = abs(_mean(values)), abs(_mean(limits))
     there = values[np.isfinite(values)]
-    notes = [way] if way else []
     unanswered = int((model == "").sum()), int((subjects == "").sum())
-    for number, who in zip(unanswered, ("the model", "the subjects"), strict=True):
+    for number, whose in zip(unanswered, ("the model", "the subjects"), strict=True):
         if number:
-            notes.append(f"{number} missing answers of {who} count as wrong")
+            notes.append(f"{number} missing answers of {whose} count as wrong")
     for what, each in (("the model and a subject", ours), ("two subjects", theirs)):
         if np.isnan(each).any():
             notes.append(
@@ -80,6 +101,7 @@ def error_consistency(
         n=len(objects),
         notes=tuple(notes),
         details={
+            "subjects": who,
             "conditions": conditions,
             "kappa": ours,
             "ceiling_kappa": theirs,
@@ -97,13 +119,18 @@ def choices_by_subject(
     stimulus_id, subject, choice: (presentation,). stimulus_ids: the order of the columns; None: sorted.
 
     Returns the answers (subject, stimulus), "" where there is none; the subjects, sorted; and the stimulus ids.
-    Raises CornetError for a stimulus that is not listed, and where a subject answered to one twice.
+    Raises CornetError for a stimulus that is not listed, where a subject answered to one twice, and for an answer
+    without a subject.
     """
     shown, who, answers = np.asarray(stimulus_id, str), np.asarray(subject, str), _names(choice)
     if not shown.shape == who.shape == answers.shape or shown.ndim != 1 or not len(shown):
         raise CornetError(
             f"stimulus_id, subject and choice of shapes {shown.shape}, {who.shape} and {answers.shape} must be "
             "(presentation,), the same for all, and not empty."
+        )
+    if nameless := int((_names(who) == "").sum()):
+        raise CornetError(
+            f"{nameless} of {len(who)} answers do not say which subject gave them; name it, or leave those answers out."
         )
     subjects, row = np.unique(who, return_inverse=True)
     ids = np.unique(shown) if stimulus_ids is None else np.asarray(stimulus_ids, str)

@@ -25,6 +25,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from cornet.brain.contradictions import check_one_value
 from cornet.brain.hdf5 import elsewhere, large_piece
 from cornet.errors import CornetError
 from cornet.stimuli.stimulus_set import StimulusSet
@@ -86,11 +87,15 @@ def load_kar2019(path: str | os.PathLike[str] | None = None) -> SolutionTimeData
             labels, i1, ost = _labels(file["obj"]), _numbers(file["i1"]), _numbers(file["ost"])
             images = _Images(file["images"])
             probes = images.probes()
-            kept = _first_of_each(probes, images)
+            kept = _first_of_each(probes, images, labels)
             scale = 255.0 if images.unit_range(probes) else 1.0
     except OSError as error:
         raise _unreadable(path, error) from None
     notes = []
+    if again := IMAGES - len(kept):
+        notes.append(
+            f"{again} of {IMAGES:,} images repeat another one and are left out, with their i1 and times"
+        )
     if len(kept) != DIFFERENT:
         notes.append(f"{len(kept):,} different images are in {path.name}, where {DIFFERENT:,} were published")
     table = pd.DataFrame(
@@ -222,8 +227,9 @@ class _Images:
         return self.dataset.dtype.kind == "f" and not (probes > 1.5).any()
 
 
-def _first_of_each(probes: NDArray[Any], images: _Images) -> NDArray[np.int64]:
-    """Places of the images, without those that are the same to the pixel as an earlier one."""
+def _first_of_each(probes: NDArray[Any], images: _Images, labels: NDArray[np.str_]) -> NDArray[np.int64]:
+    """Places of the images, without those that are the same to the pixel as an earlier one. Raises CornetError where
+    those two show different objects."""
     alike = defaultdict(list)
     for place, probe in enumerate(probes):
         alike[hashlib.sha256(probe.tobytes()).digest()].append(place)
@@ -232,15 +238,15 @@ def _first_of_each(probes: NDArray[Any], images: _Images) -> NDArray[np.int64]:
             f"{max(map(len, alike.values())):,} of the {IMAGES:,} images in {images.dataset.file.filename} look the "
             "same, where at most two do in what was published; fetch the file again."
         )
-    again = set()
+    same_as = np.arange(IMAGES)
     for places in alike.values():
-        contents: set[bytes] = set()
+        contents: dict[bytes, int] = {}
         for place in places if len(places) > 1 else ():
             content = hashlib.sha256(images.picture(place).tobytes()).digest()
-            if content in contents:
-                again.add(place)
-            contents.add(content)
-    return np.array([place for place in range(IMAGES) if place not in again], dtype=np.int64)
+            same_as[place] = contents.setdefault(content, place)
+    names = [f"image {place}" for place in same_as]
+    check_one_value(names, labels, "the object", images.dataset.file.filename)
+    return np.flatnonzero(same_as == np.arange(IMAGES))
 
 
 def _labels(column: Any) -> NDArray[np.str_]:

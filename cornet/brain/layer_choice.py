@@ -26,6 +26,7 @@ from cornet.brain.gram import MEMORY, gram_matrix
 from cornet.brain.predictivity import METRICS, Metric, neural_predictivity
 from cornet.brain.recording import DEFAULT_MEMORY
 from cornet.brain.responses import Responses
+from cornet.brain.rounding import rounding_notes
 from cornet.brain.score import Score
 from cornet.brain.splits import make_splits
 from cornet.brain.subject import Site, Subject
@@ -39,7 +40,7 @@ __all__ = ["LayerChoice", "choose_layers"]
 
 log = logging.getLogger("cornet")
 
-VERSION = 1
+VERSION = 2
 """Raise it when the code comes to choose otherwise."""
 
 COMPONENTS = 1000
@@ -50,7 +51,8 @@ class LayerChoice:
     """The site that stands for each region.
 
     regions: site by region; `subject.with_regions(choice.regions)` then answers `site(region)`.
-    table: all candidates: region, layer, step, features, score (mean over splits of the median r), error, chosen.
+    table: all candidates: region, layer, step, features, score (mean over splits of the median r), error, notes (what
+        was left out, counted), chosen.
     bundle: the name of the data that it was found on. path: the file that records it; None where none could be kept.
     """
 
@@ -58,6 +60,16 @@ class LayerChoice:
     table: pd.DataFrame = field(repr=False)
     bundle: str
     path: Path | None = None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was left out at the chosen sites, by region, and how many candidates have no score."""
+        rows = self.table[self.table["chosen"] & (self.table["notes"] != "")]
+        unscored = int(self.table["score"].isna().sum())
+        lacking = (f"{unscored} of {len(self.table)} candidates have no score and are left out",) * (
+            unscored > 0
+        )
+        return (*(f"{row.region}: {row.notes}" for row in rows.itertuples()), *lacking)
 
 
 def choose_layers(
@@ -153,8 +165,11 @@ def choose_layers(
         for region, one in tasks.items():
             where = bundle.stimuli.positions(list(one.stimulus_ids))
             score = reduced.score(one.mean, where, pairs[region], metric)
-            rows.append((region, site.layer, site.step, features.shape[1], score.raw, score.error))
-    table = pd.DataFrame(rows, columns=["region", "layer", "step", "features", "score", "error"])
+            notes = score.noted(*one.notes, *rounding_notes(features, site)).notes
+            found = features.shape[1], score.raw, score.error, "; ".join(notes)
+            rows.append((region, site.layer, site.step, *found))
+    columns = ["region", "layer", "step", "features", "score", "error", "notes"]
+    table = pd.DataFrame(rows, columns=columns)
     choice = LayerChoice(_best(table, wanted, subject.name, bundle.name), _marked(table, wanted), bundle.name)
     return choice if path is None else _write(path, choice, subject)
 
@@ -194,7 +209,8 @@ class _Reduced:
             neural_predictivity(self._project(where[train], where), responses, metric, splits=[(train, test)])
             for train, test in pairs
         ]
-        return Score.of_splits(np.concatenate([part.values for part in parts]), n=parts[0].n)
+        values = np.concatenate([part.values for part in parts])
+        return Score.of_splits(values, n=parts[0].n).noted(*(note for part in parts for note in part.notes))
 
     def _project(self, fit: NDArray[np.int64], where: NDArray[np.int64]) -> NDArray[np.float64]:
         """(stimulus, component): principal components of the rows `fit`, of the rows `where`.

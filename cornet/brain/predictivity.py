@@ -19,6 +19,7 @@ from cornet.brain.gram import MEMORY, PRECISIONS, as_matrix
 from cornet.brain.mappings import Mapping
 from cornet.brain.memory import first_that_fits
 from cornet.brain.pls import COMPONENTS
+from cornet.brain.response_values import check_responses, missing_notes
 from cornet.brain.score import Score
 from cornet.brain.splits import Split, make_splits
 from cornet.errors import CornetError
@@ -81,35 +82,45 @@ def neural_predictivity(
     )
     where = torch.device(device)
 
-    def within(room: int) -> tuple[NDArray[np.float64], int]:
+    def within(room: int) -> tuple[NDArray[np.float64], int, int]:
         if metric == "neuron_to_neuron":
-            return best_unit_correlations(features, answers, pairs, where, room), 0
+            return best_unit_correlations(features, answers, pairs, where, room), 0, 0
         return _mapped(Mapping(features, metric, components, alpha, where, precision, room), answers, pairs)
 
-    values, used = first_that_fits(
+    values, used, rank = first_that_fits(
         [partial(within, memory // part) for part in (1, 8, 64)],
         f"the comparison ({metric}) of {stimuli:,} stimuli x {features.shape[1]:,} features with "
         f"{answers.shape[1]:,} neuroids on {where}",
     )
-    notes = tally(answers, values)
-    if metric == "pls" and used < components:
-        notes.append(
-            f"{used} components instead of {components}, as there are {features.shape[1]} features and "
-            f"at least {min(len(train) for train, _ in pairs)} training stimuli"
+    drawn = np.zeros(stimuli, bool)
+    for train, test in pairs:
+        drawn[train] = drawn[test] = True
+    notes = missing_notes(answers)
+    if not drawn.all():
+        notes.append(f"{int((~drawn).sum())} of {stimuli} stimuli are in no split and are left out")
+    notes += undefined_notes(answers, values)
+    if metric == "pls" and min(used, rank) < components:
+        why = (
+            f"the features have rank {rank}, or the responses are fitted exactly"
+            if rank < used
+            else f"there are {features.shape[1]} features and at least "
+            f"{min(len(train) for train, _ in pairs)} training stimuli"
         )
-    shown = int(np.isfinite(answers).any(axis=1).sum())
+        notes.append(f"used {min(used, rank)} of {components} components: {why}")
+    shown = int((np.isfinite(answers).any(axis=1) & drawn).sum())
     return Score.of_splits(values, n=shown, notes=notes, details={"metric": metric})
 
 
 def _mapped(
     mapping: Mapping, answers: NDArray[np.float64], pairs: list[Split]
-) -> tuple[NDArray[np.float64], int]:
-    """r of every split and neuroid, and the fewest components used."""
+) -> tuple[NDArray[np.float64], int, int]:
+    """r of every split and neuroid, the PLS components that the smallest training set allows, and the fewest that were
+    used."""
     values = np.full((len(pairs), answers.shape[1]), math.nan)
     for present, columns in missing_patterns(answers):
         if present.any():
             mapping.correlate(answers, present, columns, pairs, values)
-    return values, mapping.fewest
+    return values, mapping.fewest, min(mapping.used, default=mapping.components)
 
 
 def as_responses(responses: ArrayLike) -> NDArray[np.float64]:
@@ -122,29 +133,15 @@ def as_responses(responses: ArrayLike) -> NDArray[np.float64]:
         array = array[:, None]
     if array.ndim != 2 or 0 in array.shape:
         raise CornetError(f"responses of shape {array.shape} must be (stimulus, neuroid), and not empty.")
-    if np.isinf(array).any():
-        raise CornetError(
-            f"{int(np.isinf(array).sum())} responses are infinite; mark missing ones with NaN instead."
-        )
+    check_responses(array)
     return array
 
 
-def tally(responses: NDArray[np.float64], values: NDArray[np.float64]) -> list[str]:
-    """What is missing in the values, counted in words."""
-    notes = []
-    neuroids = values.shape[1]
-    empty = ~np.isfinite(responses).any(axis=0)
-    if empty.any():
-        notes.append(f"{int(empty.sum())} of {neuroids} neuroids have no responses and are left out")
-    known = responses[:, ~empty]
-    constant = np.zeros(neuroids, bool)
-    constant[~empty] = np.nanmax(known, axis=0) == np.nanmin(known, axis=0)
-    if constant.any():
-        notes.append(f"{int(constant.sum())} of {neuroids} neuroids never vary and are left out")
-    rest = ~np.isfinite(values)[:, ~(empty | constant)]
-    if rest.any():
-        notes.append(
-            f"{int(rest.sum())} of {rest.size} correlations are undefined (a neuroid or its prediction constant in a "
-            "split) and are left out"
-        )
-    return notes
+def undefined_notes(responses: NDArray[np.float64], values: NDArray[np.float64]) -> list[str]:
+    """How many correlations are missing of neuroids that vary."""
+    known = np.fmax.reduce(responses, axis=0) > np.fmin.reduce(responses, axis=0)
+    rest = ~np.isfinite(values)[:, known]
+    return [
+        f"{int(rest.sum())} of {rest.size} correlations are undefined (a neuroid or its prediction constant in a "
+        "split) and are left out"
+    ] * bool(rest.any())

@@ -8,7 +8,7 @@ sessions for example, is averaged. Of several arrays of a region that with the m
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -29,11 +29,12 @@ IDS = "stimulus_id"
 @dataclass(frozen=True, eq=False)
 class RdmBundle:
     """Stimuli, and by region the RDMs of subjects, (subject, stimulus, stimulus) float64, in the order of
-    stimulus_ids; one "subject" where the file has a group's only."""
+    stimulus_ids; one "subject" where the file has a group's only. notes: by region, what was averaged or not used."""
 
     stimuli: StimulusSet
     stimulus_ids: NDArray[np.str_]
     rdms: dict[str, NDArray[np.float64]]
+    notes: dict[str, list[str]] = field(default_factory=dict)
 
 
 def load_rdms(folder: str | os.PathLike[str], regions: Sequence[str]) -> RdmBundle:
@@ -53,18 +54,26 @@ def load_rdms(folder: str | os.PathLike[str], regions: Sequence[str]) -> RdmBund
             f"{path} has {len(unknown)} stimuli, such as {str(unknown[0])!r}, that are not among those of "
             f"{stimuli.name}; the two must belong together."
         )
-    found = {}
+    found, notes = {}, {}
     for region in regions:
         named = {name: one for name, one in arrays.items() if region.lower() in name.lower().split("_")}
         if named:
             name = max(named, key=lambda one: named[one].ndim)
             found[region] = _by_subject(named[name], name, len(ids), path)
+            sessions = int(np.prod(named[name].shape[1:-2]))
+            notes[region] = [f"{sessions} dissimilarity matrices of each subject are averaged"] * (
+                sessions > 1
+            )
+            if others := sorted(named.keys() - {name}):
+                notes[region].append(
+                    f"of {len(named)} arrays {name} is compared, and {', '.join(others)} not"
+                )
     if not found:
         raise CornetError(
             f"{path} holds {', '.join(arrays) or 'nothing'} beside {IDS}, of which none is named after a region "
             f"({', '.join(regions)}); rename one, for example to IT."
         )
-    return RdmBundle(stimuli, ids, found)
+    return RdmBundle(stimuli, ids, found, notes)
 
 
 def _by_subject(array: NDArray[np.generic], name: str, stimuli: int, path: Path) -> NDArray[np.float64]:

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from cornet.brain.assembly import average_repetitions, by_repetition, presentation_counts
 from cornet.brain.cache import cached_arrays
 from cornet.brain.presentations import group_presentations
+from cornet.brain.response_values import check_responses, missing_notes
 from cornet.brain.selection import select
-from cornet.errors import CornetError
 from cornet.stimuli.stimulus_set import StimulusSet
 
 __all__ = ["Responses", "make_responses"]
 
-VERSION = 1
+VERSION = 2
 """Raised when the code comes to give other numbers: what was kept before is then no longer used."""
 
 
@@ -34,7 +34,8 @@ class Responses:
     stimulus_ids, neuroid_ids: text.
     table: one row per stimulus in this order: the stimulus set's columns and the assembly's presentation coordinates.
     region, time_bin: what was taken; None: of several regions, or a file that does not say.
-    notes: what a reader of a score must know: neuroids without responses, or with the same one to all stimuli.
+    notes: what a reader of a score must know, counted: stimuli that were not presented, presentations, responses and
+        neuroids that are missing, and what was averaged that is no repetition.
     """
 
     mean: NDArray[np.float64] = field(repr=False)
@@ -69,7 +70,8 @@ def make_responses(
     region, time_bin: as for `cornet.brain.select`. ignore: as for `cornet.brain.average_repetitions`.
     identity: a hash of the assembly's content, by which the arrays are kept on disk; "": they are not kept.
 
-    Raises CornetError as those two do, and for responses that are infinite.
+    Raises CornetError as those two do, and for responses that are infinite or too large to be measurements
+    (`cornet.brain.response_values`).
     """
     if region is None and "region" in assembly.coords:
         regions = np.unique(assembly.coords["region"].values.astype(str))
@@ -95,18 +97,14 @@ def make_responses(
         table=_table(assembly, first, stimuli, ignore),
         region=region,
         time_bin=tuple(arrays["time_bin"].tolist()) or None,
-        notes=_notes(arrays["mean"], arrays.get("weights")),
+        notes=_notes(arrays, 0 if stimuli is None else len(stimuli)),
         weights=arrays.get("weights"),
     )
 
 
 def _compute(selected: xr.DataArray, ignore: Sequence[str]) -> dict[str, NDArray[Any]]:
-    infinite = np.isinf(selected.values)
-    if infinite.any():
-        raise CornetError(
-            f"the assembly {selected.name} holds {int(infinite.sum())} infinite responses, but they must be numbers, "
-            "or NaN where there is none; mend them."
-        )
+    values = selected.values
+    check_responses(values, f"the assembly {selected.name}: the responses")
     edges = [
         selected.coords[name].item() for name in ("time_bin_start", "time_bin_end") if name in selected.coords
     ]
@@ -117,6 +115,7 @@ def _compute(selected: xr.DataArray, ignore: Sequence[str]) -> dict[str, NDArray
         "first": group_presentations(selected, ignore).first,
         "neuroid_ids": names.astype(str),
         "time_bin": np.array(edges, float),
+        "missing": np.array(_missing(selected, ignore)),
     }
     repetition = selected.coords.get("repetition")
     if repetition is not None and len(np.unique(repetition.values)) > 1:
@@ -143,21 +142,41 @@ def _table(
     return rows.assign(**own)
 
 
-def _notes(mean: NDArray[np.float64], weights: NDArray[np.uint16] | None) -> tuple[str, ...]:
-    there = np.isfinite(mean)
-    number = there.sum(axis=0)
-    low = np.where(there, mean, np.inf).min(axis=0, initial=np.inf)
-    high = np.where(there, mean, -np.inf).max(axis=0, initial=-np.inf)
-    silent = int((number == 0).sum())
-    constant = int(((number > 0) & (low == high)).sum())
-    partial = int(((number > 0) & (number < len(mean))).sum())
+def _missing(selected: xr.DataArray, ignore: Sequence[str]) -> list[int]:
+    """Presentations, and those without any response; responses, and those missing in the other presentations; means
+    over bins of which some are missing; stimuli of which presentations with the same repetition are averaged."""
+    there = ~np.isnan(selected.transpose("presentation", "neuroid").values)
+    empty = ~there.any(axis=1)
+    repetition = selected.coords.get("repetition")
+    alike = repetition is None or len(np.unique(repetition.values)) < 2
+    shown = np.bincount(group_presentations(selected, ignore).code) if alike else np.zeros(0, int)
+    lacking = int((~there[~empty]).sum())
+    incomplete = int(selected.attrs.get("incomplete_means", 0))
+    return [len(there), int(empty.sum()), there.size, lacking, incomplete, int((shown > 1).sum())]
+
+
+def _notes(arrays: dict[str, NDArray[Any]], stimuli: int) -> tuple[str, ...]:
+    """stimuli: of the stimulus set; 0: not known."""
+    mean, weights = arrays["mean"], arrays.get("weights")
+    presentations, empty, responses, lacking, incomplete, alike = arrays["missing"].tolist()
     notes = []
-    if silent:
-        notes.append(f"{silent} of {mean.shape[1]} neuroids have no response at all")
-    if constant:
-        notes.append(f"{constant} of {mean.shape[1]} neuroids have the same response to every stimulus")
-    if partial:
-        notes.append(f"{partial} of {mean.shape[1]} neuroids have no response to some of the stimuli")
+    if stimuli > len(mean):
+        notes.append(f"{stimuli - len(mean)} of {stimuli} stimuli were never presented and are left out")
+    if empty:
+        notes.append(f"{empty} of {presentations} presentations have no response and are left out")
+    if lacking:
+        notes.append(
+            f"{lacking} of {responses} responses are missing in presentations that have others, and skipped"
+        )
+    if incomplete:
+        notes.append(
+            f"{incomplete} of {responses} responses are the mean of fewer time bins, as some are missing"
+        )
+    notes += missing_notes(mean)
+    if alike:
+        notes.append(
+            f"{alike} stimuli have several presentations of the same repetition, which were averaged"
+        )
     if weights is not None:
         several = int((weights.max(axis=2, initial=0) > 1).sum())
         notes.append(

@@ -61,6 +61,10 @@ class Score:
         error = float(finite.std() / math.sqrt(finite.size)) if finite.size else math.nan
         return cls(raw=raw, values=array, error=fields.pop("error", error), notes=tuple(notes), **fields)
 
+    def noted(self, *notes: str) -> "Score":
+        """The same score with these notes before its own; each sentence stands once."""
+        return dataclasses.replace(self, notes=tuple(dict.fromkeys((*notes, *self.notes))))
+
     def with_ceiling(self, ceiling: "Score | float", scale: str) -> "Score":
         """The same score on another scale, given its ceiling (a Score, or a constant).
 

@@ -8,6 +8,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from cornet.brain.netcdf import DIMENSIONS, damaged
+from cornet.brain.times import check_bin
 from cornet.errors import CornetError
 
 __all__ = ["select"]
@@ -28,11 +29,13 @@ def select(
     time_bin: start and end in ms after onset: the bin that equals it, or the mean (NaN skipped) over the bins of equal
         width that fill it without a gap, as 1 ms bins do. None: the only bin.
 
+    The attribute incomplete_means of the result counts the responses whose mean skips a bin that is NaN.
+
     float32 stays float32 unless bins are averaged; all else becomes float64. The values are read in blocks, so that
     a file with many bins need not fit into memory.
 
-    Raises CornetError for a region or bin that is not there (naming those that are), values that are no numbers, and
-    a file that cannot be read.
+    Raises CornetError for a region or bin that is not there (naming those that are), bins that do not end after they
+    start, values that are no numbers, and a file that cannot be read.
     """
     if "neuroid" not in assembly.dims or assembly.dtype.kind not in "biuf":
         raise CornetError(
@@ -45,8 +48,11 @@ def select(
     exact = len(bins) <= 1 and assembly.dtype in (np.float32, np.float64)
     shape = assembly.sizes["presentation"], len(neuroids)
     values = np.empty(shape, assembly.dtype if exact else np.float64)
+    incomplete = 0
     for place, block in _blocks(assembly, neuroids, bins):
         values[place] = block if block.ndim == 2 else _mean(block)
+        if block.ndim == 3:
+            incomplete += int((np.isnan(block).any(axis=-1) & ~np.isnan(values[place])).sum())
     kept = assembly.isel(neuroid=neuroids)
     coordinates = {
         name: coordinate.variable
@@ -58,7 +64,8 @@ def select(
             "time_bin_start": xr.Variable((), interval[0]),
             "time_bin_end": xr.Variable((), interval[1]),
         }
-    return xr.DataArray(values, coordinates, ("presentation", "neuroid"), assembly.name, assembly.attrs)
+    attributes = assembly.attrs | {"incomplete_means": incomplete}
+    return xr.DataArray(values, coordinates, ("presentation", "neuroid"), assembly.name, attributes)
 
 
 def _kind(assembly: xr.DataArray) -> str:
@@ -96,6 +103,11 @@ def _bins_of(
             "time_bin_end that say which; add them."
         )
     starts, ends = (_milliseconds(assembly, name) for name in ("time_bin_start", "time_bin_end"))
+    if not (forward := ends > starts).all():
+        raise CornetError(
+            f"{int((~forward).sum())} of {number} time bins of the assembly {assembly.name} do not end after they "
+            f"start ({_listed(starts[~forward], ends[~forward])} ms); correct time_bin_start and time_bin_end."
+        )
     if time_bin is None:
         if number != 1:
             raise CornetError(
@@ -103,7 +115,7 @@ def _bins_of(
                 f"end); there are {_listed(starts, ends)}."
             )
         return np.arange(1), (float(starts[0]), float(ends[0]))
-    start, end = map(float, time_bin)
+    start, end = check_bin(time_bin)
     same = np.flatnonzero((starts == start) & (ends == end))
     inside = np.flatnonzero((starts >= start) & (ends <= end))
     inside = inside[np.argsort(starts[inside], kind="stable")]

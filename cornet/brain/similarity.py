@@ -5,6 +5,7 @@ Comput. Biol. 10, e1003553. CKA: Kornblith et al. (2019), ICML; its unbiased est
 1393. All in float64, reading the features in blocks of columns, so that memory maps larger than memory will do.
 """
 
+import logging
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,8 @@ from torch import Tensor
 from cornet.brain.column_blocks import MEMORY, column_blocks
 from cornet.brain.gram import as_matrix, square
 from cornet.errors import CornetError
+
+log = logging.getLogger("cornet")
 
 __all__ = ["cka", "compare_rdms", "rdm", "rdm_noise_ceiling", "rdm_similarity"]
 
@@ -50,11 +53,14 @@ def rdm(features: Any, device: str | torch.device = "cpu", memory: int = MEMORY)
 def rdm_similarity(a: Any, b: Any, device: str | torch.device = "cpu", memory: int = MEMORY) -> float:
     """Spearman between the upper triangles of the RDMs of two sets of features, (stimulus, feature) each.
 
-    Pairs with a stimulus of constant features are left out. NaN where fewer than two pairs remain, or all are
-    equally dissimilar.
+    Pairs with a stimulus of constant features are left out, and the number of these stimuli is logged. NaN where fewer
+    than two pairs remain, or all are equally dissimilar.
     """
     _check_stimuli(as_matrix(a, "a"), as_matrix(b, "b"))
-    return compare_rdms(rdm(a, device, memory), rdm(b, device, memory))
+    first, second = rdm(a, device, memory), rdm(b, device, memory)
+    if silent := int(np.isnan(first.diagonal() + second.diagonal()).sum()):
+        log.warning("%d of %d stimuli, to which all features are equal, are left out", silent, len(first))
+    return compare_rdms(first, second)
 
 
 def compare_rdms(a: ArrayLike, b: ArrayLike) -> float:

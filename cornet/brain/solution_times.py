@@ -81,17 +81,24 @@ def object_solution_times(
     if decoder != "reference" and (len(seeds) or initial_weights is not None):
         raise CornetError(f"decoder={decoder!r} has no random start; leave seeds and initial_weights out.")
     n = int(np.isfinite(images.target).sum())
+    notes = [
+        f"{lacking} of {len(values)} images have no {what} and are left out"
+        for values, what in ((images.target, "time in the brain"), (images.threshold, "i1 to reach"))
+        if (lacking := int((~np.isfinite(values)).sum()))
+    ]
     if len(bins.states) == 1:
-        note = f"all {len(bins.of_bin)} time bins are identical: an answer that does not change has no solution time"
-        return Score(raw=np.nan, values=np.full(SPLITS, np.nan), n=n, notes=(note,))
+        notes.append(
+            f"all {len(bins.of_bin)} time bins are identical: an answer that does not change has no solution time"
+        )
+        return Score(raw=np.nan, values=np.full(SPLITS, np.nan), n=n, notes=tuple(notes))
     task, truth = _task(images)
     weights = _weights(initial_weights, bins, task)
 
     def run(with_seed: int, start: NDArray[Any] | None) -> _Outcome:
-        answers, notes = decode(
+        answers, told = decode(
             bins.states, task, decoder, seed=with_seed, initial_weights=start, device=device, memory=memory
         )
-        return _outcome(answers, bins, task, truth, images, notes)
+        return _outcome(answers, bins, task, truth, images, (*notes, *told))
 
     main = run(seed, weights)
     details = _details(main, task, images, bootstrap) | {"distinct_bins": len(bins.states)}
@@ -231,6 +238,14 @@ def _outcome(
             "their times equal",
         )
     entering = (np.isfinite(times) & np.isfinite(images.target[task.test])).sum(1)
+    asked = np.isfinite(images.target) & np.isfinite(images.threshold)
+    compared = asked[task.test]
+    if unsolved := int((compared & ~np.isfinite(times)).sum()):
+        notes += (
+            f"{unsolved} of {int(compared.sum())} tests (all splits) are left out: the network never solves the image",
+        )
+    if untested := int((asked & ~np.isin(np.arange(len(asked)), task.test)).sum()):
+        notes += (f"{untested} of {int(asked.sum())} images with a time are in no test set",)
     if entering.min() < FEW:
         notes += (f"only {entering.min()} to {entering.max()} images enter a split's correlation",)
     return _Outcome(values, i1, correct, times, first, notes)

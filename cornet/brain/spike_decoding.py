@@ -13,9 +13,11 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.model_selection import StratifiedKFold
 
+from cornet.brain.contradictions import check_one_value
 from cornet.brain.crossing import solution_times
 from cornet.brain.decoding import Task
 from cornet.brain.dprime import dprime, mean_over_distractors
+from cornet.brain.response_values import check_responses
 from cornet.brain.time_decoders import check_decoder, decode
 from cornet.errors import CornetError
 
@@ -93,7 +95,8 @@ def decode_over_time(
 
     d' is that of `cornet.brain.dprime`, over all presentations tested. The intervals are of the presentations: the
     decoders are not fitted again to every resample. Raises CornetError for shapes that do not
-    fit, uneven times, fewer presentations of an object than folds, and a neuron without counts in a training set.
+    fit, uneven times, a stimulus with two objects, fewer presentations of an object than folds, and a neuron without
+    counts in a training set.
     """
     check_decoder(decoder)
     array, names, starts = (
@@ -194,10 +197,8 @@ def _check(
         raise CornetError(f"measure={measure!r} is unknown; choose i1 or accuracy.")
     if missing not in ("mean", "complete"):
         raise CornetError(f"missing={missing!r} is unknown; choose mean or complete.")
-    if np.isinf(counts).any():
-        raise CornetError(
-            f"{np.isinf(counts).sum()} counts are infinite; a count that is not known must be NaN."
-        )
+    check_responses(counts, "the counts")
+    check_one_value(ids, labels, "the object", "the presentations")
     return float(gaps[0])
 
 

@@ -28,8 +28,8 @@ class Site(NamedTuple):
 class Recording:
     """What a subject answered to a stimulus set.
 
-    stimulus_ids: in the order of the rows. features: by site, (stimulus, feature) float32; an array, or a memory map
-    where they are large.
+    stimulus_ids: in the order of the rows. features: by site, (stimulus, feature) float32 (float64 where a file holds
+    what float32 cannot); an array, or a memory map where they are large.
     """
 
     stimulus_ids: NDArray[np.str_]

@@ -18,9 +18,11 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+import numpy as np
+
 from cornet.errors import CornetError
 
-__all__ = ["DEFAULT_BIN", "Intervals", "network_intervals", "step_for"]
+__all__ = ["DEFAULT_BIN", "Intervals", "check_bin", "check_intervals", "network_intervals", "step_for"]
 
 Interval = tuple[float, float]
 Intervals = Mapping[str, Sequence[Interval | None]]
@@ -100,11 +102,20 @@ def step_for(intervals: Sequence[Interval | None], time_bin: Interval | None = N
     return min(steps)[1]
 
 
-def check_bin(time_bin: Interval | None) -> Interval:
-    """The bin, or 70 to 170 ms for None. Raises CornetError for one that is none."""
-    start, end = DEFAULT_BIN if time_bin is None else time_bin
-    if not (math.isfinite(start) and math.isfinite(end) and end > start):
+def check_bin(time_bin: Sequence[float] | None, name: str = "time_bin") -> Interval:
+    """The bin as two numbers, or 70 to 170 ms for None. Raises CornetError unless it ends after its start."""
+    edges = DEFAULT_BIN if time_bin is None else tuple(time_bin)
+    numbers = all(isinstance(edge, int | float | np.number) and math.isfinite(edge) for edge in edges)
+    if len(edges) != 2 or not numbers or not edges[0] < edges[1]:
         raise CornetError(
-            f"time_bin={time_bin!r} must be (start, end) in ms after onset, the end after the start."
+            f"{name}={edges} must be the start and the end of a bin in ms after onset, such as (70, 170)."
         )
-    return float(start), float(end)
+    return float(edges[0]), float(edges[1])
+
+
+def check_intervals(intervals: Intervals) -> None:
+    """Raise CornetError for a step whose interval does not end after its start."""
+    for layer, steps in intervals.items():
+        for interval in steps:
+            if interval is not None:
+                check_bin(interval, f"interval of {layer}")

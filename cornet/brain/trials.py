@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from cornet.brain.contradictions import check_one_value
 from cornet.brain.dprime import dprime_of_alarms, mean_by_truth, mean_over_distractors
 from cornet.errors import CornetError
 
@@ -46,15 +47,9 @@ class HumanTrials:
         image, self.stimulus_ids = _coded(trials["stimulus_id"])
         sample, distractor, choice, self.objects = _coded_together(trials)
         _check(trials, sample, distractor, choice)
+        check_one_value(trials["stimulus_id"], trials["sample"], "sample", "the table of trials")
         self.truth = np.zeros(len(self.stimulus_ids), np.intp)
         self.truth[image] = sample
-        other = np.flatnonzero(self.truth[image] != sample)
-        if len(other):
-            raise CornetError(
-                f"trials name {self.objects[sample[other[0]]]} and {self.objects[self.truth[image[other[0]]]]} as the "
-                f"sample of {str(self.stimulus_ids[image[other[0]]])!r}, but an image shows one object; mend the "
-                "column sample."
-            )
         self._cell = image * len(self.objects) + distractor
         self._alarm = choice == distractor
 

@@ -9,7 +9,6 @@ import pandas as pd
 import pytorch_lightning as pl
 
 from cornet.brain.benchmarks import NeuralBenchmark
-from cornet.brain.benchmarks.base import rows_of
 from cornet.csv_cells import csv_text
 from cornet.errors import CornetError
 from cornet.files import atomic_write
@@ -24,8 +23,8 @@ class StepMatrix(pl.Callback):
     """Writes step_matrix.csv: for every neural benchmark of `BrainScore` one row per area and step.
 
     Of the weights that are scored: the averaged ones where there are such. Columns epoch, benchmark, region, simulated,
-    area, step, value, scale, raw, error. The best of many candidates looks better than it is: the matrix is to be read
-    as a whole.
+    area, step, value, scale, raw, error, notes. The best of many candidates looks better than it is: the matrix is to
+    be read as a whole.
 
     folder: the run's. wanted: False for nothing.
     """
@@ -78,10 +77,9 @@ class StepMatrix(pl.Callback):
             return []
         found = []
         for site in sites:
-            features = rows_of(recording, site, one.stimuli, one.responses.stimulus_ids)
-            score = one.compare_features(features)
+            score = one.at(site).compare(recording, subject)
             about = {"epoch": epoch, "benchmark": one.name, "region": one.region}
             where = {"simulated": one.simulated, "area": site.layer, "step": site.step}
             numbers = {"value": score.value, "scale": score.scale, "raw": score.raw, "error": score.error}
-            found.append({**about, **where, **numbers})
+            found.append({**about, **where, **numbers, "notes": "; ".join(score.notes)})
         return found

@@ -14,7 +14,7 @@ from cornet.brain.kar2019 import OBJECTS, load_kar2019, problem
 
 COUNT = 1320
 LINE = 64  # of each picture: the one in which no two are the same
-TWICE = {700: 20, 1319: 5}  # a picture, and the earlier one that it repeats
+TWICE = {700: 20, 1319: 9}  # a picture, and the earlier one that it repeats
 
 
 def lines(rng):
@@ -92,7 +92,7 @@ def check(data, values):
         picture = data.stimuli.pictures[index]
         assert picture.dtype == np.uint8
         np.testing.assert_array_equal(picture, expected(values, kept[index]))
-    assert data.notes == ()
+    assert data.notes == ("2 of 1,320 images repeat another one and are left out, with their i1 and times",)
 
 
 @pytest.mark.parametrize(
@@ -132,18 +132,31 @@ def test_numbers_that_are_no_objects_stay_numbers(values, tmp_path):
 
 def test_another_number_of_different_images_is_noted(values, tmp_path):
     changed = values.copy()
-    changed[3] = changed[5]
-    changed[1319, 0, 0] ^= 1  # is like 5 in all probed places, but not in all
+    changed[15] = changed[5]
+    changed[1319, 0, 0] ^= 1  # is like 9 in all probed places, but not in all
     data = load_kar2019(write(tmp_path / "dataset.h5", changed))
-    # 5 repeats 3, 700 repeats 20; 1319 repeats nothing any more
+    # 15 repeats 5, 700 repeats 20; 1319 repeats nothing any more
     assert [place for place in range(COUNT) if place not in set(data.stimuli.table["image_number"])] == [
-        5,
+        15,
         700,
     ]
-    changed[1318] = changed[20]
+    changed[1310] = changed[20]
     data = load_kar2019(write(tmp_path / "dataset.h5", changed))
     assert len(data.stimuli) == 1317
-    assert data.notes == ("1,317 different images are in dataset.h5, where 1,318 were published",)
+    assert data.notes == (
+        "3 of 1,320 images repeat another one and are left out, with their i1 and times",
+        "1,317 different images are in dataset.h5, where 1,318 were published",
+    )
+
+
+def test_one_picture_with_two_objects_is_refused(values, tmp_path):
+    changed = values.copy()
+    changed[3] = changed[5]
+    with pytest.raises(
+        CornetError,
+        match="two values of the object for 1 of 1317 stimuli, such as 'car' and 'apple' for 'image 3'",
+    ):
+        load_kar2019(write(tmp_path / "dataset.h5", changed))
 
 
 def test_pictures_by_content_and_in_other_processes(values, plain, tmp_path):

@@ -271,7 +271,7 @@ def test_recorded_features(tmp_path):
     held = np.load(tmp_path / "mine" / "features.npz")["IT[1]"]
     found = one.record(stimuli(4), [Site("IT", 1)])
     assert found.stimulus_ids.tolist() == ["s000", "s001", "s002", "s003"]
-    np.testing.assert_array_equal(found[Site("IT", 1)], held[::-1][:4].reshape(4, 4).astype(np.float32))
+    np.testing.assert_array_equal(found[Site("IT", 1)], held[::-1][:4].reshape(4, 4))
     write_features(tmp_path / "other.npz")
     assert open_subject("other.npz").identity != one.identity
     with pytest.raises(CornetError, match="lacks 2 of the 8 stimuli"):

@@ -297,7 +297,7 @@ def test_features_that_never_vary_give_no_number():
 def test_fewer_components_are_said():
     rng = np.random.default_rng(0)
     X, Y = rng.standard_normal((40, 7)), rng.standard_normal((40, 3))
-    assert "7 components instead of 25" in brain.neural_predictivity(X, Y).notes[0]
+    assert "used 7 of 25 components: there are 7 features" in brain.neural_predictivity(X, Y).notes[0]
     assert not brain.neural_predictivity(X, Y, components=7).notes
 
 
@@ -308,7 +308,7 @@ def test_fewer_components_are_said():
         ({"features": np.zeros((39, 4))}, "features have 39 stimuli and responses 40"),
         ({"features": np.zeros((40, 4, 2))}, r"shape \(40, 4, 2\) must be \(stimulus, feature\)"),
         ({"features": np.array([["a"] * 4] * 40)}, "must be real numbers"),
-        ({"responses": np.full((40, 2), np.inf)}, "80 responses are infinite"),
+        ({"responses": np.full((40, 2), np.inf)}, "the responses hold 80 infinite values"),
         ({"responses": np.array([["a"]] * 40)}, "responses must be numbers"),
         ({"responses": np.zeros((40, 2, 2))}, "responses of shape"),
         ({"precision": "float16"}, "precision='float16' is unknown"),

@@ -85,9 +85,10 @@ def test_poor_neuroids_stay_and_are_counted():
     assembly[{"neuroid": 3, "presentation": np.flatnonzero(assembly.stimulus_id.values == "im02")}] = np.nan
     responses = make_responses(assembly)
     assert responses.notes == (
-        "1 of 6 neuroids have no response at all",
-        "2 of 6 neuroids have the same response to every stimulus",
-        "1 of 6 neuroids have no response to some of the stimuli",
+        "28 of 144 responses are missing in presentations that have others, and skipped",
+        "1 of 6 neuroids have no responses and are left out",
+        "2 of 6 neuroids never vary and are left out",
+        "1 of 6 neuroids have no response to some of the stimuli (1 of 36 responses) and are compared on the others",
     )
     assert responses.mean.shape == (6, 6)
     assert np.isnan(responses.mean[:, 0]).all()
@@ -98,7 +99,7 @@ def test_poor_neuroids_stay_and_are_counted():
 def test_infinite_responses_are_refused():
     assembly = make_assembly()
     assembly[{"presentation": 3, "neuroid": 1}] = np.inf
-    with pytest.raises(CornetError, match="holds 1 infinite responses, but they must be numbers, or NaN"):
+    with pytest.raises(CornetError, match="hold 1 infinite values, but must be numbers, or NaN"):
         make_responses(assembly)
 
 

@@ -55,7 +55,10 @@ def test_order_of_rows_matters_to_the_halves_only() -> None:
             table(choice=["car", "cup", "dog", "cup"]),
             "1 trials have a choice that was not offered .* row 1: cup, not car",
         ),
-        (table(stimulus_id=["b", "b", "b", "b"]), "trials name .* and .* as the sample of 'b'"),
+        (
+            table(stimulus_id=["b", "b", "b", "b"]),
+            "two values of sample for 1 of 1 stimuli, such as 'dog' and 'car' for 'b'",
+        ),
     ],
 )
 def test_bad_trials_are_refused_in_one_sentence(trials: pd.DataFrame, sentence: str) -> None:

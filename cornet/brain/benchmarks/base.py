@@ -4,12 +4,13 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from cornet.brain.rounding import rounding_notes
 from cornet.brain.score import Score
 from cornet.brain.subject import Recording, Site, Subject
 from cornet.stimuli.stimulus_set import StimulusSet
@@ -81,8 +82,24 @@ class Benchmark(ABC, Generic[Data]):
         """What must be recorded of a subject."""
 
     @abstractmethod
+    def exclusions(self) -> Sequence[str]:
+        """Which of the brain's data are not compared, each kind with its count: notes of every score."""
+
+    @abstractmethod
+    def score(self, recording: Recording, subject: Subject) -> Score:
+        """The comparison itself, on this benchmark's scale; its notes tell what it and its ceiling left out."""
+
+    @final
     def compare(self, recording: Recording, subject: Subject) -> Score:
-        """The score of what was recorded (all of `sites`), on this benchmark's scale."""
+        """The score of what was recorded (all of `sites`), with the notes of all that it rests on: the brain's data,
+        the recorded features, the comparison and the ceiling."""
+        rounded = (note for site in self.sites(subject) for note in rounding_notes(recording[site], site))
+        return self.score(recording, subject).noted(*self.exclusions(), *rounded)
+
+    def without(self, ids: Sequence[str] | NDArray[Any], what: str) -> list[str]:
+        """A note that counts the stimuli that are not among `ids`, those with `what`; none where all are."""
+        lacking = len(self.stimuli) - len(np.unique(ids))
+        return [f"{lacking} of {len(self.stimuli)} stimuli have no {what} and are left out"] * (lacking > 0)
 
     def prepare(self) -> None:
         """Read and compute all that does not depend on a subject; raises CornetError where that cannot be."""

@@ -16,6 +16,7 @@ from cornet.brain.benchmarks.base import Benchmark, rows_of
 from cornet.brain.bundle import Bundle
 from cornet.brain.choices import IMAGENET_CLASSES, mapped_choices, readout_choices
 from cornet.brain.consistency import choices_by_subject, error_consistency
+from cornet.brain.contradictions import check_one_value
 from cornet.brain.readout import held_out_probabilities, readout_probabilities
 from cornet.brain.score import Score
 from cornet.brain.subject import Recording, Site, Subject
@@ -72,7 +73,10 @@ class I2nBenchmark(Benchmark[HumanChoices]):
     def sites(self, subject: Subject) -> list[Site]:
         return [subject.readout_site()]
 
-    def compare(self, recording: Recording, subject: Subject) -> Score:
+    def exclusions(self) -> list[str]:
+        return self.without(self.data.trials.stimulus_ids, "trials")
+
+    def score(self, recording: Recording, subject: Subject) -> Score:
         trials = self.data.trials
         ids = trials.stimulus_ids
         view = rows_of(recording, subject.readout_site(), self.stimuli, ids)
@@ -109,9 +113,12 @@ class ConsistencyBenchmark(Benchmark[Bundle]):
             sites.append(Site(LOGITS))
         return sites
 
-    def compare(self, recording: Recording, subject: Subject) -> Score:
+    def exclusions(self) -> list[str]:
+        return self.without(self.data.assembly.coords["stimulus_id"].values, "answers")
+
+    def score(self, recording: Recording, subject: Subject) -> Score:
         coordinates = self.data.assembly.coords
-        answers, _, ids = choices_by_subject(
+        answers, names, ids = choices_by_subject(
             coordinates["stimulus_id"].values, coordinates["subject"].values, self.data.assembly.values
         )
         known = facts(self.data.assembly, ids)
@@ -124,15 +131,17 @@ class ConsistencyBenchmark(Benchmark[Bundle]):
             model = readout_choices(
                 self._rows(recording, sites[0], ids), known["truth"], groups=groups, device=str(self.device)
             )
-        return error_consistency(model, answers, known["truth"].to_numpy(), known["condition"].to_numpy())
+        return error_consistency(
+            model, answers, known["truth"].to_numpy(), known["condition"].to_numpy(), names
+        )
 
     def _rows(self, recording: Recording, site: Site, ids: NDArray[Any]) -> NDArray[Any]:
         view = rows_of(recording, site, self.stimuli, ids)
-        return np.asarray(view[:, : view.shape[1]], np.float32)
+        return np.asarray(view[:, : view.shape[1]])
 
 
 def facts(assembly: xr.DataArray, ids: NDArray[Any]) -> pd.DataFrame:
-    """truth and condition of each stimulus, in the order of ids."""
+    """truth and condition of each stimulus, in the order of ids. Raises CornetError for a stimulus with two of one."""
     coordinates = assembly.coords
     if "truth" not in coordinates:
         raise CornetError(
@@ -142,6 +151,8 @@ def facts(assembly: xr.DataArray, ids: NDArray[Any]) -> pd.DataFrame:
         name: coordinates[name].values.astype(str) for name in ("truth", "condition") if name in coordinates
     }
     columns.setdefault("condition", np.full(len(coordinates["stimulus_id"]), ""))
+    for name, values in columns.items():
+        check_one_value(coordinates["stimulus_id"].values, values, name, f"the assembly {assembly.name}")
     table = pd.DataFrame({"stimulus_id": coordinates["stimulus_id"].values.astype(str), **columns})
     return table.drop_duplicates("stimulus_id").set_index("stimulus_id").loc[list(ids)].reset_index()
 

@@ -1,7 +1,8 @@
 """Neural benchmarks: a region's responses, predicted from a subject's features."""
 
+import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -18,6 +19,7 @@ from cornet.brain.responses import Responses
 from cornet.brain.score import Score
 from cornet.brain.splits import Split, make_splits
 from cornet.brain.subject import Recording, Site, Subject
+from cornet.brain.times import check_bin
 from cornet.errors import CornetError
 from cornet.stimuli.stimulus_set import StimulusSet
 
@@ -26,7 +28,7 @@ __all__ = ["STEP_BIN", "NeuralBenchmark"]
 STEP_BIN = (70.0, 170.0)
 """ms after onset for which the reference asks."""
 
-VERSION = 1
+VERSION = 2
 """Of ceilings and splits as they are kept on disk."""
 
 
@@ -57,6 +59,9 @@ class NeuralBenchmark(Benchmark[Bundle]):
         simulated: bool = False,
         device: torch.device | str = "cpu",
     ) -> None:
+        for given in (response_bin, step_bin):
+            if given is not None:
+                check_bin(given)
         rule = f"grouped by {groups}" if groups else f"stratified by {stratify}" if stratify else "at random"
         super().__init__(
             name,
@@ -114,22 +119,32 @@ class NeuralBenchmark(Benchmark[Bundle]):
         if repetitions is None:
             return None
         weights = self.responses.weights
-        kept = self._kept(
-            "ceilings", {}, lambda: {"values": internal_consistency(repetitions, weights).values}
-        )
-        return Score.of_splits(kept["values"])
+
+        def compute() -> dict[str, NDArray[Any]]:
+            score = internal_consistency(repetitions, weights)
+            return {"values": score.values, "notes": np.array(score.notes, str)}
+
+        kept = self._kept("ceilings", {}, compute)
+        return Score.of_splits(kept["values"], notes=kept["notes"].tolist())
 
     def sites(self, subject: Subject) -> list[Site]:
         if isinstance(self.area, Site):
             return [self.area]
         return [subject.site(self.area or self.region, self.step_bin)]
 
-    def compare(self, recording: Recording, subject: Subject) -> Score:
-        (site,) = self.sites(subject)
-        return self.compare_features(rows_of(recording, site, self.stimuli, self.responses.stimulus_ids))
+    def at(self, site: Site) -> "NeuralBenchmark":
+        """The same benchmark, for this site of the subject."""
+        self.prepare()
+        twin = copy.copy(self)
+        twin.area = site
+        return twin
 
-    def compare_features(self, features: Any) -> Score:
-        """The score of features in the order of `responses.stimulus_ids`."""
+    def exclusions(self) -> Sequence[str]:
+        return self.responses.notes
+
+    def score(self, recording: Recording, subject: Subject) -> Score:
+        (site,) = self.sites(subject)
+        features = rows_of(recording, site, self.stimuli, self.responses.stimulus_ids)
         score = neural_predictivity(
             features, self.responses.mean, self.metric, splits=self.splits, device=self.device
         )

@@ -67,7 +67,13 @@ class RdmBenchmark(Benchmark[RdmBundle]):
     def extent(self) -> str:
         return "dissimilarities of all pairs"
 
-    def compare(self, recording: Recording, subject: Subject) -> Score:
+    def exclusions(self) -> list[str]:
+        return [
+            *self.data.notes.get(self.region, ()),
+            *self.without(self.data.stimulus_ids, "dissimilarities"),
+        ]
+
+    def score(self, recording: Recording, subject: Subject) -> Score:
         ids = self.data.stimulus_ids
         (site,) = self.sites(subject)
         own = rdm(rows_of(recording, site, self.stimuli, ids), device=self.device)
@@ -78,7 +84,13 @@ class RdmBenchmark(Benchmark[RdmBundle]):
         silent = int(np.isnan(own.diagonal()).sum())
         if silent:
             notes.append(f"{silent} of {len(ids)} stimuli, to which all features are equal, are left out")
-        error = float(values.std(ddof=1) / len(values) ** 0.5) if known else np.nan
+        there = values[np.isfinite(values)]
+        if len(there) < len(values):
+            notes.append(
+                f"{len(values) - len(there)} of {len(values)} brains have no correlation and are left out"
+            )
+        error = float(there.std(ddof=1) / len(there) ** 0.5) if len(there) > 1 else np.nan
+        details = {"metric": "rdm", "rdm": own}
         return Score.of_splits(
-            values, error=error, ceiling=lower, n=len(ids), notes=notes, details={"metric": "rdm", "rdm": own}
+            values, error=error, ceiling=lower, n=len(ids) - silent, notes=notes, details=details
         )

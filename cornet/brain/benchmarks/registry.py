@@ -25,6 +25,7 @@ from cornet.brain.predictivity import METRICS
 from cornet.brain.rdm_bundle import RDM_FILE, load_rdms
 from cornet.brain.scales import check_scale
 from cornet.brain.subject import Site
+from cornet.brain.times import check_bin
 from cornet.brain.trials import HumanTrials
 from cornet.errors import CornetError
 from cornet.files import cache_folder
@@ -80,7 +81,7 @@ def open_benchmarks(
     if metric not in METRICS:
         raise CornetError(f"metric={metric!r} is unknown; choose one of {', '.join(METRICS)}.")
     check_scale(scale or NEURAL_SCALE)
-    own_bin = _checked_bin(time_bin)
+    own_bin = None if time_bin is None else check_bin(time_bin)
     neural = {"metric": metric, "scale": scale or NEURAL_SCALE, "area": area, "device": device}
     known = _known(neural, {"decoder": decoder, "seeds": seeds, "device": device}, {"device": device})
     found: dict[str, Benchmark[Any]] = {}
@@ -190,17 +191,6 @@ def _geirhos() -> Bundle:
             "instead."
         )
     return load_bundle(folder)
-
-
-def _checked_bin(given: Sequence[float] | None) -> tuple[float, float] | None:
-    if given is None:
-        return None
-    edges = list(given)
-    if len(edges) != 2 or not all(isinstance(edge, int | float) for edge in edges) or not edges[0] < edges[1]:
-        raise CornetError(
-            f"time_bin={edges} must be the start and the end of a bin in ms after onset, such as [70, 170]."
-        )
-    return float(edges[0]), float(edges[1])
 
 
 def local_identity(text: str) -> str | None:

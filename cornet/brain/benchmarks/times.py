@@ -67,7 +67,10 @@ class TimesBenchmark(Benchmark[SolutionTimeData]):
     def sites(self, subject: Subject) -> list[Site]:
         return list(dict.fromkeys(self._by_bin(subject)))
 
-    def compare(self, recording: Recording, subject: Subject) -> Score:
+    def exclusions(self) -> Sequence[str]:
+        return self.data.notes
+
+    def score(self, recording: Recording, subject: Subject) -> Score:
         data = self.data
         score = object_solution_times(
             [recording[site] for site in self._by_bin(subject)],
@@ -80,12 +83,10 @@ class TimesBenchmark(Benchmark[SolutionTimeData]):
             device=self.device,
             seeds=self.seeds,
         ).with_ceiling(self.ceiling, self.scale)
-        notes = (*data.notes, *score.notes)
-        if np.isfinite(score.raw):
-            notes += (
-                f"{self.decoder} decoder; to be read beside an untrained network's score, which is not 0",
-            )
-        return dataclasses.replace(score, notes=notes)
+        if not np.isfinite(score.raw):
+            return score
+        read = f"{self.decoder} decoder; to be read beside an untrained network's score, which is not 0"
+        return dataclasses.replace(score, notes=(*score.notes, read))
 
     def _by_bin(self, subject: Subject) -> list[Site]:
         return [subject.site(self.area, (start, start + BIN)) for start in STARTS]

@@ -21,7 +21,7 @@ from cornet.brain.subjects.base import (
 )
 from cornet.brain.subjects.identity import module_identity
 from cornet.brain.subjects.networks import ready
-from cornet.brain.times import Intervals, step_for
+from cornet.brain.times import Intervals, check_intervals, step_for
 from cornet.errors import CornetError
 from cornet.stimuli.screen import grey_screens
 
@@ -72,6 +72,7 @@ class LayerSubject(ScreenSubject):
         self.module = module
         self.mean, self.std = checked_normalisation(mean, std)
         self.intervals = dict(intervals or {})
+        check_intervals(self.intervals)
         self.precision = precision
         self.layers = None if layers is None else list(dict.fromkeys(layers))
         self.readout = readout

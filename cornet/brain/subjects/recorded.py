@@ -13,7 +13,7 @@ from cornet.brain.npz import read_arrays, read_ids
 from cornet.brain.subject import Recording, Site
 from cornet.brain.subjects.base import nearby, to_site
 from cornet.brain.subjects.identity import digest
-from cornet.brain.times import Intervals, step_for
+from cornet.brain.times import Intervals, check_intervals, step_for
 from cornet.errors import CornetError
 from cornet.stimuli.stimulus_set import StimulusSet
 
@@ -46,6 +46,7 @@ class RecordedSubject:
         self.path = given / "features.npz" if given.is_dir() else given
         self.name = name or str(given)
         self.intervals = dict(intervals or {})
+        check_intervals(self.intervals)
         self._ids, self._features = _read(self.path)
         self.identity = _identity(self.path)
         self.regions: dict[str, Site | str] = {}
@@ -137,7 +138,9 @@ def _read(path: Path) -> tuple[NDArray[np.str_], dict[Site, NDArray[Any]]]:
             raise CornetError(
                 f"{path} has {bad} values in {name} that are not finite; leave those features out."
             )
-        features[to_site(name)] = array.reshape(len(ids), -1).astype(np.float32)
+        # Whatever float32 cannot hold exactly stays float64: an offset must not round the variation away.
+        exact = np.promote_types(array.dtype, np.float32)
+        features[to_site(name)] = array.reshape(len(ids), -1).astype(exact)
     return ids, features
 
 
