@@ -13,6 +13,7 @@ import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ import torch
 from numpy.typing import NDArray
 
 from cornet.brain.bundle import Bundle
-from cornet.brain.gram import MEMORY, gram_matrix
+from cornet.brain.gram import MEMORY, gram_factor, gram_matrix
 from cornet.brain.predictivity import METRICS, Metric, neural_predictivity
 from cornet.brain.recording import DEFAULT_MEMORY
 from cornet.brain.responses import Responses
@@ -187,6 +188,7 @@ class _Reduced:
         else:
             self.features = None
             self.gram = gram_matrix(rows, device, memory=MEMORY).cpu().numpy()
+            self.factor = cache(lambda: gram_factor(rows, device, MEMORY).cpu().numpy())
 
     def score(
         self,
@@ -224,11 +226,21 @@ class _Reduced:
         most = len(fit) if fit is where else self.components
         order = np.argsort(values)[::-1][:most]
         order = order[values[order] > 1e-10 * max(values[-1], 0)]
-        if not order.size:
-            return np.zeros((len(where), 1))
+        if len(order) < min(most, self.width, len(fit) - 1):  # the others may be real, or rounding
+            return self._project_factor(fit, where, most)
         cross = self.gram[np.ix_(where, fit)]
         cross = cross - mean - cross.mean(axis=1, keepdims=True) + mean.mean()
         return cross @ (vectors[:, order] / np.sqrt(values[order]))
+
+    def _project_factor(
+        self, fit: NDArray[np.int64], where: NDArray[np.int64], most: int
+    ) -> NDArray[np.float64]:
+        """The same by singular values, where one direction is so long that the Gram matrix hides others."""
+        Z = self.factor()
+        mean = Z[fit].mean(axis=0)
+        _, s, axes = np.linalg.svd(Z[fit] - mean, full_matrices=False)
+        axes = axes[:most][s[:most] > s[0] * len(Z) * np.finfo(float).eps]
+        return (Z[where] - mean) @ axes.T if len(axes) else np.zeros((len(where), 1))
 
 
 class _Stacked:
