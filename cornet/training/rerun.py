@@ -10,6 +10,7 @@ from omegaconf import OmegaConf
 from cornet.errors import CornetError
 from cornet.training.differences import Difference, compare_results, compare_versions
 from cornet.training.ranks import find_ranks
+from cornet.training.resume import RECORD, check_start
 from cornet.training.run import run
 from cornet.training.run_folder import RunFolder
 from cornet.training.secrets import MASK
@@ -42,14 +43,15 @@ def rerun(folder: Path, target: Path | None = None) -> Rerun | None:
     threads as the first did, and is logged to files only. Paths of data are as recorded, so relative ones hold from
     the same folder. Started by torchrun, it is repeated on as many ranks. Returns None on ranks other than 0.
 
-    Raises CornetError for a folder without a finished run, for a configuration that is not whole, and as
-    `cornet.training.run.run` does.
+    Raises CornetError for a folder without a finished run, for a configuration that is not whole, for a run that began
+    from a checkpoint that has changed since, and as `cornet.training.run.run` does.
     """
     first = RunFolder(folder)
     if first.finished is None:
         raise CornetError(f"{folder} holds no finished run; finish it first, with the command that began it.")
     check_whole(first)
     config = relocated(first.config)
+    check_start(folder, config.get("ckpt_path"), first.read(RECORD))
     second = folder.with_name(f"{folder.name}.rerun") if target is None else target
     threads = (first.read("versions.json") or {}).get("threads")
     if isinstance(threads, int) and threads > 0:
