@@ -284,7 +284,7 @@ def test_the_loss_and_the_image_size_are_the_new_ones(folder, kept, tmp_path):
 
 
 def test_averaging_begins_ends_and_goes_on(folder, tmp_path):
-    _, first = train(folder, callbacks=[Keep(tmp_path)], average=0.5, epochs=3)
+    train(folder, callbacks=[Keep(tmp_path)], average=0.5, epochs=3)
     content = torch.load(tmp_path / "last-1.ckpt", weights_only=True)
     raw = content["raw_weights"]["weights"]
     assert any(not torch.equal(raw[key], content["state_dict"][f"net.{key}"]) for key in raw)
