@@ -168,7 +168,7 @@ def check_continuation(
             "give more steps."
         )
     now = flat(config)
-    for key in sorted({*before, *now} if before else ()):
+    for key in sorted({*before, *now} if before else (), key=lambda key: (key != "model.name", key)):
         if before.get(key, ABSENT) != now.get(key, ABSENT):
             check_key(key, before.get(key, ABSENT), now.get(key, ABSENT), position, path)
     held = made_of.get("images")
