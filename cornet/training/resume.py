@@ -168,7 +168,10 @@ def check_continuation(
             "give more steps."
         )
     now = flat(config)
-    for key in sorted({*before, *now} if before else (), key=lambda key: (key != "model.name", key)):
+    changed = {*before, *now} if before else set()
+    for key in sorted(
+        changed, key=lambda key: (key != "model.name", not key.startswith(("recipe", "seed")), key)
+    ):
         if before.get(key, ABSENT) != now.get(key, ABSENT):
             check_key(key, before.get(key, ABSENT), now.get(key, ABSENT), position, path)
     held = made_of.get("images")

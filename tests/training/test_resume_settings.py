@@ -90,7 +90,12 @@ IN_EFFECT = {
 }
 
 
-@pytest.mark.parametrize("setting", IN_EFFECT)
+SLOW = ("momentum", "weight decay", "label smoothing", "memory layout", "sizes", "seed", "monitor")
+
+
+@pytest.mark.parametrize(
+    "setting", [pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in IN_EFFECT]
+)
 def test_what_takes_effect_is_what_is_recorded(first, tmp_path, setting):
     changes = ["recipe.epochs=3", *IN_EFFECT[setting]]
     outcome = go(tmp_path / "seed0", f"ckpt_path={first}/end.ckpt", *changes)
@@ -132,10 +137,10 @@ REFUSALS = {
     "batch within an epoch": (
         "middle",
         ["recipe.batch_size=12"],
-        "recipe.batch_size=8, which cannot become 12",
+        " recipe.batch_size=8, which cannot become 12",
     ),
     "accumulation within an epoch": ("middle", ["recipe.accumulate=2"], "recipe.accumulate=1, which cannot"),
-    "seed within an epoch": ("middle", ["seed=1"], "seed=0, which cannot become 1 within an epoch"),
+    "seed within an epoch": ("middle", ["seed=1"], " seed=0, which cannot become 1 within an epoch"),
     "images within an epoch": ("middle", ["data.train_images=48"], "data.train_images=24, which cannot"),
     "image size within an epoch": ("middle", ["data.size=48"], "data.size=32, which cannot become 48 within"),
 }
