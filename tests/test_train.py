@@ -150,7 +150,7 @@ def test_a_checkpoint_of_another_training_is_refused(train, tmp_path):
     code, _, err = train("model.width=0.2", held, "recipe.epochs=2")
     assert (code, "model.width=0.1" in err) == (2, True), err
     code, _, err = train("model=cornet_z", held, "recipe.epochs=2")
-    assert (code, "model.name='cornet_s'" in err) == (2, True), err
+    assert (code, 'model.name="cornet_s"' in err) == (2, True), err
     for split in ("train", "val"):
         for name in "abc":
             folder = tmp_path / "images" / split / name

@@ -1,6 +1,7 @@
 """The best checkpoint by a brain score, beside the best by accuracy."""
 
 from pathlib import Path
+from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import ModelCheckpoint
@@ -35,6 +36,19 @@ class BestCheckpoint(ModelCheckpoint):
             enable_version_counter=enable_version_counter,
         )
         self.optional = optional
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Of this run, whose folder may have been moved since: Lightning would then forget what was best."""
+        old, new = str(state_dict.get("dirpath")), str(self.dirpath)
+
+        def moved(value: Any) -> Any:
+            if isinstance(value, dict):
+                return {moved(key): score for key, score in value.items()}
+            return (
+                new + value.removeprefix(old) if isinstance(value, str) and value.startswith(old) else value
+            )
+
+        super().load_state_dict({key: moved(value) for key, value in state_dict.items()})
 
     def _save_topk_checkpoint(self, trainer: pl.Trainer, monitor_candidates: dict[str, Tensor]) -> None:
         if self.monitor is not None and self.monitor.startswith("brain/") and not self._taken(trainer):

@@ -18,6 +18,7 @@ from cornet.training.averaging import AveragedWeights
 from cornet.training.image_size import shrunk, size_at
 from cornet.training.provenance import Provenance
 from cornet.training.recipe import Recipe, learning_rate_factor
+from cornet.training.resume import begin_at, position_now, steps_per_epoch
 
 __all__ = ["Classifier"]
 
@@ -62,6 +63,7 @@ class Classifier(pl.LightningModule):
         self.views = tuple(views)
         self.facts = dict(facts or {})
         self.provenance = Provenance()  # of the run, which knows it when all is built
+        self.begins_with_seed: int | None = None  # where the checkpoint to go on from is another run's
         self.register_buffer("pixel_mean", 255 * torch.tensor(mean).view(-1, 1, 1), persistent=False)
         self.register_buffer("pixel_std", 255 * torch.tensor(std).view(-1, 1, 1), persistent=False)
         self.train_top1 = accuracy(net.num_classes, 1)
@@ -167,13 +169,16 @@ class Classifier(pl.LightningModule):
             assert self.average is not None
             self.average.swap()
 
-    def configure_optimizers(self) -> Any:
-        optimiser = self.recipe.optimiser(self.net)
-        per_epoch = float(self.trainer.estimated_stepping_batches) / self.recipe.epochs
-        schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimiser, lambda step: learning_rate_factor(self.recipe, step, per_epoch)
-        )
-        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return self.recipe.optimiser(self.net)
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Set this step's learning rate, from the position in epochs and the recipe alone."""
+        per_epoch = steps_per_epoch(self.trainer)
+        step = self.current_epoch * per_epoch + batch_idx // self.trainer.accumulate_grad_batches
+        rate = self.recipe.learning_rate * learning_rate_factor(self.recipe, step, per_epoch)
+        for group in self.trainer.optimizers[0].param_groups:
+            group["lr"] = rate
 
     def configure_gradient_clipping(
         self,
@@ -186,11 +191,26 @@ class Classifier(pl.LightningModule):
             nn.utils.clip_grad_norm_(self.net.parameters(), gradient_clip_val)
 
     def on_train_start(self) -> None:
+        self.follow_recipe(self.trainer.optimizers[0])
         if self.recipe.average is not None:
             self.average = AveragedWeights(self.net, self.recipe.average)
             if self.loaded_average is not None:
                 self.average.load(*self.loaded_average)
                 self.loaded_average = None
+
+    def follow_recipe(self, optimiser: torch.optim.Optimizer) -> None:
+        """Give an optimiser whose state was restored the recipe's options, and its tensors the parameters' layout.
+
+        A restored optimiser keeps the options of the checkpoint; and a fused one reads its tensors in the order of
+        memory, which another `channels_last` changes.
+        """
+        fresh = self.recipe.optimiser(self.net).param_groups
+        for group, own in zip(optimiser.param_groups, fresh, strict=True):
+            group.update({name: value for name, value in own.items() if name != "params"})
+        for parameter, state in optimiser.state.items():
+            for name, value in state.items():
+                if isinstance(value, Tensor) and value.shape == parameter.shape:
+                    state[name] = torch.empty_like(parameter).copy_(value)
 
     def optimizer_step(self, *arguments: Any, **options: Any) -> None:
         super().optimizer_step(*arguments, **options)
@@ -200,6 +220,7 @@ class Classifier(pl.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["cornet"] = self.facts
         checkpoint["provenance"] = self.provenance.content()
+        checkpoint["position"] = position_now(self.trainer)
         with self.train_top1.sync_context():
             checkpoint["train_top1"] = {name: getattr(self.train_top1, name).clone() for name in COUNTS}
         if self.average is not None:
@@ -221,6 +242,8 @@ class Classifier(pl.LightningModule):
                 f"{shape(theirs, differing[0])} there and {shape(own, differing[0])} here); give another ckpt_path, "
                 "or build the network that it was trained with."
             )
+        if self.begins_with_seed is not None:
+            begin_at(checkpoint, self.trainer, self.begins_with_seed)
         self.loaded_average = AveragedWeights.unpack(checkpoint, "net.")
         if "train_top1" in checkpoint and self.trainer.is_global_zero:  # the counts are those of all ranks
             nothing = torch.full((1,), IGNORED, device=self.device)

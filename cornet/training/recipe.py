@@ -93,6 +93,12 @@ class Recipe:
             )
         if not 0 <= self.label_smoothing < 1:
             raise CornetError(f"recipe.label_smoothing={self.label_smoothing} must be from 0 to below 1.")
+        for name in ("momentum", "weight_decay"):
+            value = getattr(self, name)
+            if not (value >= 0 and math.isfinite(value)):
+                raise CornetError(f"recipe.{name}={value} must be a number, at least 0.")
+        if self.nesterov and not self.momentum:
+            raise CornetError("recipe.nesterov=true needs recipe.momentum above 0; set it to false.")
         self.check_speed()
 
     def check_speed(self) -> None:

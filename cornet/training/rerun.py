@@ -13,6 +13,7 @@ from cornet.instantiate import find_own_modules
 from cornet.recorded import check_recorded, moved_to_new_folder
 from cornet.training.differences import Difference, compare_results, compare_versions
 from cornet.training.ranks import find_ranks
+from cornet.training.resume import RECORD, check_start
 from cornet.training.run import UNFIT, run
 from cornet.training.run_folder import RunFolder
 from cornet.training.secrets import MASK
@@ -49,7 +50,8 @@ def rerun(folder: Path, target: Path | None = None, trust: bool = False) -> Reru
     trust: build whatever the configuration names; without, only what `cornet.recorded` lists.
 
     Raises CornetError for a folder without a finished run, for one that halving stopped early, for a configuration
-    that is not whole or not allowed, for a target with symbolic links, and as `cornet.training.run.run` does.
+    that is not whole or not allowed, for a run that began from a checkpoint that has changed since, for a target with
+    symbolic links, and as `cornet.training.run.run` does.
     """
     first = RunFolder(folder)
     if first.finished is None:
@@ -63,6 +65,7 @@ def rerun(folder: Path, target: Path | None = None, trust: bool = False) -> Reru
         find_own_modules()
     check_recorded(first.config, str(folder / "config.yaml"), trust)
     config = moved_to_new_folder(first.config)
+    check_start(folder, config.get("ckpt_path"), first.read(RECORD))
     second = folder.with_name(f"{folder.name}.rerun") if target is None else target
     check_no_links(second)
     threads = (first.read("versions.json") or {}).get("threads")

@@ -25,6 +25,7 @@ from cornet.training.content import Content, content_of
 from cornet.training.overrides import check_missing
 from cornet.training.provenance import Provenance
 from cornet.training.ranks import Ranks, lost_rank, meet
+from cornet.training.resume import check_continuation, record_start
 from cornet.training.run_folder import RunFolder
 from cornet.training.run_labels import label_loggers
 from cornet.training.run_lock import locked
@@ -76,7 +77,7 @@ def train_in_folder(
     pl.seed_everything(config.seed, workers=True, verbose=False)
     try:
         training = ranks.together(lambda: build(config, source))
-        start = ranks.from_first(lambda: starting_point(config, folder))
+        start = ranks.from_first(lambda: starting_point(config, folder, training.source))
     except CornetError:
         leave_nothing(folder.path, Path(config.root))
         raise
@@ -88,6 +89,8 @@ def train_in_folder(
         logger.log_hyperparams(described)
     if start is not None:
         log.info("going on from %s", start)
+        if Path(start).parent != folder.checkpoints:
+            training.module.begins_with_seed = config.seed
     restored = Restored()
     training.trainer.callbacks.append(restored)  # type: ignore[attr-defined]
     try:
@@ -218,22 +221,22 @@ def resolved(config: DictConfig) -> dict[str, Any]:
     return {str(key): value for key, value in content.items()}
 
 
-def starting_point(config: DictConfig, folder: RunFolder) -> str | None:
+def starting_point(config: DictConfig, folder: RunFolder, source: ImageSource | None = None) -> str | None:
     """The checkpoint to go on from, checked to be readable; None for a fresh start.
 
-    A last checkpoint that is damaged is told of and put aside, and the one before it taken.
+    It is the run's own last one, where there is one (the one before it, with a warning,
+    where that is damaged). Otherwise `ckpt_path`, which is checked by `check_continuation` and noted in the folder.
+    source: of the training images.
     """
-    if config.ckpt_path == "auto":
-        last = folder.last_checkpoint()
-    else:
-        last = Path(config.ckpt_path) if config.ckpt_path else None
-    if last is None:
+    own = folder.last_checkpoint() if config.ckpt_path else None
+    if own is None and config.ckpt_path in (None, "auto"):
         return None
+    last = own or Path(config.ckpt_path)
     try:
         content = read_checkpoint(last)
     except CornetError as error:
         previous = folder.checkpoint("previous")
-        if config.ckpt_path != "auto" or not previous.is_file():
+        if own is None or not previous.is_file():
             raise
         content = read_checkpoint(previous)
         aside = last.with_name("damaged.ckpt")
@@ -247,6 +250,10 @@ def starting_point(config: DictConfig, folder: RunFolder) -> str | None:
             f"ckpt_path={last} holds weights but no training to go on with; start from its weights with "
             f"model.pretrained={last}."
         )
+    if own is None:
+        assert source is not None
+        position = check_continuation(last, content, resolved(config), lambda: fingerprint(source))
+        record_start(folder.path, last, position)
     return str(last)
 
 

@@ -27,7 +27,6 @@ IGNORED = (
     "data.cache_gb",
     "data.storage_options",
     "sweep",
-    "ckpt_path",
     "logger",
     "progress",
     "callbacks.progress",
@@ -51,6 +50,9 @@ IGNORED = (
 it is kept, where fetched images are kept, how it is watched, how its sweep goes on, and the devices and processes that
 it uses. `trainer=` is the choice of that group alone: a run that began on one GPU goes on with eight (what else differs
 between two trainers is in the identity). Of images and brain data their content counts, see `content_of`."""
+
+_OWN_START = (None, "auto")
+"""Values of ckpt_path that make no other run; a path does."""
 
 _LONGEST = 100
 _PLAIN = re.compile(r"[a-z0-9_][a-z0-9_.]*=([a-z0-9_.-]*[a-z0-9_])?")
@@ -95,7 +97,10 @@ def identity_of(config: dict[str, Any], ignored: Sequence[str] = IGNORED) -> dic
             if not is_ignored(f"{prefix}{key}", ignored)
         }
 
-    return kept(config, "")
+    found = kept(config, "")
+    if found.get("ckpt_path") in _OWN_START:
+        found.pop("ckpt_path", None)
+    return found
 
 
 def _slug(overrides: Sequence[str], ignored: Sequence[str]) -> str:
@@ -103,7 +108,7 @@ def _slug(overrides: Sequence[str], ignored: Sequence[str]) -> str:
     for override in parse_overrides(overrides):
         for key, entry in _entries(override).items():
             last.pop(key, None)
-            if not is_ignored(key, ignored):
+            if not is_ignored(key, ignored) and entry not in ("ckpt_path=null", "ckpt_path=auto"):
                 last[key] = entry
     if not last:
         return "default"

@@ -1,0 +1,255 @@
+"""Training continued from another run's checkpoint (`ckpt_path=PATH`): what may change, and where it begins.
+
+The same command again goes on from the run's own last checkpoint, bit for bit, and needs none of this.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytorch_lightning as pl
+
+from cornet.errors import CornetError
+from cornet.files import atomic_write
+
+__all__ = [
+    "OUTCOMES",
+    "Position",
+    "begin_at",
+    "check_continuation",
+    "check_start",
+    "outcome_of",
+    "position_in",
+    "position_now",
+    "record_start",
+]
+
+RECORD = "started_from.json"
+ABSENT = "absent"
+TAKES_EFFECT = "takes effect"
+WHOLE_EPOCHS = "takes effect at the end of an epoch, refused within one"
+REFUSED = "refused"
+NO_INFLUENCE = "does not influence training"
+
+OUTCOMES = {
+    "recipe": TAKES_EFFECT,
+    "recipe._target_": REFUSED,
+    "recipe.batch_size": WHOLE_EPOCHS,
+    "recipe.accumulate": WHOLE_EPOCHS,
+    "recipe.decay_norms_and_biases": REFUSED,
+    "model": REFUSED,
+    "data": WHOLE_EPOCHS,
+    "data.folder": TAKES_EFFECT,  # where the same images lie; other images are found by their fingerprint
+    "data.cache": NO_INFLUENCE,
+    "data.cache_gb": NO_INFLUENCE,
+    "data.storage_options": NO_INFLUENCE,
+    "seed": WHOLE_EPOCHS,
+    "loader": WHOLE_EPOCHS,
+    "loader.val_batch_size": NO_INFLUENCE,
+    "loader.workers": NO_INFLUENCE,
+    "deterministic": TAKES_EFFECT,
+    "trainer": TAKES_EFFECT,
+    "trainer.limit_train_batches": WHOLE_EPOCHS,
+    "trainer.overfit_batches": WHOLE_EPOCHS,
+    "trainer.limit_val_batches": NO_INFLUENCE,
+    "trainer.log_every_n_steps": NO_INFLUENCE,
+    "trainer.num_sanity_val_steps": NO_INFLUENCE,
+    "callbacks": TAKES_EFFECT,
+    "brain": TAKES_EFFECT,
+    "monitor": TAKES_EFFECT,
+    "name": NO_INFLUENCE,
+    "root": NO_INFLUENCE,
+    "run_folder": NO_INFLUENCE,
+    "run_id": NO_INFLUENCE,
+    "ckpt_path": NO_INFLUENCE,
+    "fresh": NO_INFLUENCE,
+    "plan": NO_INFLUENCE,
+    "sweep": NO_INFLUENCE,
+    "hardware": NO_INFLUENCE,
+    "logger": NO_INFLUENCE,
+}
+"""What becomes of a setting that another value was given to, by key; the longest key that fits counts."""
+
+WHY = {
+    "recipe._target_": "another optimiser has no use for the state of this one",
+    "recipe.decay_norms_and_biases": "the checkpoint keeps the momentum in other groups of parameters",
+    "model": "the network and its weights are the checkpoint's",
+}
+
+
+class Position(NamedTuple):
+    """Where a training stands. epochs: epochs trained, with a fraction within one. steps: optimiser steps."""
+
+    epochs: float
+    steps: int
+
+    @property
+    def within_epoch(self) -> bool:
+        return self.epochs != math.floor(self.epochs)
+
+
+def outcome_of(key: str) -> str:
+    """What becomes of a changed setting; `TAKES_EFFECT` for one that is not in the table."""
+    parts = key.split(".")
+    found = (".".join(parts[:length]) for length in range(len(parts), 0, -1))
+    return next((OUTCOMES[name] for name in found if name in OUTCOMES), TAKES_EFFECT)
+
+
+def steps_per_epoch(trainer: pl.Trainer) -> int:
+    """Optimiser steps in an epoch; the last one may have fewer parts of a batch than the others."""
+    return math.ceil(trainer.num_training_batches / trainer.accumulate_grad_batches)
+
+
+def position_now(trainer: pl.Trainer) -> dict[str, Any]:
+    """The position of a running training, as its checkpoints keep it."""
+    epochs: Any = trainer.fit_loop.epoch_progress.current
+    whole, part = epochs.processed, 0.0
+    if epochs.ready > whole:
+        batches: Any = trainer.fit_loop.epoch_loop.batch_progress.current
+        part = batches.processed / trainer.num_training_batches
+    return {
+        "epochs": whole + part,
+        "steps": trainer.global_step,
+        "steps_per_epoch": steps_per_epoch(trainer) if trainer.num_training_batches < math.inf else None,
+    }
+
+
+def position_in(checkpoint: Mapping[str, Any]) -> Position:
+    """The position that a checkpoint keeps; for one without it, what Lightning's counters say.
+
+    Raises KeyError, TypeError, ValueError or ZeroDivisionError for a checkpoint with neither.
+    """
+    if "position" in checkpoint:
+        held = checkpoint["position"]
+        return Position(float(held["epochs"]), int(held["steps"]))
+    loop = checkpoint["loops"]["fit_loop"]
+    epochs, batches = loop["epoch_progress"]["current"], loop["epoch_loop.batch_progress"]
+    whole, part = int(epochs["processed"]), 0.0
+    if epochs["ready"] > whole:
+        done, ready = batches["current"]["processed"], batches["current"]["ready"]
+        loaders = checkpoint["ImageLoaders"]
+        part = (
+            1.0
+            if batches["is_last_batch"] and done == ready
+            else done / (loaders["images"] // loaders["batch_size"])
+        )
+    return Position(whole + part, int(checkpoint["global_step"]))
+
+
+def check_continuation(
+    path: Path, checkpoint: Mapping[str, Any], config: Mapping[str, Any], images: Callable[[], str]
+) -> Position:
+    """Where the training of `config` begins, which goes on from another run's checkpoint.
+
+    config: resolved. images: gives the fingerprint of the training images. Raises CornetError, in one sentence, where
+    nothing is left to train, and for each setting that cannot change there.
+    """
+    try:
+        position = position_in(checkpoint)
+        made_of = checkpoint.get("provenance", {})
+        before = flat(made_of.get("config", {}))
+    except (KeyError, TypeError, ValueError, ZeroDivisionError, AttributeError) as error:
+        raise CornetError(
+            f"ckpt_path={path} does not say at which epoch it was written ({error!r}); start from its weights with "
+            f"model.pretrained={path}."
+        ) from error
+    epochs, most = config["recipe"]["epochs"], config["trainer"].get("max_steps")
+    if position.epochs >= epochs:
+        raise CornetError(
+            f"ckpt_path={path} is at epoch {position.epochs:g} of {epochs}: nothing is left to train; give "
+            f"recipe.epochs={math.floor(position.epochs) + 1} or more."
+        )
+    if most is not None and 0 <= most <= position.steps:
+        raise CornetError(
+            f"ckpt_path={path} is at step {position.steps} and trainer.max_steps={most}: nothing is left to train; "
+            "give more steps."
+        )
+    now = flat(config)
+    changed = {*before, *now} if before else set()
+    for key in sorted(
+        changed, key=lambda key: (key != "model.name", not key.startswith(("recipe", "seed")), key)
+    ):
+        if before.get(key, ABSENT) != now.get(key, ABSENT):
+            check_key(key, before.get(key, ABSENT), now.get(key, ABSENT), position, path)
+    held = made_of.get("images")
+    if position.within_epoch and held and held != images():
+        raise CornetError(
+            f"ckpt_path={path} was written within an epoch ({position.epochs:.3g}) of other images, so that the rest "
+            "of the epoch cannot be shown; give the same images, or a checkpoint from the end of an epoch."
+        )
+    return position
+
+
+def check_key(key: str, before: str, now: str, position: Position, path: Path) -> None:
+    """Raise CornetError where this setting cannot change."""
+    outcome = outcome_of(key)
+    changed = f"ckpt_path={path} was written with {key}={before}, which cannot become {now}"
+    if (
+        outcome == REFUSED and before != ABSENT and key != "model.num_classes"
+    ):  # auto, or as many as there are
+        why = WHY.get(key) or WHY[key.split(".")[0]]
+        raise CornetError(
+            f"{changed}, because {why}; leave it as it was, or start from the weights with model.pretrained={path}."
+        )
+    if outcome == WHOLE_EPOCHS and position.within_epoch:
+        raise CornetError(
+            f"{changed} within an epoch ({position.epochs:.3g}), because images would be shown twice or left out; "
+            "leave it as it was, or give a checkpoint from the end of an epoch."
+        )
+
+
+def begin_at(checkpoint: dict[str, Any], trainer: pl.Trainer, seed: int) -> None:
+    """Make of another run's checkpoint one with which this run begins: weights, optimiser, scale and position stay.
+
+    What callbacks held (best values, the last scores) belongs to the other run. At the end of an epoch the next one
+    begins as any other does, however many batches it has now; within an epoch Lightning's counters are kept. The
+    random state is kept for the same seed.
+    """
+    position = position_in(checkpoint)
+    checkpoint["callbacks"] = {}
+    checkpoint.pop("epoch_metrics", None)
+    if checkpoint.get("provenance", {}).get("seed", seed) != seed:
+        checkpoint.pop("random_state", None)
+    if position.within_epoch:
+        return
+    del checkpoint["loops"]
+    loop, epochs = trainer.fit_loop, round(position.epochs)
+    for counter in (loop.epoch_progress.total, loop.epoch_progress.current):
+        counter.ready = counter.started = counter.processed = counter.completed = epochs  # type: ignore[attr-defined]
+    loop.epoch_loop.automatic_optimization.optim_progress.optimizer.step.total.increment_by(position.steps)
+    loop.epoch_loop._batches_that_stepped = position.steps
+
+
+def record_start(folder: Path, path: Path, position: Position) -> None:
+    """Note in the run's folder from which file it began. Raises CornetError when that cannot be written."""
+    content = {"checkpoint": str(path), "sha256": sha256(path), **position._asdict()}
+    atomic_write(folder / RECORD, json.dumps(content, indent=1) + "\n")
+
+
+def check_start(folder: Path, path: Any, record: Mapping[str, Any] | None) -> None:
+    """Raise CornetError where a run began from a checkpoint that is no longer what it was: it cannot be repeated.
+
+    path: the run's ckpt_path. record: what is in its started_from.json.
+    """
+    if path in (None, "auto"):
+        return
+    if not Path(path).is_file() or record is None or sha256(Path(path)) != record.get("sha256"):
+        raise CornetError(
+            f"{folder} began from ckpt_path={path}, which is missing or has changed since, so that it cannot be "
+            "repeated; restore that file, or repeat the run that wrote it."
+        )
+
+
+def sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def flat(node: Any, prefix: str = "") -> dict[str, str]:
+    """{dotted key: value as JSON}, so that tuples and lists are no difference."""
+    if isinstance(node, Mapping):
+        return {k: v for key, value in node.items() for k, v in flat(value, f"{prefix}{key}.").items()}
+    return {prefix.rstrip("."): json.dumps(node, default=str)}
