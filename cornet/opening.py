@@ -12,8 +12,8 @@ import logging
 import os
 import stat
 from collections.abc import Iterator
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 from cornet.errors import CornetError
 
@@ -61,18 +61,27 @@ def open_checked(path: Path | str, flags: int, mode: int = 0o666) -> int:
     raise OSError(errno.EINVAL, "it is not a regular file", os.fspath(path))
 
 
-def open_regular(path: Path | str) -> BinaryIO:
+def open_regular(path: Path | str) -> BufferedReader:
     """A file to read, also through a symbolic link. Raises OSError, also for a folder, pipe, device or socket."""
     return os.fdopen(open_checked(path, os.O_RDONLY), "rb")
 
 
-def open_entry(path: Path | str) -> BinaryIO:
+def open_entry(path: Path | str) -> BufferedReader:
     """An entry of a cache to read. Raises OSError, also for a link and for a file of a user who is not trusted."""
     file = os.fdopen(open_checked(path, os.O_RDONLY | SAFE), "rb")
-    if not ours(os.fstat(file.fileno())):
+    try:
+        check_ours(path, os.fstat(file.fileno()))
+    except BaseException:
         file.close()
-        raise PermissionError(errno.EPERM, "it belongs to another user", os.fspath(path))
+        raise
     return file
+
+
+def check_ours(path: Path | str, status: os.stat_result) -> None:
+    """Raise PermissionError for a file of a user who is not trusted."""
+    if not ours(status):
+        why = f"it belongs to another user; set {SHARED}=1 if you trust all who can write there"
+        raise PermissionError(errno.EPERM, why, os.fspath(path))
 
 
 def ours(status: os.stat_result) -> bool:
