@@ -10,6 +10,7 @@ orphans, if they are its user's, from each folder before it first writes there.
 
 import contextlib
 import errno
+import functools
 import os
 import re
 import secrets
@@ -144,6 +145,7 @@ def _aside(path: Path) -> Path:
     return path.with_name(f".{path.name[:50]}.{_kernel()}-{secrets.token_hex(8)}.tmp")
 
 
+@functools.cache
 def _kernel() -> str:
     """The running kernel, by 8 hexadecimal digits; the same in all its containers."""
     with contextlib.suppress(OSError):

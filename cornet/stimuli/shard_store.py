@@ -132,10 +132,9 @@ class ShardStore:
                 ) from None
         while True:
             try:
-                with contextlib.suppress(FileNotFoundError):
-                    with open_entry(path) as file:
-                        os.utime(file.fileno())  # when it was used last
-                        return os.dup(file.fileno())
+                with contextlib.suppress(FileNotFoundError), open_entry(path) as file:
+                    os.utime(file.fileno())  # when it was used last
+                    return os.dup(file.fileno())
                 with self._lock(name):
                     if not path.exists():
                         self._make_room(size)

@@ -17,7 +17,7 @@ from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from cornet.errors import CornetError
-from cornet.files import atomic_write
+from cornet.files import atomic_write, sync
 
 __all__ = ["ContinueMetrics", "CsvLogger", "read_metrics"]
 
@@ -45,8 +45,15 @@ class ContinueMetrics(pl.Callback):
     """When training goes on, the CSV is as it was at the checkpoint.
 
     What a stopped run had logged after it is dropped, and what it had not yet logged of the epoch that the checkpoint
-    ends is added.
+    ends is added. The rows that a checkpoint goes on from are on the disk before it is written.
     """
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        for logger in trainer.loggers:
+            if isinstance(logger, CsvLogger):
+                logger.sync()
 
     def on_load_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
@@ -79,6 +86,7 @@ class CsvLogger(Logger):
         self._before: int | None = 0  # bytes before the file's last row; None where all is to be written anew
         self._end = 0  # and with that row
         self._rewrite = False
+        self._unsynced = True  # an earlier process may have been killed before it was
         if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
             self._load()
 
@@ -137,6 +145,13 @@ class CsvLogger(Logger):
             self._append()
 
     @rank_zero_only
+    def sync(self) -> None:
+        """Bring the file to the disk, as far as it is written."""
+        if self._unsynced:
+            sync(self.path)
+            self._unsynced = False
+
+    @rank_zero_only
     def finalize(self, status: str) -> None:
         """Write what is not yet written."""
         self.save()
@@ -147,6 +162,7 @@ class CsvLogger(Logger):
         lines = [_line(self._columns, self._rows[step]) for step in steps]
         start = self._before if self._in_file in self._new else self._end
         assert start is not None
+        self._unsynced = True
         data = "".join(lines).encode()
         try:
             with open(self.path, "r+b", buffering=0) as file:
