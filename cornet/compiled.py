@@ -8,6 +8,7 @@ from cornet.files import cache_folder
 __all__ = ["keep_compiled_code"]
 
 VARIABLE = "TORCHINDUCTOR_CACHE_DIR"
+HEADERS = "TORCHINDUCTOR_CPP_CACHE_PRECOMPILE_HEADERS"
 
 
 def keep_compiled_code() -> None:
@@ -16,7 +17,7 @@ def keep_compiled_code() -> None:
     Its default lies in the folder for temporary files, under a name that other users know: they could put code there,
     and what a process leaves there stays. To be called before torch compiles or trains for the first time.
     """
-    if VARIABLE in os.environ or not hasattr(os, "geteuid"):
+    if os.environ.get(VARIABLE) or not hasattr(os, "geteuid"):
         return
     folder = cache_folder() / f"compiled-{os.geteuid()}"
     try:
@@ -26,3 +27,6 @@ def keep_compiled_code() -> None:
         return
     if stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid() and not status.st_mode & 0o022:
         os.environ[VARIABLE] = str(folder)
+        os.environ[HEADERS] = (
+            os.environ.get(HEADERS) or "0"
+        )  # torch keeps these among temporary files all the same

@@ -30,6 +30,7 @@ __all__ = [
     "open_entry",
     "open_regular",
     "ours",
+    "read_bytes",
     "take_lock",
 ]
 
@@ -64,6 +65,12 @@ def open_checked(path: Path | str, flags: int, mode: int = 0o666) -> int:
 def open_regular(path: Path | str) -> BufferedReader:
     """A file to read, also through a symbolic link. Raises OSError, also for a folder, pipe, device or socket."""
     return os.fdopen(open_checked(path, os.O_RDONLY), "rb")
+
+
+def read_bytes(path: Path | str) -> bytes:
+    """The content of a file, as `open_regular` opens it."""
+    with open_regular(path) as file:
+        return file.read()
 
 
 def open_entry(path: Path | str) -> BufferedReader:

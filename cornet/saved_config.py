@@ -7,6 +7,7 @@ import yaml
 from omegaconf import OmegaConf
 
 from cornet.errors import CornetError
+from cornet.opening import read_bytes
 
 __all__ = ["read_config"]
 
@@ -24,7 +25,7 @@ def read_config(path: Path) -> dict[str, Any]:
     larger or deeper than any of ours, or has aliases: ten lines of these can stand for a billion entries.
     """
     try:
-        data = path.read_bytes()
+        data = read_bytes(path)
         if len(data) > LARGEST:
             raise ValueError(f"it has {len(data):,} bytes, and {LARGEST:,} are the most that is read")
         text = data.decode()

@@ -10,11 +10,19 @@ import pytest
 
 from cornet import opening
 from cornet.brain.cache import cached_arrays
+from cornet.brain.netcdf import load_assembly
+from cornet.brain.npz import read_arrays
 from cornet.brain.recording_cache import RecordingCache
 from cornet.errors import CornetError
 from cornet.models.safe_load import read_checkpoint
 from cornet.opening import is_foreign, locked_file, open_entry, open_regular
+from cornet.saved_config import read_config
 from cornet.stimuli.objects.cache import Cache
+from cornet.stimuli.prepared import Prepared
+from cornet.training.checkpoint_io import AtomicCheckpointIO
+from cornet.training.csv_logger import read_metrics
+from cornet.training.run import leave_nothing
+from cornet.training.run_folder import RunFolder
 
 STRANGER = 12345
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root makes files of others")
@@ -33,7 +41,7 @@ def no_hang():
     """A reader that waits for the other end of a pipe is ended."""
 
     def ended(*_):
-        raise AssertionError("it hangs")
+        raise KeyboardInterrupt("it hangs")  # which no reader takes for damage
 
     before = signal.signal(signal.SIGALRM, ended)
     signal.alarm(20)
@@ -262,3 +270,46 @@ def test_locks(tmp_path):
         with pytest.raises(OSError, match=r"link|regular|directory"), locked_file(tmp_path / name):
             pass
     assert (tmp_path / "precious").read_text() == "mine"
+
+
+READERS = {
+    "config.yaml": lambda folder: read_config(folder / "config.yaml"),
+    "identity.json": lambda folder: RunFolder(folder).read("identity.json"),
+    "run_id": lambda folder: RunFolder(folder).run_id,
+    "metrics.csv": lambda folder: read_metrics(folder),
+    "prepared.json": lambda folder: Prepared.read(folder),
+    "a.npz": lambda folder: read_arrays(folder / "a.npz", ""),
+    "assembly.nc": lambda folder: load_assembly(folder / "assembly.nc"),
+}
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_a_pipe_in_a_stranger_s_folder_holds_nobody_up(tmp_path, name):
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(CornetError, match=r"\w") as told:
+        READERS[name](tmp_path)
+    assert "\n" not in str(told.value)
+
+
+def test_the_user_s_files_in_a_run_s_folder_stay(tmp_path):
+    mine, theirs = tmp_path / "runs" / "name" / "one" / "seed0", tmp_path / "runs" / "name" / "two" / "seed0"
+    for folder in (mine, theirs):
+        folder.mkdir(parents=True)
+        for name in ("config.yaml", "identity.json", "versions.json", "run_id", ".lock"):
+            (folder / name).write_text("x")
+    (mine / "notes.txt").write_text("mine")
+    for folder in (mine, theirs):
+        leave_nothing(folder, tmp_path / "runs")
+    assert [path.name for path in mine.iterdir()] == ["notes.txt"]
+    assert not theirs.parent.exists()
+
+
+def test_a_checkpoint_that_names_another_file_as_the_worse_one(tmp_path):
+    """Its state may be a stranger's: what Lightning then wants removed is not."""
+    run = tmp_path / "run" / "checkpoints"
+    run.mkdir(parents=True)
+    for path in (tmp_path / "thesis.ckpt", run / "notes.txt", run / "best.ckpt"):
+        path.write_text("x")
+    for path in (run / ".." / ".." / "thesis.ckpt", run / "notes.txt", run / "best.ckpt", run / "none.ckpt"):
+        AtomicCheckpointIO().remove_checkpoint(path)
+    assert sorted(path.name for path in tmp_path.rglob("*.*")) == ["notes.txt", "thesis.ckpt"]

@@ -11,6 +11,7 @@ import pandas as pd
 import yaml
 
 from cornet.errors import CornetError
+from cornet.opening import read_bytes
 from cornet.report.brain_data import read_metrics, read_scores
 
 __all__ = [
@@ -143,7 +144,7 @@ def _is_run(path: Path) -> bool:
 def _seed(path: Path) -> int:
     """As the configuration tells it; the folder may have been renamed."""
     try:
-        seed = (yaml.safe_load((path / "config.yaml").read_text()) or {}).get("seed")
+        seed = (yaml.safe_load(read_bytes(path / "config.yaml").decode()) or {}).get("seed")
     except (OSError, UnicodeDecodeError, yaml.YAMLError, AttributeError, ValueError):
         seed = None
     if isinstance(seed, int) and not isinstance(seed, bool):
@@ -156,7 +157,7 @@ def _seed(path: Path) -> int:
 def _json(path: Path) -> dict[str, Any] | None:
     """None where the file is absent; raises CornetError where it is damaged."""
     try:
-        content = json.loads(path.read_text())
+        content = json.loads(read_bytes(path))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, RecursionError) as error:

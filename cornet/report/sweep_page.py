@@ -3,6 +3,7 @@
 import math
 from html import escape
 
+from cornet.opening import read_bytes
 from cornet.report.compare_page import STYLE
 from cornet.report.page_style import HEAD
 from cornet.report.seeds_interval import Estimate
@@ -195,7 +196,7 @@ def _undefined(sweep: Sweep, name: str) -> str:
 
 def _configuration(base: Variant) -> str:
     try:
-        config = (base.folders[0] / "config.yaml").read_text()
+        config = read_bytes(base.folders[0] / "config.yaml").decode()
     except (OSError, UnicodeDecodeError):
         return ""
     return (

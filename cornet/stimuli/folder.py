@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from cornet.errors import CornetError
+from cornet.opening import open_regular
 from cornet.stimuli.decode import BadImage
 
 __all__ = ["EXTENSIONS", "ClassFolder", "scan_splits"]
@@ -65,7 +66,7 @@ class ClassFolder:
     def read(self, index: int) -> bytes:
         """The file of an image. Raises BadImage where it cannot be read."""
         try:
-            with open(self.path(index), "rb") as file:
+            with open_regular(self.path(index)) as file:
                 return file.read()
         except OSError as error:
             raise BadImage(f"the file cannot be read ({error.strerror or error})") from None

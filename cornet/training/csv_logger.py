@@ -18,6 +18,7 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from cornet.errors import CornetError
 from cornet.files import atomic_write, sync
+from cornet.opening import read_bytes
 
 __all__ = ["ContinueMetrics", "CsvLogger", "read_metrics"]
 
@@ -209,7 +210,7 @@ class CsvLogger(Logger):
         text = _text(self._columns, list(rows.values()))
         if self.path.is_file():
             self._forget(rows.get(self._last), len(text.encode()))
-            if self.path.read_bytes() != text.encode() or list(rows) != sorted(rows):
+            if read_bytes(self.path) != text.encode() or list(rows) != sorted(rows):
                 # a half-written line, or another program's way to write
                 self._rows, self._before, self._rewrite = {}, None, True
 
@@ -226,7 +227,7 @@ def _by_step(path: Path, rows: list[dict[str, str]]) -> dict[int, dict[str, str]
 def _read(path: Path, end: int | None = None) -> tuple[list[str], list[dict[str, str]]]:
     """Columns and rows of a file's first `end` bytes, neither when there is none; a half line at its end is not."""
     try:
-        text = path.read_bytes()[:end].decode()
+        text = read_bytes(path)[:end].decode()
         whole = io.StringIO(text[: text.rfind("\n") + 1], newline=None)
         table = [row for row in csv.reader(whole) if row]
     except FileNotFoundError:
