@@ -11,6 +11,7 @@ import typer
 
 from cornet.cli_report import report
 from cornet.cli_score import SeveralValues, score
+from cornet.compiled import keep_compiled_code
 from cornet.errors import CornetError
 from cornet.files import no_room
 from cornet.names import escaped
@@ -312,6 +313,7 @@ def parse_variant(words: list[str]) -> dict[str, Any]:
 
 def main() -> None:
     """Run the command; a mistake in what came in is one line and exit status 2."""
+    keep_compiled_code()
     try:
         app()
     except (CornetError, OSError) as error:

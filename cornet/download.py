@@ -2,21 +2,28 @@
 
 import contextlib
 import http.client
+import os
 import re
 import shutil
 import sys
+import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from cornet.errors import CornetError
+from cornet.opening import SAFE, check_ours, open_checked, open_entry
 
 __all__ = ["DownloadError", "download"]
 
 CHUNK = 1 << 18  # bytes
 ATTEMPTS = 3  # each goes on where the one before broke off
+SLOWEST = 100  # bytes per second; a server that sends less over twice the timeout counts as stalled
+ANSWER = 10  # timeouts until the answer begins, whatever comes bit by bit before it
 
 
 class DownloadError(Exception):
@@ -27,26 +34,27 @@ class DownloadError(Exception):
         self.broken = broken
 
 
-def download(url: str, part: Path, timeout: float) -> bool:
+def download(url: str, part: Path, timeout: float, most: int) -> bool:
     """Bring what is at `url` to the file `part`, going on at the end of what the file holds already.
 
-    timeout: seconds without a byte after which the server counts as stalled.
+    timeout: seconds without a byte after which the server counts as stalled. most: bytes; a larger file is not taken.
     Returns whether the file was joined from more than one answer: the halves of two files may then have met.
-    Raises DownloadError where the file does not come whole; what came of it stays in `part`. Raises CornetError
-    where it has no room on the disk. OSErrors are those of writing.
+    Raises DownloadError where the file does not come whole; what came of it stays in `part`, unless there was too much.
+    Raises CornetError where it has no room on the disk. OSErrors are those of writing, also for a `part` that is a
+    symbolic link, no regular file, or another user's.
     """
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            return transfer(url, part, timeout)
+            return transfer(url, part, timeout, most)
         except DownloadError as error:
             if attempt == ATTEMPTS or not error.broken:
                 raise
     raise AssertionError("the last attempt returns or raises")
 
 
-def transfer(url: str, part: Path, timeout: float) -> bool:
+def transfer(url: str, part: Path, timeout: float, most: int) -> bool:
     """Ask once for what `part` lacks and append it. Returns whether there was something to append to."""
-    have = part.stat().st_size if part.exists() else 0
+    have = size_of(part)
     with failures(timeout):
         response = ask(url, have, timeout)
     with response:
@@ -61,16 +69,41 @@ def transfer(url: str, part: Path, timeout: float) -> bool:
             raise DownloadError("sent another part than it was asked for", broken=True)
         if total is not None:  # whether it goes on or begins again: what is here gives its room to the new
             check_room(url, part, total - have)
+        limit = most if total is None else min(total, most)
         size = start
-        with part.open("r+b" if start else "wb") as file, progress(part.stem, start, total) as advance:
-            file.seek(start)
+        with opened(part, start) as file, progress(part.stem, start, total) as advance:
             for block in blocks(response, timeout):
-                file.write(block)
                 size += len(block)
+                if size > limit:
+                    part.unlink()
+                    raise DownloadError(f"sent more than {limit:,} bytes, the most that this file may have")
+                file.write(block)
                 advance(len(block))
     if total is not None and size < total:
         raise DownloadError(f"broke off after {size:,} of {total:,} bytes", broken=True)
     return start > 0
+
+
+def size_of(part: Path) -> int:
+    """Bytes of what has come before. Raises OSError for a file that must not be written to."""
+    try:
+        with open_entry(part) as file:
+            return os.fstat(file.fileno()).st_size
+    except FileNotFoundError:
+        return 0
+
+
+def opened(part: Path, start: int) -> BinaryIO:
+    """A file to write to from the byte `start` on, where it ends."""
+    file = os.fdopen(open_checked(part, os.O_RDWR | os.O_CREAT | SAFE), "r+b")
+    try:
+        check_ours(part, os.fstat(file.fileno()))
+        file.truncate(start)
+        file.seek(start)
+    except BaseException:
+        file.close()
+        raise
+    return file
 
 
 def check_room(url: str, part: Path, needed: int) -> None:
@@ -82,39 +115,82 @@ def check_room(url: str, part: Path, needed: int) -> None:
         )
 
 
+class HttpOnly(urllib.request.HTTPRedirectHandler):
+    """Follows no redirection to another kind of address, such as a file of this machine."""
+
+    def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
+        if not newurl.lower().startswith(("http://", "https://")):
+            raise urllib.error.HTTPError(
+                newurl, code, f"and sent on to {newurl}, which is not http", headers, fp
+            )
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
 def ask(url: str, start: int, timeout: float) -> Any:
     """The server's answer when it is asked for a file from the byte `start` on; one that refuses raises."""
     request = urllib.request.Request(url, headers={"User-Agent": "cornet"})
     if start:
         request.add_header("Range", f"bytes={start}-")
+    answer: Future[Any] = Future()
+
+    def wait() -> None:
+        try:
+            answer.set_result(urllib.request.build_opener(HttpOnly).open(request, timeout=timeout))
+        except BaseException as error:
+            answer.set_exception(error)
+
+    # A server that sends its headers bit by bit is never silent for long.
+    threading.Thread(target=wait, daemon=True).start()
     try:
-        return urllib.request.urlopen(request, timeout=timeout)
+        return answer.result(ANSWER * timeout)
     except urllib.error.HTTPError as error:
         if start and error.code == 416:
             return error
         error.close()
-        raise DownloadError(f"answered {error.code} {error.reason}") from None
+        raise DownloadError(f"answered {error.code} {plain(error.reason)}") from None
 
 
 def extent(response: Any) -> tuple[int, int | None]:
     """Where the bytes of an answer begin in the file, and how many the whole file has (None: not told)."""
     if response.status == 206:
-        told = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
+        told = re.fullmatch(
+            r"bytes (\d{1,20})-\d{1,20}/(\d{1,20}|\*)", response.headers.get("Content-Range", "")
+        )
         if told is None:
             return -1, None
         return int(told[1]), None if told[2] == "*" else int(told[2])
-    length = response.headers.get("Content-Length")
-    return 0, int(length) if length else None
+    lengths = set(response.headers.get_all("Content-Length", []))
+    if not lengths or "Transfer-Encoding" in response.headers:
+        return 0, None
+    length = lengths.pop()
+    if lengths or not re.fullmatch(r"[0-9]{1,20}", length):
+        raise DownloadError(
+            f"told {'several lengths' if lengths else f'the length {plain(length)!r}'} of the file"
+        )
+    return 0, int(length)
 
 
 def blocks(response: Any, timeout: float) -> Iterator[bytes]:
     """The bytes of an answer as they come."""
+    began, came = time.monotonic(), 0
     while True:
         with failures(timeout, broken=True):
             block = response.read1(CHUNK)
         if not block:
             return
         yield block
+        came += len(block)
+        seconds = time.monotonic() - began
+        if seconds > 2 * timeout:
+            if came < SLOWEST * seconds:
+                raise DownloadError(f"sent only {came:,} bytes in {seconds:.1f} s", broken=True)
+            began, came = time.monotonic(), 0
+
+
+def plain(words: Any) -> str:
+    """A server's words on one line."""
+    line = " ".join(str(words).split())
+    return "".join(c if c.isprintable() else "?" for c in line)[:200]
 
 
 @contextlib.contextmanager
@@ -128,8 +204,7 @@ def failures(timeout: float, broken: bool = False) -> Iterator[None]:
             raise DownloadError(f"sent nothing for {timeout:g} s") from None
         if broken:
             raise DownloadError("broke off", broken=True) from None
-        words = " ".join(str(reason).split()) or type(error).__name__
-        raise DownloadError(f"cannot be reached ({words})") from None
+        raise DownloadError(f"cannot be reached ({plain(reason) or type(error).__name__})") from None
 
 
 @contextlib.contextmanager

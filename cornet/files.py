@@ -1,17 +1,35 @@
-"""Writing files so that at every moment either the old content is there or the new one, never a part of it."""
+"""Writing files so that at every moment either the old content is there or the new one, never a part of it.
+
+Several processes may write at once. A file that is being written has a random name, and its process holds a lock on it
+(flock) until the file has its own name. The lock ends with the process, however that ends, so a file whose lock is free
+was abandoned. This holds for all processes of one kernel, in whatever containers, with whatever host names and process
+numbers. The random name says which kernel wrote it. A file of another kernel, or on a file system without locks, was
+abandoned when it is not locked and has not changed for a day, by the clock of the file system. A process removes such
+orphans, if they are its user's, from each folder before it first writes there.
+"""
 
 import contextlib
 import errno
+import functools
 import os
+import re
+import secrets
 import shutil
-import socket
+import stat
 from pathlib import Path
+from typing import Any, BinaryIO
 
 from cornet.errors import CornetError
+from cornet.opening import SAFE, open_checked, take_lock
 
-__all__ = ["alive", "atomic_write", "cache_folder", "no_room"]
+__all__ = ["NewFile", "atomic_write", "cache_folder", "no_room", "sync"]
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_DAY = 86_400.0
+_UNKNOWN = "00000000"
+_ASIDE = re.compile(r"\..*\.([0-9a-f]{8})-[0-9a-f]{16}\.tmp", re.DOTALL)
+
+_swept: set[Path] = set()
 
 
 def cache_folder() -> Path:
@@ -21,33 +39,86 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "cornet"
 
 
+class NewFile:
+    """A file that is written beside `path`, and takes its place by `commit`; without that it is removed.
+
+    file: to write to. aside: its path until then. A context manager. The mode and, where permitted, the group of a file
+    that is replaced are kept; a new one has the mode that the umask gives. All methods raise OSError.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path, self._old = path, _regular(path)
+        descriptor = -1
+        while descriptor < 0:
+            self.aside = _aside(path)
+            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | SAFE
+            descriptor = os.open(self.aside, flags, 0o666 if self._old is None else 0o600)
+            if not _taken(descriptor):  # by who looks for orphans: it was not locked yet
+                os.close(descriptor)
+                self.aside.unlink(missing_ok=True)
+                descriptor = -1
+        self.file: BinaryIO = os.fdopen(descriptor, "wb")
+        if path.parent not in _swept:
+            _swept.add(path.parent)
+            _remove_orphans(path.parent, os.fstat(descriptor).st_mtime)
+
+    def commit(self, previous: Path | None = None, synced: bool = True) -> None:
+        """Give it its name. previous: the name that the replaced file then has. synced: bring it to the disk first."""
+        self.file.flush()
+        descriptor = self.file.fileno()
+        if self._old is not None:
+            with contextlib.suppress(OSError):  # then only this user may read it
+                os.fchown(descriptor, -1, self._old.st_gid)
+                os.fchmod(descriptor, stat.S_IMODE(self._old.st_mode) & 0o777)
+        if synced:
+            os.fsync(descriptor)
+        if previous is not None and self.path.exists():
+            _keep(self.path, previous)
+        os.replace(self.aside, self.path)
+        if synced:
+            sync(self.path.parent)
+        self.file.close()
+
+    def discard(self) -> None:
+        """Leave nothing behind; after `commit` it does nothing."""
+        with contextlib.suppress(OSError):
+            self.aside.unlink()
+        with contextlib.suppress(OSError):
+            self.file.close()
+
+    def __enter__(self) -> "NewFile":
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.discard()
+
+
 def atomic_write(
     path: Path | str, data: bytes | memoryview | str, hint: str = "", previous: Path | None = None
 ) -> None:
-    """Write `data` aside in the same folder, bring it to the disk, and put it in the place of `path`.
+    """Write `data` aside in the same folder, bring it to the disk, and put it in the place of `path` (as `NewFile`).
 
-    A killed process leaves the old file as it was; what it wrote aside goes with the next write. `hint` is added to
-    the message of an error. previous: the name under which the old file is kept. Raises CornetError with the path, the
-    bytes needed and those free when it cannot be written; the old file is then untouched and nothing is left aside.
+    `hint` is added to the message of an error. previous: the name under which the old file is kept. Raises CornetError
+    with the path, the bytes needed and those free when it cannot be written; the old file is then untouched and nothing
+    is left aside.
     """
     path, content = Path(path), data.encode() if isinstance(data, str) else data
-    host = socket.gethostname()
-    aside = path.with_name(f".{path.name}.{host}-{os.getpid()}.tmp")
-    _remove_orphans(path, host)
     try:
-        with open(aside, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        if previous is not None and path.exists():
-            _keep(path, previous)
-        os.replace(aside, path)
-        _sync_folder(path.parent)
+        with NewFile(path) as new:
+            new.file.write(content)
+            new.commit(previous)
     except OSError as error:
         raise CornetError(_sentence(path, len(content), error) + (f" {hint}" if hint else "")) from error
-    finally:
-        with contextlib.suppress(OSError):
-            aside.unlink()
+
+
+def sync(path: Path) -> None:
+    """Bring a file, or the names in a folder, to the disk, as far as the file system can do that."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def no_room(error: OSError) -> CornetError | None:
@@ -60,8 +131,7 @@ def no_room(error: OSError) -> CornetError | None:
 
 def _keep(path: Path, name: Path) -> None:
     """Give a file a second name, in the place of what has it."""
-    aside = name.with_name(f".{name.name}.tmp")
-    aside.unlink(missing_ok=True)
+    aside = _aside(name)
     try:
         os.link(path, aside)
     except OSError:  # no hard links on this file system
@@ -70,38 +140,53 @@ def _keep(path: Path, name: Path) -> None:
     aside.unlink(missing_ok=True)  # renaming does nothing where both are the same file
 
 
-def _sync_folder(folder: Path) -> None:
-    """Bring the new name itself to the disk; file systems that cannot do that are left to their own ways."""
+def _aside(path: Path) -> Path:
+    """A free name in the same folder: a part of the file's own, the kernel, and a random part."""
+    return path.with_name(f".{path.name[:50]}.{_kernel()}-{secrets.token_hex(8)}.tmp")
+
+
+@functools.cache
+def _kernel() -> str:
+    """The running kernel, by 8 hexadecimal digits; the same in all its containers."""
     with contextlib.suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        return Path("/proc/sys/kernel/random/boot_id").read_text()[:8]
+    return _UNKNOWN
 
 
-def _remove_orphans(path: Path, host: str) -> None:
-    """Remove what killed processes of this machine left aside for this file: with checkpoints it soon fills a disk."""
-    for orphan in path.parent.glob(f".{_escaped(path.name)}.{_escaped(host)}-*.tmp"):
-        owner = orphan.name.removesuffix(".tmp").rpartition("-")[2]
-        if owner.isdigit() and not alive(int(owner)):
-            with contextlib.suppress(OSError):
-                orphan.unlink()
+def _regular(path: Path) -> os.stat_result | None:
+    with contextlib.suppress(OSError):
+        status = os.lstat(path)
+        return status if stat.S_ISREG(status.st_mode) else None
+    return None
 
 
-def _escaped(name: str) -> str:
-    return "".join(f"[{c}]" if c in "*?[" else c for c in name)
-
-
-def alive(process: int) -> bool:
-    """Whether a process of this machine runs."""
+def _taken(descriptor: int) -> bool:
+    """Whether a new file is ours: locked, as far as the file system has locks, and not removed before that."""
     try:
-        os.kill(process, 0)
-    except ProcessLookupError:
+        take_lock(descriptor)
+    except BlockingIOError:
         return False
-    except OSError:
-        return True
-    return True
+    return os.fstat(descriptor).st_nlink > 0
+
+
+def _remove_orphans(folder: Path, now: float) -> None:
+    """Remove what killed processes left half-written: with checkpoints or recordings it soon fills a disk."""
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if (found := _ASIDE.fullmatch(entry.name)) and entry.is_file(follow_symlinks=False):
+                with contextlib.suppress(OSError):  # another process was quicker, or it is locked
+                    _remove_orphan(entry.path, found[1], now)
+
+
+def _remove_orphan(path: str, kernel: str, now: float) -> None:
+    descriptor = open_checked(path, os.O_RDWR | SAFE)  # NFS locks only what can be written
+    try:
+        status, locked = os.fstat(descriptor), take_lock(descriptor)
+        here = locked and kernel == _kernel() != _UNKNOWN
+        if status.st_uid == os.geteuid() and (here or now - status.st_mtime > _DAY):
+            os.unlink(path)
+    finally:
+        os.close(descriptor)
 
 
 def _sentence(path: Path, needed: int, error: OSError) -> str:

@@ -10,19 +10,19 @@ from pathlib import Path
 
 from cornet.download import DownloadError, download
 from cornet.errors import CornetError
-
-try:
-    import fcntl
-except (
-    ImportError
-):  # Windows: two processes that fetch at once may then disturb each other, and the hash tells
-    fcntl = None  # type: ignore[assignment]
+from cornet.files import NewFile, sync
+from cornet.opening import locked_file, open_regular
 
 __all__ = ["is_address", "locked", "obtain", "usable"]
 
 
 def obtain(
-    source: str, path: Path, problem: Callable[[Path, bool], str], remedy: str, timeout: float = 30.0
+    source: str,
+    path: Path,
+    problem: Callable[[Path, bool], str],
+    remedy: str,
+    timeout: float = 30.0,
+    most: int = 20 * 10**9,
 ) -> None:
     """Bring a file to `path`, whole and found right.
 
@@ -30,30 +30,31 @@ def obtain(
     problem: (file, whether it was joined from two answers) -> what is wrong with the file and what to do, as words
         that follow its address; "" where it is right.
     remedy: what else to do where the file cannot be had.
-    timeout: seconds without a byte after which a server counts as stalled.
+    timeout: seconds without a byte after which a server counts as stalled. most: bytes that are downloaded at most.
 
     A download that breaks off is kept in <path>.part, and continued by the next call. A file that is wrong as a whole
     is removed, and so is nothing else. Raises CornetError; OSErrors are those of writing.
     """
-    if is_address(source):
-        aside, address = path.with_name(f"{path.name}.part"), f"{source.rstrip('/')}/{path.name}"
-        try:
-            wrong = _downloaded(address, aside, problem, timeout)
-        except DownloadError as error:
-            kept = " (what came of it is kept, and the next try goes on from there)" if aside.exists() else ""
-            raise CornetError(f"{address} {error}{kept}; {remedy}.") from None
-    else:
+    if not is_address(source):
         given = Path(source).expanduser()
-        aside, original = path.with_name(f"{path.name}.copy"), given if given.is_file() else given / path.name
-        address = str(original)
-        _copy(address, aside, remedy)
-        wrong = problem(aside, False)
+        original = given if given.is_file() else given / path.name
+        with NewFile(path) as new:
+            _copy(original, new, remedy)
+            if wrong := problem(new.aside, False):
+                raise CornetError(f"{original} {wrong}, or {remedy}.")
+            new.commit()
+        return
+    part, address = path.with_name(f"{path.name}.part"), f"{source.rstrip('/')}/{path.name}"
+    try:
+        wrong = _downloaded(address, part, problem, timeout, most)
+    except DownloadError as error:
+        kept = " (what came of it is kept, and the next try goes on from there)" if part.exists() else ""
+        raise CornetError(f"{address} {error}{kept}; {remedy}.") from None
     if wrong:
-        aside.unlink()
+        part.unlink()
         raise CornetError(f"{address} {wrong}, or {remedy}.")
-    with aside.open("rb") as file:
-        os.fsync(file.fileno())
-    os.replace(aside, path)
+    sync(part)
+    os.replace(part, path)
 
 
 def is_address(source: str) -> bool:
@@ -69,16 +70,13 @@ def is_address(source: str) -> bool:
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Wait until no other process holds this file's lock, and hold it. It goes with the process."""
-    with path.open("w") as file:
-        if fcntl is not None:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if sys.stderr.isatty():
-                    print(f"waiting for another process that fetches into {path.parent}", file=sys.stderr)
-                fcntl.flock(file, fcntl.LOCK_EX)
-            except OSError:  # a file system without locks
-                pass
+    with contextlib.ExitStack() as held:
+        try:
+            held.enter_context(locked_file(path, wait=False))
+        except BlockingIOError:
+            if sys.stderr.isatty():
+                print(f"waiting for another process that fetches into {path.parent}", file=sys.stderr)
+            held.enter_context(locked_file(path))
         yield
 
 
@@ -93,22 +91,23 @@ def usable(path: Path, remedy: str) -> Iterator[None]:
         ) from None
 
 
-def _downloaded(address: str, part: Path, problem: Callable[[Path, bool], str], timeout: float) -> str:
+def _downloaded(
+    address: str, part: Path, problem: Callable[[Path, bool], str], timeout: float, most: int
+) -> str:
     """Download to `part`, from the start where its two halves do not fit; what is wrong with the outcome."""
-    joined = download(address, part, timeout)
+    joined = download(address, part, timeout, most)
     wrong = problem(part, joined)
     if wrong and joined:  # the file may have changed between its two halves
         part.unlink()
-        wrong = problem(part, download(address, part, timeout))
+        wrong = problem(part, download(address, part, timeout, most))
     return wrong
 
 
-def _copy(original: str, aside: Path, remedy: str) -> None:
+def _copy(original: Path, new: NewFile, remedy: str) -> None:
     try:
-        shutil.copyfile(original, aside)
+        source = open_regular(original)
     except OSError as error:
-        if error.filename == original:
-            raise CornetError(f"{original} cannot be read ({error.strerror}); {remedy}.") from None
-        with contextlib.suppress(OSError):
-            aside.unlink()
-        raise
+        raise CornetError(f"{original} cannot be read ({error.strerror}); {remedy}.") from None
+    with source:
+        shutil.copyfileobj(source, new.file, 1 << 20)
+    new.file.flush()

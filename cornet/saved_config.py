@@ -7,6 +7,7 @@ import yaml
 from omegaconf import OmegaConf
 
 from cornet.errors import CornetError
+from cornet.opening import read_bytes
 
 __all__ = ["config_text", "read_config"]
 
@@ -24,7 +25,7 @@ def read_config(path: Path) -> dict[str, Any]:
     larger or deeper than any of ours, or has aliases: ten lines of these can stand for a billion entries.
     """
     try:
-        data = path.read_bytes()
+        data = read_bytes(path)
         if len(data) > LARGEST:
             raise ValueError(f"it has {len(data):,} bytes, and {LARGEST:,} are the most that is read")
         text = data.decode()
@@ -46,7 +47,7 @@ def config_text(folder: Path) -> str | None:
     try:
         if path.is_symlink() or path.stat().st_size > LARGEST:
             return None
-        return path.read_text(encoding="utf-8")
+        return read_bytes(path).decode()
     except (OSError, UnicodeDecodeError):
         return None
 

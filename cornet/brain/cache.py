@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from cornet.errors import CornetError
 from cornet.files import atomic_write, cache_folder
+from cornet.opening import is_foreign, open_entry, open_regular
 
 __all__ = ["cached_arrays", "file_hash"]
 
@@ -39,12 +40,15 @@ def cached_arrays(
     text = json.dumps({"kind": kind, **key}, sort_keys=True)
     name = hashlib.sha256(text.encode()).hexdigest()
     path = cache_folder() / kind / f"{name}.npz"
-    kept = _read(path, name)
+    foreign = is_foreign(path)
+    kept = None if foreign else _read(path, name)
     if kept is not None:
         return kept
     arrays = {field: np.asarray(array) for field, array in compute().items()}
     if objects := [field for field, array in arrays.items() if array.dtype.hasobject]:
         raise TypeError(f"{', '.join(objects)}: arrays of objects cannot be kept")
+    if foreign:
+        return arrays
     archive = io.BytesIO()
     np.savez(archive, **{_CONTENTS: np.array([name, *sorted(arrays)])}, **arrays)  # type: ignore[arg-type]
     with contextlib.suppress(OSError, CornetError):
@@ -61,7 +65,7 @@ def file_hash(path: Path | str) -> str:
     state = os.stat(path)
     known = (os.path.abspath(path), state.st_size, state.st_mtime_ns)
     if known not in _HASHES:
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             _HASHES[known] = hashlib.file_digest(file, "sha256").hexdigest()
     return _HASHES[known]
 
@@ -79,10 +83,8 @@ def _read(path: Path, name: str) -> Arrays | None:
     kinds (BadZipFile, ValueError, KeyError, zlib.error, struct.error, NotImplementedError, MemoryError for a header
     that asks for too much): all of them mean the same.
     """
-    if not path.is_file():
-        return None
     try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
+        with open_entry(path) as file, np.load(file, allow_pickle=False) as archive:
             arrays = {field: archive[field] for field in archive.files}
     except Exception:
         return None

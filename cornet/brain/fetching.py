@@ -14,6 +14,7 @@ from cornet.brain.public_data import BASE_URL, KAR2019_PAGE, PublicData, PublicF
 from cornet.errors import CornetError
 from cornet.files import atomic_write, cache_folder
 from cornet.obtain import is_address, locked, obtain, usable
+from cornet.opening import is_foreign, open_entry
 
 __all__ = ["data_folder", "fetch", "locate", "require", "whereabouts"]
 
@@ -119,7 +120,7 @@ def _bring(data: PublicData, file: PublicFile, source: str, path: Path, timeout:
 
     obtain(source, path, problem, remedy, timeout)
     if file.sha1 is not None:
-        _remember(path, _state(file, path))
+        _remember(path, _state(file, path.stat()))
 
 
 def _lacking(data: PublicData, target: Path) -> str:
@@ -135,15 +136,19 @@ def _lacking(data: PublicData, target: Path) -> str:
 
 def _wrong(file: PublicFile, path: Path) -> str:
     """What is wrong with a file that has its name, by what is remembered of it or else by its content."""
-    if file.sha1 is None:
-        return _mismatch(file, path)
-    state = _state(file, path)
-    with contextlib.suppress(OSError, ValueError):
-        if _record(path).read_text() == state:
-            return ""
-    if wrong := _mismatch(file, path):
-        return wrong
-    _remember(path, state)
+    try:
+        with open_entry(path) as stream:
+            state = _state(file, os.fstat(stream.fileno()))
+        if file.sha1 is not None:
+            with contextlib.suppress(OSError), open_entry(_record(path)) as stream:
+                if stream.read(4096) == state.encode():
+                    return ""
+        if wrong := _mismatch(file, path):
+            return wrong
+    except OSError as error:
+        return f"cannot be used ({error.strerror or error})"
+    if file.sha1 is not None:
+        _remember(path, state)
     return ""
 
 
@@ -153,12 +158,14 @@ def _mismatch(file: PublicFile, path: Path) -> str:
         from cornet.brain.kar2019 import problem
 
         return problem(path)
-    with path.open("rb") as stream:
+    with open_entry(path) as stream:
         own = hashlib.file_digest(stream, lambda: hashlib.sha1(usedforsecurity=False)).hexdigest()
     return "" if own == file.sha1 else f"has the SHA-1 {own}, but {file.sha1} was published"
 
 
 def _remember(path: Path, state: str) -> None:
+    if is_foreign(_record(path)):
+        return
     with contextlib.suppress(CornetError):  # a folder that others keep may not be ours to write in
         atomic_write(_record(path), state)
 
@@ -167,6 +174,5 @@ def _record(path: Path) -> Path:
     return path.with_name(f".{path.name}.verified")
 
 
-def _state(file: PublicFile, path: Path) -> str:
-    now = path.stat()
-    return f"{file.sha1} {now.st_size} {now.st_mtime_ns}\n"
+def _state(file: PublicFile, status: os.stat_result) -> str:
+    return f"{file.sha1} {status.st_size} {status.st_mtime_ns}\n"

@@ -114,7 +114,7 @@ def problem(path: Path) -> str:
     """What is wrong with a file that should be dataset.h5, as words that follow its path; "" where it is right."""
     again = "fetch it again"
     try:
-        with h5py.File(path, "r") as file:
+        with h5py.File(path, "r", locking=False) as file:  # what `NewFile` writes is locked
             if told := elsewhere(file):
                 return f"{told}; {again}"
             for name in ("images", "obj", "i1", "ost"):

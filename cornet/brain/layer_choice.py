@@ -35,6 +35,7 @@ from cornet.brain.subjects.base import nearby
 from cornet.brain.subjects.identity import digest
 from cornet.errors import CornetError
 from cornet.files import atomic_write, cache_folder
+from cornet.opening import is_foreign, open_entry
 from cornet.stimuli.stimulus_set import StimulusSet
 
 __all__ = ["LayerChoice", "choose_layers"]
@@ -138,6 +139,8 @@ def choose_layers(
         ],
     )
     path = cache_folder() / "layer-choices" / f"{key}.json" if cache and bundle.identity else None
+    if path is not None and is_foreign(path):
+        path = None
     if path is not None and (kept := _read(path, bundle.name)) is not None:
         return kept
     options: dict[str, Any] = {"label": label}
@@ -315,10 +318,11 @@ def _write(path: Path, choice: LayerChoice, subject: Subject) -> LayerChoice:
 def _read(path: Path, bundle: str) -> LayerChoice | None:
     """A recorded choice; None where there is none, or the file is damaged."""
     try:
-        content = json.loads(path.read_text())
+        with open_entry(path) as file:
+            content = json.load(file)
         regions = {
             region: Site(str(layer), int(step)) for region, (layer, step) in content["regions"].items()
         }
         return LayerChoice(regions, pd.DataFrame(content["candidates"]), bundle, path)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         return None

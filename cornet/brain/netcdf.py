@@ -16,6 +16,7 @@ import xarray as xr
 from cornet.brain.hdf5 import FREE, hdf5_problem
 from cornet.brain.layout import assembly_path, checked_folder
 from cornet.errors import CornetError
+from cornet.opening import open_regular
 
 __all__ = ["DIMENSIONS", "load_assembly"]
 
@@ -86,7 +87,7 @@ def damaged(path: Path | str, error: Exception) -> str:
 def _open(path: Path) -> xr.Dataset:
     try:
         whole = h5py.is_hdf5(path)
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             start = file.read(4)
         if not whole:
             kind = " but netCDF-3" if start[:3] == b"CDF" else ""

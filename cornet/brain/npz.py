@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cornet.errors import CornetError
+from cornet.opening import open_regular
 
 __all__ = ["read_arrays", "read_ids"]
 
@@ -24,13 +25,13 @@ def read_arrays(path: Path, missing: str) -> dict[str, NDArray[Any]]:
     .npz file, holds objects, or would become far larger than it is.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_regular(path) as stream, zipfile.ZipFile(stream) as archive:
             total, size = sum(info.file_size for info in archive.infolist()), path.stat().st_size
             if total > max(FREE, MAX_RATIO * size):
                 raise ValueError(f"it has {size:,} bytes and would become {total:,}")
             if part := archive.testzip():
                 raise ValueError(f"the checksum of {part} is wrong")
-        with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
+        with open_regular(path) as stream, np.load(stream, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
             if others := [name for name, one in arrays.items() if not isinstance(one, np.ndarray)]:
                 raise ValueError(f"{others[0]} is no array")

@@ -6,13 +6,10 @@ memory; with a cache, everything goes to its files too (`cornet.brain.recording_
 """
 
 import contextlib
-import itertools
 import os
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -22,7 +19,7 @@ from torch import Tensor
 
 from cornet.brain.kept_screens import KeptScreens
 from cornet.brain.memory import OutOfMemory, free_memory, out_of_memory
-from cornet.brain.recording_cache import RecordingCache, RowFile, mapped, note_unwritable, remove_orphans
+from cornet.brain.recording_cache import RecordingCache, RowFile, note_unwritable
 from cornet.brain.subject import Site
 from cornet.errors import CornetError
 from cornet.stimuli.screen import check_degrees, grey_screens, place_on_screen
@@ -124,7 +121,6 @@ class _Keepers:
         self.cache, self.stimuli, self.dtype, self.keys = cache, stimuli, dtype, keys
         self.arrays: dict[Site, NDArray[Any]] = {}
         self.files: dict[Site, RowFile] = {}
-        self.passing: set[Site] = set()  # files that are no part of the cache
         room = memory
         for site in sorted(dict.fromkeys(sites), key=lambda one: widths[one]):
             shape = (stimuli, widths[site])
@@ -132,8 +128,7 @@ class _Keepers:
             file = cache.writer(keys[site], *shape, dtype) if cache else None
             if file is None and room < 0:
                 with contextlib.suppress(OSError):  # then memory must do
-                    file = RowFile(_passing_path(), shape, dtype)
-                    self.passing.add(site)
+                    file = RowFile(None, shape, dtype)
             if file is not None:
                 self.files[site] = file
             if file is None or room >= 0:
@@ -161,19 +156,16 @@ class _Keepers:
                 self.files[site].finish()
         found = dict(self.arrays)
         for site in self.files.keys() - self.arrays.keys():
-            path = self.files[site].path
-            if site in self.passing:
-                found[site] = mapped(path)
-                with contextlib.suppress(OSError):  # mapped, it stays until the array is gone
-                    path.unlink()
-            else:
-                assert self.cache is not None
-                kept = self.cache.read(self.keys[site], self.stimuli, self.dtype)
-                if kept is None:
-                    raise CornetError(
-                        f"the recording of {site} at {path} was damaged meanwhile; record it again."
-                    )
-                found[site] = kept
+            file = self.files[site]
+            if file.path is None or self.cache is None:
+                found[site] = file.mapped()
+                continue
+            kept = self.cache.read(self.keys[site], self.stimuli, self.dtype)
+            if kept is None:
+                raise CornetError(
+                    f"the recording of {site} at {file.path} was damaged meanwhile; record it again."
+                )
+            found[site] = kept
         if self.cache is not None:
             self.cache.trim()
         return found
@@ -193,21 +185,13 @@ class _Keepers:
             file.discard()
             if site not in self.arrays:
                 needed = file.shape[0] * file.shape[1] * file.dtype.itemsize
+                variable = "TMPDIR" if file.path is None else "CORNET_CACHE"
                 raise CornetError(
-                    f"the {needed:,} bytes of {site} could not be written to {file.path.parent} "
-                    f"({error.strerror or error}); make room, set CORNET_CACHE to another folder, or let more than "
+                    f"the {needed:,} bytes of {site} could not be written to {file.folder} "
+                    f"({error.strerror or error}); make room, set {variable} to another folder, or let more than "
                     "that be held in memory."
                 ) from error
-            note_unwritable(file.path.parent, error)
-
-
-def _passing_path() -> Path:
-    folder = Path(tempfile.gettempdir())
-    remove_orphans(folder, "cornet-*")
-    return folder / f"cornet-{os.getpid()}-{next(_numbers)}.npy"
-
-
-_numbers = itertools.count()
+            note_unwritable(file.folder, error)
 
 
 def _probe(

@@ -13,8 +13,9 @@ import errno
 import logging
 import math
 import os
-import secrets
-import socket
+import re
+import stat
+import tempfile
 import weakref
 import zlib
 from collections import Counter
@@ -27,7 +28,8 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from cornet.errors import CornetError
-from cornet.files import alive, cache_folder
+from cornet.files import NewFile, cache_folder
+from cornet.opening import is_foreign, open_entry, ours
 
 __all__ = ["DEFAULT_LIMIT", "RecordingCache", "RowFile", "cache_limit"]
 
@@ -37,6 +39,7 @@ DEFAULT_LIMIT = 20 * 10**9
 """Bytes of recordings that are kept, unless CORNET_CACHE_SIZE (in GB) or an argument says otherwise."""
 
 MARK = b"cornet crc32 "
+NAME = re.compile(r"[0-9a-f]{64}\.npy")
 BLOCK = 1 << 24
 
 _open: Counter[Path] = Counter()  # files that this process writes, or has mapped into memory
@@ -80,37 +83,42 @@ class RecordingCache:
     def read(self, key: str, stimuli: int, dtype: DTypeLike) -> NDArray[np.generic] | None:
         """The features (stimulus, feature) as a memory map; None where none are there, or not whole ones."""
         path = self.path(key)
+        if is_foreign(path):
+            return None
         try:
-            array = _read_whole(path, stimuli, np.dtype(dtype))
+            with open_entry(path) as file:
+                array = _read_whole(file, stimuli, np.dtype(dtype))
+                with contextlib.suppress(OSError):  # used just now: the last to be removed
+                    os.utime(file.fileno())
         except FileNotFoundError:
             return None
         except (OSError, ValueError, EOFError, SyntaxError) as error:  # numpy's answers to damaged headers
             log.info("%s is damaged (%s) and is recorded again", path, error)
             return None
-        with contextlib.suppress(OSError):  # used just now: the last to be removed
-            os.utime(path)
         _open[path] += 1
         weakref.finalize(array, _release, path)
         return array
 
     def writer(self, key: str, stimuli: int, features: int, dtype: DTypeLike) -> "RowFile | None":
         """A file for features that come row after row; None, with one note a process, where none can be written."""
+        if is_foreign(self.path(key)):
+            return None
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            remove_orphans(self.folder)
             return RowFile(self.path(key), (stimuli, features), np.dtype(dtype))
         except OSError as error:
             note_unwritable(self.folder, error)
             return None
 
     def trim(self) -> None:
-        """Remove the least recently used files until the limit holds, other than those open in this process."""
+        """Remove the least recently used recordings until the limit holds, other than those open in this process."""
         entries = []
         with contextlib.suppress(OSError):
-            for path in self.folder.glob("*.npy"):
+            for path in self.folder.iterdir():
                 with contextlib.suppress(OSError):  # another process was quicker
-                    told = path.stat()
-                    entries.append((told.st_mtime_ns, told.st_size, path))
+                    status = path.lstat()
+                    if NAME.fullmatch(path.name) and stat.S_ISREG(status.st_mode) and ours(status):
+                        entries.append((status.st_mtime_ns, status.st_size, path))
         total = sum(size for _, size, _ in entries)
         for _, size, path in sorted(entries):
             if total <= self.limit:
@@ -122,13 +130,18 @@ class RecordingCache:
 
 
 class RowFile:
-    """A .npy file in the making: `append` rows in order, then `finish`; until then it has another name."""
+    """A .npy file in the making: `append` rows in order, then `finish`; until then it has another name.
 
-    def __init__(self, path: Path, shape: tuple[int, int], dtype: np.dtype[np.generic]) -> None:
+    path: None for a file that never has a name. It takes room in the folder for temporary files, until the process and
+    the arrays that are mapped from it are gone.
+    """
+
+    def __init__(self, path: Path | None, shape: tuple[int, int], dtype: np.dtype[np.generic]) -> None:
         self.path, self.shape, self.dtype = path, shape, dtype
-        self.aside = path.with_name(f"{path.stem}.{_host()}-{os.getpid()}-{secrets.token_hex(4)}.tmp")
+        self.folder = Path(tempfile.gettempdir()) if path is None else path.parent
         self._rows, self._sum = 0, 0
-        self._file: BinaryIO = open(self.aside, "wb")  # noqa: SIM115 (closed by finish or discard)
+        self._new = None if path is None else NewFile(path)
+        self._file: Any = tempfile.TemporaryFile() if self._new is None else self._new.file  # noqa: SIM115
         try:
             np.lib.format.write_array_header_1_0(
                 self._file, {"descr": dtype.str, "fortran_order": False, "shape": shape}
@@ -150,25 +163,19 @@ class RowFile:
             raise ValueError(f"{self._rows} of {self.shape[0]} rows were written")
         self._file.write(MARK + f"{self._sum:08x}".encode())
         self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
-        os.replace(self.aside, self.path)
+        if self._new is not None:
+            self._new.commit()
+
+    def mapped(self) -> Any:
+        """What a file without a name holds, once it is finished, as a memory map."""
+        return _mapped(self._file, *self.shape, self.dtype)
 
     def discard(self) -> None:
-        """Leave nothing behind; after `finish` it does nothing."""
+        """Leave nothing behind; after `finish` it closes a file without a name, and does nothing to another."""
+        if self._new is not None:
+            self._new.discard()
         with contextlib.suppress(OSError):
             self._file.close()
-        with contextlib.suppress(OSError):
-            self.aside.unlink()
-
-
-def remove_orphans(folder: Path, stem: str = "*") -> None:
-    """Remove what killed processes of this machine left half-written: a few such files fill a disk."""
-    for orphan in folder.glob(f"{stem}.{_host()}-*.tmp"):
-        owner = orphan.name.rpartition(f".{_host()}-")[2].partition("-")[0]
-        if owner.isdigit() and not alive(int(owner)):
-            with contextlib.suppress(OSError):
-                orphan.unlink()
 
 
 def note_unwritable(folder: Path, error: OSError) -> None:
@@ -184,36 +191,41 @@ def note_unwritable(folder: Path, error: OSError) -> None:
         )
 
 
-def mapped(path: Path) -> Any:
-    """A .npy file as a memory map. Writing to it changes no file: torch takes arrays that can be written without a
-    copy only. Where the system does not promise so much private memory, it is a read-only one."""
+def _read_whole(file: BinaryIO, stimuli: int, dtype: np.dtype[Any]) -> Any:
+    """The array of a file. Raises OSError or ValueError where it is not whole, or of another shape or type."""
+    array = _mapped(file, stimuli, None, dtype)
+    file.seek(array.offset)
+    total = 0
+    for block in _blocks(file, array.nbytes):
+        total = zlib.crc32(block, total)
+    if file.read() != MARK + f"{total:08x}".encode():
+        raise ValueError("its checksum is wrong")
+    return array
+
+
+def _mapped(file: BinaryIO, rows: int, columns: int | None, dtype: np.dtype[Any]) -> Any:
+    """A file of these rows as a memory map. Writing to it changes no file: torch takes arrays that can be written
+    without a copy only. Where the system does not promise so much private memory, it is a read-only one.
+
+    Raises ValueError where it has another size, shape or type.
+    """
+    file.seek(0)
     try:
-        return np.load(path, mmap_mode="c", allow_pickle=False)
+        version = np.lib.format.read_magic(file)
+        shape, by_column, found = np.lib.format.read_array_header_1_0(file)
+    except TokenError as error:  # which NumPy before 2.1 lets through
+        raise ValueError("its header is damaged") from error
+    offset, size = file.tell(), os.fstat(file.fileno()).st_size
+    if version != (1, 0) or by_column or found != dtype or len(shape) != 2 or shape[0] != rows:
+        raise ValueError(f"it holds {found} of shape {shape}")
+    if columns not in (None, shape[1]) or size != offset + math.prod(shape) * dtype.itemsize + len(MARK) + 8:
+        raise ValueError(f"it has {size:,} bytes")
+    try:
+        return np.memmap(file, dtype, "c", offset, shape)
     except OSError as error:
         if error.errno != errno.ENOMEM:
             raise
-        return np.load(path, mmap_mode="r", allow_pickle=False)
-
-
-def _read_whole(path: Path, stimuli: int, dtype: np.dtype[Any]) -> Any:
-    """The array of a file. Raises OSError or ValueError where it is not whole, or of another shape or type."""
-    try:
-        array = mapped(path)
-    except TokenError as error:  # which NumPy before 2.1 lets through
-        raise ValueError("its header is damaged") from error
-    if array.ndim != 2 or len(array) != stimuli or array.dtype != dtype:
-        raise ValueError(f"it holds {array.dtype} of shape {array.shape}")
-    with open(path, "rb") as file:
-        data_at = array.offset
-        file.seek(data_at + array.nbytes)
-        trailer = file.read()
-        file.seek(data_at)
-        total = 0
-        for block in _blocks(file, array.nbytes):
-            total = zlib.crc32(block, total)
-    if trailer != MARK + f"{total:08x}".encode():
-        raise ValueError("its checksum is wrong")
-    return array
+        return np.memmap(file, dtype, "r", offset, shape)
 
 
 def _blocks(file: BinaryIO, count: int) -> Iterator[bytes]:
@@ -224,7 +236,3 @@ def _blocks(file: BinaryIO, count: int) -> Iterator[bytes]:
 
 def _release(path: Path) -> None:
     _open[path] -= 1
-
-
-def _host() -> str:
-    return "".join(c if c.isalnum() or c in "-_" else "_" for c in socket.gethostname())

@@ -15,10 +15,14 @@ from cornet.files import atomic_write, cache_folder
 from cornet.models.catalogue import published_model
 from cornet.models.safe_load import looks_like_checkpoint
 from cornet.obtain import locked, obtain, usable
+from cornet.opening import is_foreign, open_entry
 
 __all__ = ["BASE_URL", "fetch_published"]
 
 BASE_URL = "https://s3.amazonaws.com/cornet-models/"
+
+LARGEST = 2 * 10**9
+"""Bytes of a checkpoint that are downloaded at most; the published ones have up to 0.2 GB."""
 
 
 def fetch_published(
@@ -62,6 +66,7 @@ def fetch_published(
                         lambda found, joined: mismatch(found, path, accept_hash and not joined),
                         remedy,
                         timeout,
+                        LARGEST,
                     )
                     return path
         if problem := mismatch(path, path, accept_hash):
@@ -74,18 +79,19 @@ def mismatch(file: Path, path: Path, accept_hash: bool) -> str:
 
     A right file's full hash is recorded beside `path`.
     """
-    if not looks_like_checkpoint(file):
-        with file.open("rb") as stream:
+    with open_entry(file) as stream:
+        if not looks_like_checkpoint(file):
             return f"is no checkpoint but begins with {stream.read(16)!r}; ask whoever serves it"
-    with file.open("rb") as stream:
         own = hashlib.file_digest(stream, "sha256").hexdigest()
     record = path.with_name(f"{path.name}.sha256")
-    recorded = record.read_text().split()[:1] if record.exists() else []
+    recorded: list[str] = []
+    with contextlib.suppress(OSError), open_entry(record) as stream:
+        recorded = stream.read(4096).decode(errors="replace").split()[:1]
     expected = recorded[0] if recorded else path.stem.rpartition("-")[2]
     if not own.startswith(expected) and not accept_hash:
         kept = f"{expected} was recorded for it" if recorded else f"by its name it begins with {expected}"
         return f"has the SHA-256 {own}, but {kept}; take it all the same with accept_hash=True"
-    if own != expected:
+    if own != expected and not is_foreign(record):
         with contextlib.suppress(CornetError):  # a folder that others keep may not be ours to write in
             atomic_write(record, f"{own}  {path.name}\n")
     return ""

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from cornet.errors import CornetError
+from cornet.opening import open_regular
 
 __all__ = ["looks_like_checkpoint", "read_checkpoint"]
 
@@ -21,7 +22,7 @@ PICKLE = b"\x80"  # of the files that torch wrote before 1.6
 
 def looks_like_checkpoint(path: Path) -> bool:
     """Whether a file begins as torch's files do; a web page or a text does not."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return file.read(len(ZIP)).startswith((ZIP, PICKLE))
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from cornet.errors import CornetError
+from cornet.files import NewFile
 from cornet.names import left_behind
 from cornet.prepare.reencode import reencode, target_size
 from cornet.prepare.work import Pool, default_processes, locked, pool, shown, spread
@@ -76,7 +77,6 @@ def prepare_copy(
     with locked(goal), pool(processes or default_processes()) as made:
         _check_target(goal, prepared)
         prepared.write(goal)
-        _remove_parts(goal)
         originals = _paths("train", train) | _paths("val", val)
         for _ in range(2):
             _copy(prepared, goal, originals, made)
@@ -151,14 +151,6 @@ def _check_target(goal: Path, wanted: Prepared) -> None:
             )
 
 
-def _remove_parts(goal: Path) -> None:
-    """Remove what a killed process wrote aside."""
-    for folder, _, names in os.walk(goal):
-        for name in names:
-            if name.startswith(".") and name.endswith(".part"):
-                os.unlink(os.path.join(folder, name))
-
-
 def _paths(split: str, files: ClassFolder) -> dict[str, str]:
     """{path in the copy: path of the original}, in order."""
     start = len(str(files.root)) + 1
@@ -226,12 +218,10 @@ def _copy_some(work: Work) -> list[list[Any]]:
 def _put(path: str, data: bytes) -> None:
     """Write aside, then rename. Not brought to the disk one by one, which takes longer than all the rest: after a
     power cut the sizes and hashes tell what was lost."""
-    # A name of its own: with more around it, a name as long as file systems allow would be too long.
-    aside = os.path.join(os.path.dirname(path), f".{_hash(os.fsencode(path))}.{os.getpid()}.part")
     try:
-        with open(aside, "wb") as file:
-            file.write(data)
-        os.replace(aside, path)
+        with NewFile(Path(path)) as new:
+            new.file.write(data)
+            new.commit(synced=False)
     except OSError as error:
         raise CornetError(
             f"{path} cannot be written ({error.strerror}); mend that, and run the same command again."

@@ -1,7 +1,6 @@
 """Many tasks in several processes, one thread each, with the time that is left."""
 
 import contextlib
-import fcntl
 import os
 import sys
 import time
@@ -14,6 +13,7 @@ from typing import TypeVar
 import torch
 
 from cornet.errors import CornetError
+from cornet.opening import locked_file
 
 __all__ = ["Pool", "default_processes", "locked", "pool", "shown", "spread"]
 
@@ -101,12 +101,17 @@ def shown(
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Keep other processes from writing to a folder; the lock goes with this process, however it ends."""
-    with open(folder / ".cornet-prepare.lock", "w") as file:
+    path = folder / ".cornet-prepare.lock"
+    with contextlib.ExitStack() as held:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+            held.enter_context(locked_file(path, wait=False))
+        except BlockingIOError:
             raise CornetError(
                 f"another `cornet prepare` is writing to {folder}; wait for it, or choose another folder."
+            ) from None
+        except OSError as error:
+            raise CornetError(
+                f"{path} cannot be used ({error.strerror}); remove it, or choose another folder."
             ) from None
         yield
 

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from cornet.errors import CornetError
+from cornet.opening import read_bytes
 from cornet.report.brain_data import read_metrics, read_scores
 from cornet.report.compare_scores import PARTS, curves, one_kind, parts
 from cornet.report.published import CURVE
@@ -156,7 +157,7 @@ def _config(path: Path, notes: list[str]) -> dict[str, Any]:
 def _json(path: Path) -> dict[str, Any]:
     """A damaged or absent file tells nothing."""
     try:
-        content = json.loads(path.read_text())
+        content = json.loads(read_bytes(path))
     except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}

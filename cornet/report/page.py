@@ -12,6 +12,7 @@ import pandas as pd
 from cornet.brain.subjects.checkpoints import set_aside
 from cornet.errors import CornetError
 from cornet.files import atomic_write
+from cornet.opening import read_bytes
 from cornet.report.brain_data import read_metrics
 from cornet.report.brain_plots import BrainTables, Picture, draw_pictures, read_brain_tables
 from cornet.report.curves import plot_curves
@@ -198,7 +199,7 @@ def _flat(node: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
 def _json(path: Path) -> dict[str, Any]:
     """A damaged or absent file tells nothing: the report is made without it."""
     try:
-        content = json.loads(path.read_text())
+        content = json.loads(read_bytes(path))
     except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}

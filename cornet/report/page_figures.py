@@ -7,6 +7,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from cornet.opening import read_bytes
 from cornet.report.brain_plots import Picture
 
 __all__ = ["brain_figure", "data_address", "figure", "whole_picture"]
@@ -69,8 +70,9 @@ def data_address(content: bytes) -> str:
 def whole_picture(path: Path) -> bytes | None:
     """A picture's file; None where it is absent or damaged."""
     try:
-        with Image.open(path) as image:
+        content = read_bytes(path)
+        with Image.open(io.BytesIO(content)) as image:
             image.verify()
-        return path.read_bytes()
+        return content
     except Exception:  # a damaged picture fails in many ways
         return None

@@ -9,6 +9,7 @@ from typing import Any
 
 from PIL import Image
 
+from cornet.opening import read_bytes
 from cornet.report.page_figures import data_address, whole_picture
 
 __all__ = ["stimuli_section"]
@@ -17,7 +18,7 @@ __all__ = ["stimuli_section"]
 def stimuli_section(folder: Path) -> str:
     """HTML: each set's samples with what they are; "" where the folder has none. What is damaged is left out."""
     try:
-        told = json.loads((folder / "stimuli" / "sets.json").read_text())
+        told = json.loads(read_bytes(folder / "stimuli" / "sets.json"))
         screen, sets = told["screen"], told["sets"]
         figures = [_figure(folder / "stimuli", one, screen) for one in sets]
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from cornet.files import atomic_write
+from cornet.opening import read_bytes
 from cornet.report.page import write_page
 from cornet.report.page_figures import figure
 from cornet.report.page_style import HEAD
@@ -195,7 +196,7 @@ def _notes(notes: Sequence[str]) -> str:
 def _configuration(seeds: Seeds) -> str:
     run = seeds.runs[0]
     try:
-        config = (run.path / "config.yaml").read_text()
+        config = read_bytes(run.path / "config.yaml").decode()
     except (OSError, UnicodeDecodeError):
         return ""
     return (

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from cornet.errors import CornetError
+from cornet.opening import read_bytes
 from cornet.report.brain_data import read_metrics, read_scores
 from cornet.saved_config import read_config
 
@@ -156,7 +157,7 @@ def _seed(path: Path) -> int:
 def _json(path: Path) -> dict[str, Any] | None:
     """None where the file is absent; raises CornetError where it is damaged."""
     try:
-        content = json.loads(path.read_text())
+        content = json.loads(read_bytes(path))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, RecursionError) as error:

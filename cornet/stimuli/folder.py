@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from cornet.errors import CornetError
 from cornet.names import composed, escaped, left_behind
+from cornet.opening import open_regular
 from cornet.stimuli.decode import BadImage
 from cornet.stimuli.left_out import (
     AGAIN,
@@ -94,7 +95,7 @@ class ClassFolder:
     def read(self, index: int) -> bytes:
         """The file of an image. Raises BadImage where it cannot be read."""
         try:
-            with open(self.path(index), "rb") as file:
+            with open_regular(self.path(index)) as file:
                 return file.read()
         except OSError as error:
             raise BadImage(f"the file cannot be read ({error.strerror or error})") from None

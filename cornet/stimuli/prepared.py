@@ -14,6 +14,7 @@ from typing import Any
 
 from cornet.errors import CornetError
 from cornet.files import atomic_write
+from cornet.opening import open_regular, read_bytes
 
 __all__ = ["DESCRIPTION", "JOURNAL", "Prepared", "check_complete", "check_count", "read_journal"]
 
@@ -43,7 +44,7 @@ class Prepared:
     def read(cls, folder: Path) -> "Prepared | None":
         """The description in a folder; None where there is none, as in a folder of originals."""
         try:
-            content = json.loads((folder / DESCRIPTION).read_bytes())
+            content = json.loads(read_bytes(folder / DESCRIPTION))
             return cls(**content).checked()
         except FileNotFoundError:
             return None
@@ -79,7 +80,7 @@ def read_journal(folder: Path) -> dict[str, list[Any]]:
     """
     rows: dict[str, list[Any]] = {}
     try:
-        with open(folder / JOURNAL, "rb") as file:
+        with open_regular(folder / JOURNAL) as file:
             for line in file:
                 try:
                     path, *row = json.loads(line)

@@ -1,23 +1,27 @@
 """Where shards lie: in a folder of this machine, or in object storage, from where they are fetched whole when needed.
 
 Fetched shards are kept in a folder that all processes of a machine share, each fetched once; where that would become
-larger than it may, those not used for longest go. Fetching is LitData's (s3://, gs://, azure://, hf://, r2://).
+larger than it may, those not used for longest go. The folder is ours alone: it lies below the one that the user names,
+a file in it says so, and only shards by their own names are removed from it. Fetching is LitData's (s3://, gs://,
+azure://, hf://, r2://).
 """
 
 import contextlib
-import fcntl
 import hashlib
 import os
+import re
+import stat
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cornet.errors import CornetError
-from cornet.files import cache_folder
+from cornet.files import NewFile, atomic_write, cache_folder
+from cornet.opening import locked_file, open_checked, open_entry, open_regular, ours
 from cornet.stimuli.shard_format import places
 
 __all__ = ["ShardStore"]
@@ -25,12 +29,20 @@ __all__ = ["ShardStore"]
 OPEN = 64
 """Shards that a process keeps open: more than it reads from at a time."""
 
+LARGEST = 10**9
+"""Bytes of what lies beside the shards, which tells how large they are."""
+
+MARKER = "cornet-shards.txt"
+SHARD = re.compile(r"(train|val)/chunk-0-[0-9]+\.bin")
+"""As `shard_name` gives them."""
+
 
 class ShardStore:
     """Reads shards and what lies beside them.
 
-    folder: a path, or an address such as s3://bucket/imagenet. cache: where fetched shards are kept; None for a
-    folder in the user's cache. cache_gb: how large that may become, in gigabytes; None for no limit.
+    folder: a path, or an address such as s3://bucket/imagenet. cache: fetched shards are kept in its subfolder
+    cornet-shards, those of each address in one of their own; None for a folder in the user's cache. cache_gb: how large
+    that of this address may become, in gigabytes; None for no limit.
     storage_options: handed to the storage's client, such as {"endpoint_url": ...}; credentials come from the
     environment, as the client finds them.
     """
@@ -48,11 +60,10 @@ class ShardStore:
         self.storage_options = dict(storage_options or {})
         if not self.remote:
             self.base = Path(self.folder).expanduser()
-        elif cache is not None:
-            self.base = Path(cache).expanduser()
         else:
             name = hashlib.blake2b(self.folder.encode(), digest_size=8).hexdigest()
-            self.base = cache_folder() / "shards" / name
+            above = cache_folder() / "shards" if cache is None else Path(cache).expanduser() / "cornet-shards"
+            self.base = above / name
         self._files: OrderedDict[str, tuple[int, NDArray[np.uint32]]] = OrderedDict()
         self._made: tuple[int, Any] | None = None
 
@@ -65,13 +76,17 @@ class ShardStore:
 
     def read(self, name: str) -> bytes:
         """A small file, as it is now. Raises CornetError where there is none."""
-        if self.remote:
-            with self._lock(name):
-                self._fetch(name)
-                return (self.base / name).read_bytes()
         try:
-            return (self.base / name).read_bytes()
+            if self.remote:
+                with self._lock(name):
+                    self._fetch(name)
+                    with open_entry(self.base / name) as file:
+                        return file.read()
+            with open_regular(self.base / name) as file:
+                return file.read()
         except OSError as error:
+            if self.remote:
+                raise self._unusable(error) from None
             raise CornetError(
                 f"there is no {name} in {self.folder} ({error.strerror}): name a folder of shards that `cornet prepare "
                 "... --shards` has written."
@@ -110,53 +125,66 @@ class ShardStore:
         path = self.base / name
         if not self.remote:
             try:
-                return os.open(path, os.O_RDONLY)
+                return open_checked(path, os.O_RDONLY)
             except OSError as error:
                 raise CornetError(
                     f"{path} cannot be read ({error.strerror}): the shards are incomplete; write or copy them again."
                 ) from None
         while True:
-            with contextlib.suppress(FileNotFoundError):
-                descriptor = os.open(path, os.O_RDONLY)
-                os.utime(descriptor)  # when it was used last
-                return descriptor
-            with self._lock(name):
-                if not path.exists():
-                    self._make_room(size)
-                    self._fetch(name)
+            try:
+                with contextlib.suppress(FileNotFoundError), open_entry(path) as file:
+                    os.utime(file.fileno())  # when it was used last
+                    return os.dup(file.fileno())
+                with self._lock(name):
+                    if not path.exists():
+                        self._make_room(size)
+                        self._fetch(name, size)
+            except OSError as error:
+                raise self._unusable(error) from None
+
+    def _unusable(self, error: OSError) -> CornetError:
+        return CornetError(
+            f"{error.filename or self.base} cannot be used ({error.strerror or error}); mend that, or name another "
+            "folder in data.cache or the environment variable CORNET_CACHE."
+        )
 
     @contextlib.contextmanager
     def _lock(self, name: str) -> Iterator[None]:
         """One process of this machine at a time."""
         path = self.base / f"{name}.fetching"
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(path, "w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        if not (self.base / MARKER).exists():
+            atomic_write(
+                self.base / MARKER, f"Shards fetched from {self.folder}; cornet removes them as it likes.\n"
+            )
+        with locked_file(path):
             yield
 
-    def _fetch(self, name: str) -> None:
-        """Write aside, then rename."""
+    def _fetch(self, name: str, most: int = LARGEST) -> None:
+        """Write aside, then rename. most: bytes. OSErrors are those of this machine's files."""
         address, path = f"{self.folder}/{name}", self.base / name
-        aside = path.with_name(f".{path.name}.{os.getpid()}.part")
         reason = "nothing is there"
-        try:
-            with open(aside, "wb") as file:
-                self._client().download_fileobj(address, file)
-            if aside.stat().st_size:
-                os.replace(aside, path)
-                return
-            self._client().download_file(address, str(path))  # for storages that LitData does not stream from
-        except CornetError:
-            raise
-        except Exception as error:  # each storage's client has errors of its own
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        finally:
-            aside.unlink(missing_ok=True)
-        if not path.exists():
-            raise CornetError(
-                f"{address} could not be fetched ({reason}); see to the address, the credentials in the environment "
-                "and data.storage_options."
-            )
+        with NewFile(path) as new:
+            try:
+                self._client().download_fileobj(address, Limited(new.file, most))
+                new.file.flush()
+                if not new.aside.stat().st_size:  # a storage that LitData does not stream from
+                    new.aside.unlink()
+                    self._client().download_file(address, str(new.aside))
+                    if new.aside.exists():
+                        os.replace(new.aside, path)
+                        return
+                else:
+                    new.commit()
+                    return
+            except CornetError:
+                raise
+            except Exception as error:  # each storage's client has errors of its own
+                reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise CornetError(
+            f"{address} could not be fetched ({reason}); see to the address, the credentials in the environment "
+            "and data.storage_options."
+        )
 
     def _client(self) -> Any:
         """LitData's for this kind of storage, made anew in every process: connections do not survive a fork."""
@@ -176,13 +204,33 @@ class ShardStore:
         if self.cache_gb is None:
             return
         kept = []
-        for path in self.base.rglob("*.bin"):
+        for path in self.base.glob("*/*.bin"):
             with contextlib.suppress(FileNotFoundError):
-                about = path.stat()
-                kept.append((about.st_mtime_ns, about.st_size, path))
+                about = path.lstat()
+                if (
+                    SHARD.fullmatch(path.relative_to(self.base).as_posix())
+                    and stat.S_ISREG(about.st_mode)
+                    and ours(about)
+                ):
+                    kept.append((about.st_mtime_ns, about.st_size, path))
         total = size + sum(one[1] for one in kept)
         for _, bytes_freed, path in sorted(kept):
-            if total <= self.cache_gb * 1e9:
+            if total <= self.cache_gb * 1e9 or not (self.base / MARKER).is_file():
                 return
             path.unlink(missing_ok=True)
             total -= bytes_freed
+
+
+class Limited:
+    """A file that takes no byte behind `most`: a storage may send without end."""
+
+    def __init__(self, file: BinaryIO, most: int) -> None:
+        self.file, self.most = file, most
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.file, name)
+
+    def write(self, data: Any) -> int:
+        if self.file.tell() + len(data) > self.most:
+            raise ValueError(f"it sent more than {self.most:,} bytes, which this file has at most")
+        return self.file.write(data)

@@ -54,5 +54,6 @@ class AtomicCheckpointIO(CheckpointIO):
         return read_checkpoint(path)
 
     def remove_checkpoint(self, path: Any) -> None:
-        """Remove a checkpoint that is there."""
-        Path(path).unlink(missing_ok=True)
+        """Remove a checkpoint that is there. Another file, to which the state in a checkpoint may point, stays."""
+        if Path(path).suffix == ".ckpt" and ".." not in Path(path).parts:
+            Path(path).unlink(missing_ok=True)

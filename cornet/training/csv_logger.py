@@ -17,7 +17,8 @@ from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from cornet.errors import CornetError
-from cornet.files import atomic_write
+from cornet.files import atomic_write, sync
+from cornet.opening import read_bytes
 
 __all__ = ["ContinueMetrics", "CsvLogger", "read_metrics"]
 
@@ -45,8 +46,15 @@ class ContinueMetrics(pl.Callback):
     """When training goes on, the CSV is as it was at the checkpoint.
 
     What a stopped run had logged after it is dropped, and what it had not yet logged of the epoch that the checkpoint
-    ends is added.
+    ends is added. The rows that a checkpoint goes on from are on the disk before it is written.
     """
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        for logger in trainer.loggers:
+            if isinstance(logger, CsvLogger):
+                logger.sync()
 
     def on_load_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
@@ -79,6 +87,7 @@ class CsvLogger(Logger):
         self._before: int | None = 0  # bytes before the file's last row; None where all is to be written anew
         self._end = 0  # and with that row
         self._rewrite = False
+        self._unsynced = True  # an earlier process may have been killed before it was
         if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
             self._load()
 
@@ -137,6 +146,13 @@ class CsvLogger(Logger):
             self._append()
 
     @rank_zero_only
+    def sync(self) -> None:
+        """Bring the file to the disk, as far as it is written."""
+        if self._unsynced:
+            sync(self.path)
+            self._unsynced = False
+
+    @rank_zero_only
     def finalize(self, status: str) -> None:
         """Write what is not yet written."""
         self.save()
@@ -147,6 +163,7 @@ class CsvLogger(Logger):
         lines = [_line(self._columns, self._rows[step]) for step in steps]
         start = self._before if self._in_file in self._new else self._end
         assert start is not None
+        self._unsynced = True
         data = "".join(lines).encode()
         try:
             with open(self.path, "r+b", buffering=0) as file:
@@ -193,7 +210,7 @@ class CsvLogger(Logger):
         text = _text(self._columns, list(rows.values()))
         if self.path.is_file():
             self._forget(rows.get(self._last), len(text.encode()))
-            if self.path.read_bytes() != text.encode() or list(rows) != sorted(rows):
+            if read_bytes(self.path) != text.encode() or list(rows) != sorted(rows):
                 # a half-written line, or another program's way to write
                 self._rows, self._before, self._rewrite = {}, None, True
 
@@ -210,7 +227,7 @@ def _by_step(path: Path, rows: list[dict[str, str]]) -> dict[int, dict[str, str]
 def _read(path: Path, end: int | None = None) -> tuple[list[str], list[dict[str, str]]]:
     """Columns and rows of a file's first `end` bytes, neither when there is none; a half line at its end is not."""
     try:
-        text = path.read_bytes()[:end].decode()
+        text = read_bytes(path)[:end].decode()
         whole = io.StringIO(text[: text.rfind("\n") + 1], newline=None)
         table = [row for row in csv.reader(whole) if row]
     except FileNotFoundError:

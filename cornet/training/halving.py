@@ -24,6 +24,7 @@ import pytorch_lightning as pl
 
 from cornet.errors import CornetError
 from cornet.files import atomic_write
+from cornet.opening import read_bytes
 
 __all__ = ["Halving", "Rungs", "check_halving", "rungs_of", "stopped_early"]
 
@@ -83,7 +84,7 @@ def check_halving(halving: Any) -> Rungs | None:
 def stopped_early(folder: Path) -> dict[str, int]:
     """{"stopped_early": epochs} of a run that was stopped here, for its summary; nothing of another."""
     try:
-        after = json.loads((folder / _RECORD).read_text())[_STOPPED]
+        after = json.loads(read_bytes(folder / _RECORD))[_STOPPED]
     except (OSError, ValueError, KeyError, TypeError):
         return {}
     return {"stopped_early": after} if isinstance(after, int) else {}

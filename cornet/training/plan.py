@@ -1,7 +1,6 @@
 """What a run will take, told before it starts."""
 
 import math
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from cornet.errors import CornetError
+from cornet.files import cache_folder
 from cornet.training.brain_score import BrainScore
 from cornet.training.build import Training, build
 from cornet.training.overrides import check_missing, check_overrides
@@ -76,14 +76,13 @@ def plan_training(config: DictConfig) -> Told:
         raise CornetError(
             f"recipe.batch_size={batch} does not divide among hardware.devices={hardware.devices}; choose a multiple."
         )
-    with tempfile.TemporaryDirectory() as folder:
-        config = config.copy()
-        with open_dict(config):
-            config.name = config.name or f"{config.data.get('name', 'objects')}-{config.model.name}"
-            config.run_folder, config.run_id, config.logger = folder, "plan", {}
-            config.recipe.batch_size = batch // hardware.devices
-        training = build(config)
-        measured = measure(training)
+    config = config.copy()
+    with open_dict(config):  # nothing is written in the run's folder
+        config.name = config.name or f"{config.data.get('name', 'objects')}-{config.model.name}"
+        config.run_folder, config.run_id, config.logger = str(cache_folder() / "plan"), "plan", {}
+        config.recipe.batch_size = batch // hardware.devices
+    training = build(config)
+    measured = measure(training)
     rate = given.get("images_per_second")
     if rate is not None:
         measured = replace(measured, step=measured.batch / rate, forward=FORWARD / rate, memory=math.nan)

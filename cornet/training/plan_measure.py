@@ -5,7 +5,6 @@ import logging
 import math
 import os
 import statistics
-import tempfile
 import time
 import warnings
 from collections.abc import Iterable
@@ -59,30 +58,29 @@ def measure(training: Training) -> Measured:
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     times = StepTimes()
-    with tempfile.TemporaryDirectory() as folder:
-        trainer = pl.Trainer(
-            accelerator="gpu" if device.type == "cuda" else "cpu",
-            devices=1,
-            max_steps=STEPS,
-            precision=training.trainer.precision,
-            gradient_clip_val=training.trainer.gradient_clip_val,
-            default_root_dir=folder,
-            callbacks=[times],
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            use_distributed_sampler=False,
-            limit_val_batches=0,
-        )
-        try:
-            with warnings.catch_warnings():
-                warnings.filterwarnings("ignore", message=".*no `val_dataloader`.*")
-                trainer.fit(module, train_dataloaders=Same(batch, STEPS))
-        except torch.cuda.OutOfMemoryError:
-            raise CornetError(
-                f"recipe.batch_size={len(batch.labels)} does not fit the memory of {device}; halve it, or accumulate."
-            ) from None
+    trainer = pl.Trainer(
+        accelerator="gpu" if device.type == "cuda" else "cpu",
+        devices=1,
+        max_steps=STEPS,
+        precision=training.trainer.precision,
+        gradient_clip_val=training.trainer.gradient_clip_val,
+        default_root_dir=training.trainer.default_root_dir,
+        callbacks=[times],
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+        limit_val_batches=0,
+    )
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*no `val_dataloader`.*")
+            trainer.fit(module, train_dataloaders=Same(batch, STEPS))
+    except torch.cuda.OutOfMemoryError:
+        raise CornetError(
+            f"recipe.batch_size={len(batch.labels)} does not fit the memory of {device}; halve it, or accumulate."
+        ) from None
     memory = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else resident_peak()
     module.to(device).eval()
     forward = forward_seconds(module, batch, device)

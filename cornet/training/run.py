@@ -2,7 +2,6 @@
 
 import contextlib
 import logging
-import shutil
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -205,10 +204,21 @@ def place_of(
 
 @rank_zero_only
 def leave_nothing(folder: Path, root: Path) -> None:
-    """Remove the folder of a run that could not begin, and those above it that are empty then."""
+    """Remove the folder of a run that could not begin, and those above it that are empty then: not the user's files."""
     if any((folder / kept).exists() for kept in ("metrics.csv", "checkpoints", "finished.json")):
         return
-    shutil.rmtree(folder, ignore_errors=True)
+    for name in (
+        "config.yaml",
+        "identity.json",
+        "versions.json",
+        "images.json",
+        "run_id",
+        "train.log",
+        ".lock",
+    ):
+        (folder / name).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        folder.rmdir()
     for parent in list(folder.parents)[:2]:
         if parent != root and parent.is_dir() and not any(parent.iterdir()):
             parent.rmdir()

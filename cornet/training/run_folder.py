@@ -12,6 +12,7 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from cornet.errors import CornetError
 from cornet.files import atomic_write
+from cornet.opening import read_bytes
 from cornet.saved_config import read_config
 from cornet.training.run_path import identity_of, run_path
 from cornet.training.versions import versions
@@ -79,7 +80,7 @@ class RunFolder:
     def run_id(self) -> str:
         """The token of this run. Raises CornetError when the folder holds no run."""
         try:
-            token = (self.path / "run_id").read_text(errors="replace").strip()
+            token = read_bytes(self.path / "run_id").decode(errors="replace").strip()
         except OSError as error:
             raise CornetError(
                 f"{self.path} holds no run: there is no file run_id in it; train one first."
@@ -154,7 +155,7 @@ class RunFolder:
     def read(self, name: str) -> dict[str, Any] | None:
         """One of the JSON files, None where it is not there. Raises CornetError for a damaged one."""
         try:
-            content = json.loads((self.path / name).read_text())
+            content = json.loads(read_bytes(self.path / name))
             if not isinstance(content, dict):
                 raise ValueError(f"it holds no record but {type(content).__name__}")
         except (FileNotFoundError, NotADirectoryError):

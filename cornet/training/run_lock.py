@@ -9,9 +9,10 @@ import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from cornet.errors import CornetError
-from cornet.files import alive
+from cornet.opening import SAFE, open_checked
 
 __all__ = ["locked"]
 
@@ -25,15 +26,16 @@ def locked(folder: Path) -> Iterator[None]:
 
     It is the system's lock of the file, which ends with the process however that ends: a file that a killed process
     has left is no lock, and loading processes do not inherit it. On file systems without locks the owner that the file
-    names counts, if it may still live: a process of this machine that does, or one of another machine.
-    Raises CornetError, naming the owner, while another process holds it, and where the file cannot be written.
+    names counts, unless it is known to be gone: a process that no longer runs, of this container on this machine.
+    Raises CornetError, naming the owner, while another process holds it, and where the file cannot be written or is a
+    symbolic link or no regular file.
     """
     path = folder / ".lock"
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        descriptor = open_checked(path, os.O_RDWR | os.O_CREAT | SAFE, 0o644)
     except OSError as error:
         raise CornetError(
-            f"{path} cannot be written: {error.strerror}; choose another place for runs."
+            f"{path} cannot be written: {error.strerror}; remove it, or choose another place for runs."
         ) from error
     try:
         try:
@@ -43,10 +45,11 @@ def locked(folder: Path) -> Iterator[None]:
                 raise refusal(folder, owner_of(descriptor)) from None
             owner = owner_of(descriptor)
             if owner and not gone(owner):
-                raise refusal(folder, owner) from None
+                raise refusal(folder, owner, f", or remove {path} if that process is gone") from None
         content = {
             "host": socket.gethostname(),
             "pid": os.getpid(),
+            "container": container(),
             "since": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
         }
         os.ftruncate(descriptor, 0)
@@ -64,26 +67,53 @@ def locked(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def owner_of(descriptor: int) -> dict[str, str | int]:
+def owner_of(descriptor: int) -> dict[str, Any]:
     """What the file says of who holds it; nothing where that is not known."""
     try:
         content = json.loads(os.pread(descriptor, 4096, 0))
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
-    return content if isinstance(content, dict) else {}
+    known = {"host": str, "pid": int, "since": str}
+    sound = isinstance(content, dict) and all(type(content.get(key)) is kind for key, kind in known.items())
+    return content if sound else {}
 
 
-def gone(owner: dict[str, str | int]) -> bool:
-    """Whether a process of this machine has ended; of others that cannot be known."""
-    return owner.get("host") == socket.gethostname() and not alive(int(owner.get("pid", 0)))
+def container() -> str:
+    """Where this process's number holds: it differs between machines, their starts, and containers."""
+    try:
+        start = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{start} {os.stat('/proc/self/ns/pid').st_ino}"
+    except OSError:
+        return socket.gethostname()
 
 
-def refusal(folder: Path, owner: dict[str, str | int]) -> CornetError:
-    who = (
-        f"process {owner.get('pid')} on {owner.get('host')} (since {owner.get('since')})"
-        if owner
-        else "another process"
-    )
+def gone(owner: dict[str, Any]) -> bool:
+    """Whether a process of this container has ended; of others that cannot be known."""
+    return owner.get("container") == container() and not alive(owner["pid"])
+
+
+def alive(process: int) -> bool:
+    """Whether a process of this container runs."""
+    if not 0 < process < 2**31:
+        return False
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def refusal(folder: Path, owner: dict[str, Any], remedy: str = "") -> CornetError:
+    who = "another process"
+    if owner:
+        host, since = (plain(owner[key]) for key in ("host", "since"))
+        who = f"process {owner['pid']} on {host} (since {since})"
     return CornetError(
-        f"{folder} is being written by {who}; wait for it, stop it, or give this run another name=..."
+        f"{folder} is being written by {who}; wait for it, stop it, or give this run another name=...{remedy}"
     )
+
+
+def plain(words: str) -> str:
+    return "".join(c if c.isprintable() else "?" for c in words)[:100]

@@ -1,3 +1,6 @@
+import json
+import os
+
 import numpy as np
 import pytest
 import torch
@@ -5,6 +8,7 @@ import xarray as xr
 from sklearn.decomposition import PCA
 from torch import nn
 
+from cornet.brain import layer_choice
 from cornet.brain.bundle import Bundle
 from cornet.brain.layer_choice import _Reduced, choose_layers
 from cornet.brain.predictivity import neural_predictivity
@@ -172,3 +176,15 @@ def test_responses_that_never_vary_choose_nothing():
     silent = Bundle("silent", bundle.stimuli, xr.zeros_like(bundle.assembly), "")
     with pytest.raises(CornetError, match="has a score for V4"):
         choose_layers(PixelSubject(size=8), silent, ["V4"])
+
+
+def test_a_damaged_choice_of_layers_is_made_again(tmp_path):
+    path = tmp_path / "choice.json"
+    for content in ("", "[" * 5000, "[]", "null", '{"regions": 3}', '{"regions": {"V1": ["a", 1e999]}}'):
+        path.write_text(content)
+        assert layer_choice._read(path, "bundle") is None
+    path.write_text(json.dumps({"regions": {"V1": ["a", 0]}, "candidates": {"layer": ["a"]}}))
+    assert layer_choice._read(path, "bundle") is not None
+    path.unlink()
+    os.mkfifo(path)
+    assert layer_choice._read(path, "bundle") is None

@@ -2,7 +2,6 @@
 
 import os
 import re
-import socket
 import subprocess
 import sys
 import time
@@ -238,14 +237,16 @@ def test_the_probe_bounds_a_batch_by_memory():
     assert recording.DEFAULT_MEMORY == 4 * 10**9
 
 
-def test_what_a_killed_process_left_among_temporary_files_goes_with_the_next(tmp_path):
-    host = socket.gethostname()
-    gone = subprocess.Popen(["true"])
-    gone.wait()
-    orphan = tmp_path / f"cornet-{gone.pid}-0.{host}-{gone.pid}-abcd.tmp"
-    orphan.write_bytes(b"half")
-    alive = tmp_path / f"cornet-{os.getpid()}-0.{host}-{os.getpid()}-abcd.tmp"
-    alive.write_bytes(b"half")
-    run(stimuli(3), memory=10)
-    assert not orphan.exists()
-    assert alive.exists()
+def test_what_exceeds_memory_has_no_name_in_the_temporary_folder(tmp_path):
+    seen = []
+
+    def watched(images, sites):
+        seen.append(os.listdir(tmp_path))
+        return answer(images, sites)
+
+    shown = stimuli(9)
+    found = record_pass(shown, [A, B], watched, Screen(16, 8), 8, CPU, memory=500)
+    assert isinstance(found[B], np.memmap)
+    np.testing.assert_array_equal(found[B], expected(shown)[B])
+    assert len(seen) > 1
+    assert not any(seen)

@@ -42,7 +42,9 @@ MOMENTS = {
     # a checkpoint
     "checkpoint: nothing is written aside": moment("open", LAST_ASIDE, 5, then="write"),
     "checkpoint: all is written aside": moment("open", LAST_ASIDE, 9, then="fsync"),
-    "checkpoint: before the old one gets its second name": moment("os.link", r"\.previous\.ckpt\.tmp$", 4),
+    "checkpoint: before the old one gets its second name": moment(
+        "os.link", r"\.previous\.ckpt\..*\.tmp$", 4
+    ),
     "checkpoint: before that takes the place of previous.ckpt": moment("os.rename", PREVIOUS, 4),
     "checkpoint: between previous.ckpt and the new last.ckpt": moment("os.rename", LAST, 7),
     "checkpoint: the very first": moment("os.rename", LAST, 1),

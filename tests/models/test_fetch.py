@@ -100,7 +100,7 @@ def test_environment_and_folders(server, published, cache, tmp_path, monkeypatch
 def test_the_address_of_2018_is_the_default(monkeypatch):
     asked = []
 
-    def download(url, part, timeout):
+    def download(url, part, timeout, most):
         asked.append(url)
         raise obtain.DownloadError("is not asked in a test")
 

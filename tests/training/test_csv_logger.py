@@ -1,6 +1,8 @@
 import math
 import os
+import stat
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,6 +16,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from cornet.errors import CornetError
 from cornet.training.checkpoint_io import AtomicCheckpointIO
 from cornet.training.csv_logger import ContinueMetrics, CsvLogger, read_metrics
+from cornet.training.last_checkpoint import LastCheckpoint
 
 
 def text(folder):
@@ -217,3 +220,38 @@ def test_stopped_and_resumed_training_gives_the_same_table(tmp_path):
     assert list(whole.columns[:2]) == ["epoch", "step"]
     assert whole["val/loss"].count() == 3
     assert whole["step"].is_unique
+
+
+@pytest.mark.filterwarnings("ignore:.*does not have many workers", "ignore:.*isinstance.treespec, LeafSpec.*")
+def test_rows_are_on_the_disk_before_a_checkpoint_that_follows_them(tmp_path, monkeypatch):
+    """A power cut leaves no checkpoint whose rows are missing."""
+    table, synced, checkpoints = tmp_path / "metrics.csv", {}, []
+    fsync, replace = os.fsync, os.replace
+
+    def watched_fsync(descriptor):
+        fsync(descriptor)
+        status = os.fstat(descriptor)
+        if stat.S_ISREG(status.st_mode):
+            synced[status.st_ino] = Path(f"/proc/self/fd/{descriptor}").read_bytes()
+
+    def watched_replace(source, target):
+        if str(target).endswith(".ckpt"):
+            assert synced[os.stat(source).st_ino] == Path(source).read_bytes()
+            rows = table.read_bytes() if table.exists() else b""  # before the first step
+            assert not rows or synced[table.stat().st_ino] == rows
+            checkpoints.append((os.path.basename(target), rows.count(b"\n")))
+        replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", watched_fsync)
+    monkeypatch.setattr(os, "replace", watched_replace)
+    data = DataLoader(TensorDataset(torch.randn(20, 4), torch.arange(20) % 2), batch_size=4)
+    trainer = pl.Trainer(
+        max_epochs=3, callbacks=[ContinueMetrics(), LastCheckpoint(tmp_path, minutes=1e-6)], accelerator="cpu",
+        plugins=[AtomicCheckpointIO()], logger=[CsvLogger(tmp_path)], enable_progress_bar=False,
+        enable_model_summary=False, log_every_n_steps=1, num_sanity_val_steps=0,
+    )  # fmt: skip
+    trainer.fit(Tiny(), data, data)
+    last = [rows for name, rows in checkpoints if name == "last.ckpt"]
+    assert len(last) > 12
+    assert last == sorted(last)
+    assert last[-1] > 15

@@ -15,6 +15,7 @@ from cornet.brain.subjects.base import nearby, to_site
 from cornet.brain.subjects.identity import digest
 from cornet.brain.times import Intervals, check_intervals, step_for
 from cornet.errors import CornetError
+from cornet.opening import open_regular
 from cornet.stimuli.stimulus_set import StimulusSet
 
 __all__ = ["RecordedSubject"]
@@ -145,5 +146,5 @@ def _read(path: Path) -> tuple[NDArray[np.str_], dict[Site, NDArray[Any]]]:
 
 
 def _identity(path: Path) -> str:
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return digest("recorded", hashlib.file_digest(file, "sha256").hexdigest())

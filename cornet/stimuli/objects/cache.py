@@ -19,6 +19,7 @@ import numpy as np
 
 from cornet.errors import CornetError
 from cornet.files import atomic_write
+from cornet.opening import is_foreign, open_entry
 
 __all__ = ["Cache"]
 
@@ -35,7 +36,7 @@ class Cache:
     ) -> np.ndarray:
         """The uint8 images of `shape` that these parameters name: read, or made and kept."""
         path = self.path(parameters)
-        if path is None:
+        if path is None or is_foreign(path):
             return make()
         kept = _read(path, shape)
         if kept is not None:
@@ -67,7 +68,7 @@ class Cache:
 def _read(path: Path, shape: tuple[int, ...]) -> np.ndarray | None:
     """The images in a file, or None if there is no such file or it is not whole."""
     try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
+        with open_entry(path) as file, np.load(file, allow_pickle=False) as archive:
             images, key = archive["images"], str(archive["key"])
     # The last is zipfile's answer to a compression that no archive has, which one flipped bit can name.
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, NotImplementedError):

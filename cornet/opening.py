@@ -1,0 +1,158 @@
+"""Opening files that other users, or processes that were killed, may have put there.
+
+Pipes, devices and sockets are refused instead of waited for. An entry of a cache, a download or a lock is never reached
+through a symbolic link (the folder may be one), and counts only if it belongs to this user or to root: who owns a file
+can change it after it was checked. CORNET_CACHE_SHARED=1 says that all users who can write in the cache are trusted.
+Files of other users are neither read nor replaced nor removed.
+"""
+
+import contextlib
+import errno
+import logging
+import os
+import stat
+from collections.abc import Iterator
+from io import BufferedReader
+from pathlib import Path
+
+from cornet.errors import CornetError
+
+try:
+    import fcntl
+except ImportError:  # Windows: no locks, and no pipes among files
+    fcntl = None  # type: ignore[assignment]
+
+__all__ = [
+    "SAFE",
+    "is_foreign",
+    "locked_file",
+    "open_checked",
+    "open_entry",
+    "open_regular",
+    "ours",
+    "read_bytes",
+    "take_lock",
+]
+
+log = logging.getLogger("cornet")
+
+SHARED = "CORNET_CACHE_SHARED"
+NONBLOCK = getattr(os, "O_CLOEXEC", 0) | getattr(
+    os, "O_NONBLOCK", 0
+)  # opening a pipe would wait for its other end
+SAFE = NONBLOCK | getattr(os, "O_NOFOLLOW", 0)
+
+_noted = False
+
+
+def open_checked(path: Path | str, flags: int, mode: int = 0o666) -> int:
+    """The descriptor of a regular file. flags: of `os.open`. Raises OSError, also for everything else than a file."""
+    try:
+        descriptor = os.open(path, flags | NONBLOCK, mode)
+    except OSError as error:
+        if error.errno == errno.ELOOP and os.path.islink(path):
+            raise OSError(errno.ELOOP, "it is a symbolic link", os.fspath(path)) from None
+        raise
+    kind = os.fstat(descriptor).st_mode
+    if stat.S_ISREG(kind):
+        return descriptor
+    os.close(descriptor)
+    if stat.S_ISDIR(kind):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
+    raise OSError(errno.EINVAL, "it is not a regular file", os.fspath(path))
+
+
+def open_regular(path: Path | str) -> BufferedReader:
+    """A file to read, also through a symbolic link. Raises OSError, also for a folder, pipe, device or socket."""
+    return os.fdopen(open_checked(path, os.O_RDONLY), "rb")
+
+
+def read_bytes(path: Path | str) -> bytes:
+    """The content of a file, as `open_regular` opens it."""
+    with open_regular(path) as file:
+        return file.read()
+
+
+def open_entry(path: Path | str) -> BufferedReader:
+    """An entry of a cache to read. Raises OSError, also for a link and for a file of a user who is not trusted."""
+    file = os.fdopen(open_checked(path, os.O_RDONLY | SAFE), "rb")
+    try:
+        check_ours(path, os.fstat(file.fileno()))
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def check_ours(path: Path | str, status: os.stat_result) -> None:
+    """Raise PermissionError for a file of a user who is not trusted."""
+    if not ours(status):
+        why = f"it belongs to another user; set {SHARED}=1 if you trust all who can write there"
+        raise PermissionError(errno.EPERM, why, os.fspath(path))
+
+
+def ours(status: os.stat_result) -> bool:
+    """Whether a file belongs to this user or to root, or every user of the cache is trusted.
+
+    Raises CornetError for a value of CORNET_CACHE_SHARED other than 0 and 1.
+    """
+    shared = os.environ.get(SHARED) or "0"
+    if shared not in ("0", "1"):
+        raise CornetError(
+            f"{SHARED}={shared!r} must be 0 or 1; set 1 if you trust all who can write in the cache."
+        )
+    return shared == "1" or not hasattr(os, "geteuid") or status.st_uid in (0, os.geteuid())
+
+
+def is_foreign(path: Path | str) -> bool:
+    """Whether another, untrusted user's file is there: it must not be used, replaced or removed. Logged once."""
+    global _noted
+    try:
+        status = os.lstat(path)
+    except (OSError, ValueError):
+        return False
+    if ours(status):
+        return False
+    if not _noted:
+        _noted = True
+        log.warning(
+            "%s belongs to another user (uid %d), so it is not used, nor are others like it; set %s=1 if you trust "
+            "all who can write in that folder, or CORNET_CACHE to a folder of your own",
+            path,
+            status.st_uid,
+            SHARED,
+        )
+    return True
+
+
+def take_lock(descriptor: int, wait: bool = False) -> bool:
+    """Lock a file as long as its descriptor is open. False on a file system without locks.
+
+    Raises BlockingIOError where another process holds it and `wait` is False.
+    """
+    if fcntl is None:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        raise
+    except OSError:
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def locked_file(path: Path, wait: bool = True) -> Iterator[None]:
+    """Hold the lock of a file, which is created where it is missing and never written. It ends with the process.
+
+    Raises BlockingIOError where another process holds it and `wait` is False; OSError where it cannot be opened.
+    """
+    try:
+        descriptor = open_checked(path, os.O_RDWR | os.O_CREAT | SAFE)
+    except PermissionError:  # made by another user of a shared folder
+        descriptor = open_checked(path, os.O_RDONLY | SAFE)
+    try:
+        take_lock(descriptor, wait)
+        yield
+    finally:
+        os.close(descriptor)
