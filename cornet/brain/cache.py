@@ -9,8 +9,8 @@ it anew, and nothing else.
 import contextlib
 import hashlib
 import io
-import json
 import os
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 
 from cornet.errors import CornetError
 from cornet.files import atomic_write, cache_folder
+from cornet.hashing import code_version, digest
 
-__all__ = ["cached_arrays", "file_hash"]
+__all__ = ["cached_arrays", "file_hash", "file_state", "is_settled"]
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -32,12 +33,11 @@ def cached_arrays(
     """The arrays that `compute` gives, read from below the cache folder where they lie there already.
 
     kind: the subfolder of `cornet.files.cache_folder()`, e.g. "responses".
-    key: everything that the arrays depend on, as values that JSON can hold: hashes of the content (`file_hash`,
-        `Bundle.identity`), options, and a number that is raised when the code changes its result.
-    compute: gives arrays of numbers or text by name; arrays of objects are refused, as nothing is ever unpickled.
+    key: everything that the arrays depend on besides code: arrays, options, hashes of content (`file_hash`).
+    compute: a function that gives arrays of numbers or text by name. Its module, with all that this imports, is the
+        code that the arrays depend on. Arrays of objects are refused, as nothing is ever unpickled.
     """
-    text = json.dumps({"kind": kind, **key}, sort_keys=True)
-    name = hashlib.sha256(text.encode()).hexdigest()
+    name = digest(kind, key, code_version(getattr(compute, "__module__", type(compute).__module__)))
     path = cache_folder() / kind / f"{name}.npz"
     kept = _read(path, name)
     if kept is not None:
@@ -54,22 +54,41 @@ def cached_arrays(
 
 
 def file_hash(path: Path | str) -> str:
-    """SHA-256 of a file's bytes, read once per process for each (path, size, time of change).
+    """SHA-256 of a file's bytes, read once per process for each `file_state`.
 
     Raises OSError where it cannot be read.
     """
-    state = os.stat(path)
-    known = (os.path.abspath(path), state.st_size, state.st_mtime_ns)
-    if known not in _HASHES:
+    state = file_state(path)
+    if state not in _HASHES:
         with open(path, "rb") as file:
-            _HASHES[known] = hashlib.file_digest(file, "sha256").hexdigest()
-    return _HASHES[known]
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        if not is_settled(state):
+            return found
+        _HASHES[state] = found
+    return _HASHES[state]
+
+
+def file_state(path: Path | str) -> tuple[int, ...]:
+    """What changes when a file is changed: device, inode, size, times of change of its content and of its entry.
+
+    The last cannot be set: a file written over by another of the same size and time is noticed too.
+    """
+    state = os.stat(path)
+    return state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns
+
+
+def is_settled(state: tuple[int, ...]) -> bool:
+    """Whether a file was changed so long ago that another change would show in its times."""
+    return time.time_ns() - max(state[-2:]) > RESOLUTION
 
 
 _CONTENTS = "_contents"
 """The array that lists the entry's name and arrays: damage to the table of contents can hide some of them."""
 
-_HASHES: dict[tuple[str, int, int], str] = {}
+_HASHES: dict[tuple[int, ...], str] = {}
+
+RESOLUTION = 2 * 10**9
+"""ns; the coarsest clock of a file system in use (FAT)."""
 
 
 def _read(path: Path, name: str) -> Arrays | None:

@@ -61,8 +61,8 @@ class TimesBenchmark(Benchmark[SolutionTimeData]):
     def stimuli(self) -> StimulusSet:
         return self.data.stimuli
 
-    def brain_side(self) -> list[NDArray[Any]]:
-        return [self.data.labels, self.data.ost, self.data.i1]
+    def brain_side(self) -> list[Any]:
+        return [self.data.labels, self.data.ost, self.data.i1, self.ceiling]
 
     def sites(self, subject: Subject) -> list[Site]:
         return list(dict.fromkeys(self._by_bin(subject)))

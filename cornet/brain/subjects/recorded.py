@@ -1,6 +1,5 @@
 """Features that somebody recorded elsewhere, as a subject."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,9 @@ from numpy.typing import NDArray
 from cornet.brain.npz import read_arrays, read_ids
 from cornet.brain.subject import Recording, Site
 from cornet.brain.subjects.base import nearby, to_site
-from cornet.brain.subjects.identity import digest
 from cornet.brain.times import Intervals, step_for
 from cornet.errors import CornetError
+from cornet.hashing import code_version, digest
 from cornet.stimuli.stimulus_set import StimulusSet
 
 __all__ = ["RecordedSubject"]
@@ -47,7 +46,8 @@ class RecordedSubject:
         self.name = name or str(given)
         self.intervals = dict(intervals or {})
         self._ids, self._features = _read(self.path)
-        self.identity = _identity(self.path)
+        named = {str(site): features for site, features in self._features.items()}
+        self.identity = digest("recorded", self._ids, named, code_version(__name__))
         self.regions: dict[str, Site | str] = {}
         if regions:
             self.regions = self.with_regions(regions).regions
@@ -139,8 +139,3 @@ def _read(path: Path) -> tuple[NDArray[np.str_], dict[Site, NDArray[Any]]]:
             )
         features[to_site(name)] = array.reshape(len(ids), -1).astype(np.float32)
     return ids, features
-
-
-def _identity(path: Path) -> str:
-    with path.open("rb") as file:
-        return digest("recorded", hashlib.file_digest(file, "sha256").hexdigest())
