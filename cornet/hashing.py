@@ -130,7 +130,9 @@ def _installed(package: str) -> bool:
     """Whether a package is installed, other than by a link to its sources."""
     spec = _spec(package)
     places = [spec.origin, *(spec.submodule_search_locations or ())] if spec else []
-    return not {"site-packages", "dist-packages"}.isdisjoint(Path(places[0] or places[-1]).parts if places else ())
+    return not {"site-packages", "dist-packages"}.isdisjoint(
+        Path(places[0] or places[-1]).parts if places else ()
+    )
 
 
 @functools.cache

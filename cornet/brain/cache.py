@@ -1,5 +1,36 @@
 """Results that are dear to make and small to keep, on disk, named by the content that they were made from.
 
+What each cached value of this package depends on, all of which is in its name or key:
+
+| value (folder of the cache) | depends on | covered by |
+|---|---|---|
+| averaged responses (responses) | assembly | hash of the file; values that are in memory are never cached |
+| | coordinates | hash of them all, as they are in memory |
+| | region, time bin, ignored coordinates | their values |
+| splits (splits) | number of stimuli, stratify, groups | the columns' values, in the order of the responses |
+| ceilings (ceilings) | repetitions, presentations of each | hash of the arrays |
+| simulated brain (simulated) | images, size, variation, seed | their values |
+| recordings (recordings) | network | `module_identity`: weights, buffers, structure, attributes, hooks, code |
+| | mean, std, steps, size, degrees of the screen | their values |
+| | device's kind, precision (bfloat16, TF32) | their values |
+| | stimuli | hash of ids and images; their visual angle |
+| | layer, step, dtype, memory, batch | their values |
+| choice of layers (layer-choices) | features | identity of the subject, all of the above; candidates |
+| | responses, splits, degrees | hash of the arrays; the positions in every split |
+| | components, metric, other images, device's kind | their values, hash of the images |
+| rendered objects (objects) | latents' and renderer's arguments | their values |
+| fetched shards (shards) | content | hash, which the description of the shards has |
+| fetched weights, data (weights, data) | content | hash, checked at each use |
+| screens, in this process (`KeptScreens`) | stimuli, visual angle, pixels | as for recordings |
+| hashes of files and archives, in this process | the file's content | `file_state`, once it `is_settled` |
+
+And all that are computed here depend on code: `code_version` hashes the source of what computes them, whatever it
+imports within this package, and the versions of the other packages imported on the way. Recordings, the dearest of
+them, are no exception: a released version changes them once, and a wrong number costs more than a recording.
+
+Features differ in their last digits (1e-6 of themselves) with the batch in which an image is shown, which the sites
+recorded together and the number of threads decide besides. That alone is not a part of the name of a recording.
+
 A file holds arrays under one key. It is written aside and renamed, so that another process sees all of it or
 nothing; it is never changed afterwards, so two processes that make the same write the same. A file that is damaged
 or half there (an archive's checksums tell) is made again. A folder that cannot be written costs the time of making

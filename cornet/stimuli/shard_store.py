@@ -1,7 +1,8 @@
 """Where shards lie: in a folder of this machine, or in object storage, from where they are fetched whole when needed.
 
-Fetched shards are kept in a folder that all processes of a machine share, each fetched once; where that would become
-larger than it may, those not used for longest go. Fetching is LitData's (s3://, gs://, azure://, hf://, r2://).
+Fetched shards are kept in a folder that all processes of a machine share, named by their content: each is fetched once,
+and where the storage has come to hold others, those are fetched. Where the folder would become larger than it may,
+those not used for longest go. Fetching is LitData's (s3://, gs://, azure://, hf://, r2://).
 """
 
 import contextlib
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 
 from cornet.errors import CornetError
 from cornet.files import cache_folder
-from cornet.stimuli.shard_format import places
+from cornet.stimuli.shard_format import DESCRIPTION, places
 
 __all__ = ["ShardStore"]
 
@@ -67,7 +68,7 @@ class ShardStore:
         """A small file, as it is now. Raises CornetError where there is none."""
         if self.remote:
             with self._lock(name):
-                self._fetch(name)
+                self._fetch(name, self.base / name)
                 return (self.base / name).read_bytes()
         try:
             return (self.base / name).read_bytes()
@@ -77,10 +78,13 @@ class ShardStore:
                 "... --shards` has written."
             ) from None
 
-    def item(self, name: str, place: int, size: int) -> bytes:
-        """The bytes of an item of a shard of `size` bytes. Raises CornetError where that is not there as a whole."""
+    def item(self, name: str, place: int, size: int, digest: str) -> bytes:
+        """The bytes of an item of a shard of `size` bytes with this hash.
+
+        Raises CornetError where that is not there as a whole, and for a fetched one with another hash.
+        """
         if name not in self._files:
-            self._open(name, size)
+            self._open(name, size, digest)
         self._files.move_to_end(name)
         descriptor, begins = self._files[name]
         start, end = int(begins[place]), int(begins[place + 1])
@@ -88,8 +92,8 @@ class ShardStore:
             raise CornetError(f"{name} in {self.folder} is damaged; write or copy it again.")
         return os.pread(descriptor, end - start, start)
 
-    def _open(self, name: str, size: int) -> None:
-        descriptor = self._descriptor(name, size)
+    def _open(self, name: str, size: int, digest: str) -> None:
+        descriptor = self._descriptor(name, size, digest)
         found = os.fstat(descriptor).st_size
         if found != size:
             os.close(descriptor)
@@ -106,9 +110,11 @@ class ShardStore:
         if len(self._files) > OPEN:
             os.close(self._files.popitem(last=False)[1][0])
 
-    def _descriptor(self, name: str, size: int) -> int:
+    def _descriptor(self, name: str, size: int, digest: str) -> int:
         path = self.base / name
-        if not self.remote:
+        if self.remote:
+            path = path.with_name(f"{path.stem}.{digest}.bin")
+        else:
             try:
                 return os.open(path, os.O_RDONLY)
             except OSError as error:
@@ -123,7 +129,7 @@ class ShardStore:
             with self._lock(name):
                 if not path.exists():
                     self._make_room(size)
-                    self._fetch(name)
+                    self._fetch(name, path, digest)
 
     @contextlib.contextmanager
     def _lock(self, name: str) -> Iterator[None]:
@@ -134,29 +140,32 @@ class ShardStore:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
-    def _fetch(self, name: str) -> None:
-        """Write aside, then rename."""
-        address, path = f"{self.folder}/{name}", self.base / name
+    def _fetch(self, name: str, path: Path, digest: str = "") -> None:
+        """Write aside, then rename. digest: that it must have; "" for any."""
+        address = f"{self.folder}/{name}"
         aside = path.with_name(f".{path.name}.{os.getpid()}.part")
-        reason = "nothing is there"
         try:
             with open(aside, "wb") as file:
                 self._client().download_fileobj(address, file)
-            if aside.stat().st_size:
-                os.replace(aside, path)
-                return
-            self._client().download_file(address, str(path))  # for storages that LitData does not stream from
+            if not aside.stat().st_size:  # a storage that LitData does not stream from
+                aside.unlink()
+                self._client().download_file(address, str(aside))
+            if digest and hashlib.blake2b(aside.read_bytes(), digest_size=8).hexdigest() != digest:
+                raise CornetError(
+                    f"{address} is not the shard that {DESCRIPTION} names; write the shards again."
+                )
+            os.replace(aside, path)
+            return
         except CornetError:
             raise
         except Exception as error:  # each storage's client has errors of its own
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         finally:
             aside.unlink(missing_ok=True)
-        if not path.exists():
-            raise CornetError(
-                f"{address} could not be fetched ({reason}); see to the address, the credentials in the environment "
-                "and data.storage_options."
-            )
+        raise CornetError(
+            f"{address} could not be fetched ({reason}); see to the address, the credentials in the environment "
+            "and data.storage_options."
+        )
 
     def _client(self) -> Any:
         """LitData's for this kind of storage, made anew in every process: connections do not survive a fork."""

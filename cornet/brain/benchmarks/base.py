@@ -71,7 +71,7 @@ class Benchmark(ABC, Generic[Data]):
 
     @cached_property
     def fingerprint(self) -> str:
-        """Sixteen hexadecimal digits of the SHA-256 of the data: two scores with the same one were taken on the same data.
+        """Sixteen hexadecimal digits of a hash of the data: scores with the same one were taken on the same data.
 
         It covers the stimuli (ids, images, visual angle), the region, and `brain_side`: of neural benchmarks the
         averaged responses, the repetitions of the ceiling, the values of the columns by which stimuli are split, and

@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cornet.brain.benchmarks.base import Benchmark
 from cornet.brain.kar2019 import SolutionTimeData

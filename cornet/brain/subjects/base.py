@@ -74,7 +74,7 @@ class ScreenSubject(ABC):
 
     def _settings(self) -> list[Any]:
         """What features depend on besides the network: the screen, the device's arithmetic, the code."""
-        backends = torch.backends
+        backends: Any = torch.backends
         matmul = [backends.cuda.matmul.fp32_precision, backends.mkldnn.matmul.fp32_precision]
         conv = [backends.cudnn.conv.fp32_precision, backends.mkldnn.conv.fp32_precision]
         code = code_version(*(kind.__module__ for kind in type(self).__mro__))

@@ -34,12 +34,14 @@ def module_identity(module: nn.Module, **extra: Any) -> str:
     functions (with what they close over), and collections and objects of such.
     """
     parts = hashlib.sha256(digest(extra).encode())
-    kinds = {kind for part in module.modules() for kind in type(part).__mro__}
+    kinds: set[Any] = {kind for part in module.modules() for kind in type(part).__mro__}
     parts.update(code_version(*sorted({kind.__module__ for kind in kinds})).encode())
     seen: dict[int, Any] = {id(part): part for part in module.modules()}
     for name, part in module.named_modules():
-        kind = type(part)
-        parts.update(digest(name, kind.__module__, kind.__qualname__, _source(kind), part.extra_repr()).encode())
+        kind: Any = type(part)
+        parts.update(
+            digest(name, kind.__module__, kind.__qualname__, _source(kind), part.extra_repr()).encode()
+        )
         hooks = [*part._forward_pre_hooks.values(), *part._forward_hooks.values()]
         settings = {key: value for key, value in vars(part).items() if key not in _OWN}
         forward = None if kind.__module__.startswith("torch.") else kind.forward
