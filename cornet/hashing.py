@@ -15,7 +15,7 @@ import os
 import secrets
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,11 @@ def code_version(*modules: str) -> str:
     list of files, and no number, must be kept up to date. A file that was changed after this process started may not
     be the code that the process runs; the hash is then one that no other process has.
     """
+    return digest(_sources(modules))
+
+
+def _sources(modules: Sequence[str]) -> dict[str, str]:
+    """What `code_version` hashes: sources of modules, and versions of installed packages, by their names."""
     seen: dict[str, str] = {}
     waiting = [*modules]
     while waiting:
@@ -55,7 +60,7 @@ def code_version(*modules: str) -> str:
         source = _source(found)
         seen[name] = source
         waiting += _imports(source, name if found.submodule_search_locations else name.rpartition(".")[0])
-    return digest(seen)
+    return seen
 
 
 def _content(value: Any) -> Any:
