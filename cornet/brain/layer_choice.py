@@ -111,7 +111,7 @@ def choose_layers(
         )
         for region, one in tasks.items()
     }
-    shown = [[one.identity, one.degrees] for one in (bundle.stimuli, images) if one]
+    shown = [[one.identity, one.degrees, one.code] for one in (bundle.stimuli, images) if one]
     compared = [[region, one.mean, one.stimulus_ids, pairs[region]] for region, one in tasks.items()]
     settings = [candidates, degrees, components, metric, torch.device(device).type, memory]
     key = digest(subject.identity, shown, compared, settings, code_version(__name__))

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from cornet.brain.assembly import average_repetitions, by_repetition, presentation_counts
 from cornet.brain.cache import cached_arrays
+from cornet.brain.netcdf import as_in_file, close_file
 from cornet.brain.presentations import group_presentations
 from cornet.brain.selection import select
 from cornet.errors import CornetError
@@ -75,7 +76,10 @@ def make_responses(
         region = str(regions[0]) if len(regions) == 1 else None
 
     def compute() -> dict[str, NDArray[Any]]:
-        return _compute(select(assembly, region, time_bin), ignore)
+        try:
+            return _compute(select(assembly, region, time_bin), ignore)
+        finally:
+            close_file(assembly)
 
     key = {
         "assembly": identity,
@@ -83,7 +87,7 @@ def make_responses(
         "time_bin": None if time_bin is None else [float(edge) for edge in time_bin],
         "ignore": sorted(ignore),
     }
-    if identity and not assembly.variable._in_memory:
+    if identity and as_in_file(assembly):
         # Coordinates are in memory: one may have been given or mended after loading.
         held = {str(name): [one.dims, one.values] for name, one in assembly.coords.items()}
         arrays = cached_arrays("responses", {**key, "coordinates": digest(held)}, compute)

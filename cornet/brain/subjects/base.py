@@ -147,7 +147,7 @@ class ScreenSubject(ABC):
         if store is not None:
             subject, images = self.identity, stimuli.identity
             # Only the ratio of the two extents decides what is on the screen.
-            told = (subject, images, float(shown) / self.degrees, dtype, memory, batch)
+            told = (subject, images, stimuli.code, float(shown) / self.degrees, dtype, memory, batch)
             keys = {site: digest(*told, site.layer, site.step) for site in sites}
             for site in sites:
                 kept = store.read(keys[site], len(stimuli), dtype)
