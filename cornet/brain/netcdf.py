@@ -8,6 +8,7 @@ the stimulus image_id where newer ones have stimulus_id, and some hold coordinat
 import os
 import warnings
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -92,7 +93,7 @@ def close_file(assembly: xr.DataArray) -> None:
 
 def as_in_file(assembly: xr.DataArray) -> bool:
     """Whether an assembly's values are still to be read: once in memory, they may have been changed there."""
-    data = assembly.variable._data
+    data: Any = assembly.variable._data
     lazy = isinstance(data, MemoryCachedArray) and isinstance(data.array, CopyOnWriteArray)
     return lazy and not data.array._copied
 
