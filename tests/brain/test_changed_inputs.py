@@ -472,6 +472,17 @@ def work(kind: str, tmp_path):
     return lambda: choose_layers(layers, bundle, ["V4"], metric="ridge", time_bin=(70, 80)), modules
 
 
+@pytest.mark.parametrize("kind", ["responses", "splits", "ceiling", "recording", "layer choice", "objects"])
+def test_all_code_that_runs_is_a_part_of_the_key(tmp_path, kind):
+    run, modules = work(kind, tmp_path)
+    covered = hashing._sources(modules)
+    with Ran() as names:
+        run()
+    ours = {name for name in names if name.partition(".")[0] == "cornet"}
+    assert ours - KEEPING <= {*covered}
+    assert len(ours - KEEPING) >= 1
+
+
 @pytest.mark.parametrize(
     ("kind", "module"),
     [
