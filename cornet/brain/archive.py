@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cornet.brain.cache import file_state, is_settled
 from cornet.errors import CornetError
 from cornet.names import composed, left_behind
 from cornet.stimuli.decode import BadImage, decode_image
@@ -98,15 +99,17 @@ class ZipPictures:
     def identity(self) -> str:
         """SHA-256 over each picture's name, size and content, in order; the same wherever and however packed.
 
-        The archive is read once per process for each (path, size, time of change).
+        The archive is read once per process for each `cornet.brain.cache.file_state`.
         """
-        known = (str(self.path), *self._state, self._entries)
+        known = (self._state, self.filenames, self._entries)
         if known not in _IDENTITIES:
             digest = hashlib.sha256()
             for index, name in enumerate(self.filenames):
                 data = self.data(index)
                 digest.update(f"{name}\0{len(data)}\0".encode("utf-8", "surrogateescape"))
                 digest.update(hashlib.sha256(data).digest())
+            if not is_settled(self._state):
+                return digest.hexdigest()
             _IDENTITIES[known] = digest.hexdigest()
         return _IDENTITIES[known]
 
@@ -216,11 +219,10 @@ def _entry_problem(info: zipfile.ZipInfo) -> str:
     return ""
 
 
-def _state(path: Path) -> tuple[int, int]:
+def _state(path: Path) -> tuple[int, ...]:
     try:
-        state = path.stat()
+        return file_state(path)
     except OSError as error:
         raise CornetError(
             f"there is no archive {path} that can be read ({error.strerror}); give the path of one."
         ) from None
-    return state.st_size, state.st_mtime_ns

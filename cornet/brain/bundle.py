@@ -1,6 +1,6 @@
 """A bundle: stimuli and the responses to them, in the layout of Brain-Score's public data."""
 
-import hashlib
+import contextlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +17,7 @@ from cornet.brain.netcdf import load_assembly
 from cornet.brain.responses import Responses, make_responses
 from cornet.brain.stimulus_files import load_stimuli
 from cornet.errors import CornetError
+from cornet.hashing import digest
 from cornet.stimuli.stimulus_set import StimulusSet
 
 __all__ = ["Bundle", "load_bundle"]
@@ -29,8 +30,7 @@ class Bundle:
     name: of the data, e.g. "cowley2023.V4.210325".
     assembly: (presentation, neuroid[, time_bin]) with flat coordinates along each dimension, or (presentation,) for
         choices.
-    identity: a hash of the assembly's content and of the stimulus ids; "" for none, and nothing is then kept on disk.
-        Who replaces the assembly must replace this too.
+    identity: a hash of the assembly's file and of the stimulus ids; "" for none, and nothing is then kept on disk.
 
     Raises CornetError where the assembly has presentations of stimuli that the stimulus set lacks, and where the two
     state different things of a stimulus (see `cornet.brain.contradictions`). Stimuli that were never presented
@@ -61,8 +61,13 @@ class Bundle:
     ) -> Responses:
         """Responses of a region in a time bin (ms after onset), averaged and by repetition; see `make_responses`.
 
-        They are kept in the cache folder, named by `identity`.
+        They are kept in the cache folder where the assembly is as its file has it (see `make_responses`). Raises
+        CornetError too where that file was changed after it was loaded.
         """
+        loaded = self.assembly.encoding
+        with contextlib.suppress(OSError):  # it was moved: what was opened is still there
+            if "sha256" in loaded and file_hash(loaded["source"]) != loaded["sha256"]:
+                raise CornetError(f"{loaded['source']} was changed after it was loaded; load it again.")
         return make_responses(self.assembly, self.stimuli, region, time_bin, ignore, self.identity)
 
 
@@ -78,9 +83,8 @@ def load_bundle(folder: str | os.PathLike[str]) -> Bundle:
     path = assembly_path(root, remedy=" (load_stimuli reads stimuli alone)")
     stimuli = load_stimuli(root)
     assembly = load_assembly(path)
-    digest = hashlib.sha256(file_hash(path).encode())
-    digest.update("\n".join(stimuli.ids).encode())
-    return Bundle(_name(assembly, path), stimuli, assembly, digest.hexdigest())
+    content = assembly.encoding["sha256"] = file_hash(path)
+    return Bundle(_name(assembly, path), stimuli, assembly, digest(content, stimuli.ids))
 
 
 def _name(assembly: xr.DataArray, path: Path) -> str:

@@ -1,5 +1,36 @@
 """Results that are dear to make and small to keep, on disk, named by the content that they were made from.
 
+What each cached value of this package depends on, all of which is in its name or key:
+
+| value (folder of the cache) | depends on | covered by |
+|---|---|---|
+| averaged responses (responses) | assembly | hash of the file; values that are in memory are never cached |
+| | coordinates | hash of them all, as they are in memory |
+| | region, time bin, ignored coordinates | their values |
+| splits (splits) | number of stimuli, stratify, groups | the columns' values, in the order of the responses |
+| ceilings (ceilings) | repetitions, presentations of each | hash of the arrays |
+| simulated brain (simulated) | images, size, variation, seed | their values |
+| recordings (recordings) | network | `module_identity`: weights, buffers, structure, attributes, hooks, code |
+| | mean, std, steps, size, degrees of the screen | their values |
+| | device's kind, precision (bfloat16, TF32) | their values |
+| | stimuli | hash of ids and images; their visual angle |
+| | layer, step, dtype, memory, batch | their values |
+| choice of layers (layer-choices) | features | identity of the subject, all of the above; candidates |
+| | responses, splits, degrees | hash of the arrays; the positions in every split |
+| | components, metric, other images, device's kind | their values, hash of the images |
+| rendered objects (objects) | latents' and renderer's arguments | their values |
+| fetched shards (shards) | content | hash, which the description of the shards has |
+| fetched weights, data (weights, data) | content | hash, checked at each use |
+| screens, in this process (`KeptScreens`) | stimuli, visual angle, pixels | as for recordings |
+| hashes of files and archives, in this process | the file's content | `file_state`, once it `is_settled` |
+
+And all that are computed here depend on code: `code_version` hashes the source of what computes them, whatever it
+imports within this package, and the versions of the other packages imported on the way. Recordings, the dearest of
+them, are no exception: a released version changes them once, and a wrong number costs more than a recording.
+
+Features differ in their last digits (1e-6 of themselves) with the batch in which an image is shown, which the sites
+recorded together and the number of threads decide besides. That alone is not a part of the name of a recording.
+
 A file holds arrays under one key. It is written aside and renamed, so that another process sees all of it or
 nothing; it is never changed afterwards, so two processes that make the same write the same. A file that is damaged
 or half there (an archive's checksums tell) is made again. A folder that cannot be written costs the time of making
@@ -9,8 +40,8 @@ it anew, and nothing else.
 import contextlib
 import hashlib
 import io
-import json
 import os
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,9 +51,10 @@ from numpy.typing import NDArray
 
 from cornet.errors import CornetError
 from cornet.files import atomic_write, cache_folder
+from cornet.hashing import code_version, digest
 from cornet.opening import is_foreign, open_entry, open_regular
 
-__all__ = ["cached_arrays", "file_hash"]
+__all__ = ["cached_arrays", "file_hash", "file_state", "is_settled"]
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -33,12 +65,11 @@ def cached_arrays(
     """The arrays that `compute` gives, read from below the cache folder where they lie there already.
 
     kind: the subfolder of `cornet.files.cache_folder()`, e.g. "responses".
-    key: everything that the arrays depend on, as values that JSON can hold: hashes of the content (`file_hash`,
-        `Bundle.identity`), options, and a number that is raised when the code changes its result.
-    compute: gives arrays of numbers or text by name; arrays of objects are refused, as nothing is ever unpickled.
+    key: everything that the arrays depend on besides code: arrays, options, hashes of content (`file_hash`).
+    compute: a function that gives arrays of numbers or text by name. Its module, with all that this imports, is the
+        code that the arrays depend on. Arrays of objects are refused, as nothing is ever unpickled.
     """
-    text = json.dumps({"kind": kind, **key}, sort_keys=True)
-    name = hashlib.sha256(text.encode()).hexdigest()
+    name = digest(kind, key, code_version(getattr(compute, "__module__", type(compute).__module__)))
     path = cache_folder() / kind / f"{name}.npz"
     foreign = is_foreign(path)
     kept = None if foreign else _read(path, name)
@@ -58,22 +89,41 @@ def cached_arrays(
 
 
 def file_hash(path: Path | str) -> str:
-    """SHA-256 of a file's bytes, read once per process for each (path, size, time of change).
+    """SHA-256 of a file's bytes, read once per process for each `file_state`.
 
     Raises OSError where it cannot be read.
     """
-    state = os.stat(path)
-    known = (os.path.abspath(path), state.st_size, state.st_mtime_ns)
-    if known not in _HASHES:
+    state = file_state(path)
+    if state not in _HASHES:
         with open_regular(path) as file:
-            _HASHES[known] = hashlib.file_digest(file, "sha256").hexdigest()
-    return _HASHES[known]
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        if not is_settled(state):
+            return found
+        _HASHES[state] = found
+    return _HASHES[state]
+
+
+def file_state(path: Path | str) -> tuple[int, ...]:
+    """What changes when a file is changed: device, inode, size, times of change of its content and of its entry.
+
+    The last cannot be set: a file written over by another of the same size and time is noticed too.
+    """
+    state = os.stat(path)
+    return state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns
+
+
+def is_settled(state: tuple[int, ...]) -> bool:
+    """Whether a file was changed so long ago that another change would show in its times."""
+    return time.time_ns() - max(state[-2:]) > RESOLUTION
 
 
 _CONTENTS = "_contents"
 """The array that lists the entry's name and arrays: damage to the table of contents can hide some of them."""
 
-_HASHES: dict[tuple[str, int, int], str] = {}
+_HASHES: dict[tuple[int, ...], str] = {}
+
+RESOLUTION = 2 * 10**9
+"""ns; the coarsest clock of a file system in use (FAT)."""
 
 
 def _read(path: Path, name: str) -> Arrays | None:

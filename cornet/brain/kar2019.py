@@ -25,6 +25,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from cornet.brain.cache import file_state
 from cornet.brain.contradictions import check_one_value
 from cornet.brain.hdf5 import elsewhere, large_piece
 from cornet.errors import CornetError
@@ -154,6 +155,7 @@ class KarPictures:
 
     def __init__(self, path: Path, places: NDArray[np.int64], scale: float) -> None:
         self.path, self.places, self.scale = path, places, scale
+        self._state = file_state(path)
 
     def __len__(self) -> int:
         return len(self.places)
@@ -162,6 +164,8 @@ class KarPictures:
         """(y, x, 3) RGB uint8. Raises CornetError for values that are none of a picture."""
         place = int(self.places[index])
         try:
+            if file_state(self.path) != self._state:
+                raise CornetError(f"{self.path} was changed while it was in use; load it again.")
             with h5py.File(self.path, "r") as file:
                 images = _Images(file["images"])
                 if images.last:

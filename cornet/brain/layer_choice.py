@@ -32,18 +32,15 @@ from cornet.brain.score import Score
 from cornet.brain.splits import make_splits
 from cornet.brain.subject import Site, Subject
 from cornet.brain.subjects.base import nearby
-from cornet.brain.subjects.identity import digest
 from cornet.errors import CornetError
 from cornet.files import atomic_write, cache_folder
+from cornet.hashing import code_version, digest
 from cornet.opening import is_foreign, open_entry
 from cornet.stimuli.stimulus_set import StimulusSet
 
 __all__ = ["LayerChoice", "choose_layers"]
 
 log = logging.getLogger("cornet")
-
-VERSION = 2
-"""Raise it when the code comes to choose otherwise."""
 
 COMPONENTS = 1000
 
@@ -103,8 +100,8 @@ def choose_layers(
     as in `neural_predictivity`. memory: bytes of features held in memory. cache: keep the recordings and the choice.
     label: for the progress bar.
 
-    The choice is recorded below `cornet.files.cache_folder()`/layer-choices, named by the identities of the subject,
-    the bundle and all settings, and read from there the next time. Of equal scores the earlier site is taken.
+    The choice is recorded below `cornet.files.cache_folder()`/layer-choices, named by a hash of all that it depends on
+    (see `cornet.brain.cache`), and read from there the next time. Of equal scores the earlier site is taken.
 
     Raises CornetError for regions, sites or columns that there are not, and where no candidate can be scored.
     """
@@ -116,40 +113,6 @@ def choose_layers(
     candidates = list(dict.fromkeys(sites)) if sites is not None else subject.sites()
     if not candidates:
         raise CornetError(f"{subject.name} offers no sites to choose from; name some.")
-    key = digest(
-        [
-            VERSION,
-            subject.identity,
-            bundle.identity,
-            bundle.stimuli.identity,
-            wanted,
-            candidates,
-            degrees,
-            time_bin,
-        ],
-        [
-            images.identity if images else None,
-            components,
-            metric,
-            stratify,
-            groups,
-            splits,
-            train_fraction,
-            seed,
-        ],
-    )
-    path = cache_folder() / "layer-choices" / f"{key}.json" if cache and bundle.identity else None
-    if path is not None and is_foreign(path):
-        path = None
-    if path is not None and (kept := _read(path, bundle.name)) is not None:
-        return kept
-    options: dict[str, Any] = {"label": label}
-    if not cache:
-        options["cache"] = False
-    if memory != DEFAULT_MEMORY:
-        options["memory"] = memory
-    recording = subject.record(bundle.stimuli, candidates, degrees, **options)
-    fitted = subject.record(images, candidates, **options) if images else None
     tasks = {region: bundle.responses(region, time_bin) for region in wanted}
     pairs = {
         region: make_splits(
@@ -162,6 +125,22 @@ def choose_layers(
         )
         for region, one in tasks.items()
     }
+    shown = [[one.identity, one.degrees, one.code] for one in (bundle.stimuli, images) if one]
+    compared = [[region, one.mean, one.stimulus_ids, pairs[region]] for region, one in tasks.items()]
+    settings = [candidates, degrees, components, metric, torch.device(device).type, memory]
+    key = digest(subject.identity, shown, compared, settings, code_version(__name__))
+    path = cache_folder() / "layer-choices" / f"{key}.json" if cache and bundle.identity else None
+    if path is not None and is_foreign(path):
+        path = None
+    if path is not None and (kept := _read(path, bundle.name)) is not None:
+        return kept
+    options: dict[str, Any] = {"label": label}
+    if not cache:
+        options["cache"] = False
+    if memory != DEFAULT_MEMORY:
+        options["memory"] = memory
+    recording = subject.record(bundle.stimuli, candidates, degrees, **options)
+    fitted = subject.record(images, candidates, **options) if images else None
     rows = []
     for site in candidates:
         features = recording[site]

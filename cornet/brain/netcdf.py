@@ -8,17 +8,19 @@ the stimulus image_id where newer ones have stimulus_id, and some hold coordinat
 import os
 import warnings
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 import xarray as xr
+from xarray.core.indexing import CopyOnWriteArray, MemoryCachedArray
 
 from cornet.brain.hdf5 import FREE, hdf5_problem
 from cornet.brain.layout import assembly_path, checked_folder
 from cornet.errors import CornetError
 from cornet.opening import open_regular
 
-__all__ = ["DIMENSIONS", "load_assembly"]
+__all__ = ["DIMENSIONS", "as_in_file", "close_file", "load_assembly"]
 
 DIMENSIONS = ("presentation", "neuroid", "time_bin")
 """What an assembly may have along its axes; presentation always."""
@@ -75,7 +77,26 @@ def load_assembly(folder_or_file: str | os.PathLike[str]) -> xr.DataArray:
             raise CornetError(damaged(path, error)) from None
     result = xr.DataArray(variable, coords=coordinates, name=name, attrs=dataset.attrs | assembly.attrs)
     result.encoding = {"source": str(path)}
+    result.set_close(dataset._close)
+    close_file(result)
     return result
+
+
+def close_file(assembly: xr.DataArray) -> None:
+    """Close the file of an assembly until its values are asked for again.
+
+    HDF5 takes a file for the one that it has open already, although it may have been written over meanwhile.
+    """
+    close = assembly._close
+    assembly.close()
+    assembly.set_close(close)
+
+
+def as_in_file(assembly: xr.DataArray) -> bool:
+    """Whether an assembly's values are still to be read: once in memory, they may have been changed there."""
+    data: Any = assembly.variable._data
+    lazy = isinstance(data, MemoryCachedArray) and isinstance(data.array, CopyOnWriteArray)
+    return lazy and not data.array._copied
 
 
 def damaged(path: Path | str, error: Exception) -> str:

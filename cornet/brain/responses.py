@@ -11,15 +11,14 @@ from numpy.typing import NDArray
 
 from cornet.brain.assembly import average_repetitions, by_repetition, presentation_counts
 from cornet.brain.cache import cached_arrays
+from cornet.brain.netcdf import as_in_file, close_file
 from cornet.brain.presentations import group_presentations
 from cornet.brain.response_values import check_responses, missing_notes
 from cornet.brain.selection import select
+from cornet.hashing import digest
 from cornet.stimuli.stimulus_set import StimulusSet
 
 __all__ = ["Responses", "make_responses"]
-
-VERSION = 2
-"""Raised when the code comes to give other numbers: what was kept before is then no longer used."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +67,8 @@ def make_responses(
 
     stimuli: whose columns go to the table; None: those of the assembly alone.
     region, time_bin: as for `cornet.brain.select`. ignore: as for `cornet.brain.average_repetitions`.
-    identity: a hash of the assembly's content, by which the arrays are kept on disk; "": they are not kept.
+    identity: a hash of the file that the assembly was loaded from, by which the arrays are kept on disk; "": they are
+        not kept, and neither are those of values in memory, which may have been changed there.
 
     Raises CornetError as those two do, and for responses that are infinite or too large to be measurements
     (`cornet.brain.response_values`).
@@ -78,16 +78,23 @@ def make_responses(
         region = str(regions[0]) if len(regions) == 1 else None
 
     def compute() -> dict[str, NDArray[Any]]:
-        return _compute(select(assembly, region, time_bin), ignore)
+        try:
+            return _compute(select(assembly, region, time_bin), ignore)
+        finally:
+            close_file(assembly)
 
     key = {
         "assembly": identity,
         "region": region,
         "time_bin": None if time_bin is None else [float(edge) for edge in time_bin],
         "ignore": sorted(ignore),
-        "version": VERSION,
     }
-    arrays = cached_arrays("responses", key, compute) if identity else compute()
+    if identity and as_in_file(assembly):
+        # Coordinates are in memory: one may have been given or mended after loading.
+        held = {str(name): [one.dims, one.values] for name, one in assembly.coords.items()}
+        arrays = cached_arrays("responses", {**key, "coordinates": digest(held)}, compute)
+    else:
+        arrays = compute()
     first = arrays["first"]
     return Responses(
         mean=arrays["mean"],

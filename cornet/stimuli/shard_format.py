@@ -149,6 +149,8 @@ class ShardSet:
                 raise ValueError(f"{split} has {len(counts)} counts for {len(self.classes)} classes")
             if self.complete and (self.shards(split) != len(sizes) or self.images(split) * 8 > sum(sizes)):
                 raise ValueError(f"{split} has {len(sizes)} shards, too few or too small for its images")
+            if self.complete and [type(one) for one in self.hashes[split]] != [str] * len(sizes):
+                raise ValueError(f"{split} has {len(sizes)} shards, and not a hash for each")
         return self
 
     def dump(self) -> str:

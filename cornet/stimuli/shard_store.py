@@ -1,9 +1,9 @@
 """Where shards lie: in a folder of this machine, or in object storage, from where they are fetched whole when needed.
 
-Fetched shards are kept in a folder that all processes of a machine share, each fetched once; where that would become
-larger than it may, those not used for longest go. The folder is ours alone: it lies below the one that the user names,
-a file in it says so, and only shards by their own names are removed from it. Fetching is LitData's (s3://, gs://,
-azure://, hf://, r2://).
+Fetched shards are kept in a folder that all processes of a machine share, named by their content: each is fetched once,
+and where the storage has come to hold others, those are fetched. Where the folder would become larger than it may,
+those not used for longest go. The folder is ours alone: it lies below the one that the user names, a file in it says
+so, and only shards by their own names are removed from it. Fetching is LitData's (s3://, gs://, azure://, hf://, r2://).
 """
 
 import contextlib
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from cornet.errors import CornetError
 from cornet.files import NewFile, atomic_write, cache_folder
 from cornet.opening import locked_file, open_checked, open_entry, open_regular, ours
-from cornet.stimuli.shard_format import places
+from cornet.stimuli.shard_format import DESCRIPTION, places
 
 __all__ = ["ShardStore"]
 
@@ -79,7 +79,7 @@ class ShardStore:
         try:
             if self.remote:
                 with self._lock(name):
-                    self._fetch(name)
+                    self._fetch(name, self.base / name)
                     with open_entry(self.base / name) as file:
                         return file.read()
             with open_regular(self.base / name) as file:
@@ -92,10 +92,13 @@ class ShardStore:
                 "... --shards` has written."
             ) from None
 
-    def item(self, name: str, place: int, size: int) -> bytes:
-        """The bytes of an item of a shard of `size` bytes. Raises CornetError where that is not there as a whole."""
+    def item(self, name: str, place: int, size: int, digest: str) -> bytes:
+        """The bytes of an item of a shard of `size` bytes with this hash.
+
+        Raises CornetError where that is not there as a whole, and for a fetched one with another hash.
+        """
         if name not in self._files:
-            self._open(name, size)
+            self._open(name, size, digest)
         self._files.move_to_end(name)
         descriptor, begins = self._files[name]
         start, end = int(begins[place]), int(begins[place + 1])
@@ -103,8 +106,8 @@ class ShardStore:
             raise CornetError(f"{name} in {self.folder} is damaged; write or copy it again.")
         return os.pread(descriptor, end - start, start)
 
-    def _open(self, name: str, size: int) -> None:
-        descriptor = self._descriptor(name, size)
+    def _open(self, name: str, size: int, digest: str) -> None:
+        descriptor = self._descriptor(name, size, digest)
         found = os.fstat(descriptor).st_size
         if found != size:
             os.close(descriptor)
@@ -121,9 +124,11 @@ class ShardStore:
         if len(self._files) > OPEN:
             os.close(self._files.popitem(last=False)[1][0])
 
-    def _descriptor(self, name: str, size: int) -> int:
+    def _descriptor(self, name: str, size: int, digest: str) -> int:
         path = self.base / name
-        if not self.remote:
+        if self.remote:
+            path = path.with_name(f"{path.stem}.{digest}.bin")
+        else:
             try:
                 return open_checked(path, os.O_RDONLY)
             except OSError as error:
@@ -138,7 +143,7 @@ class ShardStore:
                 with self._lock(name):
                     if not path.exists():
                         self._make_room(size)
-                        self._fetch(name, size)
+                        self._fetch(name, path, digest, size)
             except OSError as error:
                 raise self._unusable(error) from None
 
@@ -160,22 +165,33 @@ class ShardStore:
         with locked_file(path):
             yield
 
-    def _fetch(self, name: str, most: int = LARGEST) -> None:
-        """Write aside, then rename. most: bytes. OSErrors are those of this machine's files."""
-        address, path = f"{self.folder}/{name}", self.base / name
+    def _fetch(self, name: str, path: Path, digest: str = "", most: int = LARGEST) -> None:
+        """Write aside, then rename. digest: that it must have; "" for any. most: bytes.
+
+        OSErrors are those of this machine's files.
+        """
+        address = f"{self.folder}/{name}"
         reason = "nothing is there"
         with NewFile(path) as new:
             try:
                 self._client().download_fileobj(address, Limited(new.file, most))
                 new.file.flush()
-                if not new.aside.stat().st_size:  # a storage that LitData does not stream from
+                streamed = new.aside.stat().st_size > 0
+                if not streamed:  # a storage that LitData does not stream from
                     new.aside.unlink()
                     self._client().download_file(address, str(new.aside))
-                    if new.aside.exists():
+                if new.aside.exists():
+                    if (
+                        digest
+                        and hashlib.blake2b(new.aside.read_bytes(), digest_size=8).hexdigest() != digest
+                    ):
+                        raise CornetError(
+                            f"{address} is not the shard that {DESCRIPTION} names; write the shards again."
+                        )
+                    if streamed:
+                        new.commit()
+                    else:
                         os.replace(new.aside, path)
-                        return
-                else:
-                    new.commit()
                     return
             except CornetError:
                 raise

@@ -29,7 +29,7 @@ class ShardFiles:
     def __init__(self, store: ShardStore, about: ShardSet, split: str, window: int) -> None:
         self.store, self.split, self.window = store, split, window
         self.classes, self.per_shard, self.digest = about.classes, about.per_shard, about.digest
-        self._sizes = about.sizes[split]
+        self._sizes, self._hashes = about.sizes[split], about.hashes.get(split, [])
         self._starts = np.cumsum([0, *about.counts[split]])
         self._order = about.order(split)
         self._place = np.empty_like(self._order)
@@ -57,7 +57,7 @@ class ShardFiles:
         shard, place = divmod(int(self._place[index]), self.per_shard)
         name = f"{self.split}/{shard_name(shard)}"
         try:
-            item = item_at(self.store.item(name, place, self._sizes[shard]))
+            item = item_at(self.store.item(name, place, self._sizes[shard], self._hashes[shard]))
         except (ValueError, IndexError):
             item = None
         if item is None or (item.index, item.label) != (index, self.label(index)):

@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cornet.errors import CornetError
+from cornet.hashing import code_version
 
 __all__ = ["Pictures", "StimulusSet"]
 
@@ -78,6 +79,14 @@ class StimulusSet:
         digest = hashlib.sha256(self.pictures.identity.encode())
         digest.update("\n".join(self.ids).encode())
         return digest.hexdigest()
+
+    @property
+    def code(self) -> str:
+        """A hash of the code that reads the pictures."""
+        pictures = self.pictures
+        while isinstance(pictures, _SomePictures):
+            pictures = pictures.pictures
+        return code_version(type(pictures).__module__)
 
     def subset(self, rows: NDArray[np.int64]) -> "StimulusSet":
         """Some of the stimuli, in this order."""

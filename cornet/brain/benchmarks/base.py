@@ -1,6 +1,5 @@
 """What every benchmark is: stimuli to show, sites to record, and a comparison of what was recorded."""
 
-import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from functools import cached_property
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from cornet.brain.rounding import rounding_notes
 from cornet.brain.score import Score
 from cornet.brain.subject import Recording, Site, Subject
+from cornet.hashing import digest
 from cornet.stimuli.stimulus_set import StimulusSet
 
 __all__ = ["Benchmark", "RowView", "rows_of"]
@@ -63,19 +63,27 @@ class Benchmark(ABC, Generic[Data]):
         """What is shown."""
 
     @abstractmethod
-    def brain_side(self) -> Sequence[str | NDArray[Any]]:
-        """What the subject is compared with, or hashes of it: all that a fingerprint must tell apart."""
+    def brain_side(self) -> Sequence[Any]:
+        """All that the subject is compared with, as arrays and plain values: the inputs of a score besides features.
+
+        Every array that `compare` reads, every column by which stimuli are split, and the options of the benchmark
+        that choose among the data.
+        """
 
     @cached_property
     def fingerprint(self) -> str:
-        """Sixteen hexadecimal digits of the SHA-256 of the stimuli and of what the brain answered to them.
+        """Sixteen hexadecimal digits of a hash of the data: scores with the same one were taken on the same data.
+
+        It covers the stimuli (ids, images, visual angle), the region, and `brain_side`: of neural benchmarks the
+        averaged responses, the repetitions of the ceiling, the values of the columns by which stimuli are split, and
+        the time bins; of choices every trial; of answers each observer's, the truth and the conditions; of RDMs each
+        subject's; of solution times the labels, the times, the behaviour and the ceiling. It is of the content: where
+        files lie and what they are called does not count.
 
         Raises CornetError for data that cannot be read.
         """
-        digest = hashlib.sha256(self.stimuli.identity.encode())
-        for part in self.brain_side():
-            digest.update(part.encode() if isinstance(part, str) else np.ascontiguousarray(part).tobytes())
-        return digest.hexdigest()[:16]
+        degrees = self.stimuli.degrees if self.degrees is None else self.degrees
+        return digest(self.stimuli.identity, degrees, self.region, *self.brain_side())[:16]
 
     @abstractmethod
     def sites(self, subject: Subject) -> list[Site]:

@@ -104,8 +104,10 @@ class ConsistencyBenchmark(Benchmark[Bundle]):
     def stimuli(self) -> StimulusSet:
         return self.data.stimuli
 
-    def brain_side(self) -> list[str]:
-        return [self.data.identity]
+    def brain_side(self) -> list[NDArray[Any]]:
+        answers, subjects, ids = self._answers()
+        known = facts(self.data.assembly, ids)
+        return [answers, subjects, ids, *(known[name].to_numpy(str) for name in ("truth", "condition"))]
 
     def sites(self, subject: Subject) -> list[Site]:
         sites = [subject.readout_site()]
@@ -117,10 +119,7 @@ class ConsistencyBenchmark(Benchmark[Bundle]):
         return self.without(self.data.assembly.coords["stimulus_id"].values, "answers")
 
     def score(self, recording: Recording, subject: Subject) -> Score:
-        coordinates = self.data.assembly.coords
-        answers, names, ids = choices_by_subject(
-            coordinates["stimulus_id"].values, coordinates["subject"].values, self.data.assembly.values
-        )
+        answers, names, ids = self._answers()
         known = facts(self.data.assembly, ids)
         sites = self.sites(subject)
         if len(sites) == 2 and recording[sites[1]].shape[1] == IMAGENET_CLASSES:
@@ -133,6 +132,13 @@ class ConsistencyBenchmark(Benchmark[Bundle]):
             )
         return error_consistency(
             model, answers, known["truth"].to_numpy(), known["condition"].to_numpy(), names
+        )
+
+    def _answers(self) -> tuple[NDArray[np.str_], NDArray[np.str_], NDArray[np.str_]]:
+        """Answers (subject, stimulus), the subjects, the stimulus ids."""
+        coordinates = self.data.assembly.coords
+        return choices_by_subject(
+            coordinates["stimulus_id"].values, coordinates["subject"].values, self.data.assembly.values
         )
 
     def _rows(self, recording: Recording, site: Site, ids: NDArray[Any]) -> NDArray[Any]:

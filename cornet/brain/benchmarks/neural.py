@@ -28,9 +28,6 @@ __all__ = ["STEP_BIN", "NeuralBenchmark"]
 STEP_BIN = (70.0, 170.0)
 """ms after onset for which the reference asks."""
 
-VERSION = 2
-"""Of ceilings and splits as they are kept on disk."""
-
 
 class NeuralBenchmark(Benchmark[Bundle]):
     """Predictivity of one region of a bundle, with the ceiling of its repetitions.
@@ -82,8 +79,10 @@ class NeuralBenchmark(Benchmark[Bundle]):
     def stimuli(self) -> StimulusSet:
         return self.data.stimuli
 
-    def brain_side(self) -> list[str | NDArray[Any]]:
-        return [self.region, self.data.identity or np.asarray(self.data.assembly.values)]
+    def brain_side(self) -> list[Any]:
+        one = self.responses
+        columns = [one.stimulus_ids, self._column(self.stratify), self._column(self.groups)]
+        return [one.mean, one.repetitions, one.weights, one.time_bin, self.step_bin, *columns]
 
     @cached_property
     def responses(self) -> Responses:
@@ -92,20 +91,20 @@ class NeuralBenchmark(Benchmark[Bundle]):
 
     @cached_property
     def splits(self) -> list[Split]:
-        """Drawn once, the same for all subjects; kept on disk by the bundle's content."""
+        """Drawn once, the same for all subjects; kept on disk by the values of the columns."""
         stimuli = len(self.responses.stimulus_ids)
+        stratify, groups = self._column(self.stratify), self._column(self.groups)
 
         def draw() -> dict[str, NDArray[Any]]:
-            drawn = make_splits(
-                stimuli, stratify=self._column(self.stratify), groups=self._column(self.groups)
-            )
+            drawn = make_splits(stimuli, stratify=stratify, groups=groups)
             sides = np.zeros((len(drawn), stimuli), np.uint8)
             for row, (_, test) in zip(sides, drawn, strict=True):
                 row[test] = 1
             orders = [np.concatenate(split) for split in drawn]
             return {"test": sides, "order": np.array(orders)}
 
-        kept = self._kept("splits", {"stratify": self.stratify, "groups": self.groups}, draw)
+        key = {"stimuli": stimuli, "stratify": stratify, "groups": groups}
+        kept = cached_arrays("splits", key, draw) if self.data.identity else draw()
         result = []
         for row, order in zip(kept["test"], kept["order"], strict=True):
             train = stimuli - int(row.sum())
@@ -124,7 +123,8 @@ class NeuralBenchmark(Benchmark[Bundle]):
             score = internal_consistency(repetitions, weights)
             return {"values": score.values, "notes": np.array(score.notes, str)}
 
-        kept = self._kept("ceilings", {}, compute)
+        key = {"repetitions": repetitions, "weights": weights}
+        kept = cached_arrays("ceilings", key, compute) if self.data.identity else compute()
         return Score.of_splits(kept["values"], notes=kept["notes"].tolist())
 
     def sites(self, subject: Subject) -> list[Site]:
@@ -176,15 +176,8 @@ class NeuralBenchmark(Benchmark[Bundle]):
             neuroids = int((assembly.coords["region"].values.astype(str) == self.region).sum())
         return assembly.sizes["presentation"], neuroids
 
-    def _kept(
-        self, kind: str, key: dict[str, Any], compute: Callable[[], dict[str, NDArray[Any]]]
-    ) -> dict[str, NDArray[Any]]:
-        if not self.data.identity:
-            return compute()
-        where = {"bundle": self.data.identity, "region": self.region, "time_bin": self.time_bin}
-        return cached_arrays(kind, {**where, **key, "version": VERSION}, compute)
-
-    def _column(self, name: str | None) -> NDArray[Any] | None:
+    def _column(self, name: str | None) -> NDArray[np.str_] | None:
+        """A label for each stimulus, in the order of `responses.stimulus_ids`."""
         if name is None:
             return None
         table = self.responses.table
@@ -193,4 +186,4 @@ class NeuralBenchmark(Benchmark[Bundle]):
                 f"{self.name} draws its splits by {name}, but the stimuli have the columns "
                 f"{', '.join(map(str, table.columns))}; add it to stimulus_set.csv."
             )
-        return table[name].to_numpy()
+        return table[name].to_numpy().astype(str)

@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cornet.brain.benchmarks.base import Benchmark
 from cornet.brain.kar2019 import SolutionTimeData
@@ -61,8 +60,8 @@ class TimesBenchmark(Benchmark[SolutionTimeData]):
     def stimuli(self) -> StimulusSet:
         return self.data.stimuli
 
-    def brain_side(self) -> list[NDArray[Any]]:
-        return [self.data.labels, self.data.ost, self.data.i1]
+    def brain_side(self) -> list[Any]:
+        return [self.data.labels, self.data.ost, self.data.i1, self.ceiling]
 
     def sites(self, subject: Subject) -> list[Site]:
         return list(dict.fromkeys(self._by_bin(subject)))

@@ -1,7 +1,6 @@
 """The simulated brain as a whole: what it is shown, its responses, its choices, and the truths behind them."""
 
 import dataclasses
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,14 +24,15 @@ from cornet.brain.simulated.stimuli import render_scenes, stimulus_set, table_of
 from cornet.brain.simulated.time_course import SolutionTimes, decoded_i1, sensitivity
 from cornet.brain.simulated.truths import NeuralTruth
 from cornet.errors import CornetError
-from cornet.stimuli.objects import CATEGORIES, RENDERER_VERSION
+from cornet.hashing import digest
+from cornet.stimuli.objects import CATEGORIES
 from cornet.stimuli.objects.latents import check_whole
 from cornet.stimuli.stimulus_set import StimulusSet
 
 __all__ = ["REGIONS", "SIMULATION_VERSION", "SimulatedBrain"]
 
 SIMULATION_VERSION = 1
-"""Part of every identity. Raise it whenever a response changes: tests/brain/test_simulated.py notices."""
+"""For readers of an assembly. Raise it whenever a response changes: tests/brain/test_simulated.py notices."""
 
 REGIONS = ("V1", "V2", "V4", "IT")
 
@@ -134,8 +134,7 @@ class SimulatedBrain:
 
     @cached_property
     def _made(self) -> dict[str, NDArray[Any]]:
-        key = {"version": SIMULATION_VERSION, "renderer": RENDERER_VERSION, **dataclasses.asdict(self)}
-        return cached_arrays("simulated", key, self._make)
+        return cached_arrays("simulated", dataclasses.asdict(self), self._make)
 
     def _make(self) -> Mapping[str, NDArray[Any]]:
         scenes = render_scenes(self._table, self.size)
@@ -211,9 +210,7 @@ class SimulatedBrain:
         assembly = xr.DataArray(
             flat, coords, ("presentation", "neuroid", "time_bin"), name=name, attrs=attributes
         )
-        digest = hashlib.sha256(f"{name} {SIMULATION_VERSION} {self.stimuli.identity}\n".encode())
-        digest.update(np.ascontiguousarray(flat).data)
-        return Bundle(name, self.stimuli, assembly, digest.hexdigest())
+        return Bundle(name, self.stimuli, assembly, digest(name, self.stimuli.identity, flat))
 
 
 def _checked(region: str) -> str:

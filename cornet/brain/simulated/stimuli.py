@@ -4,7 +4,6 @@ A brain has only the picture. The simulated V1 and V2 have only that, too; V4 an
 work out: which pixels are the object's, and how it looks wherever it stands and whatever is behind it.
 """
 
-import hashlib
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -12,7 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cornet.stimuli.objects import CATEGORIES, OBJECTS, RENDERER_VERSION, draw_latents
+from cornet.hashing import digest
+from cornet.stimuli.objects import CATEGORIES, OBJECTS, draw_latents
 from cornet.stimuli.objects.rendering import compose
 from cornet.stimuli.stimulus_set import StimulusSet
 
@@ -62,11 +62,8 @@ def table_of(n: int, seed: int, variation: float) -> pd.DataFrame:
 
 
 def stimulus_set(table: pd.DataFrame, images: NDArray[np.uint8]) -> StimulusSet:
-    """The stimuli with their latents; the pictures are named by the renderer's version and the latents."""
-    digest = hashlib.sha256(f"simulated objects, renderer {RENDERER_VERSION}, {images.shape}\n".encode())
-    digest.update(table.to_csv(index=False).encode())
-    pictures = GreyPictures(images, digest.hexdigest())
-    return StimulusSet("simulated-objects", table, pictures, degrees=DEGREES)
+    """The stimuli with their latents."""
+    return StimulusSet("simulated-objects", table, GreyPictures(images, digest(images)), degrees=DEGREES)
 
 
 def render_scenes(table: pd.DataFrame, size: int) -> Scenes:

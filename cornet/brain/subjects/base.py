@@ -16,8 +16,8 @@ from cornet.brain.kept_screens import KeptScreens
 from cornet.brain.recording import DEFAULT_MEMORY, DTYPES, Screen, feature_counts, record_pass
 from cornet.brain.recording_cache import RecordingCache
 from cornet.brain.subject import Recording, Site
-from cornet.brain.subjects.identity import digest
 from cornet.errors import CornetError
+from cornet.hashing import code_version, digest
 from cornet.stimuli.stimulus_set import StimulusSet
 
 __all__ = ["IMAGENET_MEAN", "IMAGENET_STD", "ScreenSubject", "nearby", "quietly", "to_site"]
@@ -28,6 +28,8 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 class ScreenSubject(ABC):
     """A subject that is shown images on a screen of `size` pixels and `degrees` of visual angle a side."""
+
+    precision = "float32"
 
     def __init__(self, name: str, size: int, degrees: float, device: torch.device | str | None) -> None:
         if isinstance(size, bool) or not isinstance(size, int | np.integer) or size < 1:
@@ -45,7 +47,8 @@ class ScreenSubject(ABC):
 
     @property
     @abstractmethod
-    def identity(self) -> str: ...
+    def identity(self) -> str:
+        """A hash of all that the features of a stimulus depend on."""
 
     @abstractmethod
     def sites(self) -> list[Site]: ...
@@ -60,9 +63,22 @@ class ScreenSubject(ABC):
     def _listening(self, sites: Sequence[Site]) -> Any:
         """A context in which the subject is ready, and that leaves it as it was; it gives (answer, device)."""
 
+    def _where(self) -> torch.device:
+        """The device that the subject is recorded on."""
+        return self._device or torch.device("cpu")
+
     def _precision(self) -> str:
-        """What besides the identity rounds the answers, for the cache's key."""
-        return "float32"
+        if self.precision == "auto":
+            return "bfloat16" if self._where().type == "cuda" else "float32"
+        return self.precision
+
+    def _settings(self) -> list[Any]:
+        """What features depend on besides the network: the screen, the device's arithmetic, the code."""
+        backends: Any = torch.backends
+        matmul = [backends.cuda.matmul.fp32_precision, backends.mkldnn.matmul.fp32_precision]
+        conv = [backends.cudnn.conv.fp32_precision, backends.mkldnn.conv.fp32_precision]
+        code = code_version(*(kind.__module__ for kind in type(self).__mro__))
+        return [self.size, self.degrees, self._where().type, self._precision(), matmul, conv, code]
 
     def _check_site(self, site: Site) -> None:
         """Raise CornetError for a site that cannot be recorded."""
@@ -131,7 +147,7 @@ class ScreenSubject(ABC):
         if store is not None:
             subject, images = self.identity, stimuli.identity
             # Only the ratio of the two extents decides what is on the screen.
-            told = (subject, images, self.size, float(shown) / self.degrees, self._precision(), dtype)
+            told = (subject, images, stimuli.code, float(shown) / self.degrees, dtype, memory, batch)
             keys = {site: digest(*told, site.layer, site.step) for site in sites}
             for site in sites:
                 kept = store.read(keys[site], len(stimuli), dtype)

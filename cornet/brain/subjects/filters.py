@@ -4,6 +4,7 @@ import contextlib
 import math
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -12,13 +13,10 @@ from torch import Tensor
 from cornet.brain.recording import Answer
 from cornet.brain.subject import Site
 from cornet.brain.subjects.base import ScreenSubject
-from cornet.brain.subjects.identity import digest
 from cornet.errors import CornetError
+from cornet.hashing import digest
 
 __all__ = ["GaborSubject", "PixelSubject"]
-
-FILTER_VERSION = 1
-"""Raise it when the features change."""
 
 LUMINANCE = (0.299, 0.587, 0.114)
 
@@ -31,10 +29,7 @@ class _FilterSubject(ScreenSubject):
     @property
     def identity(self) -> str:
         """A hash of the settings: there are no weights."""
-        return digest(FILTER_VERSION, type(self).__name__, self._settings())
-
-    def _settings(self) -> list[object]:
-        return [self.size, self.degrees]
+        return digest(type(self).__name__, self._settings())
 
     def sites(self) -> list[Site]:
         return [Site(self.layer)]
@@ -47,7 +42,7 @@ class _FilterSubject(ScreenSubject):
 
     @contextlib.contextmanager
     def _listening(self, sites: Sequence[Site]) -> Iterator[tuple[Answer, torch.device]]:
-        device = self._device or torch.device("cpu")
+        device = self._where()
 
         def answer(images: Tensor, sites: Sequence[Site]) -> dict[Site, Tensor]:
             return dict.fromkeys(sites, self.features(images))
@@ -80,7 +75,7 @@ class PixelSubject(_FilterSubject):
         super().__init__(name, size, degrees, device)
         self.color = color
 
-    def _settings(self) -> list[object]:
+    def _settings(self) -> list[Any]:
         return [*super()._settings(), self.color]
 
     def features(self, images: Tensor) -> Tensor:
@@ -130,7 +125,7 @@ class GaborSubject(_FilterSubject):
         self.orientations, self.grid = orientations, grid
         self._banks: dict[str, list[tuple[Tensor, Tensor]]] = {}
 
-    def _settings(self) -> list[object]:
+    def _settings(self) -> list[Any]:
         return [*super()._settings(), self.frequencies, self.orientations, self.grid]
 
     def features(self, images: Tensor) -> Tensor:

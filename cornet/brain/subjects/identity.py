@@ -1,97 +1,122 @@
-"""What a network's answers depend on, as one hash: its weights, its structure, its code. Never its name.
+"""What a network's answers depend on, as one hash: its weights, its structure, its settings, its code. Never its name.
 
-Two networks with the same hash answer alike; a single changed weight, setting or line of a module's source gives
-another hash. What is cached under it can therefore never be taken for another network's.
+Two networks with the same hash answer alike; a single changed weight, setting or line of source gives another hash.
+What is cached under it can therefore never be taken for another network's.
 """
 
+import contextlib
+import enum
 import functools
 import hashlib
 import inspect
-import json
+import logging
+from collections.abc import Callable, Mapping
+from types import CodeType, MethodType
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-__all__ = ["digest", "module_identity"]
+from cornet.hashing import code_version, digest
 
-CODE_VERSION = 1
-"""Raise it when a change of this package's code changes what is recorded."""
+__all__ = ["module_identity"]
+
+DEEPEST = 6
+"""Levels of objects within objects of a module's attributes that are looked into."""
 
 
 def module_identity(module: nn.Module, **extra: Any) -> str:
-    """SHA-256 over a module's weights and buffers, its structure, plain attributes and source, and `extra`.
+    """SHA-256 over a module's weights and buffers, its structure, attributes, hooks and source, and `extra`.
 
     extra: plain data on which the answers depend besides (preprocessing). The weights are read anew at each call, so
-    that a network in training has another identity after each step.
+    that a network in training has another identity after each step. Attributes may be numbers, text, tensors,
+    functions (with what they close over), and collections and objects of such.
     """
-    parts = hashlib.sha256(digest(CODE_VERSION, extra).encode())
+    parts = hashlib.sha256(digest(extra).encode())
+    kinds: set[Any] = {kind for part in module.modules() for kind in type(part).__mro__}
+    parts.update(code_version(*sorted({kind.__module__ for kind in kinds})).encode())
+    seen: dict[int, Any] = {id(part): part for part in module.modules()}
     for name, part in module.named_modules():
-        kind = type(part)
+        kind: Any = type(part)
+        parts.update(
+            digest(name, kind.__module__, kind.__qualname__, _source(kind), part.extra_repr()).encode()
+        )
+        hooks = [*part._forward_pre_hooks.values(), *part._forward_hooks.values()]
         settings = {key: value for key, value in vars(part).items() if key not in _OWN}
-        code = _source(kind)  # type: ignore[arg-type]
-        parts.update(json.dumps([name, kind.__module__, kind.__qualname__, code]).encode())
-        parts.update(repr(part.extra_repr()).encode())
-        for key in sorted(settings):
-            if isinstance(settings[key], Tensor | np.ndarray):
-                _add_tensor(parts, f"{name}.{key}", torch.as_tensor(settings[key]))
-            elif (text := _plain(settings[key])) is not None:
-                parts.update(f"{key}={text};".encode())
+        forward = None if kind.__module__.startswith("torch.") else kind.forward
+        _add(parts, [hooks, settings, forward], seen, DEEPEST)
     # Both, and by name: state_dict leaves out buffers that are not persistent.
     for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
-        _add_tensor(parts, name, tensor)
+        parts.update(f"{name}\n".encode())
+        _add(parts, tensor, seen, 0)
     return parts.hexdigest()
 
 
-def digest(*values: Any) -> str:
-    """SHA-256 of plain data, the same in every process."""
-    return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()
-
-
 # What every module has; neither training mode nor compilation is a part of what is recorded.
-_OWN = {*vars(nn.Module()), "training", "_compiled_call_impl"}
+_OWN = {*vars(nn.Module()), "training", "_compiled_call_impl", "_compiled"}
 
 
-def _add_tensor(parts: Any, name: str, tensor: Tensor) -> None:
-    """Add a tensor's name, type, shape and bytes, whichever device and memory layout it has."""
-    parts.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-    flat = tensor.detach().to("cpu").contiguous().view(-1)
-    parts.update(flat.view(torch.uint8).numpy() if flat.numel() else b"")
+def _add(parts: Any, value: Any, seen: dict[int, Any], depth: int) -> None:
+    """Add a value's type and content. seen: objects by their id, which are not entered again.
+
+    What cannot be looked into counts by its type.
+    """
+    parts.update(f"<{type(value).__module__}.{type(value).__qualname__}>".encode())
+    if value is None or isinstance(value, _PLAIN):
+        parts.update(repr(value).encode())
+    elif isinstance(value, np.ndarray | np.generic):
+        parts.update(digest(np.asarray(value)).encode())
+    elif isinstance(value, Tensor):
+        parts.update(f"{value.dtype} {tuple(value.shape)}\n".encode())
+        flat = value.detach().to("cpu").contiguous().view(-1)
+        parts.update(flat.view(torch.uint8).numpy() if flat.numel() else b"")
+    elif depth > 0 and id(value) not in seen and not isinstance(value, logging.Logger):
+        seen[id(value)] = value
+        for item in _items(value):
+            _add(parts, item, seen, depth - 1)
 
 
-def _plain(value: Any) -> str | None:
-    """Numbers, texts and collections of them as text; None for anything else, whose text would name its address."""
-    if value is None or isinstance(
-        value, bool | int | float | complex | str | bytes | torch.dtype | torch.Size
-    ):
-        return repr(value)
-    if isinstance(value, list | tuple | set | frozenset):
-        items = [
-            _plain(item)
-            for item in (sorted(value, key=repr) if isinstance(value, set | frozenset) else value)
-        ]
-        return None if None in items else f"{type(value).__name__}{items}"
-    if isinstance(value, dict):
-        pairs = sorted((repr(key), _plain(item)) for key, item in value.items())
-        return None if any(item is None for _, item in pairs) else repr(pairs)
-    if inspect.isfunction(value):  # an activation function, say
-        return f"{value.__module__}.{value.__qualname__}"
-    return None
+_PLAIN = (bool, int, float, complex, str, bytes, enum.Enum, torch.dtype, torch.device, torch.Size, type)
+
+
+def _items(value: Any) -> list[Any]:
+    """What an object is made of, in an order that is the same in every process."""
+    if isinstance(value, list | tuple):
+        return [len(value), *value]
+    if isinstance(value, set | frozenset):
+        return sorted(map(repr, value))
+    if isinstance(value, Mapping):
+        return [item for key in sorted(value, key=repr) for item in (repr(key), value[key])]
+    if isinstance(value, functools.partial):
+        return [value.func, value.args, value.keywords]
+    if isinstance(value, MethodType):
+        return [value.__func__, value.__self__]
+    if inspect.isfunction(value):
+        return _of_function(value)
+    if isinstance(value, CodeType):
+        return [value.co_code, value.co_names, value.co_consts]
+    if inspect.isbuiltin(value):
+        return [value.__name__]
+    return [vars(value)] if hasattr(value, "__dict__") else []
+
+
+def _of_function(function: Callable[..., Any]) -> list[Any]:
+    """A function's name and code, its default arguments, what it closes over, and the plain globals that it uses."""
+    code = function.__code__
+    closed = []
+    for cell in function.__closure__ or ():
+        with contextlib.suppress(ValueError):  # it is empty yet
+            closed.append(cell.cell_contents)
+    used = {name: function.__globals__.get(name) for name in code.co_names}
+    plain = {name: one for name, one in used.items() if isinstance(one, bool | int | float | str | Tensor)}
+    return [function.__qualname__, code, function.__defaults__, function.__kwdefaults__, closed, plain]
 
 
 @functools.cache
 def _source(kind: Any) -> str:
-    """A hash of a class's source; of its forward's bytecode where it has none (made in a console)."""
-    if kind.__module__.partition(".")[0] == "torch":
-        return torch.__version__
+    """A class's source; "" where it has none (made in a console)."""
     try:
-        text = inspect.getsource(kind)
+        return inspect.getsource(kind)
     except (OSError, TypeError):
-        code = getattr(getattr(kind, "forward", None), "__code__", None)
-        text = (
-            repr((code.co_code, code.co_names, [c for c in code.co_consts if not inspect.iscode(c)]))
-            if code
-            else ""
-        )
-    return hashlib.sha256(text.encode()).hexdigest()
+        return ""

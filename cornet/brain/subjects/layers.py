@@ -20,7 +20,7 @@ from cornet.brain.subjects.base import (
     normalised,
 )
 from cornet.brain.subjects.identity import module_identity
-from cornet.brain.subjects.networks import ready
+from cornet.brain.subjects.networks import device_of, ready
 from cornet.brain.times import Intervals, check_intervals, step_for
 from cornet.errors import CornetError
 from cornet.stimuli.screen import grey_screens
@@ -87,7 +87,7 @@ class LayerSubject(ScreenSubject):
     @property
     def identity(self) -> str:
         """A hash of weights, structure, code and preprocessing."""
-        return module_identity(self.module, preprocessing=[self.mean, self.std, self.size, self.degrees])
+        return module_identity(self.module, settings=[self.mean, self.std, *self._settings()])
 
     def sites(self) -> list[Site]:
         """The offered layers in the order in which they run, each at every call."""
@@ -142,12 +142,8 @@ class LayerSubject(ScreenSubject):
             return ""
         return layer.removesuffix(INPUT)
 
-    def _precision(self) -> str:
-        if self.precision == "auto":
-            first = next(iter(self.module.parameters()), None)
-            device = self._device or (first.device if first is not None else torch.device("cpu"))
-            return "bfloat16" if device.type == "cuda" else "float32"
-        return self.precision
+    def _where(self) -> torch.device:
+        return self._device or device_of(self.module)
 
     def _calls(self) -> dict[str, int]:
         """How often each layer is called in a pass, found by showing an empty screen once."""

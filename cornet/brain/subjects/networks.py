@@ -78,10 +78,7 @@ class NetworkSubject(ScreenSubject):
     @property
     def identity(self) -> str:
         """A hash of weights, structure, code and preprocessing."""
-        preprocessing = [self.mean, self.std, self.size, self.degrees]
-        if self.times is not None:
-            preprocessing.append(sorted(self.times.items()))
-        return module_identity(self.net, preprocessing=preprocessing)
+        return module_identity(self.net, settings=[self.mean, self.std, self.times, *self._settings()])
 
     def sites(self) -> list[Site]:
         """Area by area, step by step; then the decoder's."""
@@ -118,11 +115,8 @@ class NetworkSubject(ScreenSubject):
         if area not in self.steps or not 0 <= site.step < self.steps[area]:
             super()._check_site(site)
 
-    def _precision(self) -> str:
-        device = self._device or device_of(self.net)
-        if self.precision == "auto":
-            return "bfloat16" if device.type == "cuda" else "float32"
-        return self.precision
+    def _where(self) -> torch.device:
+        return self._device or device_of(self.net)
 
     @contextlib.contextmanager
     def _listening(self, sites: Sequence[Site]) -> Iterator[tuple[Answer, torch.device]]:

@@ -1,6 +1,5 @@
 """Features that somebody recorded elsewhere, as a subject."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,10 +11,9 @@ from numpy.typing import NDArray
 from cornet.brain.npz import read_arrays, read_ids
 from cornet.brain.subject import Recording, Site
 from cornet.brain.subjects.base import nearby, to_site
-from cornet.brain.subjects.identity import digest
 from cornet.brain.times import Intervals, check_intervals, step_for
 from cornet.errors import CornetError
-from cornet.opening import open_regular
+from cornet.hashing import code_version, digest
 from cornet.stimuli.stimulus_set import StimulusSet
 
 __all__ = ["RecordedSubject"]
@@ -49,7 +47,8 @@ class RecordedSubject:
         self.intervals = dict(intervals or {})
         check_intervals(self.intervals)
         self._ids, self._features = _read(self.path)
-        self.identity = _identity(self.path)
+        named = {str(site): features for site, features in self._features.items()}
+        self.identity = digest("recorded", self._ids, named, code_version(__name__))
         self.regions: dict[str, Site | str] = {}
         if regions:
             self.regions = self.with_regions(regions).regions
@@ -143,8 +142,3 @@ def _read(path: Path) -> tuple[NDArray[np.str_], dict[Site, NDArray[Any]]]:
         exact = np.promote_types(array.dtype, np.float32)
         features[to_site(name)] = array.reshape(len(ids), -1).astype(exact)
     return ids, features
-
-
-def _identity(path: Path) -> str:
-    with open_regular(path) as file:
-        return digest("recorded", hashlib.file_digest(file, "sha256").hexdigest())

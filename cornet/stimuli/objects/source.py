@@ -14,6 +14,7 @@ import torch
 
 from cornet.errors import CornetError
 from cornet.files import cache_folder
+from cornet.hashing import code_version
 from cornet.stimuli.objects.cache import Cache
 from cornet.stimuli.objects.categories import CATEGORIES
 from cornet.stimuli.objects.latents import check_whole, draw_latents
@@ -119,6 +120,7 @@ class RenderedObjects:
         """All that the pixels of a split depend on: the cache's key."""
         return {
             "renderer": RENDERER_VERSION,
+            "code": code_version("cornet.stimuli.objects.rendering", "cornet.stimuli.objects.latents"),
             "n": self.counts[split],
             "stream": split,
             **self.drawing,
