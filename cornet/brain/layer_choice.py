@@ -73,6 +73,7 @@ def choose_layers(
     metric: Metric = "pls",
     stratify: str | None = None,
     groups: str | None = None,
+    ignore: Sequence[str] = (),
     splits: int = 10,
     train_fraction: float = 0.9,
     seed: int = 1,
@@ -85,9 +86,9 @@ def choose_layers(
 
     regions: of the bundle; None: all that it has. sites: the candidates; None: all of the subject. images: on which
     the principal components are fitted; None: the training stimuli. degrees: visual angle of the bundle's stimuli.
-    time_bin: of the responses, in ms. stratify, groups: columns of the stimulus table (object_name, movie); the rest
-    as in `neural_predictivity`. memory: bytes of features held in memory. cache: keep the recordings and the choice.
-    label: for the progress bar.
+    time_bin: of the responses, in ms. stratify, groups: columns of the stimulus table (object_name, movie). ignore: as
+    in `Bundle.responses`. The rest as in `neural_predictivity`. memory: bytes of features held in memory. cache: keep
+    the recordings and the choice. label: for the progress bar.
 
     The choice is recorded below `cornet.files.cache_folder()`/layer-choices, named by the identities of the subject,
     the bundle and all settings, and read from there the next time. Of equal scores the earlier site is taken.
@@ -122,6 +123,7 @@ def choose_layers(
             splits,
             train_fraction,
             seed,
+            *sorted(ignore),
         ],
     )
     path = cache_folder() / "layer-choices" / f"{key}.json" if cache and bundle.identity else None
@@ -134,7 +136,7 @@ def choose_layers(
         options["memory"] = memory
     recording = subject.record(bundle.stimuli, candidates, degrees, **options)
     fitted = subject.record(images, candidates, **options) if images else None
-    tasks = {region: bundle.responses(region, time_bin) for region in wanted}
+    tasks = {region: bundle.responses(region, time_bin, ignore) for region in wanted}
     pairs = {
         region: make_splits(
             len(one.stimulus_ids),

@@ -1,5 +1,6 @@
 """Neural benchmarks: a region's responses, predicted from a subject's features."""
 
+import dataclasses
 import math
 from collections.abc import Callable
 from functools import cached_property
@@ -13,10 +14,12 @@ from cornet.brain.benchmarks.base import Benchmark, rows_of
 from cornet.brain.bundle import Bundle
 from cornet.brain.cache import cached_arrays
 from cornet.brain.ceiling import internal_consistency
+from cornet.brain.columns import categories
 from cornet.brain.predictivity import Metric, neural_predictivity
 from cornet.brain.responses import Responses
 from cornet.brain.score import Score
-from cornet.brain.splits import Split, make_splits
+from cornet.brain.split_rule import SplitRule
+from cornet.brain.splits import Split, fixed_splits, make_splits
 from cornet.brain.subject import Recording, Site, Subject
 from cornet.errors import CornetError
 from cornet.stimuli.stimulus_set import StimulusSet
@@ -33,7 +36,8 @@ VERSION = 1
 class NeuralBenchmark(Benchmark[Bundle]):
     """Predictivity of one region of a bundle, with the ceiling of its repetitions.
 
-    stratify, groups: columns of the stimulus table by which splits are drawn; None: neither.
+    stratify, groups: columns of the stimulus table by which splits are drawn; None: neither. rule: of a local bundle,
+        instead of these two.
     metric: as in `neural_predictivity`. response_bin: in ms, of the responses; None: the only one.
     step_bin: in ms, for which the subject's step is asked; the reference asks for 70 to 170.
     area: the region or layer of the subject that is compared; None: the one of the same name.
@@ -48,6 +52,7 @@ class NeuralBenchmark(Benchmark[Bundle]):
         *,
         stratify: str | None = None,
         groups: str | None = None,
+        rule: SplitRule | None = None,
         metric: Metric = "pls",
         response_bin: tuple[float, float] | None = None,
         step_bin: tuple[float, float] = STEP_BIN,
@@ -57,7 +62,7 @@ class NeuralBenchmark(Benchmark[Bundle]):
         simulated: bool = False,
         device: torch.device | str = "cpu",
     ) -> None:
-        rule = f"grouped by {groups}" if groups else f"stratified by {stratify}" if stratify else "at random"
+        self.rule = SplitRule(groups, stratify) if rule is None else rule
         super().__init__(
             name,
             region,
@@ -66,11 +71,12 @@ class NeuralBenchmark(Benchmark[Bundle]):
             scale=scale,
             degrees=degrees,
             time_bin=response_bin,
-            split_rule=f"10 splits, 90 % for training, {rule}",
+            split_rule=str(self.rule),
             simulated=simulated,
             device=device,
         )
-        self.stratify, self.groups, self.metric, self.area = stratify, groups, metric, area
+        self.stratify, self.groups = self.rule.stratify, self.rule.groups
+        self.metric, self.area = metric, area
         self.step_bin = step_bin
 
     @property
@@ -83,12 +89,17 @@ class NeuralBenchmark(Benchmark[Bundle]):
     @cached_property
     def responses(self) -> Responses:
         """The region's responses, averaged and by repetition, in the order in which splits are drawn."""
-        return self.data.responses(self.region, self.time_bin)
+        return self.data.responses(self.region, self.time_bin, self.rule.ignore)
 
     @cached_property
     def splits(self) -> list[Split]:
         """Drawn once, the same for all subjects; kept on disk by the bundle's content."""
         stimuli = len(self.responses.stimulus_ids)
+        if self.rule.fixed:
+            train, test = (
+                np.flatnonzero(np.isin(self.responses.stimulus_ids, one)) for one in self.rule.fixed
+            )
+            return fixed_splits(stimuli, [(train, test)])
 
         def draw() -> dict[str, NDArray[Any]]:
             drawn = make_splits(
@@ -133,12 +144,13 @@ class NeuralBenchmark(Benchmark[Bundle]):
         score = neural_predictivity(
             features, self.responses.mean, self.metric, splits=self.splits, device=self.device
         )
-        notes = score.notes
+        notes = (*score.notes, *self.rule.notes)
         if self.ceiling is None:
             notes += ("the responses came averaged, so there is no ceiling, and the value is raw",)
             return Score.of_splits(
                 score.values, n=score.n, notes=notes, details=score.details, ceiling=math.nan
             )
+        score = dataclasses.replace(score, notes=notes)
         return score.with_ceiling(self.ceiling, self.scale)
 
     def prepare(self) -> None:
@@ -167,6 +179,8 @@ class NeuralBenchmark(Benchmark[Bundle]):
         if not self.data.identity:
             return compute()
         where = {"bundle": self.data.identity, "region": self.region, "time_bin": self.time_bin}
+        if self.rule.ignore:  # it may change the order of the stimuli
+            key = {**key, "ignore": sorted(self.rule.ignore)}
         return cached_arrays(kind, {**where, **key, "version": VERSION}, compute)
 
     def _column(self, name: str | None) -> NDArray[Any] | None:
@@ -178,4 +192,4 @@ class NeuralBenchmark(Benchmark[Bundle]):
                 f"{self.name} draws its splits by {name}, but the stimuli have the columns "
                 f"{', '.join(map(str, table.columns))}; add it to stimulus_set.csv."
             )
-        return table[name].to_numpy()
+        return categories(table[name], name, f"the table of stimuli of {self.name}", table["stimulus_id"])

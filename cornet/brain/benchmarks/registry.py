@@ -15,12 +15,14 @@ from cornet.brain.benchmarks.neural import STEP_BIN, NeuralBenchmark
 from cornet.brain.benchmarks.rdms import RdmBenchmark
 from cornet.brain.benchmarks.times import TimesBenchmark
 from cornet.brain.bundle import Bundle, load_bundle
+from cornet.brain.columns import categories
 from cornet.brain.fetching import require
 from cornet.brain.kar2019 import SolutionTimeData, load_kar2019
 from cornet.brain.layout import checked_folder
 from cornet.brain.predictivity import METRICS
 from cornet.brain.rdm_bundle import RDM_FILE, load_rdms
 from cornet.brain.scales import check_scale
+from cornet.brain.split_rule import Asked, read_statement, split_rule
 from cornet.brain.subject import Site
 from cornet.brain.trials import HumanTrials
 from cornet.errors import CornetError
@@ -47,8 +49,6 @@ GROUPS = {
 }
 """Names that stand for several benchmarks."""
 
-FEWEST = 5  # stimuli of an object below which local bundles are not stratified by it
-
 
 def open_benchmarks(
     texts: Sequence[str],
@@ -59,6 +59,9 @@ def open_benchmarks(
     decoder: str = "reference",
     seeds: Sequence[int] = (),
     time_bin: Sequence[float] | None = None,
+    groups: str | None = None,
+    stratify: str | None = None,
+    ignore: Sequence[str] | None = None,
     device: torch.device | str = "cpu",
 ) -> list[Benchmark[Any]]:
     """Benchmarks by name ("majajhong2015.IT"), by group ("simulated"), or of a folder with a bundle ("my-bundle", or
@@ -70,6 +73,9 @@ def open_benchmarks(
     is compared with them; None: the only bin of a bundle, and 70 to 170 for the step. device: where comparisons are
     computed.
 
+    groups, stratify: columns by which local bundles are split; "none": not so; None: the bundle's own rule, see
+    `cornet.brain.split_rule`. ignore: presentation coordinates of local bundles that may differ within a stimulus.
+
     Raises CornetError for what there is not, naming what is near. Public data are looked for at their first use.
     """
     if metric not in METRICS:
@@ -79,10 +85,21 @@ def open_benchmarks(
     neural = {"metric": metric, "scale": scale or NEURAL_SCALE, "area": area, "device": device}
     known = _known(neural, {"decoder": decoder, "seeds": seeds, "device": device}, {"device": device})
     found: dict[str, Benchmark[Any]] = {}
+    asked = Asked(groups, stratify, None if ignore is None else tuple(ignore))
+    if not texts or not all(isinstance(text, str) and text.strip() for text in texts):
+        raise CornetError(
+            f"the benchmarks {list(texts)} must be names or folders, and not empty, such as majajhong2015.IT; see "
+            "`cornet benchmarks`."
+        )
     for text in texts:
         for name in GROUPS.get(text, (text,)):
-            made = [known[name]()] if name in known else _local(name, neural, own_bin, list(known))
+            made = [known[name]()] if name in known else _local(name, neural, own_bin, list(known), asked)
             found |= {benchmark.name: benchmark for benchmark in made}
+    if asked != Asked() and found.keys() <= known.keys():
+        raise CornetError(
+            "groups, stratify and ignore are for folders with a bundle, and the benchmarks "
+            f"{', '.join(found)} have rules of their own; leave them out."
+        )
     return list(found.values())
 
 
@@ -192,7 +209,7 @@ def _checked_bin(given: Sequence[float] | None) -> tuple[float, float] | None:
 
 
 def _local(
-    text: str, neural: dict[str, Any], time_bin: tuple[float, float] | None, known: list[str]
+    text: str, neural: dict[str, Any], time_bin: tuple[float, float] | None, known: list[str], asked: Asked
 ) -> list[Benchmark[Any]]:
     """The benchmarks of a folder, or of one region in it."""
     path, region = Path(text).expanduser(), ""
@@ -215,24 +232,25 @@ def _local(
     if "truth" in coordinates and "subject" in coordinates:
         what = f"local answers of {len(np.unique(coordinates['subject'].values))} observers"
         return [ConsistencyBenchmark(f"{name}-error-consistency", what, lambda: bundle, **others)]
-    there = sorted(set(map(str, coordinates["region"].values))) if "region" in coordinates else []
-    if not there:
+    if "region" not in coordinates:
         raise CornetError(
             f"{path} does not say which region was recorded; give its neuroids a coordinate region."
         )
+    regions = categories(np.atleast_1d(coordinates["region"].values), "region", f"the assembly of {path}")
+    rule = split_rule(bundle, read_statement(path), asked)
     return [
         NeuralBenchmark(
             f"{name}.{one}",
             one,
-            f"local {one}: {int((coordinates['region'].values.astype(str) == one).sum())} neuroids",
+            f"local {one}: {int((regions == one).sum())} neuroids",
             lambda: bundle,
             degrees=bundle.stimuli.degrees,
             response_bin=time_bin,
             step_bin=time_bin or STEP_BIN,
-            **_rule(bundle),
+            rule=rule,
             **neural,
         )
-        for one in _chosen(region, there, path)
+        for one in _chosen(region, sorted(set(regions.tolist())), path)
     ]
 
 
@@ -261,16 +279,3 @@ def _chosen(region: str, there: Sequence[str], path: Path) -> Sequence[str]:
 
 def _choices_of(bundle: Bundle) -> HumanChoices:
     return HumanChoices(bundle.stimuli, trials_of(bundle.assembly))
-
-
-def _rule(bundle: Bundle) -> dict[str, Any]:
-    """How to split a local bundle: frames of one movie stay together; objects are shared out where there are enough."""
-    table = bundle.stimuli.table
-    if "movie" in table:
-        return {"groups": "movie"}
-    if "object_name" in table:
-        shown = np.unique(bundle.assembly.coords["stimulus_id"].values.astype(str))
-        counts = table["object_name"][table["stimulus_id"].astype(str).isin(shown)].value_counts()
-        if len(counts) > 1 and counts.min() >= FEWEST and len(counts) <= 0.1 * counts.sum():
-            return {"stratify": "object_name"}
-    return {}
