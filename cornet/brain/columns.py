@@ -45,7 +45,9 @@ def near_names(wanted: str, names: Iterable[object]) -> list[str]:
     for name in map(str, names):
         other = _plain(name)
         same = sum(block.size for block in difflib.SequenceMatcher(None, key, other).get_matching_blocks())
-        if name != wanted and len(key) + len(other) - 2 * same <= 2:  # one letter is another, or two are swapped
+        if (
+            name != wanted and len(key) + len(other) - 2 * same <= 2
+        ):  # one letter is another, or two are swapped
             found.append(name)
     return found
 

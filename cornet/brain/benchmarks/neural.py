@@ -96,10 +96,8 @@ class NeuralBenchmark(Benchmark[Bundle]):
         """Drawn once, the same for all subjects; kept on disk by the bundle's content."""
         stimuli = len(self.responses.stimulus_ids)
         if self.rule.fixed:
-            train, test = (
-                np.flatnonzero(np.isin(self.responses.stimulus_ids, one)) for one in self.rule.fixed
-            )
-            return fixed_splits(stimuli, [(train, test)])
+            sides = [np.flatnonzero(np.isin(self.responses.stimulus_ids, one)) for one in self.rule.fixed]
+            return fixed_splits(stimuli, [(sides[0], sides[1])])
 
         def draw() -> dict[str, NDArray[Any]]:
             drawn = make_splits(
