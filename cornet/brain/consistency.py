@@ -14,6 +14,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from cornet.brain.choices import Choices
+from cornet.brain.columns import categories
 from cornet.brain.score import Score
 from cornet.errors import CornetError
 
@@ -99,7 +100,8 @@ def choices_by_subject(
     Returns the answers (subject, stimulus), "" where there is none; the subjects, sorted; and the stimulus ids.
     Raises CornetError for a stimulus that is not listed, and where a subject answered to one twice.
     """
-    shown, who, answers = np.asarray(stimulus_id, str), np.asarray(subject, str), _names(choice)
+    shown, answers = np.asarray(stimulus_id, str), _names(choice)
+    who = categories(subject, "subject", "the table of answers")
     if not shown.shape == who.shape == answers.shape or shown.ndim != 1 or not len(shown):
         raise CornetError(
             f"stimulus_id, subject and choice of shapes {shown.shape}, {who.shape} and {answers.shape} must be "
