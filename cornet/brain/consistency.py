@@ -144,6 +144,8 @@ def _conditions(condition: ArrayLike | None, stimuli: int) -> tuple[NDArray[Any]
         raise CornetError(
             f"condition of shape {names.shape} does not match {stimuli} stimuli; give one each."
         )
+    if not (names.astype(str) == "").all():  # which is one condition without a name
+        categories(names, "condition", "the list of stimuli")
     conditions, codes = np.unique(names, return_inverse=True)
     return conditions, codes
 

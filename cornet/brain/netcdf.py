@@ -10,6 +10,7 @@ import logging
 import os
 import warnings
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -114,7 +115,9 @@ def _open(path: Path) -> tuple[xr.Dataset, dict[str, int]]:
         # (plain HDF5) get one here, and are refused with it below.
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # of attributes that contradict one another
-            options = {"engine": "h5netcdf", "phony_dims": "sort"} if netcdf4 else {"engine": "scipy"}
+            options: dict[str, Any] = (
+                {"engine": "h5netcdf", "phony_dims": "sort"} if netcdf4 else {"engine": "scipy"}
+            )
             raw = xr.open_dataset(path, decode_cf=False, **options)
             for variable in raw.variables.values():
                 fill = DEFAULT_FILL.get(variable.dtype.newbyteorder("=").str[1:])

@@ -106,8 +106,8 @@ def _bins_of(
         and (ends != starts).any()
     ):
         raise CornetError(
-            f"the time bins of the assembly {assembly.name} ({_listed(starts, ends)}) are shorter than 1 ms, as if they "
-            "were in seconds; write time_bin_start and time_bin_end in ms after onset."
+            f"the time bins of the assembly {assembly.name} ({_listed(starts, ends)}) are shorter than 1 ms, as if "
+            "they were in seconds; write time_bin_start and time_bin_end in ms after onset."
         )
     if time_bin is None:
         if number != 1:

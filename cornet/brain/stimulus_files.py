@@ -3,7 +3,6 @@
 import os
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from cornet.brain.archive import ZipPictures, image_names
@@ -111,14 +110,14 @@ def _some(table: pd.DataFrame) -> str:
 def _degrees(table: pd.DataFrame, path: Path) -> float | None:
     """The one visual angle that the table gives; None where it gives none."""
     refuse_misspelt(["degrees"], table, f"the table {path}")
-    if "degrees" not in table or table["degrees"].isna().all():
+    values = table["degrees"].dropna().unique() if "degrees" in table else []
+    if not len(values):
         return None
-    values = table["degrees"].unique()
     number = pd.to_numeric(pd.Series(values), errors="coerce").to_numpy(float)
     if len(values) > 1 or not LEAST_ANGLE <= number[0] <= LARGEST_ANGLE:
         raise CornetError(
-            f"the column degrees of {path} holds {', '.join(map(str, values[:3]))}, but must be one number, the same in "
-            f"every row: the visual angle that every image spans, {LEAST_ANGLE:g} to {LARGEST_ANGLE:g} degrees (not radians "
-            "or pixels)."
+            f"the column degrees of {path} holds {', '.join(map(str, values[:3]))}, but must be one number from "
+            f"{LEAST_ANGLE:g} to {LARGEST_ANGLE:g}, the visual angle that every image spans, in degrees (not radians or "
+            "pixels)."
         )
     return float(number[0])

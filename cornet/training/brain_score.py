@@ -70,8 +70,8 @@ class BrainScore(pl.Callback):
         degrees: float = 8.0,
         strict: bool = False,
     ) -> None:
-        groups = benchmarks.values() if isinstance(benchmarks, Mapping) else [benchmarks]
-        self.names = list(dict.fromkeys(name for group in groups for name in group))
+        lists = benchmarks.values() if isinstance(benchmarks, Mapping) else [benchmarks]
+        self.names = list(dict.fromkeys(name for names in lists for name in names))
         self.schedule = Schedule(before, tuple(fractions), every, end)
         self.ends = list(ends)
         self.metric, self.scale, self.decoder, self.time_bin = metric, scale, decoder, time_bin
