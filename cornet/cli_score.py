@@ -56,12 +56,13 @@ def score(
         typer.Option(help="Of local bundles, in ms after onset, as 70-170; of several, one must be named."),
     ] = "",
     groups: Annotated[
-        str,
+        str | None,
         typer.Option(help="Of local bundles: stimuli equal in this column stay together; none: not so."),
-    ] = "",
+    ] = None,
     stratify: Annotated[
-        str, typer.Option(help="Of local bundles: shares of this column are equal in splits; none: not so.")
-    ] = "",
+        str | None,
+        typer.Option(help="Of local bundles: shares of this column are equal in splits; none: not so."),
+    ] = None,
     ignore: Annotated[
         list[str] | None,
         typer.Option(help="Of local bundles: a coordinate that may differ within a stimulus; repeatable."),
@@ -101,8 +102,8 @@ def score(
     named = None if area in ("", "auto") else area
     local: dict[str, Any] = {
         "time_bin": parse_bin(time_bin),
-        "groups": groups or None,
-        "stratify": stratify or None,
+        "groups": groups,
+        "stratify": stratify,
         "ignore": ignore or None,
     }
     compared = open_benchmarks(

@@ -117,7 +117,7 @@ def _degrees(table: pd.DataFrame, path: Path) -> float | None:
     if len(values) > 1 or not LEAST_ANGLE <= number[0] <= LARGEST_ANGLE:
         raise CornetError(
             f"the column degrees of {path} holds {', '.join(map(str, values[:3]))}, but must be one number from "
-            f"{LEAST_ANGLE:g} to {LARGEST_ANGLE:g}, the visual angle that every image spans, in degrees (not radians or "
-            "pixels)."
+            f"{LEAST_ANGLE:g} to {LARGEST_ANGLE:g}, the visual angle that every image spans, in degrees (not "
+            "radians or pixels)."
         )
     return float(number[0])

@@ -122,6 +122,9 @@ def test_missing_folders_and_files_are_named(tmp_path):
     ],
 )
 def test_columns_that_are_nearly_right_are_named(tmp_path, name, near, words):
-    folder = write_bundle(tmp_path / "a", table=make_table().assign(degrees=8.0).rename(columns={name: near}))
+    make_table().assign(degrees=8.0).rename(columns={name: near}).to_csv(
+        tmp_path / "stimulus_set.csv", index=False
+    )
+    make_zip(tmp_path / "stimuli.zip")
     with pytest.raises(CornetError, match=words):
-        load_stimuli(folder)
+        load_stimuli(tmp_path)
