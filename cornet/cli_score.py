@@ -56,6 +56,18 @@ def score(
         str,
         typer.Option(help="Of local bundles, in ms after onset, as 70-170; of several, one must be named."),
     ] = "",
+    groups: Annotated[
+        str | None,
+        typer.Option(help="Of local bundles: stimuli equal in this column stay together; none: not so."),
+    ] = None,
+    stratify: Annotated[
+        str | None,
+        typer.Option(help="Of local bundles: shares of this column are equal in splits; none: not so."),
+    ] = None,
+    ignore: Annotated[
+        list[str] | None,
+        typer.Option(help="Of local bundles: a coordinate that may differ within a stimulus; repeatable."),
+    ] = None,
     untrained: Annotated[
         bool, typer.Option("--untrained", help="Score every network before training, too.")
     ] = False,
@@ -99,20 +111,26 @@ def score(
         find_own_modules()
     where = best_device(device)
     named = None if area in ("", "auto") else area
+    local: dict[str, Any] = {
+        "time_bin": parse_bin(time_bin),
+        "groups": groups,
+        "stratify": stratify,
+        "ignore": ignore or None,
+    }
     compared = open_benchmarks(
         on,
         metric=metric,
         scale=scale,
         area=named and parse_site(named),
         decoder=decoder,
-        time_bin=parse_bin(time_bin),
         device=where,
+        **local,
     )
     subjects = open_subjects(models, where, untrained, seed, trust)
     if (area == "auto") != bool(choose_on):
         raise CornetError("--area auto and --choose-on BUNDLE go together; give both, or neither.")
     if choose_on:
-        subjects = [with_chosen_layers(subject, choose_on, metric, where) for subject in subjects]
+        subjects = [with_chosen_layers(subject, choose_on, metric, where, **local) for subject in subjects]
     quiet = not sys.stderr.isatty()
     results = []
     for result in run_battery(
@@ -150,13 +168,39 @@ def open_subjects(
     return found
 
 
-def with_chosen_layers(subject: "Subject", folder: str, metric: str, device: str) -> "Subject":
-    """The subject with the layer of each region that predicts the set-aside bundle best."""
+def with_chosen_layers(
+    subject: "Subject",
+    folder: str,
+    metric: str,
+    device: str,
+    time_bin: list[float] | None = None,
+    groups: str | None = None,
+    stratify: str | None = None,
+    ignore: list[str] | None = None,
+) -> "Subject":
+    """The subject with the layer of each region that predicts the set-aside bundle best, split as that is scored."""
     from cornet.brain import choose_layers, load_bundle
+    from cornet.brain.split_rule import Asked, read_statement, split_rule
 
-    choice = choose_layers(subject, load_bundle(folder), metric=metric, device=device)
+    bundle = load_bundle(folder)
+    asked = Asked(groups, stratify, None if ignore is None else tuple(ignore))
+    rule = split_rule(bundle, read_statement(Path(folder).expanduser()), asked)
+    if rule.fixed:
+        raise CornetError(
+            f"{folder} states one fixed split, and layers are chosen on several; give --groups or --stratify."
+        )
+    choice = choose_layers(
+        subject,
+        bundle,
+        time_bin=time_bin and (time_bin[0], time_bin[1]),
+        metric=metric,
+        stratify=rule.stratify,
+        groups=rule.groups,
+        ignore=rule.ignore,
+        device=device,
+    )
     layers = ", ".join(f"{region}: {site}" for region, site in choice.regions.items())
-    typer.echo(f"{subject.name}: chosen on {choice.bundle}: {layers}", err=True)
+    typer.echo(f"{subject.name}: chosen on {choice.bundle}: {layers} ({rule})", err=True)
     for note in choice.notes:
         typer.echo(f"  {note}", err=True)
     return subject.with_regions(choice.regions)

@@ -91,6 +91,29 @@ def test_a_time_bin_can_be_named(bundle):
         run("score", slow, "--on", bundle, "--time-bin", "soon")
 
 
+def test_how_a_bundle_is_split_can_be_named(bundle):
+    def rule(*more):
+        return json.loads(run("score", "pixels", "--on", bundle, "--json", *more).output)[0]["split_rule"]
+
+    assert rule() == "10 splits, 90 % for training, stratified by object_name"
+    assert rule("--stratify", "none") == "10 splits, 90 % for training, at random"
+    assert rule("--groups", "filename") == "10 splits, 90 % for training, grouped by filename"
+    with pytest.raises(CornetError, match=r"no column 'object'.*did you mean 'object_name'"):
+        rule("--stratify", "object")
+    with pytest.raises(CornetError, match="ignore='trial' is no presentation coordinate"):
+        rule("--ignore", "trial")
+    with pytest.raises(CornetError, match="groups='' must name a column"):
+        rule("--groups", "")
+    with pytest.raises(CornetError, match="exclude each other"):
+        rule("--groups", "filename", "--stratify", "object_name")
+
+
+@pytest.mark.parametrize("name", ["", " "])
+def test_an_empty_benchmark_is_refused(name):
+    with pytest.raises(CornetError, match="must be names or folders, and not empty, such as majajhong2015"):
+        run("score", "pixels", "--on", name)
+
+
 def test_layers_are_chosen_on_a_bundle_set_aside(bundle, tmp_path):
     aside = str(write(tmp_path / "aside"))
     result = run("score", SMALL, "--on", bundle, "--area", "auto", "--choose-on", aside, "--json")

@@ -11,6 +11,7 @@ import pandas as pd
 import xarray as xr
 
 from cornet.brain.cache import file_hash
+from cornet.brain.columns import refuse_misspelt
 from cornet.brain.contradictions import check_facts
 from cornet.brain.layout import assembly_path, checked_folder
 from cornet.brain.netcdf import load_assembly
@@ -21,6 +22,9 @@ from cornet.hashing import digest
 from cornet.stimuli.stimulus_set import StimulusSet
 
 __all__ = ["Bundle", "load_bundle"]
+
+LOOKED_FOR = ("region", "repetition", "time_bin_start", "time_bin_end", "condition", "truth", "subject")
+"""Coordinates that may be absent, and whose absence changes what is computed."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,12 +81,14 @@ def load_bundle(folder: str | os.PathLike[str]) -> Bundle:
     The files are called stimulus_set.csv, stimuli.zip and assembly.nc, or by the names under which the public data
     are downloaded (see `cornet.brain.layout`). Images and values are read when they are asked for.
 
-    Raises CornetError as `load_stimuli` and `load_assembly` do, and where the two do not belong together.
+    Raises CornetError as `load_stimuli` and `load_assembly` do, where the two do not belong together, and for a
+    coordinate whose name is nearly that of one that is looked for.
     """
     root = checked_folder(folder)
     path = assembly_path(root, remedy=" (load_stimuli reads stimuli alone)")
     stimuli = load_stimuli(root)
     assembly = load_assembly(path)
+    refuse_misspelt(LOOKED_FOR, map(str, assembly.coords), f"the assembly {path}")
     content = assembly.encoding["sha256"] = file_hash(path)
     return Bundle(_name(assembly, path), stimuli, assembly, digest(content, stimuli.ids))
 

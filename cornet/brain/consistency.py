@@ -14,6 +14,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from cornet.brain.choices import Choices
+from cornet.brain.columns import categories
 from cornet.brain.score import Score
 from cornet.errors import CornetError
 
@@ -122,7 +123,8 @@ def choices_by_subject(
     Raises CornetError for a stimulus that is not listed, where a subject answered to one twice, and for an answer
     without a subject.
     """
-    shown, who, answers = np.asarray(stimulus_id, str), np.asarray(subject, str), _names(choice)
+    shown, answers = np.asarray(stimulus_id, str), _names(choice)
+    who = categories(subject, "subject", "the table of answers")
     if not shown.shape == who.shape == answers.shape or shown.ndim != 1 or not len(shown):
         raise CornetError(
             f"stimulus_id, subject and choice of shapes {shown.shape}, {who.shape} and {answers.shape} must be "
@@ -169,6 +171,8 @@ def _conditions(condition: ArrayLike | None, stimuli: int) -> tuple[NDArray[Any]
         raise CornetError(
             f"condition of shape {names.shape} does not match {stimuli} stimuli; give one each."
         )
+    if not (names.astype(str) == "").all():  # which is one condition without a name
+        categories(names, "condition", "the list of stimuli")
     conditions, codes = np.unique(names, return_inverse=True)
     return conditions, codes
 

@@ -1,19 +1,30 @@
 """What an HDF5 file from elsewhere may not hold: ways to other files, links, and claims that its bytes belie.
 
+Groups may be there (brainio's `extras` are groups); nothing in them is read.
+
 HDF5 follows a link to any file that this user may read, and a dataset may lie in other files altogether: a stranger's
 file could so pass off the user's own as its values. And a few bytes can claim terabytes, of which nothing was written.
 """
 
 import math
+from collections.abc import Iterator
 from pathlib import Path
 
 import h5py
 import numpy as np
 
-__all__ = ["FREE", "elsewhere", "false_claim", "hdf5_problem", "large_piece", "long_text"]
+__all__ = ["FREE", "elsewhere", "false_claim", "groups_of", "hdf5_problem", "large_piece", "long_text"]
 
 FREE = 2**26
-"""Bytes that a dataset may claim whatever was written of it."""
+"""Bytes that all datasets of a file together may claim whatever was written of them."""
+
+LISTS = 2**28
+"""Bytes that all one-dimensional datasets together may take in memory, which holds them at once; beyond it LIST_RATIO
+times the file's size."""
+
+LIST_RATIO = 100
+MOST = 10_000
+"""Datasets and groups at the root."""
 
 MAX_RATIO = 1100
 """Times its stored bytes that a dataset may have: deflate packs no better."""
@@ -25,6 +36,8 @@ def hdf5_problem(path: Path) -> str:
     Looks at what lies at the root, which is all that our formats have. Raises what h5py makes of damage.
     """
     with h5py.File(path, "r") as file:
+        if len(file) > MOST:
+            return f"holds {len(file):,} variables, and {MOST:,} are the most that is read"
         return (
             elsewhere(file) or large_piece(file) or false_claim(file, path.stat().st_size) or long_text(file)
         )
@@ -38,6 +51,8 @@ def elsewhere(file: h5py.File) -> str:
             where = "another file" if isinstance(link, h5py.ExternalLink) else "another name"
             return f"has {name!r} as a link to {where}, which is not followed"
         item = file[name]
+        if isinstance(item, h5py.Group):
+            continue
         if not isinstance(item, h5py.Dataset):
             return f"has {name!r}, which is no dataset"
         if item.is_virtual or item.external:
@@ -47,7 +62,7 @@ def elsewhere(file: h5py.File) -> str:
 
 def large_piece(file: h5py.File) -> str:
     """What is stored in pieces that no memory should hold at once, as words; "" for nothing."""
-    for name, item in file.items():
+    for name, item in _datasets(file):
         chunk = math.prod(item.chunks or ()) * item.dtype.itemsize
         if chunk > FREE:  # each value that is read brings all of it into memory
             return f"has {name!r} in pieces of {chunk:,} bytes, and {FREE:,} are the most that is read"
@@ -55,13 +70,37 @@ def large_piece(file: h5py.File) -> str:
 
 
 def false_claim(file: h5py.File, size: int) -> str:
-    """What is larger than the `size` bytes of the file can hold, as words; "" for nothing."""
-    for name, item in file.items():
+    """What the `size` bytes of the file cannot hold, or no memory should, as words; "" for nothing."""
+    unwritten = lists = all_stored = 0
+    for name, item in _datasets(file):
         claimed = (item.size or 0) * item.dtype.itemsize
-        stored = min(size, item.id.get_storage_size())
-        if claimed > max(FREE, MAX_RATIO * stored):
-            return f"claims {claimed:,} bytes of {name!r} and holds {stored:,} of them"
+        stored = item.id.get_storage_size()
+        all_stored += stored
+        unwritten += max(0, claimed - MAX_RATIO * stored)
+        if item.ndim <= 1:
+            lists += claimed * (
+                5 if item.dtype.kind == "S" else 1
+            )  # numpy's characters have four bytes, and a copy
+        if unwritten > FREE:
+            return (
+                f"claims {claimed:,} bytes of {name!r} and holds {stored:,} of them; {FREE:,} of all variables may be "
+                "unwritten"
+            )
+        if all_stored > size:
+            return f"claims to hold {all_stored:,} bytes up to {name!r}, and has {size:,}"
+        if lists > LISTS + LIST_RATIO * size:
+            return f"has {size:,} bytes, and its coordinates up to {name!r} would take {lists:,} of memory"
     return ""
+
+
+def groups_of(path: Path) -> list[str]:
+    """The names of the groups at the root."""
+    with h5py.File(path, "r") as file:
+        return [name for name in file if isinstance(file[name], h5py.Group)]
+
+
+def _datasets(file: h5py.File) -> Iterator[tuple[str, h5py.Dataset]]:
+    return ((name, item) for name, item in file.items() if not isinstance(item, h5py.Group))
 
 
 def long_text(file: h5py.File) -> str:
@@ -69,7 +108,7 @@ def long_text(file: h5py.File) -> str:
 
     Text of any length that has a fill value becomes text of one length as xarray opens the file.
     """
-    for name, item in file.items():
+    for name, item in _datasets(file):
         kind = h5py.check_string_dtype(item.dtype)
         if kind is None or kind.length is not None or "_FillValue" not in item.attrs or not item.size:
             continue

@@ -84,6 +84,7 @@ def choose_layers(
     metric: Metric = "pls",
     stratify: str | None = None,
     groups: str | None = None,
+    ignore: Sequence[str] = (),
     splits: int = 10,
     train_fraction: float = 0.9,
     seed: int = 1,
@@ -96,9 +97,9 @@ def choose_layers(
 
     regions: of the bundle; None: all that it has. sites: the candidates; None: all of the subject. images: on which
     the principal components are fitted; None: the training stimuli. degrees: visual angle of the bundle's stimuli.
-    time_bin: of the responses, in ms. stratify, groups: columns of the stimulus table (object_name, movie); the rest
-    as in `neural_predictivity`. memory: bytes of features held in memory. cache: keep the recordings and the choice.
-    label: for the progress bar.
+    time_bin: of the responses, in ms. stratify, groups: columns of the stimulus table (object_name, movie). ignore: as
+    in `Bundle.responses`. The rest as in `neural_predictivity`. memory: bytes of features held in memory. cache: keep
+    the recordings and the choice. label: for the progress bar.
 
     The choice is recorded below `cornet.files.cache_folder()`/layer-choices, named by a hash of all that it depends on
     (see `cornet.brain.cache`), and read from there the next time. Of equal scores the earlier site is taken.
@@ -113,7 +114,7 @@ def choose_layers(
     candidates = list(dict.fromkeys(sites)) if sites is not None else subject.sites()
     if not candidates:
         raise CornetError(f"{subject.name} offers no sites to choose from; name some.")
-    tasks = {region: bundle.responses(region, time_bin) for region in wanted}
+    tasks = {region: bundle.responses(region, time_bin, ignore) for region in wanted}
     pairs = {
         region: make_splits(
             len(one.stimulus_ids),

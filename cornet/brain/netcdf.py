@@ -1,10 +1,12 @@
-"""An assembly from a netCDF-4 file: one data variable with flat coordinates along each of its dimensions.
+"""An assembly from a netCDF file: one data variable with flat coordinates along each of its dimensions.
 
 The public files were written by xarray and the netCDF library between 2018 and 2020, whose variables stand in the
 order in which they were created: that order is kept, since the order of averaged stimuli depends on it. They name
-the stimulus image_id where newer ones have stimulus_id, and some hold coordinates as if they were data.
+the stimulus image_id where newer ones have stimulus_id, and some hold coordinates as if they were data. Groups, in
+which brainio keeps `extras`, are skipped, and said in the log. netCDF-3 is read too.
 """
 
+import logging
 import os
 import warnings
 from pathlib import Path
@@ -15,15 +17,21 @@ import numpy as np
 import xarray as xr
 from xarray.core.indexing import CopyOnWriteArray, MemoryCachedArray
 
-from cornet.brain.hdf5 import FREE, hdf5_problem
+from cornet.brain.hdf5 import FREE, groups_of, hdf5_problem
 from cornet.brain.layout import assembly_path, checked_folder
+from cornet.brain.netcdf3 import CDF5, is_netcdf3, netcdf3_order
 from cornet.errors import CornetError
 from cornet.opening import open_regular
 
 __all__ = ["DIMENSIONS", "as_in_file", "close_file", "load_assembly"]
 
+log = logging.getLogger("cornet")
+
 DIMENSIONS = ("presentation", "neuroid", "time_bin")
 """What an assembly may have along its axes; presentation always."""
+
+DEFAULT_FILL = {"f4": 9.969209968386869e36, "f8": 9.969209968386869e36}
+"""What the netCDF library puts where nothing was written, if the file states no _FillValue: it is read as NaN."""
 
 LONGEST_TEXT = 4096
 """Characters of an entry where there are many: numpy's text takes the longest one's room for all of them."""
@@ -36,13 +44,13 @@ def load_assembly(folder_or_file: str | os.PathLike[str]) -> xr.DataArray:
     text as numpy text, in the file's order, with stimulus_id along presentation; its values are read when they are
     asked for (`cornet.brain.select` does so in blocks).
 
-    Raises CornetError for a file that is missing, not netCDF-4, truncated, leads to other files, claims what it does
+    Raises CornetError for a file that is missing, not netCDF, truncated, leads to other files, claims what it does
     not hold (see `cornet.brain.hdf5`), or holds no or several data variables.
     """
     path = Path(folder_or_file).expanduser()
     if not path.is_file():
         path = assembly_path(checked_folder(path))
-    dataset = _open(path)
+    dataset, order = _open(path)
     name = _data_variable(dataset, path)
     dimensions = dataset[name].dims
     flattened = [
@@ -52,8 +60,6 @@ def load_assembly(folder_or_file: str | os.PathLike[str]) -> xr.DataArray:
     ]
     assembly = dataset.set_coords(flattened)[name]
     try:
-        with h5py.File(path) as file:
-            order = {name: place for place, name in enumerate(file)}
         # xarray puts variables that are marked as coordinates behind those that are not.
         names = sorted(assembly.coords, key=lambda name: order.get(str(name), len(order)))
         coordinates = {name: _loaded(assembly.coords[name]) for name in names}
@@ -105,24 +111,46 @@ def damaged(path: Path | str, error: Exception) -> str:
     return f"the assembly {path} cannot be read ({reason}); it is damaged, so fetch or write it again."
 
 
-def _open(path: Path) -> xr.Dataset:
+def _open(path: Path) -> tuple[xr.Dataset, dict[str, int]]:
+    """The opened file, and the place of each variable in it."""
     try:
-        whole = h5py.is_hdf5(path)
+        netcdf4 = h5py.is_hdf5(path)
         with open_regular(path) as file:
             start = file.read(4)
-        if not whole:
-            kind = " but netCDF-3" if start[:3] == b"CDF" else ""
+        if not netcdf4 and not is_netcdf3(start):
+            kind = "CDF-5, which is not read" if start == CDF5 else "not a netCDF file"
             raise CornetError(
-                f"the assembly {path} is not a netCDF-4 file{kind} (it begins with {start!r}); fetch it again or "
-                "write it with xarray's to_netcdf."
+                f"the assembly {path} is {kind} (it begins with {start!r}); fetch it again or write it with xarray's "
+                "to_netcdf."
             )
-        if problem := hdf5_problem(path):
-            raise CornetError(f"the assembly {path} {problem}; write it again, as one plain file.")
+        if netcdf4:
+            if problem := hdf5_problem(path):
+                raise CornetError(f"the assembly {path} {problem}; write it again, as one plain file.")
+            if groups := groups_of(path):
+                log.warning("%s: %d groups are not read (%s)", path, len(groups), ", ".join(groups)[:200])
+            with h5py.File(path) as content:
+                names = list(content)
+        else:
+            names = netcdf3_order(path, DIMENSIONS)
         # Times stay the numbers that they are: milliseconds must not become time spans. Dimensions without a name
         # (plain HDF5) get one here, and are refused with it below.
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # of attributes that contradict one another
-            return xr.open_dataset(path, engine="h5netcdf", decode_times=False, phony_dims="sort")
+            options: dict[str, Any] = (
+                {"engine": "h5netcdf", "phony_dims": "sort"} if netcdf4 else {"engine": "scipy"}
+            )
+            raw = xr.open_dataset(path, decode_cf=False, **options)
+            for variable in raw.variables.values():
+                fill = DEFAULT_FILL.get(variable.dtype.newbyteorder("=").str[1:])
+                if (
+                    fill
+                    and len(variable.dims) > 1
+                    and not {"_FillValue", "missing_value"} & {*variable.attrs}
+                ):
+                    variable.attrs["_FillValue"] = variable.dtype.type(fill)
+            dataset = xr.decode_cf(raw, decode_times=False)
+            dataset.set_close(raw.close)
+        return dataset, {name: place for place, name in enumerate(names)}
     except CornetError:
         raise
     except (

@@ -100,5 +100,5 @@ def _refuse_split(assembly: xr.DataArray, codes: dict[str, NDArray[np.int64]]) -
             raise CornetError(
                 f"the presentation coordinate {name!r} takes several values within {int((times > 1).sum())} of "
                 f"{stimuli} stimuli ({times.max()} for {example!r}), so their repetitions would not be averaged; "
-                f"give ignore=[{name!r}], or a stimulus_id of its own to each of its values."
+                f"give ignore=[{name!r}] (--ignore {name}), or a stimulus_id of its own to each of its values."
             )

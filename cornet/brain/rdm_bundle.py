@@ -3,7 +3,8 @@
 rdms.npz holds stimulus_id and, by region, dissimilarity matrices (RDMs) over these stimuli. An array belongs to the
 region that its name has as a word: "IT", "human_it", "human_it_subject_session". Its shape is (stimulus, stimulus) for
 a group of subjects, (subject, stimulus, stimulus), or (subject, ..., stimulus, stimulus), where what stands between,
-sessions for example, is averaged. Of several arrays of a region that with the most dimensions is taken.
+sessions for example, is averaged. Of several arrays of a region that with the most dimensions is taken. The diagonal
+must be 0: by it similarities are told apart, and refused.
 """
 
 import os
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from cornet.brain.layout import checked_folder
 from cornet.brain.npz import read_arrays, read_ids
+from cornet.brain.similarity import rdm_problem
 from cornet.brain.stimulus_files import load_stimuli
 from cornet.errors import CornetError
 from cornet.stimuli.stimulus_set import StimulusSet
@@ -88,4 +90,16 @@ def _by_subject(array: NDArray[np.generic], name: str, stimuli: int, path: Path)
         raise CornetError(
             f"{path} has dissimilarities in {name} that are not finite; leave those stimuli out."
         )
-    return values.mean(axis=1)
+    if np.isnan(values[..., ~off]).any():
+        raise CornetError(
+            f"{path} has NaN on the diagonal of {name}, by which dissimilarities are told from similarities; write 0 "
+            "there if these are dissimilarities."
+        )
+    if problem := rdm_problem(values):
+        raise CornetError(f"{path}: {name} {problem}.")
+    means = values.mean(axis=1)
+    if len(np.unique(means.reshape(len(means), -1), axis=0)) < len(means):
+        raise CornetError(
+            f"{path} has the same dissimilarities for several of the {len(means)} subjects in {name}; keep one of each."
+        )
+    return means

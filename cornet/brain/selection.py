@@ -16,6 +16,9 @@ __all__ = ["select"]
 BLOCK = 2**25
 """Bytes that are read at once."""
 
+MILLISECONDS = ("", "ms", "msec", "msecs", "millisecond", "milliseconds", "1")
+"""What the attribute units of a time bin may say."""
+
 LONGEST_NUMBER = 400
 """Bytes of a time that is written as text."""
 
@@ -103,6 +106,16 @@ def _bins_of(
             "time_bin_end that say which; add them."
         )
     starts, ends = (_milliseconds(assembly, name) for name in ("time_bin_start", "time_bin_end"))
+    if (
+        number
+        and float(np.max(ends - starts, initial=0)) < 1
+        and (np.abs(ends) < 10).all()
+        and (ends != starts).any()
+    ):
+        raise CornetError(
+            f"the time bins of the assembly {assembly.name} ({_listed(starts, ends)}) are shorter than 1 ms, as if "
+            "they were in seconds; write time_bin_start and time_bin_end in ms after onset."
+        )
     if not (forward := ends > starts).all():
         raise CornetError(
             f"{int((~forward).sum())} of {number} time bins of the assembly {assembly.name} do not end after they "
@@ -112,7 +125,7 @@ def _bins_of(
         if number != 1:
             raise CornetError(
                 f"the assembly {assembly.name} has {number} time bins, and one must be chosen with time_bin=(start, "
-                f"end); there are {_listed(starts, ends)}."
+                f"end), --time-bin START-END or brain.time_bin; there are {_listed(starts, ends)} (ms)."
             )
         return np.arange(1), (float(starts[0]), float(ends[0]))
     start, end = check_bin(time_bin)
@@ -131,6 +144,11 @@ def _bins_of(
 
 def _milliseconds(assembly: xr.DataArray, name: str) -> NDArray[np.float64]:
     values = np.atleast_1d(assembly.coords[name].values)
+    units = str(assembly.coords[name].attrs.get("units", "ms"))
+    if units.strip().lower() not in MILLISECONDS:
+        raise CornetError(
+            f"the assembly {assembly.name} has {name} in {units[:40]!r}; write the times in ms after onset."
+        )
     try:
         if values.dtype.kind in "SU" and values.dtype.itemsize > LONGEST_NUMBER:
             raise ValueError  # of a long text numpy would take a hundred times its room

@@ -20,7 +20,7 @@ from cornet.errors import CornetError
 
 log = logging.getLogger("cornet")
 
-__all__ = ["cka", "compare_rdms", "rdm", "rdm_noise_ceiling", "rdm_similarity"]
+__all__ = ["cka", "compare_rdms", "rdm", "rdm_noise_ceiling", "rdm_problem", "rdm_similarity"]
 
 
 def rdm(features: Any, device: str | torch.device = "cpu", memory: int = MEMORY) -> NDArray[np.float64]:
@@ -67,7 +67,7 @@ def compare_rdms(a: ArrayLike, b: ArrayLike) -> float:
     """Spearman between two RDMs, each square or the upper triangle row by row (as scipy's squareform gives it).
 
     Pairs that are NaN in either are left out. NaN where fewer than two pairs remain, or all are equally dissimilar.
-    Raises CornetError for an RDM that is not symmetric, or two of different size.
+    Raises CornetError for an RDM that is not symmetric or whose diagonal is not 0, and for two of different size.
     """
     first, second = _triangle(a), _triangle(b)
     if len(first) != len(second):
@@ -199,11 +199,32 @@ def _triangle(matrix: ArrayLike) -> NDArray[np.float64]:
             f"an RDM of shape {array.shape} must be square (stimulus, stimulus), of 2 stimuli or more, or its upper "
             "triangle."
         )
-    if not np.allclose(array, array.T, rtol=1e-5, atol=1e-6, equal_nan=True):
-        raise CornetError(
-            "an RDM must be symmetric, and this one is not; average it with its transpose first."
-        )
+    if problem := rdm_problem(array):
+        raise CornetError(f"an RDM {problem}.")
     return array[np.triu_indices(len(array), 1)]
+
+
+def rdm_problem(rdms: NDArray[np.float64]) -> str:
+    """Why these are no dissimilarities, (..., stimulus, stimulus), as words that follow a name; "" where they may be.
+
+    NaN is a missing value.
+    """
+    if not np.allclose(rdms, rdms.swapaxes(-1, -2), rtol=1e-5, atol=1e-6, equal_nan=True):
+        return "must be symmetric, and this one is not; average it with its transpose first"
+    off = rdms[..., ~np.eye(rdms.shape[-1], dtype=bool)]
+    diagonal = np.nan_to_num(np.diagonal(rdms, axis1=-2, axis2=-1))
+    largest = float(np.abs(np.nan_to_num(off)).max(initial=0))
+    wrong = np.abs(diagonal) > 1e-6 + 1e-4 * largest
+    if wrong.any():
+        return (
+            f"has {diagonal[wrong][0]:g} on its diagonal, which is 0 in dissimilarities; give those, as 1 - r where "
+            "these are correlations or other similarities"
+        )
+    if (off < 0).sum() > (off > 0).sum():
+        return (
+            "has more values below 0 than above, as similarities or negated distances; give dissimilarities"
+        )
+    return ""
 
 
 def _spearman(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:

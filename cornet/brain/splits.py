@@ -6,9 +6,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
 
+from cornet.brain.columns import categories
 from cornet.errors import CornetError
 
-__all__ = ["Split", "half_splits", "make_splits"]
+__all__ = ["Split", "fixed_splits", "half_splits", "make_splits"]
 
 Split = tuple[NDArray[np.int64], NDArray[np.int64]]
 """Positions of the training and of the test stimuli."""
@@ -62,12 +63,12 @@ def make_splits(
     if len(names) > min(train, n - train):
         raise CornetError(
             f"{n} stimuli of {len(names)} strata leave {n - train} for testing, fewer than one of each; give more "
-            "stimuli, a smaller train_fraction, or stratify=None."
+            "stimuli, a smaller train_fraction, another column, or stratify=None (--stratify none)."
         )
     if counts.min() < 2:
         raise CornetError(
             f"the stratum {str(names[counts.argmin()])!r} has a single stimulus, and training and test sets need one "
-            "each; leave it out, or give stratify=None."
+            "each; leave it out, or give stratify=None (--stratify none)."
         )
     drawn = StratifiedShuffleSplit(n_splits=splits, train_size=train_fraction, random_state=seed)
     return list(drawn.split(np.empty(n), strata))
@@ -84,7 +85,8 @@ def grouped_splits(groups: NDArray[np.str_], splits: int, train_fraction: float,
     tested = max(1, len(names) - int(np.floor(train_fraction * len(names) + 1e-9)))
     if len(names) <= tested:
         raise CornetError(
-            f"there are {len(names)} groups, and one is needed on each side of a split; give more, or groups=None."
+            f"there are {len(names)} groups, and one is needed on each side of a split; give more "
+            "groups, or another column as groups (--groups COLUMN), or groups=None (--groups none)."
         )
     rng = np.random.default_rng(seed)
     waiting: list[str] = []
@@ -136,4 +138,4 @@ def labels(values: ArrayLike | Sequence[object], n: int, name: str) -> NDArray[n
         raise CornetError(
             f"{name} has the shape {array.shape}, but there are {n} stimuli; give one label for each."
         )
-    return array.astype(str)
+    return categories(array, "value", name)

@@ -3,10 +3,10 @@
 import os
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from cornet.brain.archive import ZipPictures, image_names
+from cornet.brain.columns import near_names, refuse_misspelt
 from cornet.brain.layout import checked_folder, images_path, table_path
 from cornet.errors import CornetError
 from cornet.names import composed, escaped
@@ -18,6 +18,9 @@ _FILENAMES = ("filename", "image_file_name", "stimulus_path_within_store", "imag
 """Columns that name a stimulus's file: today's, and those of older sets."""
 
 _TEXT = ("stimulus_id", "image_id", *_FILENAMES)
+LEAST_ANGLE, LARGEST_ANGLE = 0.2, 180.0
+"""Degrees that an image may span: less is an angle in radians, more a number of pixels."""
+
 _MISSING = ("", "NA", "N/A", "#N/A", "NaN", "nan", "NULL", "null")
 """What stands for a missing value in the other columns."""
 
@@ -39,7 +42,7 @@ def load_stimuli(folder: str | os.PathLike[str]) -> StimulusSet:
     columns = [column for column in _FILENAMES if column in table]
     if not columns:
         raise CornetError(
-            f"the table {path} has the columns {', '.join(map(str, table.columns))}, but needs filename; add it."
+            f"the table {path} has the columns {_some(table)}, but needs filename; {_add('filename', table)}."
         )
     # Old tables have two such columns, of which the archive uses one.
     there = image_names(archive)
@@ -84,13 +87,19 @@ def _read_table(path: Path) -> pd.DataFrame:
         table = table.rename(columns={"image_id": "stimulus_id"})
     if "stimulus_id" not in table:
         raise CornetError(
-            f"the table {path} has the columns {_some(table)}, but needs stimulus_id (or image_id); add it."
+            f"the table {path} has the columns {_some(table)}, but needs stimulus_id (or image_id); "
+            f"{_add('stimulus_id', table)}."
         )
     if table.empty:
         raise CornetError(f"the table {path} has no rows; it must hold one for each stimulus.")
     if number := int((table["stimulus_id"] == "").sum()):
         raise CornetError(f"the table {path} has {number} rows without a stimulus_id; give each its own.")
     return table
+
+
+def _add(wanted: str, table: pd.DataFrame) -> str:
+    near = near_names(wanted, table)
+    return f"did you mean {ascii(near[0])[1:-1]:.100}? Rename it" if near else "add it"
 
 
 def _some(table: pd.DataFrame) -> str:
@@ -101,15 +110,15 @@ def _some(table: pd.DataFrame) -> str:
 
 def _degrees(table: pd.DataFrame, path: Path) -> float | None:
     """The one visual angle that the table gives; None where it gives none."""
-    if "degrees" not in table:
-        return None
-    values = table["degrees"].dropna().unique()
+    refuse_misspelt(["degrees"], table, f"the table {path}")
+    values = table["degrees"].dropna().unique() if "degrees" in table else []
     if not len(values):
         return None
     number = pd.to_numeric(pd.Series(values), errors="coerce").to_numpy(float)
-    if len(values) > 1 or not np.isfinite(number[0]) or number[0] <= 0:
+    if len(values) > 1 or not LEAST_ANGLE <= number[0] <= LARGEST_ANGLE:
         raise CornetError(
-            f"the column degrees of {path} holds {', '.join(map(str, values[:3]))}, but must be one number above 0, "
-            "the visual angle that every image spans."
+            f"the column degrees of {path} holds {', '.join(map(str, values[:3]))}, but must be one number from "
+            f"{LEAST_ANGLE:g} to {LARGEST_ANGLE:g}, the visual angle that every image spans, in degrees (not "
+            "radians or pixels)."
         )
     return float(number[0])

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from cornet.brain.columns import MISSING
 from cornet.brain.contradictions import check_one_value
 from cornet.brain.dprime import dprime_of_alarms, mean_by_truth, mean_over_distractors
 from cornet.errors import CornetError
@@ -128,9 +129,10 @@ def _sorted_codes(codes: Any, names: Any) -> tuple[NDArray[np.intp], NDArray[Any
 
 
 def _check_missing(codes: Any, column: pd.Series) -> None:
-    if (codes < 0).any():
+    missing = np.isin(column, MISSING) if column.dtype.kind not in "biuf" else codes < 0
+    if (missing := missing | (codes < 0)).any():
         raise CornetError(
-            f"{int((codes < 0).sum())} trials have no {column.name}, and each needs one; leave those trials out."
+            f"{int(missing.sum())} trials have no {column.name}, and each needs one; leave those trials out."
         )
 
 

@@ -33,7 +33,7 @@ LARGEST = 10**9
 """Bytes of what lies beside the shards, which tells how large they are."""
 
 MARKER = "cornet-shards.txt"
-SHARD = re.compile(r"(train|val)/chunk-0-[0-9]+\.bin")
+SHARD = re.compile(r"(train|val)/chunk-0-[0-9]+\.[0-9a-f]{16}\.bin")
 """As `shard_name` gives them."""
 
 

@@ -33,8 +33,8 @@ class BrainScore(pl.Callback):
         name, as conf/brain gives them. None: the callback does nothing.
     before, fractions, every, end: when; see `Schedule`.
     ends: of the benchmarks, those that are scored before training and at its end only (solution times are dear).
-    metric, scale: of neural benchmarks; decoder: of solution times; time_bin: of local bundles, in ms; as
-        `cornet score` has them.
+    metric, scale: of neural benchmarks; decoder: of solution times; time_bin (ms), groups, stratify, ignore: of local
+        bundles; as `cornet score` has them.
     size, degrees: pixels and visual angle of the screen; size None: that of the training images.
     strict: stop the training when a benchmark fails; else its error is logged once, and training goes on.
     folder: where scores.csv is kept.
@@ -64,15 +64,19 @@ class BrainScore(pl.Callback):
         scale: str = "r^2/c",
         decoder: str = "reference",
         time_bin: Sequence[float] | None = None,
+        groups: str | None = None,
+        stratify: str | None = None,
+        ignore: Sequence[str] | None = None,
         size: int | None = None,
         degrees: float = 8.0,
         strict: bool = False,
     ) -> None:
-        groups = benchmarks.values() if isinstance(benchmarks, Mapping) else [benchmarks]
-        self.names = list(dict.fromkeys(name for group in groups for name in group))
+        lists = benchmarks.values() if isinstance(benchmarks, Mapping) else [benchmarks]
+        self.names = list(dict.fromkeys(name for names in lists for name in names))
         self.schedule = Schedule(before, tuple(fractions), every, end)
         self.ends = list(ends)
         self.metric, self.scale, self.decoder, self.time_bin = metric, scale, decoder, time_bin
+        self.groups, self.stratify, self.ignore = groups, stratify, ignore
         self.size, self.degrees, self.strict = size, degrees, strict
         self.scores = ScoresCsv(folder)
         self.benchmarks: list[Benchmark[Any]] = []
@@ -141,6 +145,9 @@ class BrainScore(pl.Callback):
             scale=self.scale,
             decoder=self.decoder,
             time_bin=self.time_bin,
+            groups=self.groups,
+            stratify=self.stratify,
+            ignore=self.ignore,
             device=device,
         )
 

@@ -126,3 +126,32 @@ def test_real_files_that_are_a_part_of_a_bundle(shared_data):
     assert choices.dims == ("presentation",)
     with pytest.raises(CornetError, match="responses must be numbers"):
         load_bundle(shared_data / "geirhos2019-shape-behavior").responses()
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("region", "Region"),
+        ("repetition", "repitition"),
+        ("time_bin_start", "time_bin_starts"),
+        ("time_bin_end", "timebin_end"),
+    ],
+)
+def test_coordinates_that_are_nearly_right_are_refused(tmp_path, name, near):
+    folder = write_bundle(tmp_path / "a", make_assembly().rename({name: near}))
+    with pytest.raises(
+        CornetError, match=f"has no '{name}' but '{near}'; did you mean '{name}'\\? Rename it"
+    ):
+        load_bundle(folder)
+
+
+def test_times_in_seconds_are_refused(tmp_path):
+    seconds = make_assembly().assign_coords(
+        time_bin_start=("time_bin", [0.07]), time_bin_end=("time_bin", [0.17])
+    )
+    with pytest.raises(CornetError, match=r"\(0.07-0.17\) are shorter than 1 ms, as if they were in seconds"):
+        load_bundle(write_bundle(tmp_path / "a", seconds)).responses("IT")
+    stated = make_assembly()
+    stated.time_bin_start.attrs["units"] = "s"
+    with pytest.raises(CornetError, match="has time_bin_start in 's'; write the times in ms"):
+        load_bundle(write_bundle(tmp_path / "b", stated)).responses("IT")

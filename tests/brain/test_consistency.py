@@ -188,3 +188,12 @@ def test_bad_input_is_one_sentence(call, sentence: str) -> None:
         call()
     assert "\n" not in str(caught.value)
     assert "np." not in str(caught.value)
+
+
+@pytest.mark.parametrize("missing", ["", "nan", None, float("nan")])
+def test_a_missing_subject_or_condition_is_no_category(missing) -> None:
+    subjects, conditions = np.array(["s1", missing, "s2"], object), np.array(["a", "b", missing], object)
+    with pytest.raises(CornetError, match=r"has no subject in 1 of 3 rows \(the first: row 1\)"):
+        choices_by_subject(["x", "x", "x"], subjects, ["dog", "cat", "dog"])
+    with pytest.raises(CornetError, match="has no condition in 1 of 3 rows"):
+        error_consistency(["dog"] * 3, [["dog"] * 3], ["dog"] * 3, conditions)

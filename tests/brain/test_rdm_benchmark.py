@@ -85,6 +85,21 @@ def test_a_group_alone_has_no_ceiling(tmp_path, subject):
         (None, {"judgement": dissimilarities()}, "none is named after a region"),
         (None, {"IT": dissimilarities()[:4]}, "but needs dissimilarities"),
         (None, {"IT": dissimilarities() + np.nan}, "not finite"),
+        (
+            None,
+            {"IT": 1 - dissimilarities()},
+            "IT has 1 on its diagonal, which is 0 in dissimilarities; give those",
+        ),
+        (None, {"IT": 1 - dissimilarities(3)}, "has 1 on its diagonal"),
+        (None, {"IT": 100 * (1 - dissimilarities())}, "has 100 on its diagonal"),
+        (None, {"IT": -dissimilarities()}, "more values below 0 than above"),
+        (None, {"IT": dissimilarities() + np.diag([np.nan] * STIMULI)}, "write 0 there"),
+        (None, {"IT": np.triu(dissimilarities())}, "must be symmetric"),
+        (
+            None,
+            {"IT": dissimilarities(2)[[0, 1, 0]]},
+            "the same dissimilarities for several of the 3 subjects",
+        ),
         (ids(STIMULI + 1)[1:], {"IT": dissimilarities()}, "must belong together"),
         (np.repeat("im00", STIMULI), {"IT": dissimilarities()}, "some twice"),
     ],
@@ -94,6 +109,24 @@ def test_bad_rdms(tmp_path, names, arrays, said):
     with pytest.raises(CornetError, match=said) as error:
         open_benchmarks([str(folder)])
     assert str(error.value).count(". ") == 0
+
+
+def test_similarities_of_real_brains_are_refused(tmp_path, shared_data):
+    source = shared_data / "kriegeskorte2008-92images"
+    arrays = dict(np.load(source / "rdms.npz"))
+    for name in ("stimulus_set.csv", "stimuli.zip"):
+        (tmp_path / name).write_bytes((source / name).read_bytes())
+    similar = {name: one if one.ndim == 1 else 1 - one for name, one in arrays.items()}
+    np.savez(tmp_path / "rdms.npz", **similar)
+    with pytest.raises(CornetError, match="has 1 on its diagonal, which is 0 in dissimilarities"):
+        open_benchmarks([str(tmp_path)])
+
+
+def test_small_errors_of_rounding_are_allowed(tmp_path):
+    noise = np.random.default_rng(0).uniform(0, 1e-7, (STIMULI, STIMULI))
+    crossvalidated = dissimilarities() - 0.2 * (1 - np.eye(STIMULI))  # estimates of distances may be below 0
+    for number, one in enumerate((dissimilarities() + noise, crossvalidated)):
+        open_benchmarks([str(write(tmp_path / str(number), IT=one))])
 
 
 def test_damaged_or_pickled_rdms_are_refused(tmp_path):

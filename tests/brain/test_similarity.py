@@ -173,6 +173,11 @@ X = np.random.default_rng(0).normal(size=(8, 5))
         (lambda: rdm(X[0]), "must be .stimulus, feature."),
         (lambda: compare_rdms(X, X), "must be square"),
         (lambda: compare_rdms(X[:5], X[:5]), "must be symmetric"),
+        (
+            lambda: compare_rdms(np.corrcoef(X), rdm(X)),
+            "has 1 on its diagonal, which is 0 in dissimilarities",
+        ),
+        (lambda: rdm_noise_ceiling([np.corrcoef(X), np.corrcoef(X)]), "has 1 on its diagonal"),
         (lambda: compare_rdms(np.ones(3), np.ones(6)), "RDMs with 3 and 6 pairs"),
         (lambda: rdm_noise_ceiling(np.zeros((1, 4, 4))), "at least 2 subjects"),
     ],

@@ -55,10 +55,10 @@ def test_degrees_are_the_tables_one_value(tmp_path, values, degrees):
     assert load_stimuli(write(tmp_path / "a", make_table().assign(degrees=values))).degrees == degrees
 
 
-@pytest.mark.parametrize("values", [[8, 4] * 3, [-1] * 6, ["wide"] * 6, [np.inf] * 6])
+@pytest.mark.parametrize("values", [[8, 4] * 3, [-1] * 6, ["wide"] * 6, [np.inf] * 6, [0.14] * 6, [256] * 6])
 def test_degrees_of_several_values_or_none_are_refused(tmp_path, values):
     with pytest.raises(
-        CornetError, match=r"the column degrees of .*csv holds .*, but must be one number above 0"
+        CornetError, match=r"the column degrees of .*csv holds .*, but must be one number from 0.2 to 180"
     ):
         load_stimuli(write(tmp_path / "a", make_table().assign(degrees=values)))
 
@@ -111,3 +111,20 @@ def test_missing_folders_and_files_are_named(tmp_path):
     (folder / "stimulus_set.csv").unlink()
     with pytest.raises(CornetError, match="has no table of stimuli"):
         load_stimuli(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "near", "words"),
+    [
+        ("degrees", "Degree", "has no 'degrees' but 'Degree'; did you mean 'degrees'"),
+        ("filename", "file_name", "needs filename; did you mean file_name"),
+        ("stimulus_id", "StimulusID", "did you mean StimulusID"),
+    ],
+)
+def test_columns_that_are_nearly_right_are_named(tmp_path, name, near, words):
+    make_table().assign(degrees=8.0).rename(columns={name: near}).to_csv(
+        tmp_path / "stimulus_set.csv", index=False
+    )
+    make_zip(tmp_path / "stimuli.zip")
+    with pytest.raises(CornetError, match=words):
+        load_stimuli(tmp_path)

@@ -46,6 +46,8 @@ def test_order_of_rows_matters_to_the_halves_only() -> None:
         ),
         (table().iloc[:0], "there are no trials"),
         (table(choice=["car", None, "dog", "cup"]), "1 trials have no choice"),
+        (table(choice=["car", "nan", "dog", "cup"]), "1 trials have no choice"),
+        (table(sample=["dog", "", "dog", "dog"]), "1 trials have no sample"),
         (table(stimulus_id=["b", None, "b", None]), "2 trials have no stimulus_id"),
         (
             table(distractor=["car", "car", "car", "cup"]),

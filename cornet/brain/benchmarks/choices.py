@@ -15,6 +15,7 @@ from cornet.brain.behaviour import i2n, i2n_ceiling
 from cornet.brain.benchmarks.base import Benchmark, rows_of
 from cornet.brain.bundle import Bundle
 from cornet.brain.choices import IMAGENET_CLASSES, mapped_choices, readout_choices
+from cornet.brain.columns import categories, refuse_misspelt
 from cornet.brain.consistency import choices_by_subject, error_consistency
 from cornet.brain.contradictions import check_one_value
 from cornet.brain.readout import held_out_probabilities, readout_probabilities
@@ -153,8 +154,11 @@ def facts(assembly: xr.DataArray, ids: NDArray[Any]) -> pd.DataFrame:
         raise CornetError(
             f"the assembly {assembly.name} has no coordinate truth, the object that each stimulus shows; add it."
         )
+    where = f"the assembly {assembly.name}"
     columns = {
-        name: coordinates[name].values.astype(str) for name in ("truth", "condition") if name in coordinates
+        name: categories(coordinates[name].values, name, where, coordinates["stimulus_id"].values)
+        for name in ("truth", "condition")
+        if name in coordinates
     }
     columns.setdefault("condition", np.full(len(coordinates["stimulus_id"]), ""))
     for name, values in columns.items():
@@ -182,9 +186,10 @@ def trials_of(assembly: xr.DataArray) -> HumanTrials:
                 f"the assembly {assembly.name} has none of the coordinates {', '.join(spellings)}, but needs one for "
                 "every trial; add it."
             )
-        columns[name] = assembly.coords[found].values.astype(str)
+        columns[name] = assembly.coords[found].values
+    refuse_misspelt(["choice"], map(str, assembly.coords), f"the assembly {assembly.name}")
     choice = assembly.coords["choice"].values if "choice" in assembly.coords else assembly.values
     ids = assembly.coords["stimulus_id"].values.astype(str)
     return HumanTrials(
-        pd.DataFrame({"stimulus_id": ids, **columns, "choice": np.asarray(choice).reshape(-1).astype(str)})
+        pd.DataFrame({"stimulus_id": ids, **columns, "choice": np.asarray(choice).reshape(-1)})
     )

@@ -14,10 +14,12 @@ from cornet.brain.benchmarks.base import Benchmark, rows_of
 from cornet.brain.bundle import Bundle
 from cornet.brain.cache import cached_arrays
 from cornet.brain.ceiling import internal_consistency
+from cornet.brain.columns import categories
 from cornet.brain.predictivity import Metric, neural_predictivity
 from cornet.brain.responses import Responses
 from cornet.brain.score import Score
-from cornet.brain.splits import Split, make_splits
+from cornet.brain.split_rule import SplitRule
+from cornet.brain.splits import Split, fixed_splits, make_splits
 from cornet.brain.subject import Recording, Site, Subject
 from cornet.brain.times import check_bin
 from cornet.errors import CornetError
@@ -32,7 +34,8 @@ STEP_BIN = (70.0, 170.0)
 class NeuralBenchmark(Benchmark[Bundle]):
     """Predictivity of one region of a bundle, with the ceiling of its repetitions.
 
-    stratify, groups: columns of the stimulus table by which splits are drawn; None: neither.
+    stratify, groups: columns of the stimulus table by which splits are drawn; None: neither. rule: of a local bundle,
+        instead of these two.
     metric: as in `neural_predictivity`. response_bin: in ms, of the responses; None: the only one.
     step_bin: in ms, for which the subject's step is asked; the reference asks for 70 to 170.
     area: the region or layer of the subject that is compared; None: the one of the same name.
@@ -47,6 +50,7 @@ class NeuralBenchmark(Benchmark[Bundle]):
         *,
         stratify: str | None = None,
         groups: str | None = None,
+        rule: SplitRule | None = None,
         metric: Metric = "pls",
         response_bin: tuple[float, float] | None = None,
         step_bin: tuple[float, float] = STEP_BIN,
@@ -59,7 +63,7 @@ class NeuralBenchmark(Benchmark[Bundle]):
         for given in (response_bin, step_bin):
             if given is not None:
                 check_bin(given)
-        rule = f"grouped by {groups}" if groups else f"stratified by {stratify}" if stratify else "at random"
+        self.rule = SplitRule(groups, stratify) if rule is None else rule
         super().__init__(
             name,
             region,
@@ -68,11 +72,12 @@ class NeuralBenchmark(Benchmark[Bundle]):
             scale=scale,
             degrees=degrees,
             time_bin=response_bin,
-            split_rule=f"10 splits, 90 % for training, {rule}",
+            split_rule=str(self.rule),
             simulated=simulated,
             device=device,
         )
-        self.stratify, self.groups, self.metric, self.area = stratify, groups, metric, area
+        self.stratify, self.groups = self.rule.stratify, self.rule.groups
+        self.metric, self.area = metric, area
         self.step_bin = step_bin
 
     @property
@@ -82,17 +87,28 @@ class NeuralBenchmark(Benchmark[Bundle]):
     def brain_side(self) -> list[Any]:
         one = self.responses
         columns = [one.stimulus_ids, self._column(self.stratify), self._column(self.groups)]
-        return [one.mean, one.repetitions, one.weights, one.time_bin, self.step_bin, *columns]
+        return [
+            one.mean,
+            one.repetitions,
+            one.weights,
+            one.time_bin,
+            self.step_bin,
+            *columns,
+            self.rule.fixed,
+        ]
 
     @cached_property
     def responses(self) -> Responses:
         """The region's responses, averaged and by repetition, in the order in which splits are drawn."""
-        return self.data.responses(self.region, self.time_bin)
+        return self.data.responses(self.region, self.time_bin, self.rule.ignore)
 
     @cached_property
     def splits(self) -> list[Split]:
         """Drawn once, the same for all subjects; kept on disk by the values of the columns."""
         stimuli = len(self.responses.stimulus_ids)
+        if self.rule.fixed:
+            sides = [np.flatnonzero(np.isin(self.responses.stimulus_ids, one)) for one in self.rule.fixed]
+            return fixed_splits(stimuli, [(sides[0], sides[1])])
         stratify, groups = self._column(self.stratify), self._column(self.groups)
 
         def draw() -> dict[str, NDArray[Any]]:
@@ -140,7 +156,7 @@ class NeuralBenchmark(Benchmark[Bundle]):
         return twin
 
     def exclusions(self) -> Sequence[str]:
-        return self.responses.notes
+        return (*self.responses.notes, *self.rule.notes)
 
     def score(self, recording: Recording, subject: Subject) -> Score:
         (site,) = self.sites(subject)
@@ -148,9 +164,11 @@ class NeuralBenchmark(Benchmark[Bundle]):
         score = neural_predictivity(
             features, self.responses.mean, self.metric, splits=self.splits, device=self.device
         )
-        notes = score.notes
         if self.ceiling is None:
-            notes += ("the responses came averaged, so there is no ceiling, and the value is raw",)
+            notes = (
+                *score.notes,
+                "the responses came averaged, so there is no ceiling, and the value is raw",
+            )
             return Score.of_splits(
                 score.values, n=score.n, notes=notes, details=score.details, ceiling=math.nan
             )
@@ -176,7 +194,7 @@ class NeuralBenchmark(Benchmark[Bundle]):
             neuroids = int((assembly.coords["region"].values.astype(str) == self.region).sum())
         return assembly.sizes["presentation"], neuroids
 
-    def _column(self, name: str | None) -> NDArray[np.str_] | None:
+    def _column(self, name: str | None) -> NDArray[Any] | None:
         """A label for each stimulus, in the order of `responses.stimulus_ids`."""
         if name is None:
             return None
@@ -186,4 +204,4 @@ class NeuralBenchmark(Benchmark[Bundle]):
                 f"{self.name} draws its splits by {name}, but the stimuli have the columns "
                 f"{', '.join(map(str, table.columns))}; add it to stimulus_set.csv."
             )
-        return table[name].to_numpy().astype(str)
+        return categories(table[name], name, f"the table of stimuli of {self.name}", table["stimulus_id"])

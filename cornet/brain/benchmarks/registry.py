@@ -18,12 +18,14 @@ from cornet.brain.benchmarks.rdms import RdmBenchmark
 from cornet.brain.benchmarks.times import TimesBenchmark
 from cornet.brain.bundle import Bundle, load_bundle
 from cornet.brain.cache import file_hash
+from cornet.brain.columns import categories
 from cornet.brain.fetching import require
 from cornet.brain.kar2019 import SolutionTimeData, load_kar2019
 from cornet.brain.layout import assembly_path, checked_folder, images_path, table_path
 from cornet.brain.predictivity import METRICS
 from cornet.brain.rdm_bundle import RDM_FILE, load_rdms
 from cornet.brain.scales import check_scale
+from cornet.brain.split_rule import STATEMENT, Asked, read_statement, split_rule
 from cornet.brain.subject import Site
 from cornet.brain.times import check_bin
 from cornet.brain.trials import HumanTrials
@@ -52,8 +54,6 @@ GROUPS = {
 }
 """Names that stand for several benchmarks."""
 
-FEWEST = 5  # stimuli of an object below which local bundles are not stratified by it
-
 
 def open_benchmarks(
     texts: Sequence[str],
@@ -64,6 +64,9 @@ def open_benchmarks(
     decoder: str = "reference",
     seeds: Sequence[int] = (),
     time_bin: Sequence[float] | None = None,
+    groups: str | None = None,
+    stratify: str | None = None,
+    ignore: Sequence[str] | None = None,
     device: torch.device | str = "cpu",
 ) -> list[Benchmark[Any]]:
     """Benchmarks by name ("majajhong2015.IT"), by group ("simulated"), or of a folder with a bundle ("my-bundle", or
@@ -74,6 +77,9 @@ def open_benchmarks(
     of solution times. time_bin: start and end in ms after onset, of the responses of local bundles and of the step that
     is compared with them; None: the only bin of a bundle, and 70 to 170 for the step. device: where comparisons are
     computed.
+
+    groups, stratify: columns by which local bundles are split; "none": not so; None: the bundle's own rule, see
+    `cornet.brain.split_rule`. ignore: presentation coordinates of local bundles that may differ within a stimulus.
 
     A folder is called by its own name, without links, however its path is spelled. Raises CornetError for what there is
     not, naming what is near, and for two folders of one name. Public data are looked for at their first use.
@@ -86,9 +92,15 @@ def open_benchmarks(
     known = _known(neural, {"decoder": decoder, "seeds": seeds, "device": device}, {"device": device})
     found: dict[str, Benchmark[Any]] = {}
     places: dict[str, str] = {}
+    asked = Asked(groups, stratify, None if ignore is None else tuple(ignore))
+    if not texts or not all(isinstance(text, str) and text.strip() for text in texts):
+        raise CornetError(
+            f"the benchmarks {list(texts)} must be names or folders, and not empty, such as majajhong2015.IT; see "
+            "`cornet benchmarks`."
+        )
     for text in texts:
         for name in GROUPS.get(text, (text,)):
-            made = [known[name]()] if name in known else _local(name, neural, own_bin, list(known))
+            made = [known[name]()] if name in known else _local(name, neural, own_bin, list(known), asked)
             place = "" if name in known else str(_place(name)[0])
             for one in made:
                 if places.setdefault(one.name, place) != place:
@@ -96,6 +108,11 @@ def open_benchmarks(
                         f"{places[one.name]} and {place} would both be called {one.name}; rename one of the folders."
                     )
                 found[one.name] = one
+    if asked != Asked() and found.keys() <= known.keys():
+        raise CornetError(
+            "groups, stratify and ignore are for folders with a bundle, and the benchmarks "
+            f"{', '.join(found)} have rules of their own; leave them out."
+        )
     return list(found.values())
 
 
@@ -200,8 +217,9 @@ def local_identity(text: str) -> str | None:
         return None
     try:
         brain = path / RDM_FILE if (path / RDM_FILE).is_file() else assembly_path(path)
+        stated = [path / STATEMENT] if (path / STATEMENT).is_file() else []  # how it must be split
         digest = hashlib.sha256(
-            "".join(map(file_hash, (table_path(path), images_path(path), brain))).encode()
+            "".join(map(file_hash, (table_path(path), images_path(path), brain, *stated))).encode()
         )
     except (OSError, CornetError):  # told of when it is opened
         return None
@@ -218,7 +236,7 @@ def _place(text: str) -> tuple[Path, str]:
 
 
 def _local(
-    text: str, neural: dict[str, Any], time_bin: tuple[float, float] | None, known: list[str]
+    text: str, neural: dict[str, Any], time_bin: tuple[float, float] | None, known: list[str], asked: Asked
 ) -> list[Benchmark[Any]]:
     """The benchmarks of a folder, or of one region in it."""
     path, region = _place(text)
@@ -238,24 +256,25 @@ def _local(
     if "truth" in coordinates and "subject" in coordinates:
         what = f"local answers of {len(np.unique(coordinates['subject'].values))} observers"
         return [ConsistencyBenchmark(f"{name}-error-consistency", what, lambda: bundle, **others)]
-    there = sorted(set(map(str, coordinates["region"].values))) if "region" in coordinates else []
-    if not there:
+    if "region" not in coordinates:
         raise CornetError(
             f"{path} does not say which region was recorded; give its neuroids a coordinate region."
         )
+    regions = categories(np.atleast_1d(coordinates["region"].values), "region", f"the assembly of {path}")
+    rule = split_rule(bundle, read_statement(path), asked)
     return [
         NeuralBenchmark(
             f"{name}.{one}",
             one,
-            f"local {one}: {int((coordinates['region'].values.astype(str) == one).sum())} neuroids",
+            f"local {one}: {int((regions == one).sum())} neuroids",
             lambda: bundle,
             degrees=bundle.stimuli.degrees,
             response_bin=time_bin,
             step_bin=time_bin or STEP_BIN,
-            **_rule(bundle),
+            rule=rule,
             **neural,
         )
-        for one in _chosen(region, there, path)
+        for one in _chosen(region, sorted(set(regions.tolist())), path)
     ]
 
 
@@ -284,16 +303,3 @@ def _chosen(region: str, there: Sequence[str], path: Path) -> Sequence[str]:
 
 def _choices_of(bundle: Bundle) -> HumanChoices:
     return HumanChoices(bundle.stimuli, trials_of(bundle.assembly))
-
-
-def _rule(bundle: Bundle) -> dict[str, Any]:
-    """How to split a local bundle: frames of one movie stay together; objects are shared out where there are enough."""
-    table = bundle.stimuli.table
-    if "movie" in table:
-        return {"groups": "movie"}
-    if "object_name" in table:
-        shown = np.unique(bundle.assembly.coords["stimulus_id"].values.astype(str))
-        counts = table["object_name"][table["stimulus_id"].astype(str).isin(shown)].value_counts()
-        if len(counts) > 1 and counts.min() >= FEWEST and len(counts) <= 0.1 * counts.sum():
-            return {"stratify": "object_name"}
-    return {}

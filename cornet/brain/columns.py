@@ -1,0 +1,70 @@
+"""Columns that are looked for by their name: names that are nearly right, and entries that are missing.
+
+A column that is misspelt must not count as absent, since the number would then be another one; and an empty cell or
+a NaN must not become a category of its own. Both are refused where a table or an assembly is read.
+"""
+
+import difflib
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from cornet.errors import CornetError
+
+__all__ = ["MISSING", "categories", "near_names", "refuse_misspelt"]
+
+MISSING = ("", "NA", "N/A", "#N/A", "NaN", "NAN", "nan", "NULL", "null", "None", "<NA>", "NaT")
+"""Text that stands for a missing entry of a category."""
+
+
+def categories(values: ArrayLike, what: str, where: str, ids: ArrayLike | None = None) -> NDArray[np.str_]:
+    """The values as text, one category each.
+
+    what: the name of the column. where: what holds it, for the message. ids: a name for each row; None: its number.
+    Raises CornetError for missing entries (NaN, None, empty or blank text, or one of MISSING), with their number.
+    """
+    array: NDArray[Any] = np.asarray(values)
+    text = np.char.strip(array.astype(str))
+    rows = np.flatnonzero(np.isin(text, MISSING) | pd.isna(array))
+    if len(rows):
+        first = f"row {rows[0]}" if ids is None else repr(str(np.asarray(ids)[rows[0]]))
+        raise CornetError(
+            f"{where} has no {what} in {len(rows)} of {len(text)} rows (the first: {first}), and a missing value is no "
+            "category of its own; fill them in, or leave those rows out."
+        )
+    return array.astype(str)
+
+
+def near_names(wanted: str, names: Iterable[object]) -> list[str]:
+    """Those of the names that differ from the wanted one by a typing error, a plural, case, or what joins words."""
+    key, found = _plain(wanted), []
+    for name in map(str, names):
+        other = _plain(name)
+        same = sum(block.size for block in difflib.SequenceMatcher(None, key, other).get_matching_blocks())
+        if (
+            name != wanted and len(key) + len(other) - 2 * same <= 2
+        ):  # one letter is another, or two are swapped
+            found.append(name)
+    return found
+
+
+def refuse_misspelt(wanted: Iterable[str], names: Iterable[object], where: str, remedy: str = "") -> None:
+    """Raise CornetError where a wanted column is absent and another has nearly its name.
+
+    where: what has the columns, and remedy: what else can be done, for the message.
+    """
+    there = [str(name) for name in names]
+    for name in wanted:
+        near = [one for one in near_names(name, there) if one not in wanted]
+        if name not in there and near:
+            raise CornetError(
+                f"{where} has no {name!r} but {near[0]!r}; did you mean {name!r}? Rename it{remedy}."
+            )
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())
