@@ -3,6 +3,7 @@
     python benchmarks/score_speed.py                     # two cores: about ten minutes, most of it scikit-learn's
     python benchmarks/score_speed.py --device cuda       # ours on a GPU; scikit-learn's loop stays on the CPU
     python benchmarks/score_speed.py --skip reference    # ours alone: half a minute
+    python benchmarks/score_speed.py --skip wide gpu-size --busy 4    # beside four processes that never rest
 
 | work, 10 splits | size | reference | target |
 |---|---|---|---|
@@ -18,11 +19,14 @@ figures are medians. Object solution times have their own program, ost_speed.py.
 """
 
 import argparse
+import atexit
 import contextlib
 import datetime
 import json
 import os
 import statistics
+import subprocess
+import sys
 import time
 import warnings
 from collections.abc import Callable
@@ -149,9 +153,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--skip", nargs="*", default=[], choices=["reference", "wide", "narrow", "gpu-size"])
     parser.add_argument("--beside", default="", help="what else ran on the machine, for the record")
+    parser.add_argument("--busy", type=int, default=0, help="start this many processes that never rest")
     parser.add_argument("--out", type=Path, default=RESULTS)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
+    for _ in range(arguments.busy):
+        busy = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+        atexit.register(busy.kill)
     device, both = arguments.device, "reference" not in arguments.skip
     load = os.getloadavg()[0]
     small = population(64)
@@ -202,6 +210,7 @@ def main() -> None:
         "threads": arguments.threads,
         "load_average_before": load,
         "beside": arguments.beside,
+        "busy_processes": arguments.busy,
         "made_with": versions(),
         "work": figures,
     }
