@@ -18,8 +18,9 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from cornet.errors import CornetError
-from cornet.files import no_room
+from cornet.files import file_error
 from cornet.instantiate import find_own_modules
+from cornet.terminal import steady_streams
 from cornet.training.overrides import check_overrides
 from cornet.training.random_network import own_error
 from cornet.training.secrets import mask_logs, message_without_secrets
@@ -62,9 +63,7 @@ def train(config: DictConfig) -> float | None:
             raise
         refuse(told)
     except OSError as error:
-        if (told := no_room(error)) is None:
-            raise
-        refuse(told)
+        refuse(file_error(error))
     except Stopped as stopped:
         tell(f"\n{stopped}. The same command goes on from where it was.")
         sys.exit(stopped.code)
@@ -117,6 +116,7 @@ def run_locally(sweep: Sweep) -> None:
 
 
 def main() -> None:
+    steady_streams()
     follow_parent()
     find_own_modules()
     logging.basicConfig(level=logging.INFO, format="%(message)s", force=True)
@@ -125,9 +125,10 @@ def main() -> None:
         check_launcher(sys.argv[1:])
         check_overrides(sys.argv[1:], CONF)
         sweep = find_sweep(sys.argv[1:], CONF)
-    except CornetError as error:
-        hear(error)
-        refuse(error)
+    except (CornetError, OSError) as error:
+        told = file_error(error) if isinstance(error, OSError) else error
+        hear(told)
+        refuse(told)
     if sweep is not None:
         if sweep.place == "here":
             run_locally(sweep)

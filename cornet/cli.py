@@ -13,8 +13,9 @@ from cornet.cli_report import report
 from cornet.cli_score import SeveralValues, score
 from cornet.compiled import keep_compiled_code
 from cornet.errors import CornetError
-from cornet.files import no_room
+from cornet.files import file_error
 from cornet.names import escaped
+from cornet.terminal import steady_streams
 
 __all__ = ["app", "main"]
 
@@ -313,13 +314,12 @@ def parse_variant(words: list[str]) -> dict[str, Any]:
 
 def main() -> None:
     """Run the command; a mistake in what came in is one line and exit status 2."""
+    steady_streams()
     keep_compiled_code()
     try:
         app()
     except (CornetError, OSError) as error:
-        told = no_room(error) if isinstance(error, OSError) else error
-        if told is None:
-            raise
+        told = file_error(error) if isinstance(error, OSError) else error
         from cornet.training.secrets import message_without_secrets
 
         print(f"cornet: {message_without_secrets(str(told))}", file=sys.stderr)

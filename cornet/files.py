@@ -22,7 +22,7 @@ from typing import Any, BinaryIO
 from cornet.errors import CornetError
 from cornet.opening import SAFE, open_checked, take_lock
 
-__all__ = ["NewFile", "atomic_write", "cache_folder", "no_room", "sync"]
+__all__ = ["NewFile", "atomic_write", "cache_folder", "file_error", "sync"]
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _DAY = 86_400.0
@@ -121,12 +121,19 @@ def sync(path: Path) -> None:
             os.close(descriptor)
 
 
-def no_room(error: OSError) -> CornetError | None:
-    """What to say of an error that means a full disk, wherever it came up; None for others."""
-    if error.errno not in _FULL:
-        return None
-    where = f" for {os.fsdecode(error.filename)}" if isinstance(error.filename, str | bytes) else ""
-    return CornetError(f"the disk is full: no room{where}; make some, and the same command goes on.")
+def file_error(error: OSError) -> CornetError:
+    """An error of the operating system as one sentence: the file, the reason, the remedy."""
+    if error.errno in _FULL:
+        where = f" for {os.fsdecode(error.filename)}" if isinstance(error.filename, str | bytes) else ""
+        return CornetError(f"the disk is full: no room{where}; make some, and the same command goes on.")
+    reason = error.strerror or str(error) or type(error).__name__
+    if not isinstance(error.filename, str | bytes):
+        return CornetError(f"{reason}; check the files and folders that are named, and run again.")
+    name = os.fsdecode(error.filename)
+    shown = name if len(name) <= 200 else f"{name[:100]} ... ({len(name):,} characters)"
+    denied = error.errno in (errno.EACCES, errno.EPERM, errno.EROFS)
+    remedy = "choose one that you may use" if denied else "check the name, or give another"
+    return CornetError(f"{shown}: {reason}; {remedy}.")
 
 
 def _keep(path: Path, name: Path) -> None:
