@@ -1,4 +1,4 @@
-"""A command line as Hydra reads it, composed aside: what a sweep comes to, before any of its runs begins."""
+"""A command line as Hydra reads it, composed before Hydra runs it: mistakes are told, and the runs of a sweep known."""
 
 import os
 from argparse import Namespace
@@ -10,59 +10,51 @@ from typing import NamedTuple
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.utils import create_automatic_config_search_path, get_args_parser
 from hydra.core.config_search_path import SearchPathQuery
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
 from hydra.core.singleton import Singleton
 from hydra.core.utils import JobRuntime, setup_globals
-from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from cornet.errors import CornetError
+from cornet.training.near_names import explain
+from cornet.training.overrides import parse_overrides
 
-__all__ = ["Command", "arguments_of", "composed", "parsed", "uncomposed"]
+__all__ = ["Command", "arguments_of", "reading"]
 
 
 class Command(NamedTuple):
-    """base: the configuration of all runs of a sweep, or of the one run."""
+    """The arguments of a command line, and what composes the configuration called `name`."""
 
     arguments: Namespace
     loader: ConfigLoaderImpl
     name: str
-    base: DictConfig
 
-    def run(self, overrides: Sequence[str]) -> DictConfig:
-        """The configuration of one run. Raises CornetError where it cannot be composed."""
-        return load(self.loader, self.name, overrides, RunMode.RUN)
-
-    @property
-    def params(self) -> list[str]:
-        """What `hydra.sweeper.params` sweeps over, as overrides."""
-        sweeper = self.base.hydra.get("sweeper") or {}
-        return [f"{key}={value}" for key, value in (sweeper.get("params") or {}).items()]
-
-    def overrides(self) -> list[Override]:
-        """What sets the runs apart and what they share: of `hydra.sweeper.params`, then of the command line."""
-        return parsed([*self.params, *self.base.hydra.overrides.task], self.loader)
+    def compose(self, overrides: Sequence[str], mode: RunMode = RunMode.RUN) -> DictConfig:
+        """The configuration of one run, or (MULTIRUN) what all runs of a sweep share. Raises CornetError."""
+        parse_overrides(overrides)
+        try:
+            return self.loader.load_configuration(
+                self.name, list(overrides), mode, validate_sweep_overrides=mode == RunMode.RUN
+            )
+        except Exception as error:  # what is no configuration makes Hydra fail in many ways
+            raise explain(error, self.loader, self.name, overrides) from None
 
 
 @contextmanager
-def composed(
+def reading(
     argv: Sequence[str], config_dir: Path, config_name: str = "config", task: str = "train"
 ) -> Iterator[Command]:
     """The command line, for the length of the block; Hydra's global state is afterwards what it was.
 
     argv: without the program. config_dir: the program's own, in place of which --config-path is taken. task: what
-    Hydra calls the job, which is the program's name. Raises CornetError where it cannot be composed.
+    Hydra calls the job, which is the program's name.
     """
     arguments = arguments_of(argv)
     saved = dict(Singleton._instances)
     try:
         setup_globals()
         JobRuntime.instance().set("name", task)
-        name = arguments.config_name or config_name
-        loader = loader_of(arguments, config_dir)
-        yield Command(arguments, loader, name, load(loader, name, arguments.overrides, RunMode.MULTIRUN))
+        yield Command(arguments, loader_of(arguments, config_dir), arguments.config_name or config_name)
     finally:
         Singleton._instances.clear()
         Singleton._instances.update(saved)
@@ -81,30 +73,7 @@ def loader_of(arguments: Namespace, config_dir: Path) -> ConfigLoaderImpl:
         added = os.path.abspath(arguments.config_dir)
         if not os.path.isdir(added):
             raise CornetError(
-                f"--config-dir={arguments.config_dir} is no folder; give one of configurations."
+                f"--config-dir={arguments.config_dir} is not a folder; give one of configurations."
             )
         path.prepend("command-line", f"file://{added}", SearchPathQuery(provider="schema"))
     return ConfigLoaderImpl(path)
-
-
-def load(loader: ConfigLoaderImpl, name: str, overrides: Sequence[str], mode: RunMode) -> DictConfig:
-    try:
-        return loader.load_configuration(name, list(overrides), mode, validate_sweep_overrides=False)
-    except Exception as error:  # what is no configuration makes Hydra fail in many ways
-        raise uncomposed(error) from None
-
-
-def parsed(lines: Sequence[str], loader: ConfigLoaderImpl | None = None) -> list[Override]:
-    try:
-        return OverridesParser.create(config_loader=loader).parse_overrides(list(lines))
-    except HydraException as error:
-        raise uncomposed(error) from None
-
-
-def uncomposed(error: Exception) -> CornetError:
-    """Hydra's many lines as one sentence."""
-    cause = error if str(error).strip() else error.__cause__ or error
-    first = str(cause).split("Available options")[0].split("Search path")[0].split("Config search path")[0]
-    return CornetError(
-        f"The configuration cannot be composed: {' '.join(first.split()).rstrip('.')}; mend it."
-    )

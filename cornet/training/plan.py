@@ -6,17 +6,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from cornet.errors import CornetError
 from cornet.files import cache_folder
 from cornet.training.brain_score import BrainScore
 from cornet.training.build import Training, build
-from cornet.training.overrides import check_missing, check_overrides
+from cornet.training.command_line import reading
+from cornet.training.overrides import check_missing
 from cornet.training.plan_measure import cores, measure, stimuli_of
 from cornet.training.plan_model import Hardware, Measured, Plan, make_plan
 from cornet.training.run import quieten
+from cornet.training.sweep_jobs import without_hydra
 
 __all__ = ["Told", "plan_command", "plan_training"]
 
@@ -52,9 +53,8 @@ def plan_command(overrides: list[str]) -> None:
         raise CornetError(
             f"there is no folder {CONF} with train.py's configuration; run from a checkout of cornet."
         )
-    check_overrides(overrides, CONF)
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        config = compose("config", overrides)
+    with reading(overrides, CONF) as command:
+        config = without_hydra(command.compose(command.arguments.overrides))
     print_plan(plan_training(config))
 
 

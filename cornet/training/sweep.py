@@ -16,7 +16,9 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from cornet.errors import CornetError
-from cornet.training.command_line import arguments_of, composed, uncomposed
+from cornet.training.command_line import reading
+from cornet.training.near_names import one_sentence
+from cornet.training.overrides import parse_overrides
 from cornet.training.sweep_jobs import SEED, Job, find_jobs
 
 __all__ = ["Sweep", "find_sweep", "told_at_start"]
@@ -54,27 +56,36 @@ class Sweep(NamedTuple):
 def find_sweep(
     argv: Sequence[str], config_dir: Path, config_name: str = "config", task: str = "train"
 ) -> Sweep | None:
-    """The sweep that a command line asks for.
+    """The sweep that a command line asks for, whose configuration is composed in any case.
 
     None for a single run, a plan, a question (--help, --cfg), and where another sweeper than Hydra's own is chosen.
-    argv: without the program; the others are as of `cornet.training.command_line.composed`.
-    Raises CornetError for runs that cannot be: one sentence, naming the run where it is of one only.
+    argv: without the program; the others are as of `cornet.training.command_line.reading`.
+    Raises CornetError for overrides that name no group, choice or key, and for runs that cannot be: one sentence, with
+    near names, and with the run where it is of one only.
     """
-    arguments = arguments_of(argv)
-    if any(
-        getattr(arguments, flag) for flag in ("cfg", "info", "help", "hydra_help", "shell_completion", "run")
-    ):
-        return None
-    with composed(argv, config_dir, config_name, task) as command:
-        base = command.base
-        if not is_grid(base, arguments):
+    with reading(argv, config_dir, config_name, task) as command:
+        arguments = command.arguments
+        if arguments.help or arguments.hydra_help or arguments.shell_completion:
             return None
+        base = command.compose(arguments.overrides, RunMode.MULTIRUN)
+        asks = arguments.cfg or arguments.info or arguments.run
+        if not (arguments.multirun or (base.hydra.mode == RunMode.MULTIRUN and not asks)):
+            command.compose(arguments.overrides)  # sweeps and choices left open are for several runs
+        if asks or not is_grid(base, arguments):
+            return None
+        params = (base.hydra.get("sweeper") or {}).get("params") or {}
+        given = [*(f"{key}={value}" for key, value in params.items()), *base.hydra.overrides.task]
         try:
-            runs = [tuple(job) for job in BasicSweeper.split_arguments(command.overrides(), None)[0]]
+            lines = BasicSweeper.split_arguments(parse_overrides(given, command.loader), None)[0]
         except HydraException as error:
-            raise uncomposed(error) from None
+            raise one_sentence(error) from None
+        runs = [tuple(line) for line in lines]
+        if not runs:
+            raise CornetError(
+                f"{' '.join(given)}: the sweep has no runs; give a value or choice that is there."
+            )
         at_once, hydra = at_once_of(base), list(base.hydra.overrides.hydra)
-        found = find_jobs(runs, lambda overrides: command.run([*hydra, *overrides]))
+        found = find_jobs(runs, lambda overrides: command.compose([*hydra, *overrides]))
         jobs = list({job.folder: job for job in reversed(found)}.values())[::-1]
         common = (*flags_of(arguments), *hydra, "hydra.mode=RUN", "hydra.sweeper.params=null")
         return Sweep(jobs, common, at_once, len(found) - len(jobs), place_of_runs(base))

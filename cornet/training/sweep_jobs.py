@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from cornet.errors import CornetError
-from cornet.training.command_line import uncomposed
+from cornet.training.near_names import one_sentence
 from cornet.training.random_network import own_error
 
 if TYPE_CHECKING:
@@ -42,9 +42,11 @@ def find_jobs(runs: Sequence[tuple[str, ...]], compose: Callable[[tuple[str, ...
     for overrides, told in zip(runs, words, strict=True):
         seeds = [match for line in overrides if (match := SEED.fullmatch(line))]
         rest = tuple(line for line in overrides if not SEED.fullmatch(line))
+        new = rest not in composed
+        if new:
+            composed[rest] = without_hydra(compose(overrides))
         with named(told if len(runs) > 1 else ""):
-            if rest not in composed:
-                composed[rest] = without_hydra(compose(overrides))
+            if new:
                 check(composed[rest])
             config = copy.deepcopy(composed[rest])
             if seeds:
@@ -69,7 +71,7 @@ def named(words: str) -> Iterator[None]:
         raise CornetError(f"{words}: {error}" if words else str(error)) from None
     except OmegaConfBaseException as error:
         if (told := own_error(error)) is None:
-            raise uncomposed(error) from None
+            raise one_sentence(error) from None
         raise CornetError(f"{words}: {told}" if words else str(told)) from None
 
 

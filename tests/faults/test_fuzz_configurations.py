@@ -18,7 +18,7 @@ from cornet.report.page import _made_with
 from cornet.stimuli.prepared import Prepared, check_complete, check_count, read_journal
 from cornet.stimuli.shard_format import DESCRIPTION, Item, ShardSet, pack, shard_name
 from cornet.stimuli.shards import ImageShards
-from cornet.training.overrides import check_overrides
+from cornet.training.command_line import reading
 from cornet.training.run_folder import RunFolder
 from cornet.training.run_path import run_path
 from tests.faults.malformed import EFFORT, TEXTS, damaged, fuzz, odd_json, odd_tree
@@ -130,7 +130,8 @@ def read_images(folder: Path) -> None:
 
 def read_overrides(folder: Path) -> None:
     given = json.loads((folder / "given.json").read_text())
-    check_overrides(given, CONF)
+    with reading([one for one in given if not one.startswith("-")], CONF) as command:
+        command.compose(command.arguments.overrides)
     run_path("runs", "a", given, 0)
 
 

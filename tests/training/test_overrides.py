@@ -6,7 +6,9 @@ from hydra.core.singleton import Singleton
 from omegaconf import OmegaConf
 
 from cornet.errors import CornetError
-from cornet.training.overrides import check_missing, check_overrides, near
+from cornet.training.command_line import reading
+from cornet.training.near_names import near
+from cornet.training.overrides import check_missing
 
 FILES = {
     "config.yaml": {
@@ -56,6 +58,12 @@ def conf(tmp_path_factory):
     return folder
 
 
+def compose_all(argv, conf):
+    """As train.py reads a command line before it starts."""
+    with reading(argv, conf) as command:
+        return command.compose(command.arguments.overrides)
+
+
 GOOD = [
     [],
     ["model=cornet_s", "model.times.V2=3", "model.layers.0.k=5", "model.layers.1.k=6"],
@@ -81,7 +89,7 @@ GOOD = [
 
 @pytest.mark.parametrize("overrides", GOOD, ids=str)
 def test_accepts(conf, overrides):
-    check_overrides(overrides, conf)
+    compose_all(overrides, conf)
 
 
 BAD = {
@@ -124,61 +132,63 @@ BAD = {
 @pytest.mark.parametrize("override", BAD, ids=str)
 def test_refuses_with_the_near_name(conf, override):
     with pytest.raises(CornetError) as caught:
-        check_overrides([override], conf)
+        compose_all([override], conf)
     message = str(caught.value)
     assert BAD[override] in message
     assert "\n" not in message
 
 
 def test_keys_are_those_of_every_choice_of_a_sweep(conf):
-    check_overrides(["model=cornet_s", "model.times.V2=3"], conf)
-    with pytest.raises(CornetError, match=r"there is no model\.times\.V2 with this model"):
-        check_overrides(["model=cornet_s,cornet_z", "model.times.V2=3"], conf)
+    compose_all(["model=cornet_s", "model.times.V2=3"], conf)
+    with pytest.raises(
+        CornetError, match=r"there is no model\.times\.V2 with model=cornet_z; model=cornet_s would"
+    ):
+        compose_all(["model=cornet_z", "model.times.V2=3"], conf)
 
 
 def test_a_removed_key_is_gone_for_later_overrides(conf):
     with pytest.raises(CornetError, match="there is no note"):
-        check_overrides(["~note", "note=3"], conf)
+        compose_all(["~recipe.momentum", "recipe.momentum=3", "note_=1"], conf)
 
 
 def test_mandatory_choice(tmp_path):
     (tmp_path / "model").mkdir()
     (tmp_path / "config.yaml").write_text("defaults:\n  - model: ???\n  - _self_\n")
     (tmp_path / "model/a.yaml").write_text("x: 1\n")
-    with pytest.raises(CornetError, match=r"model has to be chosen: write model=<a>\."):
-        check_overrides(["hydra.verbose=true"], tmp_path)
-    check_overrides(["model=a", "model.x=3"], tmp_path)
+    with pytest.raises(CornetError, match=r"You must specify 'model', e\.g, model=<OPTION>"):
+        compose_all(["hydra.verbose=true"], tmp_path)
+    compose_all(["model=a", "model.x=3"], tmp_path)
 
 
-def test_configurations_on_hydras_search_path_count(conf, tmp_path):
+@pytest.mark.parametrize("place", ["hydra.searchpath=[file://{}]", "--config-dir={}"])
+def test_configurations_of_other_folders_count(conf, tmp_path, place):
     (tmp_path / "model").mkdir()
     (tmp_path / "model/mine.yaml").write_text("own: 1\n")
-    check_overrides([f"hydra.searchpath=[file://{tmp_path}]", "model=mine", "model.own=2"], conf)
+    compose_all([place.format(tmp_path), "model=mine", "model.own=2"], conf)
+    for wrong, right in (("model=mien", "mine"), ("model=mine model.ow=2", "model.own")):
+        with pytest.raises(CornetError, match=f"did you mean {right}"):
+            compose_all([place.format(tmp_path), *wrong.split()], conf)
 
 
-def test_other_configuration_name(conf):
-    with pytest.raises(CornetError, match="no folder of configurations"):
-        check_overrides([], conf / "none")
-    with pytest.raises(CornetError, match="cannot be composed"):
-        check_overrides(["--config-name", "other"], conf)
-
-
-def test_agrees_with_hydra_on_what_is_accepted(conf):
-    for overrides in GOOD:
-        if any("," in o and "[" not in o and "{" not in o and "'" not in o for o in overrides):
-            continue  # sweeps are the launcher's
-        if any(o.startswith("-") or "(" in o or "spec" in o for o in overrides):
-            continue
-        with initialize_config_dir(str(conf), version_base="1.3"):
-            compose("config", overrides)
+def test_what_cannot_be_found_or_read(conf, tmp_path):
+    with pytest.raises(CornetError, match="Primary config directory not found"):
+        compose_all([], conf / "none")
+    with pytest.raises(CornetError, match="Cannot find primary config 'other'"):
+        compose_all(["--config-name", "other"], conf)
+    with pytest.raises(CornetError, match="is not a folder"):
+        compose_all([f"--config-dir={tmp_path}/none"], conf)
+    (tmp_path / "config.yaml").write_text("a: [1\n")
+    with pytest.raises(CornetError, match="cannot be composed: while parsing a flow sequence") as caught:
+        compose_all([], tmp_path)
+    assert "\n" not in str(caught.value)
 
 
 def test_leaves_hydras_global_state_alone(conf):
     with initialize_config_dir(str(conf), job_name="outer", version_base="1.3"):
         mine, before = GlobalHydra.instance(), dict(Singleton._instances)
-        check_overrides(["model=cornet_s"], conf)
+        compose_all(["model=cornet_s"], conf)
         with pytest.raises(CornetError):
-            check_overrides(["model=x"], conf)
+            compose_all(["model=x"], conf)
         assert GlobalHydra.instance() is mine
         assert Singleton._instances == before
         assert compose("config", ["model=cornet_s"]).model.kind == "s"
@@ -187,6 +197,8 @@ def test_leaves_hydras_global_state_alone(conf):
 def test_near():
     assert near("cornet_zz", ["cornet_z", "cornet_s", "other"])[0] == "cornet_z"
     assert near("EPOCHS", ["max_epochs", "seed"]) == ["max_epochs"]
+    assert near("b.epoch", ["a.epochs", "b.epochs"])[0] == "b.epochs"
+    assert near("lr", ["recipe.learning_rate", "layer"]) == ["recipe.learning_rate"]
     assert near("xyzzy", ["a", "b"]) == []
     assert len(near("abcx", [f"abc{i}" for i in range(9)], n=2)) == 2
 
