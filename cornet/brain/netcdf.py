@@ -149,7 +149,7 @@ def _open(path: Path) -> tuple[xr.Dataset, dict[str, int]]:
                 ):
                     variable.attrs["_FillValue"] = variable.dtype.type(fill)
             dataset = xr.decode_cf(raw, decode_times=False)
-            dataset.set_close(raw.close)
+            dataset.set_close(raw._close)  # raw.close would close it once only
         return dataset, {name: place for place, name in enumerate(names)}
     except CornetError:
         raise
