@@ -8,6 +8,7 @@ beside the splits `cornet-index.json` says of which data set they are, where eac
 
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
@@ -149,7 +150,8 @@ class ShardSet:
                 raise ValueError(f"{split} has {len(counts)} counts for {len(self.classes)} classes")
             if self.complete and (self.shards(split) != len(sizes) or self.images(split) * 8 > sum(sizes)):
                 raise ValueError(f"{split} has {len(sizes)} shards, too few or too small for its images")
-            if self.complete and [type(one) for one in self.hashes[split]] != [str] * len(sizes):
+            hashes = self.hashes[split] if self.complete else []
+            if len(hashes) != len(sizes) or not all(map(re.compile("[0-9a-f]{16}").fullmatch, hashes)):
                 raise ValueError(f"{split} has {len(sizes)} shards, and not a hash for each")
         return self
 

@@ -34,7 +34,7 @@ LARGEST = 10**9
 
 MARKER = "cornet-shards.txt"
 SHARD = re.compile(r"(train|val)/chunk-0-[0-9]+\.[0-9a-f]{16}\.bin")
-"""As `shard_name` gives them."""
+"""Names of fetched shards: as `shard_name` gives them, with the hash of the content."""
 
 
 class ShardStore:
