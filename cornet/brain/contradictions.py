@@ -55,14 +55,14 @@ def check_facts(assembly: xr.DataArray, table: pd.DataFrame, where: str) -> None
 
 
 def check_table(
-    ids: ArrayLike, values: ArrayLike, column: pd.Series, column_ids: pd.Series, where: str
+    ids: ArrayLike, values: ArrayLike, column: pd.Series, column_ids: ArrayLike, where: str
 ) -> None:
     """Raise CornetError where values (row,) of the stimuli `ids` differ from a column of their table.
 
     An entry that is missing on either side contradicts nothing.
     """
     stated = pd.DataFrame({"id": np.asarray(ids, str), "value": np.asarray(values)}).drop_duplicates()
-    names = np.concatenate([column_ids.to_numpy(str), stated["id"].to_numpy(str)])
+    names = np.concatenate([np.asarray(column_ids, str), stated["id"].to_numpy(str)])
     both = [str(value) for value in (*column, *stated["value"])]
     numbers = pd.to_numeric(pd.Series(both, dtype=object), errors="coerce")
     # 1 and 1.0 are the same.
