@@ -153,9 +153,7 @@ def _open(path: Path) -> tuple[xr.Dataset, dict[str, int]]:
         return dataset, {name: place for place, name in enumerate(names)}
     except CornetError:
         raise
-    except (
-        Exception
-    ) as error:  # damage makes the reader fail in any way: AttributeError, TypeError, struct.error, ...
+    except Exception as error:  # damage makes the reader fail in any way (AttributeError, struct.error, ...)
         raise CornetError(damaged(path, error)) from None
 
 

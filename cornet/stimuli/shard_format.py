@@ -6,7 +6,6 @@ places and sizes 32-bit. Beside the shards of a split lies LitData's `index.json
 beside the splits `cornet-index.json` says of which data set they are, where each image is, and their hashes.
 """
 
-import hashlib
 import json
 import re
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cornet.errors import CornetError
+from cornet.hashing import content_hash
 from cornet.stimuli.draws import bits
 
 __all__ = ["DESCRIPTION", "Item", "ShardSet", "item_at", "litdata_index", "pack", "places", "shard_name"]
@@ -161,7 +161,7 @@ class ShardSet:
     def fingerprint(self) -> str:
         """Of the images in their order: differs where any image, name of a class or place does."""
         told = [self.name, self.classes, self.counts, self.per_shard, self.hashes]
-        return hashlib.blake2b(json.dumps(told, sort_keys=True).encode(), digest_size=8).hexdigest()
+        return content_hash(json.dumps(told, sort_keys=True).encode())
 
     def images(self, split: str) -> int:
         return sum(self.counts[split])

@@ -152,7 +152,7 @@ def test_what_cannot_be_done_is_refused(tmp_path, stated, words):
 def test_a_pipe_in_the_place_of_the_statement_is_refused(tmp_path):
     folder = write(tmp_path / "a")
     os.mkfifo(folder / "bundle.json")
-    with pytest.raises(CornetError, match="bundle.json cannot be read as JSON .*not a regular file"):
+    with pytest.raises(CornetError, match=r"bundle.json cannot be read as JSON .*not a regular file"):
         opened(folder)
 
 
@@ -162,7 +162,7 @@ def test_a_column_that_the_assembly_contradicts_is_refused(tmp_path, asked):
     data = assembly()
     shown = pd.Series(np.roll(MOVIES, 1), ids(STIMULI))[data.stimulus_id.values].to_numpy()
     data.assign_coords(scene=("presentation", shown)).to_netcdf(folder / "assembly.nc", engine="h5netcdf")
-    with pytest.raises(CornetError, match="states two values of scene for .* of 60 stimuli"):
+    with pytest.raises(CornetError, match=r"states two values of scene for .* of 60 stimuli"):
         opened(folder, **asked)
 
 
