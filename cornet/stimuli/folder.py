@@ -46,7 +46,7 @@ ENDINGS = tuple(map(os.fsencode, EXTENSIONS))
 UNKNOWN = (0, 2**32 - 1)
 """What file systems without numbers for their files (FUSE) give as the number of each."""
 TRAIN = ("train",)
-VAL = ("val_in_folders", "val", "validation")  # who has the first beside a flat `val` means the first
+VAL = ("val_in_folders", "val", "validation")  # the first takes precedence over a flat `val`
 
 
 class ByClass:
