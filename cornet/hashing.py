@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["code_version", "digest"]
+__all__ = ["code_version", "content_hash", "digest"]
 
 
 def digest(*values: Any) -> str:
@@ -31,6 +31,11 @@ def digest(*values: Any) -> str:
     Raises TypeError for an object whose content it cannot see.
     """
     return hashlib.sha256(json.dumps([_content(value) for value in values]).encode()).hexdigest()
+
+
+def content_hash(data: bytes) -> str:
+    """Sixteen hexadecimal digits of the BLAKE2b hash of a file's bytes, as descriptions and journals keep it."""
+    return hashlib.blake2b(data, digest_size=8).hexdigest()
 
 
 def code_version(*modules: str) -> str:

@@ -37,9 +37,8 @@ __all__ = [
 log = logging.getLogger("cornet")
 
 SHARED = "CORNET_CACHE_SHARED"
-NONBLOCK = getattr(os, "O_CLOEXEC", 0) | getattr(
-    os, "O_NONBLOCK", 0
-)  # opening a pipe would wait for its other end
+# Opening a pipe would wait for its other end.
+NONBLOCK = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
 SAFE = NONBLOCK | getattr(os, "O_NOFOLLOW", 0)
 
 _noted = False

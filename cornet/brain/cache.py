@@ -7,7 +7,6 @@ What each cached value of this package depends on, all of which is in its name o
 | averaged responses (responses) | assembly | hash of the file; values that are in memory are never cached |
 | | coordinates | hash of them all, as they are in memory |
 | | region, time bin, ignored coordinates | their values |
-| splits (splits) | number of stimuli, stratify, groups | the columns' values, in the order of the responses |
 | ceilings (ceilings) | repetitions, presentations of each | hash of the arrays |
 | simulated brain (simulated) | images, size, variation, seed | their values |
 | recordings (recordings) | network | `module_identity`: weights, buffers, structure, attributes, hooks, code |
@@ -16,7 +15,7 @@ What each cached value of this package depends on, all of which is in its name o
 | | stimuli | hash of ids and images; their visual angle |
 | | layer, step, dtype, memory, batch | their values |
 | choice of layers (layer-choices) | features | identity of the subject, all of the above; candidates |
-| | responses, splits, degrees | hash of the arrays; the positions in every split |
+| | responses, their notes, splits, degrees | hash of the arrays; the positions in every split |
 | | components, metric, other images, device's kind | their values, hash of the images |
 | rendered objects (objects) | latents' and renderer's arguments | their values |
 | fetched shards (shards) | content | hash, which the description of the shards has |

@@ -15,10 +15,19 @@ from numpy.typing import ArrayLike, NDArray
 
 from cornet.errors import CornetError
 
-__all__ = ["MISSING", "categories", "near_names", "refuse_misspelt"]
+__all__ = ["MISSING", "categories", "is_missing", "near_names", "refuse_misspelt"]
 
 MISSING = ("", "NA", "N/A", "#N/A", "NaN", "NAN", "nan", "NULL", "null", "None", "<NA>", "NaT")
 """Text that stands for a missing entry of a category."""
+
+
+def is_missing(values: ArrayLike, any_case: bool = False) -> NDArray[np.bool_]:
+    """Which entries are NaN, None, blank or one of MISSING. any_case: in any case of letters."""
+    array: NDArray[Any] = np.asarray(values)
+    text = np.char.strip(array.astype(str))
+    if any_case:
+        return np.isin(np.char.lower(text), [word.lower() for word in MISSING])
+    return np.isin(text, MISSING) | pd.isna(array)
 
 
 def categories(values: ArrayLike, what: str, where: str, ids: ArrayLike | None = None) -> NDArray[np.str_]:
@@ -28,13 +37,12 @@ def categories(values: ArrayLike, what: str, where: str, ids: ArrayLike | None =
     Raises CornetError for missing entries (NaN, None, empty or blank text, or one of MISSING), with their number.
     """
     array: NDArray[Any] = np.asarray(values)
-    text = np.char.strip(array.astype(str))
-    rows = np.flatnonzero(np.isin(text, MISSING) | pd.isna(array))
+    rows = np.flatnonzero(is_missing(array))
     if len(rows):
         first = f"row {rows[0]}" if ids is None else repr(str(np.asarray(ids)[rows[0]]))
         raise CornetError(
-            f"{where} has no {what} in {len(rows)} of {len(text)} rows (the first: {first}), and a missing value is no "
-            "category of its own; fill them in, or leave those rows out."
+            f"{where} has no {what} in {len(rows)} of {len(array)} rows (the first: {first}), and a missing value is "
+            "no category of its own; fill them in, or leave those rows out."
         )
     return array.astype(str)
 
@@ -45,9 +53,7 @@ def near_names(wanted: str, names: Iterable[object]) -> list[str]:
     for name in map(str, names):
         other = _plain(name)
         same = sum(block.size for block in difflib.SequenceMatcher(None, key, other).get_matching_blocks())
-        if (
-            name != wanted and len(key) + len(other) - 2 * same <= 2
-        ):  # one letter is another, or two are swapped
+        if name != wanted and len(key) + len(other) - 2 * same <= 2:  # one letter differs, or two are swapped
             found.append(name)
     return found
 

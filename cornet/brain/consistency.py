@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from cornet.brain.choices import Choices
-from cornet.brain.columns import categories
+from cornet.brain.columns import categories, is_missing
 from cornet.brain.score import Score
 from cornet.errors import CornetError
 
@@ -22,9 +22,6 @@ __all__ = ["choices_by_subject", "error_consistency"]
 
 LEAST_ANSWERED = 0.5
 """Of the most answers that any subject gave, the share below which a subject is left out."""
-
-MISSING = ("", "na", "nan", "none", "<na>")
-"""Answers that stand for no answer, in any case of letters."""
 
 
 def error_consistency(
@@ -130,10 +127,6 @@ def choices_by_subject(
             f"stimulus_id, subject and choice of shapes {shown.shape}, {who.shape} and {answers.shape} must be "
             "(presentation,), the same for all, and not empty."
         )
-    if nameless := int((_names(who) == "").sum()):
-        raise CornetError(
-            f"{nameless} of {len(who)} answers do not say which subject gave them; name it, or leave those answers out."
-        )
     subjects, row = np.unique(who, return_inverse=True)
     ids = np.unique(shown) if stimulus_ids is None else np.asarray(stimulus_ids, str)
     column = pd.Index(ids).get_indexer(pd.Index(shown))
@@ -162,7 +155,7 @@ def _names(values: Any) -> NDArray[np.str_]:
         whole = np.where(np.isfinite(array), array, 0).astype(np.int64).astype(str)
         return np.where(np.isfinite(array), whole, "")
     text = array.astype(str)
-    return np.where(np.isin(np.char.lower(text), MISSING), "", text)
+    return np.where(is_missing(text, any_case=True), "", text)
 
 
 def _conditions(condition: ArrayLike | None, stimuli: int) -> tuple[NDArray[Any], NDArray[np.intp]]:

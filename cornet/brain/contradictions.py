@@ -5,6 +5,7 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import ArrayLike
 
+from cornet.brain.columns import is_missing
 from cornet.errors import CornetError
 
 __all__ = ["check_facts", "check_one_value"]
@@ -14,9 +15,6 @@ FACTS = ("truth", "condition", "object_name", "category_name", "movie", "texture
 
 SHOWN = ("truth", "sample_obj")
 """Coordinates that name the object of a stimulus otherwise."""
-
-MISSING = ("", "nan", "na", "none", "<na>")
-"""Entries that state nothing, in any case of letters."""
 
 
 def check_one_value(ids: ArrayLike, values: ArrayLike, what: str, where: str) -> None:
@@ -55,17 +53,17 @@ def check_facts(assembly: xr.DataArray, table: pd.DataFrame, where: str) -> None
 
 
 def check_table(
-    ids: ArrayLike, values: ArrayLike, column: pd.Series, column_ids: pd.Series, where: str
+    ids: ArrayLike, values: ArrayLike, column: pd.Series, column_ids: ArrayLike, where: str
 ) -> None:
     """Raise CornetError where values (row,) of the stimuli `ids` differ from a column of their table.
 
     An entry that is missing on either side contradicts nothing.
     """
     stated = pd.DataFrame({"id": np.asarray(ids, str), "value": np.asarray(values)}).drop_duplicates()
-    names = np.concatenate([column_ids.to_numpy(str), stated["id"].to_numpy(str)])
+    names = np.concatenate([np.asarray(column_ids, str), stated["id"].to_numpy(str)])
     both = [str(value) for value in (*column, *stated["value"])]
     numbers = pd.to_numeric(pd.Series(both, dtype=object), errors="coerce")
     # 1 and 1.0 are the same.
     text = np.array([word if n != n else repr(n) for word, n in zip(both, numbers, strict=True)])
-    known = ~np.isin(np.char.lower(text), MISSING)
+    known = ~is_missing(text, any_case=True)
     check_one_value(names[known], text[known], str(column.name), where)

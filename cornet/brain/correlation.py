@@ -10,9 +10,7 @@ from torch import Tensor
 __all__ = ["missing_patterns", "pearson"]
 
 
-def missing_patterns(
-    responses: NDArray[np.float64],
-) -> list[tuple[NDArray[np.bool_], NDArray[np.int64]]]:
+def missing_patterns(responses: NDArray[np.float64]) -> list[tuple[NDArray[np.bool_], NDArray[np.int64]]]:
     """Neuroids by the stimuli that they have: (mask of those stimuli, positions of the neuroids)."""
     present = np.isfinite(responses)
     if present.all():

@@ -78,9 +78,8 @@ def false_claim(file: h5py.File, size: int) -> str:
         all_stored += stored
         unwritten += max(0, claimed - MAX_RATIO * stored)
         if item.ndim <= 1:
-            lists += claimed * (
-                5 if item.dtype.kind == "S" else 1
-            )  # numpy's characters have four bytes, and a copy
+            # numpy's characters have four bytes, and a copy
+            lists += claimed * (5 if item.dtype.kind == "S" else 1)
         if unwritten > FREE:
             return (
                 f"claims {claimed:,} bytes of {name!r} and holds {stored:,} of them; {FREE:,} of all variables may be "

@@ -127,7 +127,9 @@ def choose_layers(
         for region, one in tasks.items()
     }
     shown = [[one.identity, one.degrees, one.code] for one in (bundle.stimuli, images) if one]
-    compared = [[region, one.mean, one.stimulus_ids, pairs[region]] for region, one in tasks.items()]
+    compared = [
+        [region, one.mean, one.stimulus_ids, one.notes, pairs[region]] for region, one in tasks.items()
+    ]
     settings = [candidates, degrees, components, metric, torch.device(device).type, memory]
     key = digest(subject.identity, shown, compared, settings, code_version(__name__))
     path = cache_folder() / "layer-choices" / f"{key}.json" if cache and bundle.identity else None

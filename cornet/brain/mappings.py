@@ -50,9 +50,8 @@ class Mapping:
         self.factor: Callable[[], Tensor] = partial(gram_factor, features, device, memory)
         self.by_products = metric != "linear" or self.wide
         self.fewest = components  # PLS components that the smallest training set allowed
-        self.used: list[
-            int
-        ] = []  # PLS components of each fit: fewer where features or responses had no more to give
+        # PLS components of each fit: fewer where features or responses had no more to give.
+        self.used: list[int] = []
 
     def correlate(
         self,
@@ -84,9 +83,8 @@ class Mapping:
             sets = None
             if self.by_products and not self.wide:
                 sets = TrainingSets(self.data, answers, torch.from_numpy(present).to(self.data.device))
-            each = (
-                8 * 4 * self.data.shape[1] * max(self.data.shape)
-            )  # four matrices as large as a training set's
+            # Four matrices as large as a training set's.
+            each = 8 * 4 * self.data.shape[1] * max(self.data.shape)
             each_in_a_thread(partial(fill, sets=sets), enough, self.data.device, each)
 
         try:

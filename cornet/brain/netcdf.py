@@ -149,13 +149,11 @@ def _open(path: Path) -> tuple[xr.Dataset, dict[str, int]]:
                 ):
                     variable.attrs["_FillValue"] = variable.dtype.type(fill)
             dataset = xr.decode_cf(raw, decode_times=False)
-            dataset.set_close(raw.close)
+            dataset.set_close(raw._close)  # raw.close would close it once only
         return dataset, {name: place for place, name in enumerate(names)}
     except CornetError:
         raise
-    except (
-        Exception
-    ) as error:  # damage makes the reader fail in any way: AttributeError, TypeError, struct.error, ...
+    except Exception as error:  # damage makes the reader fail in any way (AttributeError, struct.error, ...)
         raise CornetError(damaged(path, error)) from None
 
 

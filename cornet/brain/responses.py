@@ -18,7 +18,7 @@ from cornet.brain.selection import select
 from cornet.hashing import digest
 from cornet.stimuli.stimulus_set import StimulusSet
 
-__all__ = ["Responses", "make_responses"]
+__all__ = ["Responses", "make_responses", "stimulus_table"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +101,7 @@ def make_responses(
         repetitions=arrays.get("repetitions"),
         stimulus_ids=assembly.coords["stimulus_id"].values[first].astype(str),
         neuroid_ids=arrays["neuroid_ids"],
-        table=_table(assembly, first, stimuli, ignore),
+        table=stimulus_table(assembly, first, stimuli, ignore),
         region=region,
         time_bin=tuple(arrays["time_bin"].tolist()) or None,
         notes=_notes(arrays, 0 if stimuli is None else len(stimuli)),
@@ -133,11 +133,11 @@ def _compute(selected: xr.DataArray, ignore: Sequence[str]) -> dict[str, NDArray
     return arrays
 
 
-def _table(
+def stimulus_table(
     assembly: xr.DataArray, first: NDArray[np.int64], stimuli: StimulusSet | None, ignore: Sequence[str]
 ) -> pd.DataFrame:
-    """The stimulus set's rows in this order, with the assembly's own values where both have a column (the
-    reference takes those too)."""
+    """The stimulus set's rows for the presentations `first`, with the assembly's own values where both have a column
+    (as in the reference)."""
     own = {
         str(name): coordinate.values[first]
         for name, coordinate in assembly.coords.items()

@@ -1,7 +1,7 @@
 """Reading the tables that scoring leaves in a run's folder: scores.csv, and those of the same kind beside it.
 
 They are written aside and renamed, so that ours are whole; a copy may have been cut short, and then a last line that is
-not whole is left out. Reading is in two ways: as text to the last digit, for whoever writes the table again, and
+not whole is left out. Reading is in two ways: as text to the last digit, for programs that write the table again, and
 leniently as numbers, where what is missing or unreadable is NaN.
 """
 

@@ -27,7 +27,10 @@ from numpy.typing import NDArray
 
 from cornet.brain.bundle import Bundle
 from cornet.brain.columns import categories, near_names
+from cornet.brain.contradictions import check_table
+from cornet.brain.responses import stimulus_table
 from cornet.errors import CornetError
+from cornet.opening import open_regular
 
 __all__ = ["STATEMENT", "Asked", "SplitRule", "read_statement", "split_rule"]
 
@@ -98,15 +101,17 @@ def column(name: str | None) -> str | None:
 def read_statement(folder: Path) -> dict[str, Any]:
     """What the folder's bundle.json states; {} where there is no such file.
 
-    Raises CornetError for a file that is no JSON, or has unknown keys, values of another type or several rules.
+    Raises CornetError for a file that is not JSON, or has unknown keys, values of another type or several rules.
     """
     path = folder / STATEMENT
-    if not path.exists():
-        return {}
     try:
-        if path.stat().st_size > LARGEST:
+        with open_regular(path) as file:
+            text = file.read(LARGEST + 1)
+        if len(text) > LARGEST:
             raise ValueError(f"it has more than {LARGEST:,} bytes")
-        stated = json.loads(path.read_text("utf-8"))
+        stated = json.loads(text.decode("utf-8"))
+    except FileNotFoundError:
+        return {}
     except (OSError, ValueError, RecursionError) as error:
         raise CornetError(f"{path} cannot be read as JSON ({error}); see cornet.brain.split_rule.") from None
     if not isinstance(stated, dict):
@@ -162,13 +167,8 @@ def split_rule(bundle: Bundle, stated: Mapping[str, Any], asked: Asked) -> Split
 def presented(bundle: Bundle, ignore: Sequence[str] = ()) -> pd.DataFrame:
     """One row for each presented stimulus: the columns of the table and the presentation coordinates."""
     coordinates = bundle.assembly.coords
-    ids, first = np.unique(coordinates["stimulus_id"].values.astype(str), return_index=True)
-    own = {
-        str(name): each.values[first]
-        for name, each in coordinates.items()
-        if each.dims == ("presentation",) and name not in ("presentation", "repetition", *ignore)
-    }
-    return bundle.stimuli.table.iloc[bundle.stimuli.positions(list(ids))].reset_index(drop=True).assign(**own)
+    _, first = np.unique(coordinates["stimulus_id"].values.astype(str), return_index=True)
+    return stimulus_table(bundle.assembly, first, bundle.stimuli, ignore)
 
 
 def _default(bundle: Bundle, table: pd.DataFrame, asked: Asked, ignore: tuple[str, ...]) -> SplitRule:
@@ -258,12 +258,18 @@ def _fixed(
 
 
 def _check_column(name: str, table: pd.DataFrame, bundle: Bundle) -> NDArray[np.str_]:
-    """The values of a column. Raises CornetError where it does not exist or has missing values."""
+    """The values of a column. Raises CornetError where it does not exist, has missing values, or has other values in
+    the assembly than in the table of the stimuli."""
     if name not in table:
         near = near_names(name, table) or _with_word(name, table)
         told = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(map(str, table))}."
         raise CornetError(
             f"the stimuli of {bundle.name} have no column {name!r}, by which they are to be split; {told}"
+        )
+    if name in bundle.stimuli.table:
+        stated, ids = bundle.stimuli.table[name], bundle.stimuli.ids
+        check_table(
+            table["stimulus_id"], table[name], stated, ids, f"{bundle.name} (assembly and stimulus set)"
         )
     return categories(table[name], name, f"the table of stimuli of {bundle.name}", table["stimulus_id"])
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from cornet.brain.archive import ZipPictures, image_names
-from cornet.brain.columns import near_names, refuse_misspelt
+from cornet.brain.columns import MISSING, near_names, refuse_misspelt
 from cornet.brain.layout import checked_folder, images_path, table_path
 from cornet.errors import CornetError
 from cornet.names import composed, escaped
@@ -20,9 +20,6 @@ _FILENAMES = ("filename", "image_file_name", "stimulus_path_within_store", "imag
 _TEXT = ("stimulus_id", "image_id", *_FILENAMES)
 LEAST_ANGLE, LARGEST_ANGLE = 0.2, 180.0
 """Degrees that an image may span: less is an angle in radians, more a number of pixels."""
-
-_MISSING = ("", "NA", "N/A", "#N/A", "NaN", "nan", "NULL", "null")
-"""What stands for a missing value in the other columns."""
 
 
 def load_stimuli(folder: str | os.PathLike[str]) -> StimulusSet:
@@ -65,16 +62,13 @@ def _read_table(path: Path) -> pd.DataFrame:
             encoding="utf-8-sig",
             # Ids and names stay as they stand: "007" is no number, "NA" is not missing.
             dtype={column: str for column in columns if column in _TEXT},
-            na_values={column: list(_MISSING) for column in columns if column not in _TEXT},
+            na_values={column: list(MISSING) for column in columns if column not in _TEXT},
             keep_default_na=False,
             low_memory=False,
         )
     except pd.errors.EmptyDataError:
         raise CornetError(f"the table {path} is empty; it must hold one row for each stimulus.") from None
-    except (
-        ValueError,
-        OSError,
-    ) as error:  # not text, not a table (ParserError is a ValueError), not readable
+    except (ValueError, OSError) as error:  # not text, not a table (a ParserError), not readable
         reason = str(error).strip().splitlines()[-1]
         raise CornetError(
             f"the table {path} cannot be read as CSV in UTF-8 ({reason}); write it again."

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cornet.brain.columns import MISSING
+from cornet.brain.columns import is_missing
 from cornet.brain.contradictions import check_one_value
 from cornet.brain.dprime import dprime_of_alarms, mean_by_truth, mean_over_distractors
 from cornet.errors import CornetError
@@ -105,32 +105,28 @@ def without_object_mean(dprime: NDArray[np.float64], truth: NDArray[np.intp]) ->
 def _coded(column: Any) -> tuple[NDArray[np.intp], NDArray[Any]]:
     """Positions in the sorted names, and the names."""
     codes, names = pd.factorize(column)
-    _check_missing(codes, column)
-    return _sorted_codes(codes, names)
+    _check_missing(codes, names, column)
+    text = np.asarray(names, str)
+    ordered = np.unique(text)
+    return np.searchsorted(ordered, text)[codes], ordered
 
 
 def _coded_together(trials: pd.DataFrame) -> tuple[Any, Any, Any, NDArray[Any]]:
     """The three columns of objects, coded by one list of names, and that list."""
     columns = [trials[name] for name in ("sample", "distractor", "choice")]
     each = [pd.factorize(column) for column in columns]
-    for (codes, _), column in zip(each, columns, strict=True):
-        _check_missing(codes, column)
-    names = np.unique(np.concatenate([np.asarray(names, str) for _, names in each]))
+    for (codes, names), column in zip(each, columns, strict=True):
+        _check_missing(codes, names, column)
+    all_names = np.unique(np.concatenate([np.asarray(names, str) for _, names in each]))
     sample, distractor, choice = (
-        np.searchsorted(names, np.asarray(found, str))[codes] for codes, found in each
+        np.searchsorted(all_names, np.asarray(names, str))[codes] for codes, names in each
     )
-    return sample, distractor, choice, names
+    return sample, distractor, choice, all_names
 
 
-def _sorted_codes(codes: Any, names: Any) -> tuple[NDArray[np.intp], NDArray[Any]]:
-    text = np.asarray(names, str)
-    ordered = np.unique(text)
-    return np.searchsorted(ordered, text)[codes], ordered
-
-
-def _check_missing(codes: Any, column: pd.Series) -> None:
-    missing = np.isin(column, MISSING) if column.dtype.kind not in "biuf" else codes < 0
-    if (missing := missing | (codes < 0)).any():
+def _check_missing(codes: Any, names: Any, column: pd.Series) -> None:
+    missing = (codes < 0) | np.append(is_missing(names), True)[codes]
+    if missing.any():
         raise CornetError(
             f"{int(missing.sum())} trials have no {column.name}, and each needs one; leave those trials out."
         )

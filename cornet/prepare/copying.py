@@ -6,7 +6,6 @@ command goes on. At the end every image is read back, compared with its hash, de
 `prepared.json` say that the copy is complete.
 """
 
-import hashlib
 import json
 import os
 import sys
@@ -16,7 +15,9 @@ from typing import Any, NamedTuple
 
 from cornet.errors import CornetError
 from cornet.files import NewFile
+from cornet.hashing import content_hash
 from cornet.names import left_behind
+from cornet.opening import read_bytes
 from cornet.prepare.reencode import reencode, target_size
 from cornet.prepare.work import Pool, default_processes, locked, pool, shown, spread
 from cornet.stimuli.decode import BadImage, decode_image
@@ -211,7 +212,7 @@ def _copy_some(work: Work) -> list[list[Any]]:
             lines.append([path, about.st_size, about.st_mtime_ns, UNREADABLE, str(error)])
             continue
         _put(os.path.join(work.target, path), data)
-        lines.append([path, about.st_size, about.st_mtime_ns, len(data), _hash(data)])
+        lines.append([path, about.st_size, about.st_mtime_ns, len(data), content_hash(data)])
     return lines
 
 
@@ -252,15 +253,10 @@ def _verify_some(work: Work) -> tuple[int, list[str]]:
 
 def _good(work: Work, path: str, row: list[Any]) -> bool:
     try:
-        with open(os.path.join(work.target, path), "rb") as file:
-            data = file.read()
-        if len(data) != row[2] or _hash(data) != row[3]:
+        data = read_bytes(os.path.join(work.target, path))
+        if len(data) != row[2] or content_hash(data) != row[3]:
             return False
         height, width = decode_image(data).shape[:2]
     except (OSError, BadImage):
         return False
     return target_size(height, width, work.side, work.pixels) == (height, width)
-
-
-def _hash(data: bytes) -> str:
-    return hashlib.blake2b(data, digest_size=8).hexdigest()

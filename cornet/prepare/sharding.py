@@ -14,7 +14,9 @@ from typing import Any, NamedTuple
 
 from cornet.errors import CornetError
 from cornet.files import atomic_write
+from cornet.hashing import content_hash
 from cornet.names import escaped, left_behind
+from cornet.opening import read_bytes
 from cornet.prepare.work import Pool, default_processes, locked, pool, shown, spread
 from cornet.stimuli.folder import ClassFolder, scan_splits
 from cornet.stimuli.prepared import check_complete, check_count
@@ -171,7 +173,7 @@ def _write_one(shard: Shard) -> list[Any]:
     items = [Item(_read(path), index, label, name) for index, label, path, name in shard.images]
     data = pack(items)
     atomic_write(shard.path, data)
-    return [shard.split, shard.number, len(data), _hash(data), mark]
+    return [shard.split, shard.number, len(data), content_hash(data), mark]
 
 
 def _fingerprint(shard: Shard) -> str:
@@ -190,8 +192,7 @@ def _fingerprint(shard: Shard) -> str:
 def _read(path: str) -> bytes:
     """Empty where it cannot be read, which no decoder takes for an image."""
     try:
-        with open(path, "rb") as file:
-            return file.read()
+        return read_bytes(path)
     except OSError:
         return b""
 
@@ -219,10 +220,6 @@ def _verify_one(task: tuple[str, str]) -> str:
     """The path of a damaged shard, or nothing. Runs in a process of its own."""
     path, digest = task
     try:
-        return "" if _hash(Path(path).read_bytes()) == digest else path
+        return "" if content_hash(Path(path).read_bytes()) == digest else path
     except OSError:
         return path
-
-
-def _hash(data: bytes) -> str:
-    return hashlib.blake2b(data, digest_size=8).hexdigest()

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from cornet.errors import CornetError
 from cornet.names import composed, escaped, left_behind
-from cornet.opening import open_regular
+from cornet.opening import read_bytes
 from cornet.stimuli.decode import BadImage
 from cornet.stimuli.left_out import (
     AGAIN,
@@ -37,7 +37,7 @@ from cornet.stimuli.left_out import (
     told,
 )
 
-__all__ = ["EXTENSIONS", "ClassFolder", "scan_splits"]
+__all__ = ["EXTENSIONS", "ByClass", "ClassFolder", "scan_splits"]
 
 log = logging.getLogger("cornet")
 
@@ -46,10 +46,25 @@ ENDINGS = tuple(map(os.fsencode, EXTENSIONS))
 UNKNOWN = (0, 2**32 - 1)
 """What file systems without numbers for their files (FUSE) give as the number of each."""
 TRAIN = ("train",)
-VAL = ("val_in_folders", "val", "validation")  # who has the first beside a flat `val` means the first
+VAL = ("val_in_folders", "val", "validation")  # the first takes precedence over a flat `val`
 
 
-class ClassFolder:
+class ByClass:
+    """Images in order of class. _starts: (class + 1,), where the images of each class begin, and their number."""
+
+    _starts: NDArray[np.int64]
+
+    def label(self, index: int) -> int:
+        """Class of an image."""
+        return int(np.searchsorted(self._starts, index, side="right")) - 1
+
+    def siblings(self, index: int) -> range:
+        """Indices of all images of the same class."""
+        label = self.label(index)
+        return range(int(self._starts[label]), int(self._starts[label + 1]))
+
+
+class ClassFolder(ByClass):
     """The images of a split, in order of class and name.
 
     ImageNet's 1.28 million paths would be 150 MB of Python strings, which every loader process would come to
@@ -75,15 +90,6 @@ class ClassFolder:
     def __len__(self) -> int:
         return len(self._ends)
 
-    def label(self, index: int) -> int:
-        """Class of an image."""
-        return int(np.searchsorted(self._starts, index, side="right")) - 1
-
-    def siblings(self, index: int) -> range:
-        """Indices of all images of the same class."""
-        label = self.label(index)
-        return range(int(self._starts[label]), int(self._starts[label + 1]))
-
     def path(self, index: int) -> str:
         """Path of an image."""
         if not 0 <= index < len(self):
@@ -95,8 +101,7 @@ class ClassFolder:
     def read(self, index: int) -> bytes:
         """The file of an image. Raises BadImage where it cannot be read."""
         try:
-            with open_regular(self.path(index)) as file:
-                return file.read()
+            return read_bytes(self.path(index))
         except OSError as error:
             raise BadImage(f"the file cannot be read ({error.strerror or error})") from None
 

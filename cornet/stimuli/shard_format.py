@@ -6,8 +6,8 @@ places and sizes 32-bit. Beside the shards of a split lies LitData's `index.json
 beside the splits `cornet-index.json` says of which data set they are, where each image is, and their hashes.
 """
 
-import hashlib
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cornet.errors import CornetError
+from cornet.hashing import content_hash
 from cornet.stimuli.draws import bits
 
 __all__ = ["DESCRIPTION", "Item", "ShardSet", "item_at", "litdata_index", "pack", "places", "shard_name"]
@@ -149,7 +150,8 @@ class ShardSet:
                 raise ValueError(f"{split} has {len(counts)} counts for {len(self.classes)} classes")
             if self.complete and (self.shards(split) != len(sizes) or self.images(split) * 8 > sum(sizes)):
                 raise ValueError(f"{split} has {len(sizes)} shards, too few or too small for its images")
-            if self.complete and [type(one) for one in self.hashes[split]] != [str] * len(sizes):
+            hashes = self.hashes[split] if self.complete else []
+            if len(hashes) != len(sizes) or not all(map(re.compile("[0-9a-f]{16}").fullmatch, hashes)):
                 raise ValueError(f"{split} has {len(sizes)} shards, and not a hash for each")
         return self
 
@@ -159,7 +161,7 @@ class ShardSet:
     def fingerprint(self) -> str:
         """Of the images in their order: differs where any image, name of a class or place does."""
         told = [self.name, self.classes, self.counts, self.per_shard, self.hashes]
-        return hashlib.blake2b(json.dumps(told, sort_keys=True).encode(), digest_size=8).hexdigest()
+        return content_hash(json.dumps(told, sort_keys=True).encode())
 
     def images(self, split: str) -> int:
         return sum(self.counts[split])

@@ -7,7 +7,6 @@ so, and only shards by their own names are removed from it. Fetching is LitData'
 """
 
 import contextlib
-import hashlib
 import os
 import re
 import stat
@@ -21,7 +20,8 @@ from numpy.typing import NDArray
 
 from cornet.errors import CornetError
 from cornet.files import NewFile, atomic_write, cache_folder
-from cornet.opening import locked_file, open_checked, open_entry, open_regular, ours
+from cornet.hashing import content_hash
+from cornet.opening import locked_file, open_checked, open_entry, ours, read_bytes
 from cornet.stimuli.shard_format import DESCRIPTION, places
 
 __all__ = ["ShardStore"]
@@ -34,7 +34,7 @@ LARGEST = 10**9
 
 MARKER = "cornet-shards.txt"
 SHARD = re.compile(r"(train|val)/chunk-0-[0-9]+\.[0-9a-f]{16}\.bin")
-"""As `shard_name` gives them."""
+"""Names of fetched shards: as `shard_name` gives them, with the hash of the content."""
 
 
 class ShardStore:
@@ -61,7 +61,7 @@ class ShardStore:
         if not self.remote:
             self.base = Path(self.folder).expanduser()
         else:
-            name = hashlib.blake2b(self.folder.encode(), digest_size=8).hexdigest()
+            name = content_hash(self.folder.encode())
             above = cache_folder() / "shards" if cache is None else Path(cache).expanduser() / "cornet-shards"
             self.base = above / name
         self._files: OrderedDict[str, tuple[int, NDArray[np.uint32]]] = OrderedDict()
@@ -82,8 +82,7 @@ class ShardStore:
                     self._fetch(name, self.base / name)
                     with open_entry(self.base / name) as file:
                         return file.read()
-            with open_regular(self.base / name) as file:
-                return file.read()
+            return read_bytes(self.base / name)
         except OSError as error:
             if self.remote:
                 raise self._unusable(error) from None
@@ -181,10 +180,7 @@ class ShardStore:
                     new.aside.unlink()
                     self._client().download_file(address, str(new.aside))
                 if new.aside.exists():
-                    if (
-                        digest
-                        and hashlib.blake2b(new.aside.read_bytes(), digest_size=8).hexdigest() != digest
-                    ):
+                    if digest and content_hash(new.aside.read_bytes()) != digest:
                         raise CornetError(
                             f"{address} is not the shard that {DESCRIPTION} names; write the shards again."
                         )
@@ -216,7 +212,7 @@ class ShardStore:
         return self._made[1]
 
     def _make_room(self, size: int) -> None:
-        """Remove the shards that were not used for longest. Who has one open can read it to its end all the same."""
+        """Remove the least recently used shards. A process that has one open can still read it."""
         if self.cache_gb is None:
             return
         kept = []

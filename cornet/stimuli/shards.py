@@ -13,6 +13,7 @@ import numpy as np
 
 from cornet.errors import CornetError
 from cornet.stimuli.draws import bits, uniform
+from cornet.stimuli.folder import ByClass
 from cornet.stimuli.photographs import ImageFiles, ImageFolder, TrainPhotographs
 from cornet.stimuli.shard_format import DESCRIPTION, Item, ShardSet, item_at, shard_name
 from cornet.stimuli.shard_store import ShardStore
@@ -20,7 +21,7 @@ from cornet.stimuli.shard_store import ShardStore
 __all__ = ["ImageShards", "ShardFiles", "TrainShards"]
 
 
-class ShardFiles:
+class ShardFiles(ByClass):
     """The encoded images of a split (`ImageFiles`), in shards.
 
     window: how many shards' images are mixed at a time.
@@ -37,13 +38,6 @@ class ShardFiles:
 
     def __len__(self) -> int:
         return len(self._order)
-
-    def label(self, index: int) -> int:
-        return int(np.searchsorted(self._starts, index, side="right")) - 1
-
-    def siblings(self, index: int) -> range:
-        label = self.label(index)
-        return range(int(self._starts[label]), int(self._starts[label + 1]))
 
     def path(self, index: int) -> str:
         """Where the image came from: the store and its path in the original folder."""

@@ -111,11 +111,10 @@ def test_local_bundle_is_scored_as_by_hand(tmp_path):
     assert score.n == STIMULI
 
 
-def test_splits_and_ceilings_come_from_the_disk_the_second_time(tmp_path, monkeypatch):
+def test_ceilings_come_from_the_disk_the_second_time(tmp_path, monkeypatch):
     folder = write(tmp_path / "mine", object_name=np.tile(OBJECTS, 20))
     (first,) = open_benchmarks([str(folder)])
     score = first.run(Drawn())
-    monkeypatch.setattr("cornet.brain.benchmarks.neural.make_splits", None)
     monkeypatch.setattr("cornet.brain.benchmarks.neural.internal_consistency", None)
     (second,) = open_benchmarks([str(folder)])
     assert np.array_equal(second.run(Drawn()).values, score.values)

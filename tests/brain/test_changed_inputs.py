@@ -49,7 +49,7 @@ def caches(tmp_path, monkeypatch):
     return use
 
 
-# --- Neural benchmarks: responses, splits, ceilings, recordings ---
+# --- Neural benchmarks: responses, ceilings, recordings ---
 
 
 def picture(number: int, seed: int = 0) -> bytes:
@@ -171,7 +171,7 @@ def test_what_does_not_matter_shares_all_entries_and_the_fingerprint(tmp_path, c
     second = score(tmp_path / "moved", (70, 80))
     assert alike(first, second)
     assert sorted(kept.rglob("*.*")) == entries
-    assert {path.parent.name for path in entries} == {"responses", "splits", "ceilings", "recordings"}
+    assert {path.parent.name for path in entries} == {"responses", "ceilings", "recordings"}
     assert first[0].fingerprint == second[0].fingerprint
 
 
@@ -255,9 +255,11 @@ def test_a_fingerprint_of_choices_covers_every_trial(tmp_path):
 def test_a_fingerprint_of_rdms_covers_every_value_and_the_degrees(tmp_path):
     folder = write(tmp_path / "b", table(), responses())
     rdms = np.random.default_rng(0).random((2, STIMULI, STIMULI))
+    rdms = rdms + rdms.swapaxes(1, 2)
+    rdms[:, np.arange(STIMULI), np.arange(STIMULI)] = 0
     found = []
     for change in (0.0, 1e-9):
-        rdms[1, 3, 5] += change
+        rdms[1, [3, 5], [5, 3]] += change
         np.savez(folder / "rdms.npz", stimulus_id=ids(STIMULI), IT=rdms)
         found.append(fingerprint(folder))
     (folder / "stimulus_set.csv").write_text(table(degrees=4.0).to_csv(index=False))
@@ -388,6 +390,9 @@ def pairs(swapped: bool) -> list:
     return [(train, test)] * 2
 
 
+EMPTY = xr.concat([responses(), responses()[:1] * np.nan], "presentation")
+"""The averages are those of `responses()`; a note counts what is left out."""
+
 CHOICES = {
     "values of a column": (
         {"rows": table(movie=np.arange(STIMULI) % 10)},
@@ -396,6 +401,7 @@ CHOICES = {
     ),
     "degrees of the stimuli": ({"rows": table(movie=FILMS, degrees=4.0)}, {}, {}),
     "responses": ({"data": responses(1)}, {}, {}),
+    "a presentation without responses": ({"data": EMPTY}, {}, {}),
     "splits": ({}, {"splits": pairs(False)}, {"splits": pairs(True)}),
     "other images": ({}, {"images": stimuli(30)}, {"images": stimuli(30, seed=1)}),
     "degrees of the other images": ({}, {"images": stimuli(30)}, {"images": stimuli(30, degrees=3.0)}),
@@ -459,10 +465,10 @@ def work(kind: str, tmp_path):
         return lambda: make_responses(bundle.assembly, bundle.stimuli, "V4", (70, 80)), [
             "cornet.brain.responses"
         ]
-    if kind in ("splits", "ceiling"):
+    if kind == "ceiling":
         (benchmark,) = open_benchmarks([f"{folder}:V4"], time_bin=(70, 80))
         benchmark.responses  # noqa: B018
-        return lambda: getattr(benchmark, kind), ["cornet.brain.benchmarks.neural"]
+        return lambda: benchmark.ceiling, ["cornet.brain.benchmarks.neural"]
     read = type(bundle.stimuli.pictures).__module__
     if kind == "recording":
         subject = NetworkSubject(create_model("cornet_s", width=0.1, num_classes=3), size=16)
@@ -472,7 +478,7 @@ def work(kind: str, tmp_path):
     return lambda: choose_layers(layers, bundle, ["V4"], metric="ridge", time_bin=(70, 80)), modules
 
 
-@pytest.mark.parametrize("kind", ["responses", "splits", "ceiling", "recording", "layer choice", "objects"])
+@pytest.mark.parametrize("kind", ["responses", "ceiling", "recording", "layer choice", "objects"])
 def test_all_code_that_runs_is_a_part_of_the_key(tmp_path, kind):
     run, modules = work(kind, tmp_path)
     covered = hashing._sources(modules)
@@ -487,7 +493,6 @@ def test_all_code_that_runs_is_a_part_of_the_key(tmp_path, kind):
     ("kind", "module"),
     [
         ("responses", "cornet.brain.presentations"),
-        ("splits", "cornet.brain.splits"),
         ("ceilings", "cornet.brain.correlation"),
         ("recordings", "cornet.models.areas"),
         ("recordings", "cornet.stimuli.screen"),

@@ -95,8 +95,8 @@ def test_one_wrong_entry_in_real_choices(shared_data):
             "two values of condition for 1 of 320 stimuli, such as 'edge' and 'silhouette'",
         ),
         ("truth", "bear", "two values of .* for 1 of 320 stimuli, such as"),
-        ("subject", "", "1 of 3200 answers do not say which subject gave them"),
-        ("subject", "nan", "1 of 3200 answers do not say which subject gave them"),
+        ("subject", "", "has no subject in 1 of 3200 rows"),
+        ("subject", "nan", "has no subject in 1 of 3200 rows"),
     ):
         with pytest.raises(CornetError, match=words):
             score(bundle, **{name: value})

@@ -1,6 +1,7 @@
 """How a bundle is split: what it states, what is asked for, what is nearly a column, and what is missing."""
 
 import json
+import os
 import shutil
 
 import numpy as np
@@ -44,7 +45,7 @@ def test_a_bundle_that_states_nothing_has_a_note_of_its_rule(tmp_path):
     assert "--groups or --stratify" in note
     random = opened(write(tmp_path / "b"))
     assert random.split_rule == RANDOM
-    assert "there is no column movie or object_name" in random.run(Drawn()).notes[-1]
+    assert "there is no column movie or object_name" in " ".join(random.run(Drawn()).notes)
 
 
 def test_a_column_of_the_assembly_counts_too(tmp_path):
@@ -148,6 +149,23 @@ def test_what_cannot_be_done_is_refused(tmp_path, stated, words):
     assert "\n" not in str(error.value)
 
 
+def test_a_pipe_in_the_place_of_the_statement_is_refused(tmp_path):
+    folder = write(tmp_path / "a")
+    os.mkfifo(folder / "bundle.json")
+    with pytest.raises(CornetError, match=r"bundle.json cannot be read as JSON .*not a regular file"):
+        opened(folder)
+
+
+@pytest.mark.parametrize("asked", [{"groups": "scene"}, {"stratify": "scene"}])
+def test_a_column_that_the_assembly_contradicts_is_refused(tmp_path, asked):
+    folder = write(tmp_path / "a", scene=MOVIES)
+    data = assembly()
+    shown = pd.Series(np.roll(MOVIES, 1), ids(STIMULI))[data.stimulus_id.values].to_numpy()
+    data.assign_coords(scene=("presentation", shown)).to_netcdf(folder / "assembly.nc", engine="h5netcdf")
+    with pytest.raises(CornetError, match=r"states two values of scene for .* of 60 stimuli"):
+        opened(folder, **asked)
+
+
 def test_what_is_asked_for_comes_first(tmp_path):
     folder = write(tmp_path / "a", movie=MOVIES, object_name=OBJECTS)
     assert opened(folder, groups="none").split_rule == STRATIFIED.format("object_name")
@@ -156,7 +174,8 @@ def test_what_is_asked_for_comes_first(tmp_path):
     assert opened(folder, groups="object_name").split_rule == GROUPED.format("object_name")
     one = opened(folder, {"grouped_by": "movie"}, groups="none")
     assert one.split_rule == RANDOM
-    assert "bundle.json states grouped_by = movie, which was not used, as asked" in one.run(Drawn()).notes[-1]
+    notes = " ".join(one.run(Drawn()).notes)
+    assert "bundle.json states grouped_by = movie, which was not used, as asked" in notes
     assert opened(folder, stratify="none").split_rule == GROUPED.format("movie")
     for asked, words in (
         ({"groups": "film"}, "no column 'film'"),

@@ -104,28 +104,12 @@ class NeuralBenchmark(Benchmark[Bundle]):
 
     @cached_property
     def splits(self) -> list[Split]:
-        """Drawn once, the same for all subjects; kept on disk by the values of the columns."""
+        """Drawn once, the same for all subjects."""
         stimuli = len(self.responses.stimulus_ids)
         if self.rule.fixed:
             sides = [np.flatnonzero(np.isin(self.responses.stimulus_ids, one)) for one in self.rule.fixed]
             return fixed_splits(stimuli, [(sides[0], sides[1])])
-        stratify, groups = self._column(self.stratify), self._column(self.groups)
-
-        def draw() -> dict[str, NDArray[Any]]:
-            drawn = make_splits(stimuli, stratify=stratify, groups=groups)
-            sides = np.zeros((len(drawn), stimuli), np.uint8)
-            for row, (_, test) in zip(sides, drawn, strict=True):
-                row[test] = 1
-            orders = [np.concatenate(split) for split in drawn]
-            return {"test": sides, "order": np.array(orders)}
-
-        key = {"stimuli": stimuli, "stratify": stratify, "groups": groups}
-        kept = cached_arrays("splits", key, draw) if self.data.identity else draw()
-        result = []
-        for row, order in zip(kept["test"], kept["order"], strict=True):
-            train = stimuli - int(row.sum())
-            result.append((order[:train], order[train:]))
-        return result
+        return make_splits(stimuli, stratify=self._column(self.stratify), groups=self._column(self.groups))
 
     @cached_property
     def ceiling(self) -> Score | None:

@@ -126,18 +126,17 @@ def _known(
 ) -> dict[str, Callable[[], Benchmark[Any]]]:
     """What makes each benchmark, by its name."""
     public: dict[str, Callable[[], Benchmark[Any]]] = {}
-    for region, units in (("V4", 88), ("IT", 168)):
-        name = f"majajhong2015.{region}"
-        what = f"macaque {region}: {units} neuroids, objects before natural scenes"
-        load = partial(_public_bundle, "majajhong2015")
-        options = {"stratify": "object_name", "response_bin": (70, 170), "degrees": 8.0, **neural}
-        public[name] = partial(NeuralBenchmark, name, region, what, load, **options)
-    for region, units in (("V1", 102), ("V2", 103)):
-        name = f"freemanziemba2013.{region}"
-        what = f"macaque {region}: {units} neuroids, textures and noise"
-        load = partial(_public_bundle, "freemanziemba2013")
-        options = {"stratify": "texture_type", "response_bin": (50, 200), "degrees": 4.0, **neural}
-        public[name] = partial(NeuralBenchmark, name, region, what, load, **options)
+    objects = "objects before natural scenes", "object_name", (70, 170), 8.0
+    textures = "textures and noise", "texture_type", (50, 200), 4.0
+    for data, region, units, (shown, stratify, own_bin, degrees) in (
+        ("majajhong2015", "V4", 88, objects),
+        ("majajhong2015", "IT", 168, objects),
+        ("freemanziemba2013", "V1", 102, textures),
+        ("freemanziemba2013", "V2", 103, textures),
+    ):
+        name, what = f"{data}.{region}", f"macaque {region}: {units} neuroids, {shown}"
+        options = {"stratify": stratify, "response_bin": own_bin, "degrees": degrees, **neural}
+        public[name] = partial(NeuralBenchmark, name, region, what, partial(_public_bundle, data), **options)
     for region in REGIONS:
         name = f"simulated.{region}"
         options = {

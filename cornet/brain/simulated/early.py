@@ -100,10 +100,7 @@ def _quadrature(
 
 
 def _local_contrast(
-    images: NDArray[np.uint8],
-    x: NDArray[np.float64],
-    y: NDArray[np.float64],
-    spread: NDArray[np.float64],
+    images: NDArray[np.uint8], x: NDArray[np.float64], y: NDArray[np.float64], spread: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Standard deviation of the grey levels under a Gaussian window for each unit, (stimulus, unit)."""
     across, down = _offsets(images.shape[1], x, y)

@@ -41,9 +41,8 @@ class ScreenSubject(ABC):
         self.degrees = float(degrees)
         self._device = None if device is None else checked_device(device)
         self.regions: dict[str, Site | str] = {}
-        self.screens: KeptScreens | None = (
-            None  # for a subject that is shown the same stimuli again and again
-        )
+        # For a subject that is shown the same stimuli again and again.
+        self.screens: KeptScreens | None = None
 
     @property
     @abstractmethod
@@ -92,7 +91,7 @@ class ScreenSubject(ABC):
         A site with a step answers at every time; for a layer without, the subject's own rule finds the step.
         Raises CornetError for one that cannot be recorded.
         """
-        chosen = {region: _site_or_layer(value) for region, value in regions.items()}
+        chosen = {region: site_or_layer(value) for region, value in regions.items()}
         for value in chosen.values():
             self._check_site(value if isinstance(value, Site) else Site(value))
         twin = copy.copy(self)
@@ -134,13 +133,7 @@ class ScreenSubject(ABC):
             raise CornetError(
                 f"memory={memory!r} and batch={batch!r} must be above 0; leave out what is not known."
             )
-        shown = (
-            degrees
-            if degrees is not None
-            else stimuli.degrees
-            if stimuli.degrees is not None
-            else self.degrees
-        )
+        shown = next(one for one in (degrees, stimuli.degrees, self.degrees) if one is not None)
         store = RecordingCache() if cache is True else cache or None
         keys: dict[Site, str] = {}
         features: dict[Site, NDArray[Any]] = {}
@@ -251,7 +244,7 @@ def nearby(word: str, known: Iterable[str], most: int = 8) -> str:
     return f"there are {shown}" if known else "there is none"
 
 
-def _site_or_layer(value: Site | str) -> Site | str:
+def site_or_layer(value: Site | str) -> Site | str:
     if isinstance(value, str):
         return to_site(value) if value.endswith("]") else value
     return Site(*value)

@@ -1,5 +1,6 @@
 """Features that somebody recorded elsewhere, as a subject."""
 
+import copy
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from cornet.brain.npz import read_arrays, read_ids
 from cornet.brain.subject import Recording, Site
-from cornet.brain.subjects.base import nearby, to_site
+from cornet.brain.subjects.base import nearby, site_or_layer, to_site
 from cornet.brain.times import Intervals, check_intervals, step_for
 from cornet.errors import CornetError
 from cornet.hashing import code_version, digest
@@ -78,11 +79,9 @@ class RecordedSubject:
 
     def with_regions(self, regions: Mapping[str, Site | str]) -> "RecordedSubject":
         """The same features, with these sites for these regions."""
-        import copy
-
         chosen: dict[str, Site | str] = {}
         for region, value in regions.items():
-            layer = to_site(value) if not isinstance(value, str) or value.endswith("]") else value
+            layer = site_or_layer(value)
             layers = [site.layer for site in self._features]
             if layer not in (self._features if isinstance(layer, Site) else layers):
                 raise CornetError(
