@@ -21,7 +21,7 @@ TOO_LARGE = [
 
 
 @pytest.mark.parametrize("make", [create_model, describe])
-@pytest.mark.parametrize("arguments, sentence", TOO_LARGE)
+@pytest.mark.parametrize(("arguments", "sentence"), TOO_LARGE)
 def test_more_than_is_built(make, arguments, sentence):
     start = time.monotonic()
     with pytest.raises(CornetError, match=sentence):
@@ -37,7 +37,7 @@ def test_more_weights_than_memory_holds_are_counted_and_not_made():
 
 
 @pytest.mark.parametrize(
-    "text, sentence",
+    ("text", "sentence"),
     [
         ("cornet_s?untrained&width=1e9", "width"),
         ("cornet_s?untrained&size=1000000", "size=1000000 must be 1 to 10,000 pixels"),
