@@ -59,7 +59,7 @@ def check_recorded(config: Mapping[str, Any], where: str, trust: bool = False) -
         raise CornetError(f"{where} has no part {lacking[0]!r}, so it is not a run's; restore it.")
     if not is_seed(config.get("seed")):
         raise CornetError(
-            f"{where} has seed={config.get('seed')!r}, which must be a whole number from 0 to 4,294,967,295; restore it."
+            f"{where} has seed={config.get('seed')!r}, which must be a whole number from 0 to 2**32 - 1; restore it."
         )
     used = {key: value for key, value in config.items() if key not in DROPPED}
     for key, value in entries(used):
