@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from cornet.errors import CornetError
+from cornet.sizes import is_seed
 
 __all__ = ["BUILT", "SOURCES", "check_recorded", "moved_to_new_folder"]
 
@@ -56,9 +57,9 @@ def check_recorded(config: Mapping[str, Any], where: str, trust: bool = False) -
     """
     if lacking := [part for part in PARTS if not isinstance(config.get(part), Mapping)]:
         raise CornetError(f"{where} has no part {lacking[0]!r}, so it is not a run's; restore it.")
-    if type(config.get("seed")) is not int:
+    if not is_seed(config.get("seed")):
         raise CornetError(
-            f"{where} has seed={config.get('seed')!r}, which must be a whole number; restore it."
+            f"{where} has seed={config.get('seed')!r}, which must be a whole number from 0 to 2**32 - 1; restore it."
         )
     used = {key: value for key, value in config.items() if key not in DROPPED}
     for key, value in entries(used):

@@ -10,6 +10,7 @@ from cornet.errors import CornetError
 from cornet.models.init import Init
 from cornet.models.norm import NormMode
 from cornet.models.unroll import UNROLLS, Unroll, first_driven_step
+from cornet.sizes import MOST_CHANNELS, MOST_STEPS
 
 __all__ = [
     "PUBLISHED_INIT",
@@ -23,6 +24,7 @@ __all__ = [
     "check_off_after",
     "check_positive",
     "check_whole",
+    "check_widest",
     "published_steps",
     "resolve_steps",
 ]
@@ -84,16 +86,29 @@ def check_front_options(front: str | None, options: Mapping[str, Any] | None, ar
         )
 
 
-def check_whole(word: str, value: Any) -> None:
-    """Refuse anything but a whole number of at least 1."""
+def check_whole(word: str, value: Any, most: int = MOST_CHANNELS) -> None:
+    """Refuse anything but a whole number from 1 to `most`."""
     if not isinstance(value, Integral) or isinstance(value, bool) or int(value) < 1:
         raise CornetError(f"{word}={value!r} must be a whole number, at least 1.")
+    if value > most:
+        raise CornetError(f"{word}={value} is too large; give at most {most:,}.")
 
 
 def check_positive(word: str, value: Any) -> None:
     """Refuse anything but a finite number above 0."""
     if not isinstance(value, Real) or isinstance(value, bool) or not 0 < float(value) < math.inf:
         raise CornetError(f"{word}={value!r} must be a number above 0.")
+
+
+def check_widest(block: str, channels: int, width: float, bottleneck: float) -> None:
+    """Refuse more channels than are built. channels: of the widest area at width 1."""
+    inner = max(1, bottleneck) if block == "bottleneck" else 1
+    if channels * float(width) * inner > MOST_CHANNELS:
+        given = f"width={width!r}" + (f" with bottleneck={bottleneck!r}" if inner > 1 else "")
+        raise CornetError(
+            f"{given} gives an area more than {MOST_CHANNELS:,} channels; at most that many are built, so choose a "
+            "smaller number."
+        )
 
 
 def published_steps(block: str, areas: Sequence[str]) -> dict[str, int]:
@@ -122,7 +137,7 @@ def resolve_steps(
     if unknown := [str(area) for area in given if area not in areas]:
         raise CornetError(f"times names {', '.join(unknown)}, but the areas are {', '.join(areas)}.")
     for area, value in given.items():
-        check_whole(f"times.{area}" if isinstance(times, Mapping) else "times", value)
+        check_whole(f"times.{area}" if isinstance(times, Mapping) else "times", value, MOST_STEPS)
         if area in single and value != 1:
             raise CornetError(
                 f"times.{area}={value} cannot be: {area} is feed-forward in block={block!r}; leave it at 1."

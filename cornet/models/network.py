@@ -21,6 +21,7 @@ from cornet.models.choices import (
     check_off_after,
     check_positive,
     check_whole,
+    check_widest,
     published_steps,
     resolve_steps,
 )
@@ -110,6 +111,7 @@ class CORnet(nn.Module):
         check_feedback_arrives(pairs, unroll, self.steps)
         norm = norm or PUBLISHED_NORM.get(block, "per_step")
         self.areas = nn.ModuleDict()
+        check_widest(block, max(place.channels for place in places), width, bottleneck)
         channels = {place.name: max(1, round(place.channels * width)) for place in places}
         below = self.in_channels
 

@@ -2,8 +2,11 @@
 
 import difflib
 import inspect
+from collections.abc import Mapping
 from os import PathLike
 from typing import Any
+
+import torch
 
 from cornet.errors import CornetError
 from cornet.models.catalogue import published_model
@@ -31,7 +34,8 @@ def create_model(
     accept_hash: take a fetched file whose SHA-256 does not begin as its name says.
     arguments: of `CORnet`; what is not given is as published.
 
-    Raises CornetError for an unknown name or argument, and for weights that cannot be had or do not fit.
+    Raises CornetError for an unknown name or argument, for more weights than memory holds, and for weights that cannot
+    be had or do not fit.
     """
     published = published_model(name)
     known = list(inspect.signature(CORnet).parameters)
@@ -40,9 +44,26 @@ def create_model(
             near = difflib.get_close_matches(word, known, 1)
             hint = f"did you mean {near[0]}?" if near else f"choose from {', '.join(known)}."
             raise CornetError(f"{name} takes no argument {word!r}; {hint}")
-    net = CORnet(**{**published.arguments, **arguments})
+    arguments = {**published.arguments, **arguments}
+    check_room(name, arguments)
+    net = CORnet(**arguments)
     if pretrained is True:
         load_published(net, fetch_published(name, weights_url, accept_hash=accept_hash))
     elif pretrained:
         load_published(net, pretrained)
     return net
+
+
+def check_room(name: str, arguments: Mapping[str, Any]) -> None:
+    """Raise CornetError for a network whose weights do not fit in memory. They are counted, not made."""
+    from cornet.brain.memory import available_memory
+
+    if torch.get_default_device().type == "meta":
+        return
+    with torch.device("meta"):
+        needed = sum(one.numel() * one.element_size() for one in CORnet(**arguments).state_dict().values())
+    if needed > (free := available_memory()):
+        raise CornetError(
+            f"{name} with these arguments has {needed / 2**30:,.1f} GiB of weights, and {free / 2**30:,.1f} GiB of "
+            "memory are free; choose a smaller width, bottleneck or number of classes."
+        )

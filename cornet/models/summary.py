@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 
 import torch
 
-from cornet.errors import CornetError
 from cornet.models.catalogue import published_model
 from cornet.models.network import CORnet
 from cornet.models.registry import create_model
+from cornet.sizes import check_pixels
 
 __all__ = ["Depth", "ModelSummary", "count_depth", "count_macs", "describe"]
 
@@ -50,10 +50,9 @@ def count_macs(net: CORnet, size: int = 224) -> int:
     They are those of the definition, by formula: in cascade and synchronous unrolling every area's input path
     runs at every step (but for the areas that nothing has reached at step 0), although `unroll` runs that of
     the unchanging image once, and leaves out what the logits do not depend on.
-    Raises CornetError for a size below 1.
+    Raises CornetError as `check_pixels` does.
     """
-    if size < 1:
-        raise CornetError(f"size={size} must be at least 1 pixel.")
+    check_pixels("size", size)
     macs, shape, shapes = 0, (size, size), {}
     for position, (name, area) in enumerate(net.areas.items()):
         steps = net.steps[name]

@@ -17,6 +17,7 @@ from torchvision.datasets import CIFAR10, CIFAR100
 from torchvision.datasets.utils import check_integrity
 
 from cornet.errors import CornetError
+from cornet.sizes import check_pixels
 from cornet.stimuli.samples import InMemory, Key, Sample
 from cornet.stimuli.shift import shift_and_flip
 
@@ -65,8 +66,7 @@ class Cifar:
     ) -> None:
         if name not in READERS:
             raise CornetError(f"there is no data set {name}: choose from {', '.join(READERS)}")
-        if size < 1:
-            raise CornetError(f"size is {size}: it must be a number of pixels, such as {SIDE}")
+        check_pixels("size", size)
         if not 0 <= pad < SIDE:
             raise CornetError(f"pad is {pad}: it must be from 0 to {SIDE - 1} pixels")
         if padding not in ("mean", "reflect"):

@@ -12,6 +12,7 @@ import torch
 
 from cornet.errors import CornetError
 from cornet.names import escaped
+from cornet.sizes import check_pixels
 from cornet.stimuli.decode import BadImage, decode_image
 from cornet.stimuli.folder import scan_splits
 from cornet.stimuli.geometry import VIEWS, random_box, random_generator, resize_crop
@@ -201,8 +202,7 @@ def _check(
     val_resize: float | None,
     seed: int,
 ) -> None:
-    if size < 1:
-        raise CornetError(f"size is {size}: it must be a number of pixels, such as 224")
+    check_pixels("size", size)
     unknown = [view for view in views if view not in VIEWS]
     if unknown or not views or len(set(views)) < len(views):
         raise CornetError(f"views are {list(views)}: name one or more of {', '.join(VIEWS)}, each once")

@@ -9,6 +9,7 @@ from typing import Any
 import pytorch_lightning as pl
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.plugins.environments import LightningEnvironment, TorchElasticEnvironment
+from torch import nn
 
 from cornet.errors import CornetError
 from cornet.instantiate import make
@@ -50,8 +51,29 @@ def build(config: DictConfig, source: ImageSource | None = None) -> Training:
     facts["data.classes"] = told(source.classes)
     module = Classifier(net, recipe, source.mean, source.std, source.views, facts)
     data = ImageLoaders(source, **in_parts(plain(config.loader), recipe))
+    check_batch_norm(net, data.batch_size // find_ranks().world, source, recipe)
     steps = len(data.train_images) // data.batch_size
     return Training(source, net, module, data, make_trainer(config, recipe, steps))
+
+
+def check_batch_norm(net: nn.Module, batch: int, source: Any, recipe: Recipe) -> None:
+    """Raise CornetError where a batch norm would see one value per channel in training, of which it has no variance.
+
+    batch: images that go through the network at once; training leaves the last, incomplete batch out.
+    """
+    size = getattr(source, "size", None)
+    if batch > 1 or not isinstance(net, CORnet) or not isinstance(size, int):
+        return
+    if not any(isinstance(module, nn.BatchNorm2d) for module in net.modules()):
+        return
+    side = size = min([size, *(pixels for pixels, _ in recipe.sizes)])
+    for area in net.areas.values():
+        side = area.work((side, side), 1, 1)[1][0]  # type: ignore[operator]
+    if side == 1:
+        raise CornetError(
+            f"one image of {size} pixels at a time leaves batch norm one value per channel, which has no variance; "
+            "set recipe.batch_size to at least 2 times recipe.accumulate (and the ranks), or model.norm=group."
+        )
 
 
 def in_parts(loader: dict[str, Any], recipe: Recipe) -> dict[str, Any]:

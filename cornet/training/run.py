@@ -17,6 +17,7 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from cornet.errors import CornetError
 from cornet.models.safe_load import read_checkpoint
 from cornet.names import encodable
+from cornet.sizes import is_seed
 from cornet.stimuli.fingerprint import fingerprint
 from cornet.stimuli.samples import ImageSource
 from cornet.training.build import Training, build
@@ -146,6 +147,8 @@ def open_folder(
     error, path, recorded, identity, content = "", Path(), {}, {}, Content()
     try:
         check_missing(config)
+        if not is_seed(config.seed):
+            raise CornetError(f"seed={config.seed!r} must be a whole number from 0 to 4,294,967,295.")
         content = content_of(config)
         path, told = place_of(config, overrides, content)
         path = path if place is None else place

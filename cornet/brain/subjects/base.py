@@ -7,7 +7,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -18,6 +17,7 @@ from cornet.brain.recording_cache import RecordingCache
 from cornet.brain.subject import Recording, Site
 from cornet.errors import CornetError
 from cornet.hashing import code_version, digest
+from cornet.sizes import check_pixels
 from cornet.stimuli.stimulus_set import StimulusSet
 
 __all__ = ["IMAGENET_MEAN", "IMAGENET_STD", "ScreenSubject", "nearby", "quietly", "to_site"]
@@ -32,8 +32,7 @@ class ScreenSubject(ABC):
     precision = "float32"
 
     def __init__(self, name: str, size: int, degrees: float, device: torch.device | str | None) -> None:
-        if isinstance(size, bool) or not isinstance(size, int | np.integer) or size < 1:
-            raise CornetError(f"size={size!r} must be a number of pixels, such as 224.")
+        check_pixels("size", size)
         if not 0 < degrees < float("inf"):
             raise CornetError(f"degrees={degrees!r} must be a visual angle above 0; the default is 8.")
         self.name = name

@@ -23,6 +23,7 @@ from cornet.models import CORnet, create_model, load_published
 from cornet.models.published import check_published, own_layout, settings, weights_in
 from cornet.models.safe_load import read_checkpoint
 from cornet.recorded import SOURCES
+from cornet.sizes import MOST_PIXELS, MOST_STEPS
 
 __all__ = ["KINDS", "Prepared", "find_run", "network_of_file", "network_of_run", "seeded"]
 
@@ -30,9 +31,6 @@ log = logging.getLogger("cornet")
 
 KINDS = ("best", "last", "best_brain")
 """Checkpoints that a run keeps: the best by accuracy, the last, the most brain-like."""
-MOST_STEPS = 1000
-LARGEST = 10_000
-"""Pixels a side."""
 UNROLLS = {"feedforward": "sequential", "bottleneck": "sequential"}
 
 
@@ -278,9 +276,9 @@ def _images_of(path: Path, size: int | None) -> tuple[int, tuple[float, ...], tu
 def check_images(known: Mapping[str, Any], config: Path) -> None:
     """Raise CornetError for a size, mean or std that no images have."""
     size = known["size"]
-    if size is not None and not (type(size) is int and 1 <= size <= LARGEST):
+    if size is not None and not (type(size) is int and 1 <= size <= MOST_PIXELS):
         raise CornetError(
-            f"{config} has data.size={size!r}, which must be 1 to {LARGEST:,} pixels; restore it."
+            f"{config} has data.size={size!r}, which must be 1 to {MOST_PIXELS:,} pixels; restore it."
         )
     for word, low in (("mean", -math.inf), ("std", 0.0)):
         value = known[word]

@@ -121,7 +121,7 @@ def _network(text: str, name: str, path: Path, options: dict[str, Any], trust: b
                     raise
                 told = str(error).rstrip(".").replace("give pretrained=PATH", f"give {name}?weights=PATH")
                 raise CornetError(f"{told}; or take {name}?untrained.") from None
-        return Prepared(net, size or 224, IMAGENET_MEAN, IMAGENET_STD)
+        return Prepared(net, 224 if size is None else size, IMAGENET_MEAN, IMAGENET_STD)
     which = next((word for word in KINDS if word in options), None)
     if path.is_dir():
         _refuse_options(text, options, ("untrained", *KINDS, "size", *COMMON))
