@@ -7,7 +7,9 @@ leniently as numbers, where what is missing or unreadable is NaN.
 
 import csv
 import io
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +18,12 @@ import pandas as pd
 from cornet.csv_cells import plain_cell
 from cornet.errors import CornetError
 
-__all__ = ["NUMBER", "SCORES", "TEXT", "TRUTH", "read_rows", "read_scores", "read_table"]
+__all__ = ["EITHER", "NUMBER", "SCORES", "TEXT", "TRUTH", "read_rows", "read_scores", "read_table"]
 
-NUMBER, TEXT, TRUTH = "number", "text", "truth"
+NUMBER, TEXT, TRUTH, EITHER = "number", "text", "truth", "number or text"
+
+CELLS = 2**18
+"""Entries that are read at a time."""
 
 SCORES: Mapping[str, str] = {
     "epoch": NUMBER,
@@ -58,32 +63,7 @@ run was made of (`cornet.training.provenance`)."""
 
 def read_rows(path: Path | str) -> pd.DataFrame:
     """A table as it is written, every entry as text. Raises CornetError where it cannot be read as a table."""
-    path = Path(path)
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            text = file.read()
-    except (OSError, UnicodeDecodeError) as error:
-        raise CornetError(f"{path} cannot be read ({error}); restore it, or move it aside.") from None
-    try:
-        head, *rows = [list(map(plain_cell, row)) for row in csv.reader(io.StringIO(text, newline=""))] or [
-            []
-        ]
-    except csv.Error as error:
-        raise CornetError(
-            f"{path} cannot be read as a table ({error}); restore it, or move it aside."
-        ) from None
-    if twice := [name for place, name in enumerate(head) if name in head[:place]][:1]:
-        raise CornetError(f"{path} has the column {twice[0]!r} twice; restore it, or move it aside.")
-    if rows and _cut_short(rows[-1], len(head), text):
-        rows.pop()
-    for number, row in enumerate(rows, 1):
-        if len(row) > len(head):
-            raise CornetError(
-                f"{path} cannot be read as a table (row {number} has {len(row)} entries, and the head {len(head)}); "
-                "restore it, or move it aside."
-            )
-    whole = [row + [""] * (len(head) - len(row)) for row in rows if row]
-    return pd.DataFrame(whole, columns=pd.Index(head, dtype=object), dtype=object)
+    return read_table(Path(path), others=lambda name: TEXT)
 
 
 def read_scores(path: Path | str) -> pd.DataFrame:
@@ -97,48 +77,124 @@ def read_scores(path: Path | str) -> pd.DataFrame:
 
 
 def read_table(
-    path: Path, columns: Mapping[str, str] | None = None, needs: tuple[str, ...] = ()
+    path: Path,
+    columns: Mapping[str, str] | None = None,
+    needs: tuple[str, ...] = (),
+    others: Callable[[str], str | None] = lambda name: EITHER,
+    keep: Callable[[pd.DataFrame], pd.DataFrame] = lambda rows: rows,
 ) -> pd.DataFrame:
     """A table with numbers as float, NaN where an entry is none; texts with "" and truths with False where absent.
 
-    columns: the kind of each that must be there, made where it is lacking; any other is a number where all its entries
-    are. needs: columns without which it is not this table. Raises CornetError.
+    The file is read a part at a time: memory is needed for one part and for the result, not for the file.
+
+    columns: the kind of each that must be there, made where it is lacking. needs: columns without which it is not this
+    table. others: the kind of any other column by its name, None where it is not wanted; by default a number where all
+    its entries are, else a text. keep: which rows of a part to keep. Raises CornetError.
     """
-    written = read_rows(path)
-    lacking = [name for name in needs if name not in written]
-    if lacking and len(written.columns):
+    parts = _parts(path)
+    head = next(parts)[0]
+    lacking = [name for name in needs if name not in head]
+    if lacking and head:
         raise CornetError(
             f"{path} has no column {lacking[0]} ({', '.join(needs)} are needed); restore it, or move it aside."
         )
-    kinds = dict(columns or {})
-    names = [*written.columns, *(name for name in kinds if name not in written)]
-    return pd.DataFrame(
-        {name: _typed(written, name, kinds.get(name, "")) for name in names},
-        index=written.index,
-        columns=names,
-    )
+    made = {name: kind for name, kind in (columns or {}).items() if name not in head}
+    wanted = {name: kind for name in head if (kind := (columns or {}).get(name) or others(name))} | made
+    places = {name: place for place, name in enumerate(head) if name in wanted}
+    plain = _Plain()
 
-
-def _typed(written: pd.DataFrame, name: str, kind: str) -> pd.Series:
-    if name not in written:
-        absent = {NUMBER: np.nan, TRUTH: False}.get(kind, "")
-        return pd.Series(
-            [absent] * len(written), index=written.index, dtype=type(absent) if kind != TEXT else object
+    def frame(rows: Sequence[Sequence[str]]) -> pd.DataFrame:
+        by_place = list(zip(*rows, strict=True)) or [()] * len(head)
+        absent = ("",) * len(rows)
+        return pd.DataFrame(
+            {
+                name: _typed(by_place[places[name]] if name in places else absent, kind, plain)
+                for name, kind in wanted.items()
+            },
+            index=range(len(rows)),
+            columns=pd.Index(wanted, dtype=object),
         )
-    texts = written[name]
-    if kind == TEXT:
-        return texts
+
+    table = pd.concat([frame([]), *(keep(frame(rows)) for rows in parts)], ignore_index=True)
+    for name in (name for name, kind in wanted.items() if kind == EITHER):
+        numbers = pd.Series(_numbers(list(table[name])), index=table.index)
+        if numbers.isna().equals(table[name].isin(("", "nan", "NaN"))):
+            table[name] = numbers
+    return table
+
+
+class _Plain(dict[str, str]):
+    """`plain_cell` of each text, computed once; equal texts become one object."""
+
+    def __missing__(self, text: str) -> str:
+        self[text] = found = plain_cell(text)
+        return found
+
+
+def _typed(texts: Sequence[str], kind: str, plain: _Plain) -> pd.Series:
+    if kind == NUMBER:
+        return pd.Series(_numbers(texts))
+    texts = list(map(plain.__getitem__, texts))
     if kind == TRUTH:
-        return texts.str.strip().str.lower().isin(("true", "1", "1.0", "yes"))
-    numbers = pd.to_numeric(texts.replace("", np.nan), errors="coerce").astype(float)
-    return numbers if kind == NUMBER or numbers.isna().equals(texts.isin(("", "nan", "NaN"))) else texts
+        return pd.Series([text.strip().lower() in ("true", "1", "1.0", "yes") for text in texts], dtype=bool)
+    return pd.Series(texts, dtype=object)
 
 
-def _cut_short(row: list[str], entries: int, text: str) -> bool:
-    """Whether the last row is a part of one: entries are lacking, or the last one may be a part of a number."""
+def _numbers(texts: Sequence[str]) -> np.ndarray:
+    if not any(texts):
+        return np.full(len(texts), np.nan)
+    there = pd.Series([plain_cell(text) if text.startswith("'") else text for text in texts], dtype=object)
+    return pd.to_numeric(there, errors="coerce").to_numpy(float)
+
+
+def _parts(path: Path) -> Iterator[list[list[str]]]:
+    """The head alone, then the rows, some at a time, each as long as the head; without a last row that is cut short."""
+    try:
+        with open(path, "rb") as binary:
+            binary.seek(0, io.SEEK_END)
+            binary.seek(max(0, binary.tell() - 1))
+            ended = binary.read() == b"\n"
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file)
+            head = list(map(plain_cell, next(reader, [])))
+            if len(set(head)) < len(head):
+                twice = Counter(head).most_common(1)[0][0]
+                raise CornetError(f"{path} has the column {twice!r} twice; restore it, or move it aside.")
+            yield [head]
+            number, last = 0, list(islice(reader, 1))
+            while last:
+                rows = [*last, *islice(reader, max(1, CELLS // max(1, len(head))))]
+                last = rows[-1:] if len(rows) > 1 else []
+                rows = rows[:-1] if last else rows
+                if not last and _cut_short(rows[0], len(head), ended):
+                    return
+                yield [_padded(path, row, len(head), number + k) for k, row in enumerate(rows, 1) if row]
+                number += len(rows)
+    except (OSError, UnicodeDecodeError) as error:
+        raise CornetError(f"{path} cannot be read ({error}); restore it, or move it aside.") from None
+    except csv.Error as error:
+        raise CornetError(
+            f"{path} cannot be read as a table ({error}); restore it, or move it aside."
+        ) from None
+
+
+def _padded(path: Path, row: list[str], entries: int, number: int) -> list[str]:
+    if len(row) > entries:
+        raise CornetError(
+            f"{path} cannot be read as a table (row {number} has {len(row)} entries, and the head {entries}); "
+            "restore it, or move it aside."
+        )
+    return row if len(row) == entries else row + [""] * (entries - len(row))
+
+
+def _cut_short(row: list[str], entries: int, ended: bool) -> bool:
+    """Whether the last row is a part of one: entries are lacking, or the last one may be a part of a number.
+
+    ended: whether the file's last line is whole.
+    """
     if len(row) < entries or not row:
         return True
-    if text.endswith("\n"):
+    if ended:
         return False
     try:
         float(row[-1])

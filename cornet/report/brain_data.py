@@ -10,13 +10,23 @@ They are read leniently (`cornet.brain.score_tables`): what is missing is a colu
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from cornet.brain.score_tables import NUMBER, SCORES, TEXT, TRUTH, read_table
 
-__all__ = ["is_simulated", "read_matrix", "read_metrics", "read_scores", "read_times", "seconds_of", "series"]
+__all__ = [
+    "is_simulated",
+    "read_curves",
+    "read_matrix",
+    "read_metrics",
+    "read_scores",
+    "read_times",
+    "seconds_of",
+    "series",
+]
 
 _MATRIX: Mapping[str, str] = {
     "epoch": NUMBER,
@@ -68,8 +78,22 @@ def read_times(folder: Path) -> pd.DataFrame | None:
 
 
 def read_metrics(folder: Path) -> pd.DataFrame | None:
-    """metrics.csv of whole lines. None: there is none."""
-    return _read(folder / "metrics.csv", {"epoch": NUMBER, "step": NUMBER}, needs=("epoch", "step"))
+    """val/... and brain/... of metrics.csv, at the steps that have any of them, NaN for what is not a number.
+
+    A row without them may be there, too, so that there is none only where the file has none. None: there is none.
+    """
+
+    def keep(rows: pd.DataFrame) -> pd.DataFrame:
+        there = rows.drop(columns=["epoch", "step"]).notna().any(axis=1)
+        there.iloc[-1:] = True
+        return rows[there]
+
+    return _read_metrics(folder, ("val/", "brain/"), keep)
+
+
+def read_curves(folder: Path) -> pd.DataFrame | None:
+    """What `cornet.report.curves.plot_curves` draws, of all rows of metrics.csv. None: there is none."""
+    return _read_metrics(folder, ("train/loss", "val/loss", "val/top1"))
 
 
 def series(scores: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
@@ -101,8 +125,24 @@ def is_simulated(benchmark: str, *tables: pd.DataFrame | None) -> bool:
     return benchmark.startswith("simulated") or any(bool(one.any()) for one in said)
 
 
-def _read(path: Path, columns: Mapping[str, str], needs: tuple[str, ...]) -> pd.DataFrame | None:
+def _read(
+    path: Path, columns: Mapping[str, str], needs: tuple[str, ...], **reading: Any
+) -> pd.DataFrame | None:
+    """The named columns."""
     if not path.is_file():
         return None
-    table = read_table(path, columns, needs)
+    table = read_table(path, columns, needs, **({"others": lambda name: None} | reading))
     return table if len(table) else None
+
+
+def _read_metrics(
+    folder: Path, wanted: tuple[str, ...], keep: Any = lambda rows: rows
+) -> pd.DataFrame | None:
+    key = ("epoch", "step")
+    return _read(
+        folder / "metrics.csv",
+        dict.fromkeys(key, NUMBER),
+        needs=key,
+        others=lambda name: NUMBER if name.startswith(wanted) else None,
+        keep=keep,
+    )

@@ -1,4 +1,4 @@
-"""Brain scores against the epoch, and against accuracy: one small panel a benchmark."""
+"""Brain scores against the epoch, and against accuracy: one small panel a benchmark; long curves are `thinned`."""
 
 import math
 from typing import Any
@@ -11,6 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from cornet.report.brain_data import series
 from cornet.report.brain_style import epoch_text, grid, headline, message, png, region_colour, style, wrapped
+from cornet.report.thinning import thinned
 
 __all__ = ["draw_accuracy", "draw_scores", "top_of_scale"]
 
@@ -67,6 +68,7 @@ def draw_accuracy(scores: pd.DataFrame, columns: int = 3) -> bytes | None:
                 continue
             kinds = list(both.groupby("weights", sort=False))
             for number, ((_, part), line) in enumerate(zip(kinds, ("-", "--") * 9, strict=False)):
+                part = thinned(part, "value", "top1")
                 error = part["value_error"].fillna(0.0)
                 one.errorbar(
                     part["top1"], part["value"], yerr=error, fmt="none", ecolor="0.8", lw=1, zorder=1
@@ -110,7 +112,7 @@ def _curve(axes: Axes, rows: pd.DataFrame) -> None:
     colour = region_colour(str(rows["region"].iloc[0]))
     kinds = list(rows.groupby("weights", sort=False))
     for (_, part), line in zip(kinds, ("-", "--") * 9, strict=False):
-        part = part[np.isfinite(part["value"])]
+        part = thinned(part[np.isfinite(part["value"])], "value")
         if part.empty:
             continue
         error = part["value_error"].fillna(0.0)

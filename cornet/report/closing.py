@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from rich.table import Table
 
 from cornet.errors import CornetError, printable
+from cornet.report.brain_data import read_curves
 from cornet.report.curves import plot_curves
 from cornet.terminal import Terminal, cell
 
@@ -38,10 +38,11 @@ def close(folder: Path, summary: dict[str, Any], already: bool = False, brief: b
     """
     if already:
         check_summary(folder, summary)
-    metrics = pd.read_csv(folder / "metrics.csv")
     title = f"{summary['network']} on {summary['data']}"
     try:
-        plot_curves({summary["network"]: metrics}, folder / "curves.png", summary["chance"], title)
+        metrics = read_curves(folder)
+        if metrics is not None:
+            plot_curves({summary["network"]: metrics}, folder / "curves.png", summary["chance"], title)
         if (folder / "scores.csv").exists():
             from cornet.report.page import write_page
 

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from cornet.files import atomic_write
 from cornet.report.brain_style import png
+from cornet.report.thinning import thinned
 
 __all__ = ["plot_curves"]
 
@@ -20,7 +21,7 @@ COLOURS = ("#1b6ca8", "#d1495b", "#3c8d53", "#b07d2b", "#6b4c9a", "#4d4d4d")
 def plot_curves(
     runs: Mapping[str, pd.DataFrame], path: Path, chance: float | None = None, title: str = ""
 ) -> None:
-    """Draw loss and top-1 against the epoch and save the picture.
+    """Draw loss and top-1 against the epoch and save the picture; very long curves are `thinned`.
 
     runs: name -> metrics as `cornet.training.csv_logger.read_metrics` gives them. path: of the PNG.
     chance: top-1 of guessing, drawn as a line. Raises CornetError when it cannot be written.
@@ -62,12 +63,13 @@ def draw_losses(axes: Axes, metrics: pd.DataFrame, colour: str) -> None:
     steps_per_epoch = epoch_length(metrics)
     train = metrics.dropna(subset=["train/loss"]) if "train/loss" in metrics else metrics.iloc[:0]
     if len(train):
-        x = (train["step"] + 1) / steps_per_epoch
         smooth = train["train/loss"].rolling(max(1, len(train) // 20), min_periods=1).mean()
+        train = thinned(train[["step", "train/loss"]].assign(smooth=smooth), "train/loss", "smooth")
+        x = (train["step"] + 1) / steps_per_epoch
         axes.plot(x, train["train/loss"], color=colour, alpha=0.2, lw=0.6)
-        axes.plot(x, smooth, color=colour, lw=1.2)
+        axes.plot(x, train["smooth"], color=colour, lw=1.2)
     if "val/loss" in metrics:
-        val = metrics.dropna(subset=["val/loss"])
+        val = thinned(metrics[["epoch", "val/loss"]].dropna(subset=["val/loss"]), "val/loss")
         axes.plot(val["epoch"] + 1, val["val/loss"], color=colour, lw=1.2, ls="--", marker="o", ms=2.5)
 
 
@@ -76,7 +78,7 @@ def draw_accuracies(axes: Axes, metrics: pd.DataFrame, colour: str, label: str) 
     for style, column in zip(
         ("-", "--", ":"), sorted(c for c in metrics if c.startswith("val/top1")), strict=False
     ):
-        val = metrics.dropna(subset=[column])
+        val = thinned(metrics[["epoch", column]].dropna(subset=[column]), column)
         view = column.removeprefix("val/top1").lstrip("_")
         axes.plot(
             val["epoch"] + 1,

@@ -13,7 +13,7 @@ from cornet.brain.subjects.checkpoints import set_aside
 from cornet.errors import CornetError
 from cornet.files import atomic_write
 from cornet.opening import read_bytes
-from cornet.report.brain_data import read_metrics
+from cornet.report.brain_data import read_curves, read_metrics
 from cornet.report.brain_plots import BrainTables, Picture, draw_pictures, read_brain_tables
 from cornet.report.curves import plot_curves
 from cornet.report.page_figures import brain_figure, figure, whole_picture
@@ -46,7 +46,7 @@ def write_page(folder: Path | str) -> Path:
     for picture in pictures:
         atomic_write(folder / picture.name, picture.wide)
     if metrics is not None:
-        _draw_curves(folder, metrics, finished)
+        _draw_curves(folder, finished)
     page = _page(folder, tables, metrics, finished, pictures)
     atomic_write(folder / "report.html", page)
     return folder / "report.html"
@@ -205,11 +205,12 @@ def _json(path: Path) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def _draw_curves(folder: Path, metrics: pd.DataFrame, finished: Mapping[str, Any]) -> None:
+def _draw_curves(folder: Path, finished: Mapping[str, Any]) -> None:
     """Anew when training has gone on since."""
     path = folder / "curves.png"
     if path.is_file() and path.stat().st_mtime >= (folder / "metrics.csv").stat().st_mtime:
         return
-    title = _title(folder, finished)
+    title, metrics = _title(folder, finished), read_curves(folder)
     chance = finished.get("chance")
-    plot_curves({title: metrics}, path, chance if isinstance(chance, float) else None, title)
+    if metrics is not None:
+        plot_curves({title: metrics}, path, chance if isinstance(chance, float) else None, title)

@@ -44,7 +44,7 @@ def evaluations(scores: pd.DataFrame, metrics: pd.DataFrame | None = None) -> st
     """HTML: all values, an evaluation a row, folded; with what they took. metrics: of the run, which tell that."""
     several = scores["weights"].nunique() > 1
     columns = [
-        (name, str(kind), part.set_index("epoch"))
+        (name, str(kind), part)
         for name, rows in series(scores)
         for kind, part in rows.groupby("weights", sort=False)
     ]
@@ -54,16 +54,24 @@ def evaluations(scores: pd.DataFrame, metrics: pd.DataFrame | None = None) -> st
         facts = ", ".join(text for text in (_scale(part), f"{kind} weights" if several else "") if text)
         mark = " <span class=tag>simulated</span>" if part["simulated"].any() else ""
         head += f"<th scope=col>{escape(name)}{mark}<br><span class=small>{escape(facts)}</span></th>"
+    values = [
+        dict(
+            zip(
+                part["epoch"],
+                map(_value, part[["value", "value_error", "failure"]].to_dict("records")),
+                strict=True,
+            )
+        )
+        for _, _, part in columns
+    ]
     lines = []
-    for key, rows in scores.groupby("epoch"):
-        epoch, top1 = float(str(key)), rows["top1"].dropna()
+    for epoch, top1 in scores.groupby("epoch")["top1"].last().items():
         cells = [
             epoch_text(epoch),
-            f"{top1.iloc[-1]:.3f}" if len(top1) else "-",
+            "-" if np.isnan(top1) else f"{top1:.3f}",
             f"{seconds[epoch]:,.1f}" if epoch in seconds else "-",
         ]
-        for _, _, part in columns:
-            cells.append(_value(part.loc[epoch]) if epoch in part.index else "")
+        cells += [by_epoch.get(epoch, "") for by_epoch in values]
         lines.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
     return (
         f"<h2>Every evaluation</h2>\n{_time_taken(list(seconds.values()), whole)}"

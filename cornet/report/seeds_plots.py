@@ -14,6 +14,7 @@ from cornet.report.brain_scores import NEAR, top_of_scale
 from cornet.report.brain_style import PANEL, grid, headline, message, png, region_colour, style, wrapped
 from cornet.report.seeds import Seeds
 from cornet.report.seeds_measures import Measure
+from cornet.report.thinning import thinned
 
 __all__ = ["draw_seeds"]
 
@@ -59,10 +60,10 @@ def _panel(axes: Axes, one: Measure, summary: Mapping[str, Any]) -> None:
         return
     few = len(one.curves) <= 30
     for seed in one.curves:
-        curve = one.curves[seed].dropna()
+        curve = thinned(one.curves[[seed]].dropna(), seed)[seed]
         axes.plot(curve.index, curve, color=colour, lw=0.7, alpha=0.55, marker="o" if few else "", ms=1.8)
     mean = one.by_epoch
-    there = mean[np.isfinite(mean["mean"])]
+    there = thinned(mean[np.isfinite(mean["mean"])], "mean")
     wide = False
     if len(there):
         axes.plot(there.index, there["mean"], color=colour, lw=1.8, marker="o" if few else "", ms=3)

@@ -1,6 +1,8 @@
 """Tables of scores as files: exact as text, lenient as numbers, and without a line that a copy cut short."""
 
 import math
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +10,7 @@ import pandas as pd
 import pytest
 
 from cornet import CornetError
-from cornet.brain import Score
+from cornet.brain import Score, score_tables
 from cornet.brain.benchmarks import Result, open_benchmarks
 from cornet.brain.score_tables import NUMBER, SCORES, TEXT, read_rows, read_scores, read_table
 from cornet.training.provenance import COLUMNS
@@ -110,3 +112,62 @@ def test_an_empty_table_has_no_rows(tmp_path: Path):
     for text in ("", "epoch,benchmark,value\n"):
         file.write_text(text)
         assert len(read_scores(file)) == 0
+
+
+def test_a_table_read_in_parts_equals_one_read_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    file, rng = tmp_path / "scores.csv", np.random.default_rng(0)
+    table = pd.concat([TABLE] * 40, ignore_index=True).assign(
+        value=rng.normal(size=80), n=np.arange(80) * 10**6
+    )
+    table.loc[::7, "value"] = np.nan
+    table.to_csv(file, index=False)
+    whole = read_scores(file), read_rows(file)
+    for cells in (1, 9, 64, 639):
+        monkeypatch.setattr(score_tables, "CELLS", cells)
+        pd.testing.assert_frame_equal(read_scores(file), whole[0])
+        pd.testing.assert_frame_equal(read_rows(file), whole[1])
+    np.testing.assert_array_equal(whole[0]["value"], table["value"])
+    np.testing.assert_array_equal(whole[0]["n"], table["n"])
+
+
+def test_a_row_that_is_too_long_is_named_in_any_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    file = tmp_path / "table.csv"
+    file.write_text("a,b\n" + "1,2\n" * 9 + "1,2,3\n1,2\n")
+    for cells in (1, 4, 100):
+        monkeypatch.setattr(score_tables, "CELLS", cells)
+        with pytest.raises(CornetError, match="row 10 has 3 entries, and the head 2"):
+            read_rows(file)
+    file.write_text("a,b,a\n1,2,3\n")
+    with pytest.raises(CornetError, match="has the column 'a' twice"):
+        read_rows(file)
+
+
+GROWTH = """
+import resource, sys
+from pathlib import Path
+from cornet.report.brain_data import read_curves, read_metrics
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+before = peak()
+metrics, curves = read_metrics(Path(sys.argv[1])), read_curves(Path(sys.argv[1]))
+print(len(curves), len(metrics), peak() - before)
+"""
+
+
+@pytest.mark.slow
+def test_reading_long_metrics_takes_little_memory(tmp_path: Path):
+    """At most 4 bytes for a byte of the file, beside 32 MB; whole tables of texts took more than 30."""
+    file, steps = tmp_path / "metrics.csv", 100_000
+    columns = ["epoch", "step", *(f"brain/b{k}" for k in range(80)), "train/loss", "val/top1"]
+    with open(file, "w") as out:
+        out.write(",".join(columns) + "\n")
+        for step in range(steps):
+            out.write(
+                f"{step // 500},{step}{',' * 81}{1 / (step + 1)!r},{0.5 if step % 500 == 499 else ''}\n"
+            )
+    told = subprocess.run(
+        [sys.executable, "-c", GROWTH, str(tmp_path)], capture_output=True, text=True, check=True
+    )
+    rows, kept, grown = map(int, told.stdout.split())
+    assert rows == steps
+    assert kept < steps / 50
+    assert grown < 4 * file.stat().st_size + 32 * 2**20
