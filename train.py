@@ -21,10 +21,8 @@ from cornet.errors import CornetError
 from cornet.files import file_error
 from cornet.instantiate import find_own_modules
 from cornet.terminal import steady_streams
-from cornet.training.command_line import arguments_of
 from cornet.training.random_network import own_error
 from cornet.training.secrets import mask_logs, message_without_secrets
-from cornet.training.submitting import check_launcher
 from cornet.training.sweep import Sweep, find_sweep, told_at_start
 from cornet.training.sweep_child import follow_parent, in_sweep
 from cornet.training.sweep_runner import run_sweep
@@ -122,7 +120,6 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s", force=True)
     mask_logs()
     try:
-        check_launcher(arguments_of(sys.argv[1:]).overrides)
         sweep = find_sweep(sys.argv[1:], CONF)
     except (CornetError, OSError) as error:
         told = file_error(error) if isinstance(error, OSError) else error

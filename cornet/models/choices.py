@@ -90,7 +90,7 @@ def check_whole(word: str, value: Any, most: int = MOST_CHANNELS) -> None:
     """Refuse anything but a whole number from 1 to `most`."""
     if not isinstance(value, Integral) or isinstance(value, bool) or int(value) < 1:
         raise CornetError(f"{word}={value!r} must be a whole number, at least 1.")
-    if value > most:
+    if int(value) > most:
         raise CornetError(f"{word}={value} is too large; give at most {most:,}.")
 
 

@@ -19,7 +19,7 @@ from cornet.errors import CornetError
 from cornet.training.near_names import explain
 from cornet.training.overrides import parse_overrides
 
-__all__ = ["Command", "arguments_of", "reading"]
+__all__ = ["Command", "reading"]
 
 
 class Command(NamedTuple):
@@ -49,7 +49,7 @@ def reading(
     argv: without the program. config_dir: the program's own, in place of which --config-path is taken. task: what
     Hydra calls the job, which is the program's name.
     """
-    arguments = arguments_of(argv)
+    arguments = get_args_parser().parse_args(list(argv))
     saved = dict(Singleton._instances)
     try:
         setup_globals()
@@ -58,11 +58,6 @@ def reading(
     finally:
         Singleton._instances.clear()
         Singleton._instances.update(saved)
-
-
-def arguments_of(argv: Sequence[str]) -> Namespace:
-    """As Hydra reads them, abbreviated flags included."""
-    return get_args_parser().parse_args(list(argv))
 
 
 def loader_of(arguments: Namespace, config_dir: Path) -> ConfigLoaderImpl:

@@ -8,7 +8,6 @@ from typing import Any
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.object_type import ObjectType
-from hydra.core.override_parser.types import Override
 from hydra.errors import MissingConfigException
 from hydra.types import RunMode
 from omegaconf import OmegaConf
@@ -54,74 +53,70 @@ def one_sentence(error: Exception) -> CornetError:
 
 def explain(error: Exception, loader: ConfigLoaderImpl, name: str, overrides: Sequence[str]) -> CornetError:
     """Why Hydra could not compose the configuration `name` with these overrides."""
-    told = None
     with contextlib.suppress(Exception):  # what names there are cannot be found out either
-        told = _with_names(error, loader, name, parse_overrides(overrides))
-    return told or one_sentence(error)
+        parsed = parse_overrides(overrides)
+        search = [str(o.input_line) for o in parsed if o.key_or_group == "hydra.searchpath"]
+        repository = loader._parse_overrides_and_create_caching_repo(name, search)[1]
 
+        def options(group: str, kind: ObjectType = ObjectType.CONFIG, above: str = "") -> list[str]:
+            """Of a group, and of those in it as `folder/name`."""
+            found = [f"{above}{one}" for one in repository.get_group_options(group, kind)]
+            for inner in repository.get_group_options(group, ObjectType.GROUP):
+                found += options(f"{group}/{inner}".strip("/"), kind, f"{above}{inner}/")
+            return sorted(found)
 
-def _with_names(
-    error: Exception, loader: ConfigLoaderImpl, name: str, parsed: list[Override]
-) -> CornetError | None:
-    search = [str(o.input_line) for o in parsed if o.key_or_group == "hydra.searchpath"]
-    repository = loader._parse_overrides_and_create_caching_repo(name, search)[1]
+        groups = options("", ObjectType.GROUP)
+        choosing = [o for o in parsed if o.key_or_group in groups and not isinstance(o.value(), dict)]
+        for o in choosing:
+            group, value, names = o.key_or_group, o.value(), options(o.key_or_group)
+            if o.is_add() and str(error).startswith("Multiple values for "):
+                return CornetError(f"{o.input_line}: {group} is chosen already; leave out the +.")
+            for choice in value if isinstance(value, list) else [value]:
+                if not (str(choice) in names or o.is_delete() or o.is_sweep_override()):
+                    close = near(str(choice), names) or [f"~{group}"] * (choice is None)
+                    return CornetError(
+                        f"{o.input_line}: there is no such {group}{_did_you_mean(close)} Choices: {_listed(names)}."
+                    )
 
-    def options(group: str, kind: ObjectType = ObjectType.CONFIG, above: str = "") -> list[str]:
-        """Of a group, and of those in it as `folder/name`."""
-        found = [f"{above}{one}" for one in repository.get_group_options(group, kind)]
-        for inner in repository.get_group_options(group, ObjectType.GROUP):
-            found += options(f"{group}/{inner}".strip("/"), kind, f"{above}{inner}/")
-        return sorted(found)
+        cause = error.__cause__
+        unknown = isinstance(cause, ConfigAttributeError | ConfigKeyError)
+        found = re.search(_NOT_IN_CONFIG if unknown else _NO_SUCH, str(error))
+        if not found:
+            return one_sentence(error)
+        key = max(found[1], getattr(cause, "full_key", None) or "", key=len)  # model={tims: 3}: model.tims
+        line = next((str(o.input_line) for o in parsed if o.key_or_group == found[1]), key)
+        chosen = search + [str(o.input_line) for o in choosing]
 
-    groups = options("", ObjectType.GROUP)
-    choosing = [o for o in parsed if o.key_or_group in groups and not isinstance(o.value(), dict)]
-    for o in choosing:
-        group, value, names = o.key_or_group, o.value(), options(o.key_or_group)
-        if o.is_add() and str(error).startswith("Multiple values for "):
-            return CornetError(f"{o.input_line}: {group} is chosen already; leave out the +.")
-        for choice in value if isinstance(value, list) else [value]:
-            if not (str(choice) in names or o.is_delete() or o.is_sweep_override()):
-                close = near(str(choice), names) or [f"~{group}"] * (choice is None)
-                return CornetError(
-                    f"{o.input_line}: there is no such {group}{_did_you_mean(close)} Choices: {_listed(names)}."
-                )
+        def compose(*more: str) -> Any:
+            mode, lines = RunMode.MULTIRUN, [*chosen, *more]
+            config = loader.load_configuration(name, lines, mode, validate_sweep_overrides=False)
+            return OmegaConf.to_container(config, resolve=False)
 
-    cause = error.__cause__
-    unknown = isinstance(cause, ConfigAttributeError | ConfigKeyError)
-    found = re.search(_NOT_IN_CONFIG if unknown else _NO_SUCH, str(error))
-    if not found:
-        return None
-    key = max(found[1], getattr(cause, "full_key", None) or "", key=len)  # model={tims: 3}: model.tims
-    line = next((str(o.input_line) for o in parsed if o.key_or_group == found[1]), key)
-    chosen = search + [str(o.input_line) for o in choosing]
-
-    def compose(*more: str) -> Any:
-        mode, lines = RunMode.MULTIRUN, [*chosen, *more]
-        config = loader.load_configuration(name, lines, mode, validate_sweep_overrides=False)
-        return OmegaConf.to_container(config, resolve=False)
-
-    config, others = compose(), []
-    group, _, rest = key.partition(".")
-    for choice in options(group)[:20] if rest and group in groups else []:
-        with contextlib.suppress(Exception):  # a choice that does not go with the others
-            if key in _paths(compose(f"{group}={choice}")):
-                others.append(f"{group}={choice}")
-    if others:
-        now = f"{group}={config['hydra']['runtime']['choices'].get(group)}"
-        return CornetError(f"{line}: there is no {key} with {now}; {_listed(others)} would have it.")
-    keys = [p for p in _paths(config) if p.startswith("hydra.") == key.startswith("hydra.")]
-    close = near(key, [*keys, *groups])
-    if not rest:  # a group by another name
-        value = line.partition("=")[2]
-        close += [f"{g}={value}" for g in groups if g not in close and value in options(g)]
-    if close:
-        return CornetError(f"{line}: there is no {key}{_did_you_mean(close[:3])}")
-    parent, siblings = key, list[str]()
-    while parent and not siblings:
-        parent = parent.rpartition(".")[0]
-        siblings = [p for p in keys if p.rpartition(".")[0] == parent and not p.startswith(f"{parent}._")]
-    has = f"{parent or 'the configuration'} has: {_listed([p.rpartition('.')[2] for p in siblings])}"
-    return CornetError(f"{line}: there is no {key} (+{line.lstrip('+~')} would add it); {has}.")
+        config, others = compose(), []
+        if key in _paths(config):  # removed by another override
+            return one_sentence(error)
+        group, _, rest = key.partition(".")
+        for choice in options(group)[:20] if rest and group in groups else []:
+            with contextlib.suppress(Exception):  # a choice that does not go with the others
+                if key in _paths(compose(f"{group}={choice}")):
+                    others.append(f"{group}={choice}")
+        if others:
+            now = f"{group}={config['hydra']['runtime']['choices'].get(group)}"
+            return CornetError(f"{line}: there is no {key} with {now}; {_listed(others)} would have it.")
+        keys = [p for p in _paths(config) if p.startswith("hydra.") == key.startswith("hydra.")]
+        close = near(key, [*keys, *groups])
+        if not rest:  # a group by another name
+            value = line.partition("=")[2]
+            close += [f"{g}={value}" for g in groups if g not in close and value in options(g)]
+        if close:
+            return CornetError(f"{line}: there is no {key}{_did_you_mean(close[:3])}")
+        parent, siblings = key, list[str]()
+        while parent and not siblings:
+            parent = parent.rpartition(".")[0]
+            siblings = [p for p in keys if p.rpartition(".")[0] == parent and not p.startswith(f"{parent}._")]
+        has = f"{parent or 'the configuration'} has: {_listed([p.rpartition('.')[2] for p in siblings])}"
+        return CornetError(f"{line}: there is no {key} (+{line.lstrip('+~')} would add it); {has}.")
+    return one_sentence(error)
 
 
 def _paths(node: Any, above: str = "") -> list[str]:

@@ -19,6 +19,7 @@ from cornet.errors import CornetError
 from cornet.training.command_line import reading
 from cornet.training.near_names import one_sentence
 from cornet.training.overrides import parse_overrides
+from cornet.training.submitting import check_launcher
 from cornet.training.sweep_jobs import SEED, Job, find_jobs
 
 __all__ = ["Sweep", "find_sweep", "told_at_start"]
@@ -67,6 +68,7 @@ def find_sweep(
         arguments = command.arguments
         if arguments.help or arguments.hydra_help or arguments.shell_completion:
             return None
+        check_launcher(arguments.overrides)
         base = command.compose(arguments.overrides, RunMode.MULTIRUN)
         asks = arguments.cfg or arguments.info or arguments.run
         if not (arguments.multirun or (base.hydra.mode == RunMode.MULTIRUN and not asks)):
@@ -117,11 +119,7 @@ def at_once_of(base: DictConfig) -> int:
 
 def flags_of(arguments: Namespace) -> list[str]:
     """What of the command line says where configurations are."""
-    given = {
-        "--config-path": arguments.config_path,
-        "--config-name": arguments.config_name,
-        "--config-dir": arguments.config_dir,
-    }
+    given = {f"--config-{one}": getattr(arguments, f"config_{one}") for one in ("path", "name", "dir")}
     return [f"{flag}={value}" for flag, value in given.items() if value is not None]
 
 

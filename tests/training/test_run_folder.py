@@ -27,10 +27,7 @@ def test_path_is_readable():
 
 
 def test_what_does_not_identify_a_run_is_left_out():
-    assert (
-        slug("seed=3", "name=x", "logger=wandb", "trainer.devices=2", "hydra/launcher=slurm", "-m")
-        == "default"
-    )
+    assert slug("seed=3", "name=x", "logger=wandb", "trainer.devices=2", "hydra/launcher=slurm") == "default"
     assert slug("trainer.accelerator=gpu", "trainer.max_epochs=3") == "trainer.max_epochs-3"
     assert slug("seeds=3") == "seeds-3"
     assert slug("trainer=ddp", "trainer.strategy.static_graph=false", "trainer.num_nodes=2") == "default"
