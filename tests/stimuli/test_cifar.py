@@ -178,7 +178,7 @@ def test_users_files_must_be_the_published_ones() -> None:
     ("arguments", "message"),
     [
         ({"name": "cifar1000"}, "cifar1000: choose from cifar10, cifar100"),
-        ({"size": 0}, "size is 0"),
+        ({"size": 0}, "size=0 must be 1 to"),
         ({"pad": 32}, "pad is 32"),
         ({"padding": "zero"}, "choose from mean, reflect"),
         ({"seed": -1}, "seed is -1"),

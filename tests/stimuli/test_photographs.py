@@ -192,7 +192,7 @@ def test_images_of_all_kinds_in_one_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"size": 0}, "size is 0"),
+        ({"size": 0}, "size=0 must be 1 to"),
         ({"views": ["centre"]}, "centre.*center, squash"),
         ({"views": []}, "one or more"),
         ({"views": ["center", "center"]}, "each once"),

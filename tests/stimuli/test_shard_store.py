@@ -8,11 +8,14 @@ import pytest
 from cornet.errors import CornetError
 from cornet.stimuli.shard_store import MARKER, Limited, ShardStore
 
+DIGEST = "0123456789abcdef"
+ONE, TWO = f"train/chunk-0-0.{DIGEST}.bin", f"val/chunk-0-12.{DIGEST}.bin"
+
 
 def stored(cache: Path, gigabytes: float) -> ShardStore:
     """A store with two fetched shards of 100 bytes."""
     store = ShardStore("s3://bucket/photographs", cache, gigabytes)
-    for age, name in enumerate(("train/chunk-0-0.bin", "val/chunk-0-12.bin")):
+    for age, name in enumerate((ONE, TWO)):
         with store._lock(name):
             (store.base / name).write_bytes(bytes(100))
             os.utime(store.base / name, (1000 - age, 1000 - age))
@@ -26,29 +29,29 @@ def shards(store: ShardStore) -> list[str]:
 def test_files_of_the_user_stay(tmp_path):
     store = stored(tmp_path, 0.0)
     others = [
-        *(
-            tmp_path / name
-            for name in ("mine.bin", "deep/er/mine.bin", "train/chunk-0-0.bin", "cornet-shards/mine.bin")
-        ),
+        *(tmp_path / name for name in ("mine.bin", "deep/er/mine.bin", ONE, "cornet-shards/mine.bin")),
         *(
             store.base / name
-            for name in ("mine.bin", "train/mine.bin", "train/deep/chunk-0-0.bin", "test/chunk-0-0.bin")
+            for name in ("mine.bin", "train/mine.bin", "train/chunk-0-0.bin", f"test/chunk-0-0.{DIGEST}.bin")
         ),
-        store.base / "train" / "chunk-0-0.bin.bin",
+        store.base / f"{ONE}.bin",
     ]
     for path in others:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(bytes(1000))
-    (store.base / "train" / "chunk-0-5.bin").symlink_to(others[0])
+    link = f"train/chunk-0-5.{DIGEST}.bin"
+    (store.base / link).symlink_to(others[0])
     store._make_room(50)
-    assert shards(store) == ["test/chunk-0-0.bin", "train/chunk-0-0.bin.bin", "train/chunk-0-5.bin"]
+    assert shards(store) == sorted(
+        [f"test/chunk-0-0.{DIGEST}.bin", "train/chunk-0-0.bin", f"{ONE}.bin", link]
+    )
     assert all(path.stat().st_size == 1000 for path in others)
 
 
 def test_the_least_recently_used_goes_first(tmp_path):
     store = stored(tmp_path, 160e-9)
     store._make_room(50)
-    assert shards(store) == ["train/chunk-0-0.bin"]
+    assert shards(store) == [ONE]
 
 
 def test_nothing_is_removed_from_a_folder_that_is_not_marked(tmp_path):
@@ -68,13 +71,13 @@ def test_addresses_have_folders_of_their_own(tmp_path):
 @pytest.mark.parametrize("odd", ["pipe", "link", "folder"])
 def test_something_else_in_the_place_of_a_shard(tmp_path, odd):
     store = stored(tmp_path, 0.0)
-    path = store.base / "train" / "chunk-0-0.bin"
+    path = store.base / ONE
     path.unlink()
     {"pipe": lambda: os.mkfifo(path), "link": lambda: path.symlink_to("/dev/zero"), "folder": path.mkdir}[
         odd
     ]()
     with pytest.raises(CornetError, match=f"{path} cannot be used"):
-        store.item("train/chunk-0-0.bin", 0, 100)
+        store.item("train/chunk-0-0.bin", 0, 100, DIGEST)
 
 
 def test_a_storage_without_end(tmp_path):

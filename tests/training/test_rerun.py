@@ -20,7 +20,7 @@ from cornet.training.rerun import rerun
 from cornet.training.run import run
 from cornet.training.run_folder import RunFolder
 from tests.brain.test_benchmarks import assembly, write
-from tests.test_train import SMALL, checkpoint, elsewhere  # noqa: F401 -- a fixture
+from tests.test_train import SMALL, checkpoint, elsewhere, train  # noqa: F401 -- fixtures
 from train import CONF
 
 
@@ -145,7 +145,7 @@ def test_differences_of_tables(tmp_path, first):
     assert compare_versions(first, other) == {"torch": (versions["torch"], f"{versions['torch']} -> 9.9")}
 
 
-def test_deterministic_is_asked_of_torch_and_changes_nothing_on_a_cpu(train, tmp_path):
+def test_deterministic_is_asked_of_torch_and_changes_nothing_on_a_cpu(train, tmp_path):  # noqa: F811
     seen = []
     original = torch.use_deterministic_algorithms
 
