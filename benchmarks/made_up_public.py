@@ -62,7 +62,7 @@ def make_public(
         for file in data.files:
             if file.sha1 is not None:
                 # Its hash is another than the published one: the note that it was found right is written instead.
-                fetching._remember(target / file.name, fetching._state(file, target / file.name))
+                fetching._remember(target / file.name, fetching._state(file, (target / file.name).stat()))
     return made
 
 
@@ -172,7 +172,9 @@ def _kar2019(
         images = file.create_dataset("images", (KAR, 3, 256, 256), "f8")
         for row in range(KAR):
             images[row] = np.repeat(_shifted(pool, row % different, 3).T[None], 3, axis=0)
-        file["obj"] = (np.arange(KAR) % POOL % 10 + 1.0)[None]  # shifts of a picture show one object
+        file["obj"] = (np.arange(KAR) % different % POOL % 10 + 1.0)[
+            None
+        ]  # shifts of a picture show one object
         file["i1"] = rng.uniform(0.5, 3, (1, KAR))
         file["ost"] = ost[None]
     return different
