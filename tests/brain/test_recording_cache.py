@@ -72,6 +72,19 @@ def test_everything_that_matters_has_an_entry_of_its_own(folder, what):
     assert np.array_equal(found[SITES[0]], fresh[SITES[0]])
 
 
+def test_only_another_arithmetic_of_the_device_is_recorded_anew():
+    """Training sets the precision of float32, and a process that only scores leaves it unset: both compute alike."""
+    identities, matmul = {}, torch.backends.mkldnn.matmul
+    before = matmul.fp32_precision
+    try:
+        for precision in ("none", "ieee", "bf16"):
+            matmul.fp32_precision = precision
+            identities[precision] = subject().identity
+    finally:
+        matmul.fp32_precision = before
+    assert identities["none"] == identities["ieee"] != identities["bf16"]
+
+
 def test_without_a_cache_nothing_is_written(folder):
     subject().record(stimuli(6), SITES, cache=False)
     assert not folder.exists()

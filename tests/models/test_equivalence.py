@@ -1,7 +1,8 @@
 """Every way to run a network faster against float64, at a realistic batch: outputs, gradients, running statistics.
 
 The distance is that of whole tensors, |ours - exact| / |exact| (Euclidean), the gradients taken together. In fp32 a
-gradient is off by some 2e-6, or by some 5e-4 where another order of summing puts a unit on the other side of a ReLU.
+gradient is off by some 2e-6, or more where another order of summing puts a unit on the other side of a ReLU: by some
+5e-4 on a processor with AVX-512, by up to 4e-3 on one with AVX2.
 bf16 has 8 bits, and the gradients of fresh weights on made-up labels are small differences of large numbers: those of
 CORnet-S, whose norms pass every rounding on to all images, were seen to be off by .56, those of RT by .20, of R by .30,
 of Z by .06. That is noise of the size of other images' gradients; plain autocast in PyTorch's own layout has as much.
@@ -17,7 +18,7 @@ import torch.nn.functional as F
 from cornet import create_model
 
 NETWORKS = {"cornet_z": 0.25, "cornet_r": 0.25, "cornet_rt": 0.25, "cornet_s": 0.125}
-FP32 = {"logits": 3e-5, "gradients": 3e-3, "statistics": 1e-6}
+FP32 = {"logits": 3e-5, "gradients": 1e-2, "statistics": 1e-6}
 BF16 = {"logits": 1e-1, "gradients": 8e-1, "statistics": 5e-3}
 BF16_GRADIENTS = {"cornet_z": 0.12, "cornet_r": 0.5, "cornet_rt": 0.4}
 WAYS = {  # layout, autocast, backend, tolerances

@@ -33,7 +33,7 @@ def batches(count, size=32, images=8, views=False):
     ]
 
 
-def classifier(name="cornet_z", norm=None, width=0.05, **changes):
+def classifier(name="cornet_z", norm=None, width=0.125, **changes):
     torch.manual_seed(0)
     defaults = {"epochs": 2, "batch_size": 8, "learning_rate": 0.05, "schedule": "constant"}
     variant = {"norm": norm} if norm else {}
@@ -288,3 +288,9 @@ def test_clipping_with_a_fused_optimiser_bounds_the_gradient(precision):
     fit(module, batches(3), callbacks=[Norms()])
     assert norms
     assert max(norms) <= 0.01 * 1.001
+
+
+def test_a_layout_that_damages_memory_on_a_cpu_is_refused():
+    with pytest.raises(CornetError, match=r"V2.skip, which has 6 channels.*recipe.channels_last=false"):
+        fit(classifier("cornet_s", width=0.05, channels_last=True), batches(1))
+    fit(classifier("cornet_z", width=0.05, channels_last=True, epochs=1), batches(1))

@@ -73,10 +73,16 @@ class ScreenSubject(ABC):
     def _settings(self) -> list[Any]:
         """What features depend on besides the network: the screen, the device's arithmetic, the code."""
         backends: Any = torch.backends
-        matmul = [backends.cuda.matmul.fp32_precision, backends.mkldnn.matmul.fp32_precision]
-        conv = [backends.cudnn.conv.fp32_precision, backends.mkldnn.conv.fp32_precision]
+        device = self._where().type
+        matmul, conv = (
+            (backends.cuda.matmul, backends.cudnn.conv)
+            if device == "cuda"
+            else (backends.mkldnn.matmul, backends.mkldnn.conv)
+        )
+        # A process that never set it has "none", which computes as "ieee" does; so training and scoring share entries.
+        rounding = [backend.fp32_precision.replace("none", "ieee") for backend in (matmul, conv)]
         code = code_version(*(kind.__module__ for kind in type(self).__mro__))
-        return [self.size, self.degrees, self._where().type, self._precision(), matmul, conv, code]
+        return [self.size, self.degrees, device, self._precision(), rounding, code]
 
     def _check_site(self, site: Site) -> None:
         """Raise CornetError for a site that cannot be recorded."""
