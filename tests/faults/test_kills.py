@@ -15,6 +15,9 @@ from tests.faults.starter import Run, Starter, until
 from tests.test_train import SMALL, SPEED, checkpoint, weights
 
 EPOCHS = 4
+KILLS = 8
+
+pytestmark = pytest.mark.slow  # a run takes five seconds or more, and each is begun again several times
 
 
 @pytest.fixture(scope="module")
@@ -84,11 +87,10 @@ def kill_at_random(starter: Starter, run: Run, root: Path, most: float) -> str:
     return f"{wait:.3f} s: {starter.wait()}"
 
 
-@pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.slow)])
-def test_killed_at_random_moments(starter, overrides, whole, kills):
-    root = starter.folder / f"killed{kills}"
+def test_killed_at_random_moments(starter, overrides, whole):
+    root = starter.folder / "killed"
     waits = []
-    for _ in range(kills):
+    for _ in range(KILLS):
         run = starter.start(*overrides, f"root={root}")
         waits.append(kill_at_random(starter, run, root, 1.5))
     run = starter.start(*overrides, f"root={root}")
@@ -116,7 +118,6 @@ def test_killed_at_moments_that_are_sure(starter, overrides, whole):
     same(whole, ours)
 
 
-@pytest.mark.slow
 def test_killed_with_accumulated_batches_and_workers(starter, overrides):
     """A checkpoint comes between two steps, never between the parts of one; and workers go on where they were."""
     more = [*overrides, "recipe.accumulate=2", "loader.workers=1"]
@@ -138,7 +139,9 @@ def test_killed_with_accumulated_batches_and_workers(starter, overrides):
     "signum",
     [
         signal.SIGTERM,
-        *(pytest.param(s, marks=pytest.mark.slow) for s in (signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2)),
+        signal.SIGINT,
+        signal.SIGUSR1,
+        signal.SIGUSR2,
     ],
 )
 def test_a_signal_ends_a_step_and_leaves_a_checkpoint_of_it(starter, overrides, whole, signum):
@@ -159,7 +162,6 @@ def test_a_signal_ends_a_step_and_leaves_a_checkpoint_of_it(starter, overrides, 
     same(whole, ours)
 
 
-@pytest.mark.slow
 def test_a_second_process_is_refused_with_the_owner_named(starter, tmp_path):
     root = starter.folder / "shared"
     endless = [*SMALL, "recipe.epochs=1000", f"root={root}"]
@@ -181,7 +183,7 @@ def test_a_second_process_is_refused_with_the_owner_named(starter, tmp_path):
         assert other.wait() == 128 + signal.SIGTERM
 
 
-@pytest.mark.parametrize("damage", [pytest.param("cut off", marks=pytest.mark.slow), "one bit"])
+@pytest.mark.parametrize("damage", ["cut off", "one bit"])
 def test_a_damaged_checkpoint_is_told_of_and_the_one_before_it_taken(starter, overrides, whole, damage):
     root = starter.folder / damage.replace(" ", "-")
     run = starter.start(*overrides, f"root={root}")
@@ -205,7 +207,6 @@ def test_a_damaged_checkpoint_is_told_of_and_the_one_before_it_taken(starter, ov
     assert (ours / "checkpoints/damaged.ckpt").read_bytes() == content
 
 
-@pytest.mark.slow
 def test_both_checkpoints_damaged(starter, overrides):
     root = starter.folder / "both"
     run = starter.start(*overrides, f"root={root}")

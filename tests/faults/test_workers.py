@@ -17,7 +17,7 @@ from tests.test_train import SMALL
 OURS = [*SMALL, "data.train_images=256", "recipe.epochs=3", "trainer.log_every_n_steps=1"]
 
 
-@pytest.mark.parametrize("workers", [2, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("workers", [pytest.param(workers, marks=pytest.mark.slow) for workers in (1, 2)])
 def test_a_killed_worker_is_told_of_and_the_same_command_goes_on(starter, workers):
     ours = [*OURS, f"loader.workers={workers}", "callbacks.last_checkpoint.minutes=0.001"]
     root = starter.folder / f"worker{workers}"

@@ -109,9 +109,10 @@ def test_scores_rise_with_training(cache, tmp_path):
 
 
 @pytest.mark.timeout(1800)
-def test_scores_do_not_rise_when_the_labels_are_shuffled(cache, tmp_path):
-    """Untrained behaviour differs from seed to seed (standard deviation .035 over six), so three of them are taken."""
+@pytest.mark.parametrize("seeds", [1, pytest.param(3, marks=pytest.mark.longest)])
+def test_scores_do_not_rise_when_the_labels_are_shuffled(cache, tmp_path, seeds):
+    """Untrained behaviour differs from seed to seed (standard deviation .035 over six): with one, .07 more is allowed."""
     names = ["simulated.IT", "simulated-i2n"]
-    found = [rises(tmp_path / str(seed), True, seed, names) for seed in range(3)]
+    found = [rises(tmp_path / str(seed), True, seed, names) for seed in range(seeds)]
     assert all(rise["simulated.IT"] < 0.1 for rise in found)
-    assert np.mean([rise["simulated-i2n"] for rise in found]) < 0.05
+    assert np.mean([rise["simulated-i2n"] for rise in found]) < (0.05 if seeds > 1 else 0.12)

@@ -82,7 +82,9 @@ def plain(table: pd.DataFrame) -> pd.DataFrame:
     return table.astype(object).where(table.notna(), None)
 
 
-@pytest.mark.parametrize("simulated", [None, pytest.param("simulated", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "simulated", [pytest.param(brain, marks=pytest.mark.slow) for brain in (None, "simulated")]
+)
 def test_a_run_is_read_back_whole(call, monkeypatch, tmp_path, simulated):
     """Axes, pictures, tables, configuration, group and tags; no key; and a finished run logs nothing more."""
     monkeypatch.setenv("WANDB_API_KEY", KEY)
