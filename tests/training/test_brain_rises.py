@@ -111,7 +111,7 @@ def test_scores_rise_with_training(cache, tmp_path):
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("seeds", [1, pytest.param(3, marks=pytest.mark.longest)])
 def test_scores_do_not_rise_when_the_labels_are_shuffled(cache, tmp_path, seeds):
-    """Untrained behaviour differs from seed to seed (standard deviation .035 over six): with one, .07 more is allowed."""
+    """Untrained behaviour differs from seed to seed by .035 (standard deviation of six): one seed is allowed more."""
     names = ["simulated.IT", "simulated-i2n"]
     found = [rises(tmp_path / str(seed), True, seed, names) for seed in range(seeds)]
     assert all(rise["simulated.IT"] < 0.1 for rise in found)
