@@ -1,3 +1,4 @@
+import errno
 import os
 import resource
 import shutil
@@ -11,7 +12,7 @@ import time
 import pytest
 
 from cornet.errors import CornetError
-from cornet.files import NewFile, atomic_write
+from cornet.files import NewFile, atomic_write, file_error
 
 
 @pytest.fixture
@@ -220,3 +221,35 @@ def test_containers_with_one_host_name_and_the_same_process_numbers(tmp_path):
     started = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     assert [process.communicate()[0] for process in started] == ["box 1 0\n"] * 2
     assert sorted(os.listdir(tmp_path)) == ["entry0", "entry1", "entry2"]
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (
+            OSError(errno.ENOENT, "No such file or directory", "a"),
+            "a: No such file or directory; check the name",
+        ),
+        (
+            OSError(errno.EACCES, "Permission denied", b"a"),
+            "a: Permission denied; choose one that you may use",
+        ),
+        (OSError(errno.ENOSPC, "No space left on device", "a"), "the disk is full: no room for a; make some"),
+        (OSError(errno.EIO, "Input/output error"), "Input/output error; check the files and folders"),
+        (
+            OSError(errno.ENAMETOOLONG, "File name too long", "x" * 200_000),
+            "x ... (200,000 characters): File name",
+        ),
+        (OSError("an odd one"), "an odd one; check the files"),
+        (OSError(), "OSError; check the files"),
+        (
+            ConnectionResetError(errno.ECONNRESET, "Connection reset by peer"),
+            "Connection reset by peer; check",
+        ),
+    ],
+)
+def test_an_error_of_the_operating_system_is_one_sentence(error, sentence):
+    told = str(file_error(error))
+    assert sentence in told
+    assert "\n" not in told
+    assert len(told) < 400

@@ -69,7 +69,7 @@ def rerun(folder: Path, target: Path | None = None, trust: bool = False) -> Reru
     second = folder.with_name(f"{folder.name}.rerun") if target is None else target
     check_no_links(second)
     threads = (first.read("versions.json") or {}).get("threads")
-    if isinstance(threads, int) and 0 < threads <= MOST_THREADS:
+    if type(threads) is int and 0 < threads <= MOST_THREADS:
         torch.set_num_threads(threads)
     if find_ranks().world > 1 and "strategy" not in config["trainer"]:
         raise CornetError(f"{folder} was trained by one process; repeat it without torchrun.")

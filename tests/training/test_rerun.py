@@ -104,6 +104,29 @@ def test_every_result_says_what_it_was_made_of(first):
     assert images in (first / "report.html").read_text()
 
 
+@pytest.mark.parametrize("seed", ["abc", "-1", "1.5", "true", "null", "4294967296", "1e400"])
+def test_an_odd_recorded_seed_is_refused(first, seed):
+    config = first / "config.yaml"
+    config.write_text(config.read_text().replace("\nseed: 3\n", f"\nseed: {seed}\n"))
+    code, out = call("rerun", first)
+    assert code == 2
+    assert "which must be a whole number from 0 to 2**32 - 1" in out
+    assert not first.with_name("seed3.rerun").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("threads", [True, "two", -1, 10**12, None, [1]])
+def test_an_odd_recorded_number_of_threads_is_left_out(first, threads):
+    versions = json.loads((first / "versions.json").read_text())
+    (first / "versions.json").write_text(json.dumps({**versions, "threads": threads}))
+    before = torch.get_num_threads()
+    code, out = call("rerun", first)
+    assert torch.get_num_threads() == before
+    assert code == 0, out
+    assert out.count("the same bit for bit") == 3
+    assert "threads" in out
+
+
 def test_runs_that_cannot_be_repeated(tmp_path, first, monkeypatch):
     (first / "finished.json").unlink()
     assert call("rerun", first) == (
