@@ -86,10 +86,13 @@ OFTEN = ("gate_soft", "feedback", "front_gabor")
 
 
 def graphs():
-    """In training most circuits are slow tests, in evaluation the longest."""
+    """In training, circuits that differ in several ways are slow tests; others, and all in evaluation, the longest."""
     for name in (*FILES, *MORE):
-        for training, mark in ((True, pytest.mark.slow), (False, pytest.mark.longest)):
-            yield pytest.param(name, training, marks=[] if name in OFTEN else [mark])
+        for training in (True, False):
+            often = [] if training and name in OFTEN else [pytest.mark.longest]
+            yield pytest.param(
+                name, training, marks=[pytest.mark.slow] if training and name in MORE else often
+            )
 
 
 @pytest.mark.parametrize(("name", "training"), [*graphs()])
