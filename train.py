@@ -23,9 +23,8 @@ from cornet.instantiate import find_own_modules
 from cornet.terminal import steady_streams
 from cornet.training.random_network import own_error
 from cornet.training.secrets import mask_logs, message_without_secrets
-from cornet.training.sweep import Sweep, find_sweep, told_at_start
-from cornet.training.sweep_child import follow_parent, in_sweep
-from cornet.training.sweep_runner import run_sweep
+from cornet.training.sweep import Sweep, find_sweep, start_message
+from cornet.training.sweep_runner import follow_parent, in_sweep, run_sweep
 
 CONF = Path(__file__).parent / "conf"
 STOPPED = 130  # by Ctrl-C before the first step, or a second one; as shells count it
@@ -129,8 +128,8 @@ def main() -> None:
         if sweep.place == "here":
             run_locally(sweep)
             return
-        if words := told_at_start(sweep):
-            print(words)
+        if sweep.place == "elsewhere":
+            print(start_message(sweep))
     try:
         train()
     except SystemExit as stop:

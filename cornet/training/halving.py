@@ -1,21 +1,16 @@
-"""Early stopping of hopeless runs of a sweep: successive halving over epochs.
+"""Successive halving: runs of a sweep that are not among the best stop early.
 
-A run that comes to a rung (after `first` epochs, then after `factor` times as many, and so on) goes on when it is among
-the best 1/`factor` of those that have come there, and the best so far always does; others stop. This is asynchronous
-(Li et al. 2020, "A system for massively parallel hyperparameter tuning"): no run waits for another, so that the first
-ones meet few rivals, and the order counts. A run's schedule is that of its full length until it is stopped.
-
-The decisions are Optuna's, through its own API: its `SuccessiveHalvingPruner`, and a `JournalStorage`, which is one
-file that the runs of a sweep append to. Optuna is MIT-licensed, maintained, and pure Python without a server; Ray Tune,
-which can do the same, would bring Ray's daemons and its own way to start processes.
+After `first` epochs, then after `factor` times as many, and so on, a run continues only if it is among the best
+1/`factor` of the runs that have reached this epoch. This is asynchronous (Li et al. 2020, "A system for massively
+parallel hyperparameter tuning"): no run waits for another, so the first runs have few rivals, and the order matters.
+The schedule of a run is that of its full length. Optuna decides: its `SuccessiveHalvingPruner` compares the values in
+its `JournalStorage`, a file to which all runs append.
 """
 
-import contextlib
-import fcntl
-import json
 import logging
+import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,249 +18,173 @@ from typing import Any, NamedTuple
 import pytorch_lightning as pl
 
 from cornet.errors import CornetError
-from cornet.files import atomic_write
-from cornet.opening import read_bytes
+from cornet.opening import take_lock
 
-__all__ = ["Halving", "Rungs", "check_halving", "rungs_of", "stopped_early"]
+__all__ = ["Halving", "Rungs", "check_halving", "stopped_early"]
 
 log = logging.getLogger("cornet")
 
-_RECORD = "halving.json"
-_STOPPED = "stopped_after"
-
 
 class Rungs(NamedTuple):
-    """Where runs are compared: after `first` epochs, and each time after `factor` times as many."""
+    """Runs are compared after `first` epochs, and each time after `factor` times as many."""
 
     first: int = 1
     factor: int = 3
 
-    def is_one(self, epochs: int) -> bool:
-        """Whether a run is judged after so many epochs."""
-        rung = self.first
-        while rung < epochs:
-            rung *= self.factor
-        return rung == epochs
 
-
-def rungs_of(halving: Any) -> Rungs | None:
+def check_halving(halving: Any) -> Rungs | None:
     """What `sweep.halving` says: false, true, or {first: epochs, factor: number}; None where it is off.
 
-    Raises CornetError for anything else, and for numbers that make no rungs.
+    Raises CornetError for anything else, for numbers that make no rungs, and where Optuna is not installed.
     """
     if halving is None or isinstance(halving, bool):
-        return Rungs() if halving else None
+        halving = {"first": 1} if halving else {}
     if not isinstance(halving, Mapping) or set(halving) - {"first", "factor"}:
         raise CornetError(
             f"sweep.halving={halving} must be true, false, or have the keys first and factor: "
             "sweep.halving.first=2 sweep.halving.factor=3."
         )
     given = {str(key): value for key, value in halving.items() if value is not None}
-    if not given:
-        return None
-    for key, least in (("first", 1), ("factor", 2)):
-        value = given.get(key, least)
+    for key, value in given.items():
+        least = {"first": 1, "factor": 2}[key]
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
             raise CornetError(f"sweep.halving.{key}={value} must be a whole number, {least} or more.")
-    return Rungs(**given)
-
-
-def check_halving(halving: Any) -> Rungs | None:
-    """As `rungs_of`. Raises CornetError where it is on and Optuna is not installed."""
-    rungs = rungs_of(halving)
-    if rungs is not None and find_spec("optuna") is None:
+    if given and find_spec("optuna") is None:
         raise CornetError(
             "sweep.halving needs the package optuna, which is not installed; add it with `pip install optuna` "
             "(in a checkout: `uv sync --extra sweep`)."
         )
-    return rungs
-
-
-def stopped_early(folder: Path) -> dict[str, int]:
-    """{"stopped_early": epochs} of a run that was stopped here, for its summary; nothing of another."""
-    try:
-        after = json.loads(read_bytes(folder / _RECORD))[_STOPPED]
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
-    return {"stopped_early": after} if isinstance(after, int) else {}
+    return Rungs(**given) if given else None
 
 
 class Halving(pl.Callback):
     """Stops a run that is not among the best at a rung. Off unless the configuration's `sweep.halving` says otherwise.
 
-    Runs of one name compete, seeds included; their values are kept in `<root>/<name>/halving.log`. A run is found again
-    there by its token after a kill, and a decision is not taken twice. A run that is stopped ends as a finished one,
-    whose summary says `stopped_early`. Of several ranks the first decides.
-
-    folder: the run's. run_id: its token. monitor: what is compared, after each epoch; higher is better, and NaN is
-    stopped. halving: as `rungs_of` takes it. Raises CornetError as `check_halving`, where `monitor` is not measured,
-    and where the file of values cannot be read.
+    Runs of one name compete, seeds included; `<root>/<name>/halving.log` holds their values, and the decisions for a
+    run that is killed. A stopped run ends as a finished one, with `stopped_early` in its summary. Of several ranks the
+    first decides. folder: the run's. run_id: its token. monitor: the metric that is compared; higher is better, and NaN
+    is stopped. halving: as `check_halving` takes it. Raises CornetError as `check_halving`, where `monitor` is not
+    measured after each epoch, and where the file of values cannot be read.
     """
+
+    trial: Any = None  # Optuna's, on rank 0
 
     def __init__(
         self, folder: str | Path, run_id: str | None, monitor: str = "val/top1", halving: Any = False
     ) -> None:
         self.rungs = check_halving(halving)
         self.folder, self.run_id, self.monitor = Path(folder), str(run_id), monitor
-        self.trials: Trials | None = None
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if self.rungs is None:
             return
-        after = None
         if trainer.is_global_zero:
-            self.trials = Trials(self.folder, self.run_id, self.monitor, self.rungs)
-            after = self.trials.stopped_after
-        after = trainer.strategy.broadcast(after)
-        if (
-            after is not None and trainer.current_epoch >= after
-        ):  # stopped, and killed before that was recorded
+            self.trial = open_trial(self.folder, self.run_id, self.monitor, self.rungs)
+        after = trainer.strategy.broadcast(self.trial and stopped_after(self.trial))
+        if after is not None and trainer.current_epoch >= after:  # stopped, then killed before its end
             trainer.should_stop = True
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if self.rungs is None:
             return
-        epochs, stop = trainer.current_epoch + 1, False
         if self.monitor not in trainer.callback_metrics:
             raise CornetError(
                 f"sweep.halving compares runs by monitor={self.monitor}, which is not measured after each epoch; give "
                 "another monitor, such as val/top1."
             )
-        value = float(trainer.callback_metrics[self.monitor])
-        if self.trials is not None:
-            self.trials.report(value, epochs)
-            if self.rungs.is_one(epochs) and epochs < (trainer.max_epochs or 0):
-                stop = self.trials.is_hopeless(epochs)
-        if trainer.strategy.broadcast(stop):
-            trainer.should_stop = True
-            if trainer.is_global_zero:
-                log.info(
-                    "stopped early after epoch %d of %s: %s=%.3f is not among the best 1/%d there",
-                    epochs,
-                    trainer.max_epochs,
-                    self.monitor,
-                    value,
-                    self.rungs.factor,
-                )
+        value, epochs, total = (
+            trainer.callback_metrics[self.monitor],
+            trainer.current_epoch + 1,
+            trainer.max_epochs,
+        )
+        stop = bool(self.trial and is_hopeless(self.trial, float(value), epochs, total or 0))
+        if stop:
+            best = f"the best 1/{self.rungs.factor}"
+            log.info(
+                f"stopped early after epoch {epochs} of {total}: {self.monitor}={value:.3f} is not among {best} there"
+            )
+        trainer.should_stop |= trainer.strategy.broadcast(stop)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if self.trials is None:
-            return
-        after = self.trials.stopped_after
-        if after is not None:
-            content = {_STOPPED: after, "of": trainer.max_epochs, "monitor": self.monitor}
-            atomic_write(self.folder / _RECORD, json.dumps(content, indent=1) + "\n")
-        self.trials.end()
+        values = recorded(self.trial).intermediate_values if self.trial else {}
+        if values and not math.isnan(values[max(values)]):  # Optuna takes no NaN
+            self.trial.study.tell(self.trial, values[max(values)], skip_if_finished=True)
 
 
-class Trials:
-    """The runs of one name as trials of an Optuna study, and this run among them."""
+def stopped_early(callbacks: Iterable[pl.Callback]) -> dict[str, int]:
+    """{"stopped_early": epochs} for the summary of a run that was stopped; empty for another."""
+    trials = [one.trial for one in callbacks if isinstance(one, Halving) and one.trial]
+    after = stopped_after(trials[0]) if trials else None
+    return {} if after is None else {"stopped_early": after}
 
-    def __init__(self, folder: Path, run_id: str, monitor: str, rungs: Rungs) -> None:
-        import optuna
 
-        optuna.logging.set_verbosity(optuna.logging.ERROR)
-        path = folder.parents[1] / "halving.log"  # <root>/<name>/<what was overridden>/seed<k>
-        pruner = optuna.pruners.SuccessiveHalvingPruner(rungs.first, rungs.factor)
-        name = f"{monitor}, first {rungs.first}, factor {rungs.factor}"  # other rungs are another competition
-        try:
-            file = optuna.storages.journal.JournalFileBackend(str(path), lock_of(path))
-            storage = optuna.storages.JournalStorage(file)
-            self.study = optuna.create_study(
-                storage=storage,
-                sampler=optuna.samplers.RandomSampler(),  # nothing is sampled; the runs are given
-                pruner=pruner,
-                study_name=name,
-                direction="maximize",
-                load_if_exists=True,
-            )
-        except (ValueError, KeyError, AssertionError, OSError) as error:
-            raise CornetError(
-                f"{path}, which holds the values of the runs that are compared, cannot be read or written ({error}); "
-                "move it away, and the runs that are still to come are compared among themselves."
-            ) from error
-        mine = [one for one in self.study.get_trials(deepcopy=False) if one.user_attrs.get("run") == run_id]
-        if mine:
-            number = mine[-1].number
-        else:
-            number = self.study.ask().number
-        study = storage.get_study_id_from_name(name)
-        self.trial = optuna.trial.Trial(
-            self.study, storage.get_trial_id_from_study_id_trial_number(study, number)
+def open_trial(folder: Path, run_id: str, monitor: str, rungs: Rungs) -> Any:
+    """The run as a trial of the Optuna study of all runs of its name; the earlier trial where the run continues."""
+    import optuna
+    from optuna.storages.journal import JournalFileBackend
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    path = folder.parents[1] / "halving.log"  # <root>/<name>/<what was overridden>/seed<k>
+    lock: Any = FileLock(path)
+    try:
+        study = optuna.create_study(
+            storage=optuna.storages.JournalStorage(JournalFileBackend(str(path), lock)),
+            sampler=optuna.samplers.RandomSampler(),  # nothing is sampled; the runs are given
+            pruner=optuna.pruners.SuccessiveHalvingPruner(rungs.first, rungs.factor),
+            study_name=f"{monitor}, first {rungs.first}, factor {rungs.factor}",  # other rungs, other rivals
+            direction="maximize",
+            load_if_exists=True,
         )
-        if not mine:
-            self.trial.set_user_attr("folder", str(folder))
-            self.trial.set_user_attr("run", run_id)
-        self.states = optuna.trial.TrialState
-
-    @property
-    def mine(self) -> Any:
-        """This run, as the file has it now."""
-        return self.study.get_trials(deepcopy=False)[self.trial.number]
-
-    @property
-    def stopped_after(self) -> int | None:
-        """After how many epochs it was decided to stop this run."""
-        return self.mine.user_attrs.get(_STOPPED)
-
-    def report(self, value: float, epochs: int) -> None:
-        """Note the value after an epoch, once."""
-        trial = self.mine
-        if not trial.state.is_finished() and epochs not in trial.intermediate_values:
-            self.trial.report(value, epochs)
-
-    def is_hopeless(self, epochs: int) -> bool:
-        """Whether the run is to stop at this rung; what was decided before a kill holds."""
-        trial = self.mine
-        if trial.state.is_finished():
-            return bool(trial.user_attrs.get(_STOPPED) == epochs)
-        key = f"judged after {epochs}"
-        if key not in trial.user_attrs:
-            hopeless = bool(self.trial.should_prune())
-            if hopeless:
-                self.trial.set_user_attr(_STOPPED, epochs)
-            self.trial.set_user_attr(key, hopeless)
-            return hopeless
-        return bool(trial.user_attrs[key])
-
-    def end(self) -> None:
-        """Close the trial."""
-        trial = self.mine
-        if trial.state.is_finished():
-            return
-        if _STOPPED in trial.user_attrs:
-            self.study.tell(trial.number, state=self.states.PRUNED)
-        elif trial.intermediate_values:
-            last = trial.intermediate_values[max(trial.intermediate_values)]
-            failed = last != last  # NaN is no value to Optuna
-            self.study.tell(
-                trial.number,
-                None if failed else last,
-                state=self.states.FAIL if failed else self.states.COMPLETE,
-            )
+    except (ValueError, KeyError, AssertionError, OSError) as error:
+        raise CornetError(
+            f"{path}, which holds the values of the runs that are compared, cannot be read or written ({error}); "
+            "move it away, and the runs that are still to come are compared among themselves."
+        ) from error
+    for earlier in study.get_trials(deepcopy=False):
+        if earlier.user_attrs.get("run") == run_id:
+            return optuna.Trial(study, earlier._trial_id)
+    trial = study.ask()
+    trial.set_user_attr("folder", str(folder))
+    trial.set_user_attr("run", run_id)
+    return trial
 
 
-def lock_of(path: Path) -> Any:
-    """The system's lock of a file beside it, which ends with the process however that ends.
+def recorded(trial: Any) -> Any:
+    """The trial as the file has it now."""
+    return trial.study.get_trials(deepcopy=False)[trial.number]
 
-    Optuna's own is a name that a killed process leaves behind. Half a line that one has left is removed.
-    """
-    from optuna.storages.journal import JournalFileOpenLock
 
-    class Lock(JournalFileOpenLock):
-        descriptor = -1
+def stopped_after(trial: Any) -> int | None:
+    """The number of epochs after which a trial was stopped; None where it was not."""
+    return recorded(trial).last_step if recorded(trial).state.name == "PRUNED" else None
 
-        def acquire(self) -> bool:
-            self.descriptor = os.open(path.with_name(f".{path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o644)
-            with contextlib.suppress(OSError):  # a file system without locks
-                fcntl.lockf(self.descriptor, fcntl.LOCK_EX)
-            with contextlib.suppress(FileNotFoundError), open(path, "r+b") as file:
-                content = file.read()
-                if content and not content.endswith(b"\n"):
-                    file.truncate(content.rfind(b"\n") + 1)
-            return True
 
-        def release(self) -> None:
-            os.close(self.descriptor)
+def is_hopeless(trial: Any, value: float, epochs: int, total: int) -> bool:
+    """Record the value after an epoch, once, and decide whether the run stops. The last epoch is not a rung."""
+    from optuna.trial import TrialState
 
-    return Lock(str(path))
+    if recorded(trial).state == TrialState.RUNNING:
+        if epochs not in recorded(trial).intermediate_values:
+            trial.report(value, epochs)
+        if epochs < total and trial.should_prune():
+            trial.study.tell(trial, state=TrialState.PRUNED)
+    after = stopped_after(trial)
+    return after is not None and epochs >= after
+
+
+class FileLock:
+    """The system's lock on a file beside the journal. It ends with its process; Optuna's own outlives a killed one."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def acquire(self) -> bool:
+        self.file = os.open(self.path.with_name(f".{self.path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o644)
+        take_lock(self.file, wait=True)
+        content = self.path.read_bytes()
+        if not content.endswith(b"\n"):  # a line that a killed process has begun
+            os.truncate(self.path, content.rfind(b"\n") + 1)
+        return True
+
+    def release(self) -> None:
+        os.close(self.file)

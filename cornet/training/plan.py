@@ -17,7 +17,7 @@ from cornet.training.overrides import check_missing
 from cornet.training.plan_measure import cores, measure, stimuli_of
 from cornet.training.plan_model import Hardware, Measured, Plan, make_plan
 from cornet.training.run import quieten
-from cornet.training.sweep_jobs import without_hydra
+from cornet.training.sweep import without_hydra
 
 __all__ = ["Told", "plan_command", "plan_training"]
 

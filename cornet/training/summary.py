@@ -44,7 +44,7 @@ def summarise(training: Training, config: DictConfig, folder: Path) -> dict[str,
         "chance": 1 / len(training.source.classes),
         "images_per_second": None if rates is None else float(rates.median()),
         "bad_files": (folder / "bad_files.csv").exists(),
-        **stopped_early(folder),
+        **stopped_early(training.trainer.callbacks),  # type: ignore[attr-defined]
     }
 
 

@@ -1,138 +1,199 @@
-"""What a command line sweeps over: `train.py -m model.bottleneck=1,2,4 seed=0,1,2`, or an experiment file with
-`hydra.sweeper.params`.
+"""The runs of a sweep: `train.py -m model.bottleneck=1,2,4 seed=0,1,2`, or a file with `hydra.sweeper.params`.
 
-All that can be known of the runs without images is looked at before the first of them begins or is submitted: a key
-that is not there, a value that makes no network. How those of one machine are run is in `cornet.training.sweep_runner`.
+Everything that can be checked without images is checked before the first run begins or is submitted: unknown keys,
+values that make no network. `cornet.training.sweep_runner` runs the sweep on this machine.
 """
 
-from argparse import Namespace
-from collections.abc import Sequence
+import contextlib
+import copy
+import json
+import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from cornet.errors import CornetError
 from cornet.training.command_line import reading
 from cornet.training.near_names import one_sentence
 from cornet.training.overrides import parse_overrides
+from cornet.training.random_network import own_error
 from cornet.training.submitting import check_launcher
-from cornet.training.sweep_jobs import SEED, Job, find_jobs
 
-__all__ = ["Sweep", "find_sweep", "told_at_start"]
+__all__ = ["Job", "Sweep", "find_sweep", "job_of", "start_message", "without_hydra"]
 
 _BASIC = "hydra._internal.core_plugins.basic_{0}.Basic{1}"
+_SEED = re.compile(r"seed=(-?\d+)")
 
-Place = Literal["here", "ranks", "elsewhere"]
+
+class Job(NamedTuple):
+    """One run of a sweep. overrides: as `train.py` takes them. words: what distinguishes it from the other runs."""
+
+    overrides: tuple[str, ...]
+    words: str
+    folder: Path
+    finished: bool = False
 
 
 class Sweep(NamedTuple):
     """The runs, each once, in the order of the sweep.
 
-    common: arguments of all of them beside their overrides. at_once: how many run at the same time. repeated: how many
-    more would have led into the folder of another one. place: processes that this one starts; or this very process,
-    with the other ranks, one run after the other; or elsewhere, where another launcher than Hydra's own brings them.
+    common: arguments of all runs beside their overrides. repeated: number of runs left out because they have the folder
+    of another one. place: "here" in processes that this one starts; "ranks" in this process and the other ranks, one
+    run after the other; "elsewhere" where a launcher submits them.
     """
 
     jobs: list[Job]
     common: tuple[str, ...] = ()
     at_once: int = 1
     repeated: int = 0
-    place: Place = "here"
+    place: str = "here"
 
     @property
     def seeds(self) -> list[list[Path]]:
-        """The folders of runs that differ in their seed alone, of configurations with two or more."""
-        found: dict[tuple[str, ...], list[Path]] = {}
+        """The folders of runs that differ only in their seed, for each configuration with two or more."""
+        found: dict[Path, list[Path]] = {}
         for job in self.jobs:
-            if any(map(SEED.fullmatch, job.overrides)):
-                rest = tuple(line for line in job.overrides if not SEED.fullmatch(line))
-                found.setdefault(rest, []).append(job.folder)
+            found.setdefault(job.folder.parent, []).append(job.folder)
         return [folders for folders in found.values() if len(folders) > 1]
 
 
-def find_sweep(
-    argv: Sequence[str], config_dir: Path, config_name: str = "config", task: str = "train"
-) -> Sweep | None:
-    """The sweep that a command line asks for, whose configuration is composed in any case.
+def find_sweep(argv: Sequence[str], config_dir: Path) -> Sweep | None:
+    """The sweep that a command line (without the program) asks for. Its configuration is composed in any case.
 
-    None for a single run, a plan, a question (--help, --cfg), and where another sweeper than Hydra's own is chosen.
-    argv: without the program; the others are as of `cornet.training.command_line.reading`.
-    Raises CornetError for overrides that name no group, choice or key, and for runs that cannot be: one sentence, with
-    near names, and with the run where it is of one only.
+    None for a single run, a plan, a question (--help, --cfg), and with another sweeper than Hydra's own. Raises
+    CornetError for overrides that name no group, choice or key, and for impossible runs: one sentence, with near names,
+    and with the run where only one is affected.
     """
-    with reading(argv, config_dir, config_name, task) as command:
+    with reading(argv, config_dir) as command:
         arguments = command.arguments
         if arguments.help or arguments.hydra_help or arguments.shell_completion:
             return None
         check_launcher(arguments.overrides)
         base = command.compose(arguments.overrides, RunMode.MULTIRUN)
         asks = arguments.cfg or arguments.info or arguments.run
-        if not (arguments.multirun or (base.hydra.mode == RunMode.MULTIRUN and not asks)):
-            command.compose(arguments.overrides)  # sweeps and choices left open are for several runs
-        if asks or not is_grid(base, arguments):
+        several = arguments.multirun or (base.hydra.mode == RunMode.MULTIRUN and not asks)
+        if not several:
+            command.compose(arguments.overrides)  # refuses sweeps, and choices that are left open
+        own_sweeper = OmegaConf.select(base, "hydra.sweeper._target_") == _BASIC.format("sweeper", "Sweeper")
+        if asks or not several or not own_sweeper or base.get("plan"):
             return None
-        params = (base.hydra.get("sweeper") or {}).get("params") or {}
+        at_once = OmegaConf.select(base, "sweep.at_once", default=1)
+        if isinstance(at_once, bool) or not isinstance(at_once, int) or at_once < 1:
+            raise CornetError(f"sweep.at_once={at_once} must be a whole number of runs, 1 or more.")
+        params, hydra = base.hydra.sweeper.get("params") or {}, list(base.hydra.overrides.hydra)
         given = [*(f"{key}={value}" for key, value in params.items()), *base.hydra.overrides.task]
         try:
-            lines = BasicSweeper.split_arguments(parse_overrides(given, command.loader), None)[0]
+            runs = BasicSweeper.split_arguments(parse_overrides(given, command.loader), None)[0]
         except HydraException as error:
             raise one_sentence(error) from None
-        runs = [tuple(line) for line in lines]
         if not runs:
             raise CornetError(
-                f"{' '.join(given)}: the sweep has no runs; give a value or choice that is there."
+                f"{' '.join(given)}: the sweep has no runs; give a value or choice that exists."
             )
-        at_once, hydra = at_once_of(base), list(base.hydra.overrides.hydra)
-        found = find_jobs(runs, lambda overrides: command.compose([*hydra, *overrides]))
-        jobs = list({job.folder: job for job in reversed(found)}.values())[::-1]
-        common = (*flags_of(arguments), *hydra, "hydra.mode=RUN", "hydra.sweeper.params=null")
-        return Sweep(jobs, common, at_once, len(found) - len(jobs), place_of_runs(base))
+        found = find_jobs([tuple(run) for run in runs], lambda run: command.compose([*hydra, *run]))
+    jobs = list({job.folder: job for job in reversed(found)}.values())[::-1]
+    folders = {f"--config-{one}": getattr(arguments, f"config_{one}") for one in ("path", "name", "dir")}
+    flags = [f"{flag}={value}" for flag, value in folders.items() if value is not None]
+    common = (*flags, *hydra, "hydra.mode=RUN", "hydra.sweeper.params=null")
+    place = "elsewhere"
+    if base.hydra.launcher._target_ == _BASIC.format("launcher", "Launcher"):
+        from cornet.training.ranks import find_ranks  # imports Lightning
+
+        place = "here" if find_ranks().world == 1 else "ranks"
+    return Sweep(jobs, common, at_once, len(found) - len(jobs), place)
 
 
-def is_grid(base: DictConfig, arguments: Namespace) -> bool:
-    """Whether the composed configuration asks for several runs, all known beforehand."""
-    if not (arguments.multirun or base.hydra.mode == RunMode.MULTIRUN) or base.get("plan"):
-        return False
-    return bool(OmegaConf.select(base, "hydra.sweeper._target_") == _BASIC.format("sweeper", "Sweeper"))
+def find_jobs(runs: Sequence[tuple[str, ...]], compose: Callable[[tuple[str, ...]], DictConfig]) -> list[Job]:
+    """The checked jobs. Runs that differ only in their seed are composed once."""
+    composed: dict[tuple[str, ...], DictConfig] = {}
+    contents: dict[str, Any] = {}
+    jobs = []
+    for overrides, words in zip(runs, words_of(runs), strict=True):
+        rest = tuple(line for line in overrides if not _SEED.fullmatch(line))
+        try:
+            if rest not in composed:
+                composed[rest] = without_hydra(compose(overrides))
+                check(composed[rest])
+            config = copy.deepcopy(composed[rest])
+            for seed in filter(None, map(_SEED.fullmatch, overrides)):
+                config.seed = int(seed[1])
+            jobs.append(job_of(config, overrides, words, contents))
+        except (CornetError, OmegaConfBaseException) as error:
+            reason = own_error(error) or one_sentence(error)
+            raise CornetError(f"{words}: {reason}" if len(runs) > 1 else str(reason)) from None
+    return jobs
 
 
-def place_of_runs(base: DictConfig) -> Place:
-    """Where the runs of a composed configuration are to be."""
-    if base.hydra.launcher._target_ != _BASIC.format("launcher", "Launcher"):
-        return "elsewhere"
-    from cornet.training.ranks import find_ranks  # with all of Lightning
-
-    return "here" if find_ranks().world == 1 else "ranks"
+def without_hydra(config: DictConfig) -> DictConfig:
+    """A copy of a composed configuration without Hydra's own part."""
+    own = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+    OmegaConf.set_struct(own, False)
+    return own
 
 
-def at_once_of(base: DictConfig) -> int:
-    """Raises CornetError where sweep.at_once is no whole number from 1."""
-    given = OmegaConf.select(base, "sweep.at_once", default=1)
-    if isinstance(given, bool) or not isinstance(given, int) or given < 1:
-        raise CornetError(f"sweep.at_once={given} must be a whole number of runs, 1 or more.")
-    return given
+def check(config: DictConfig) -> None:
+    """Raise CornetError for what cannot be trained, as far as that is known without images."""
+    from cornet.instantiate import make
+    from cornet.models import describe
+    from cornet.training.build import plain
+    from cornet.training.halving import check_halving
+    from cornet.training.overrides import check_missing
+
+    check_missing(config)
+    check_halving(OmegaConf.select(config, "sweep.halving"))
+    make(config.recipe, "recipe")
+    model = {
+        k: v for k, v in plain(config.model).items() if k not in ("pretrained", "weights_url", "accept_hash")
+    }
+    if "_target_" in model:  # the user's own network, which only the run itself builds
+        return
+    if model.get("num_classes") in ("auto", None):
+        model["num_classes"] = 10  # any number: it makes no network impossible
+    describe(model.pop("name"), **model)
 
 
-def flags_of(arguments: Namespace) -> list[str]:
-    """What of the command line says where configurations are."""
-    given = {f"--config-{one}": getattr(arguments, f"config_{one}") for one in ("path", "name", "dir")}
-    return [f"{flag}={value}" for flag, value in given.items() if value is not None]
+def job_of(config: DictConfig, overrides: tuple[str, ...], words: str, contents: dict[str, Any]) -> Job:
+    """The folder of a run, and whether exactly this run is finished there. contents: see `content_of`.
+
+    Where the images are missing, as on the machine that submits a job, their path stands for their content.
+    """
+    from cornet.training.content import Content, content_of
+    from cornet.training.run import place_of, resolved
+    from cornet.training.run_folder import RunFolder, identity_of
+
+    content, finished = Content(), False
+    with contextlib.suppress(CornetError):
+        content = content_of(config, contents)
+    path, _ = place_of(config, overrides, content)
+    with contextlib.suppress(CornetError, OmegaConfBaseException, ValueError):  # the run itself reports these
+        folder = RunFolder(path)
+        if not config.get("fresh") and folder.finished is not None:
+            identity = identity_of(resolved(content.in_place(config)))
+            finished = folder.read("identity.json") == json.loads(json.dumps(identity, default=str))
+    return Job(overrides, words, path, finished)
 
 
-def told_at_start(sweep: Sweep, most: int = 4) -> str:
-    """For runs elsewhere: how many there are, and the command that shows seeds together when they have ended."""
-    if sweep.place != "elsewhere":
-        return ""
-    done = sum(job.finished for job in sweep.jobs)
-    before = f", {done} finished before" if done else ""
-    lines = [f"sweep: {len(sweep.jobs)} run{'s' if len(sweep.jobs) > 1 else ''}{before}"]
-    if places := [str(runs[0].parent) for runs in sweep.seeds]:
-        more = f" (and {len(places) - most} more)" if len(places) > most else ""
-        lines.append(
-            f"When the jobs have ended, `cornet report {' '.join(places[:most])}`{more} shows the seeds together."
-        )
-    return "\n".join(lines)
+def words_of(runs: Sequence[tuple[str, ...]]) -> list[str]:
+    """What distinguishes each run from the others, in few words: "times.V4=4 seed=1"."""
+    given = [dict(line.partition("=")[::2] for line in run) for run in runs]
+    keys = [key for key in given[0] if len({one.get(key) for one in given}) > 1]
+    short = {key: re.sub(r"^[+~]*(\w+[./])?|@.*", "", key) for key in keys}
+    return [" ".join(f"{short[key]}={one.get(key, '')}" for key in keys) or "the run" for one in given]
+
+
+def start_message(sweep: Sweep, most: int = 4) -> str:
+    """For submitted runs: how many there are, and the command that compares the seeds when they have ended."""
+    finished = sum(job.finished for job in sweep.jobs)
+    message = f"sweep: {len(sweep.jobs)} run{'s' * (len(sweep.jobs) > 1)}"
+    message += f", {finished} finished before" if finished else ""
+    if folders := [str(runs[0].parent) for runs in sweep.seeds]:
+        command = f"`cornet report {' '.join(folders[:most])}`"
+        command += f" (and {len(folders) - most} more)" if len(folders) > most else ""
+        message += f"\nWhen the jobs have ended, {command} shows the seeds together."
+    return message

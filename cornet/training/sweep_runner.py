@@ -1,209 +1,238 @@
-"""Goes through the runs of a local sweep, each a process of its own, one after the other or some at a time.
+"""Runs a sweep on this machine, each run in a process of its own, `sweep.at_once` at the same time.
 
-A run that fails or is killed is told of, and the others go on. The same command, given again, starts only those that
-are not finished, and these go on from their checkpoints. A signal that asks to stop is handed on to the runs.
+A failed or killed run does not stop the others. The same command, given again, starts only the unfinished runs, and
+these continue from their checkpoints. A signal that asks to stop is forwarded to the runs.
 """
 
-import datetime
+import ctypes
 import os
 import signal
+import subprocess
 import sys
 import time
-from collections import deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from types import FrameType
+from datetime import datetime, timedelta
+from queue import SimpleQueue
+from threading import Lock, Thread
+from typing import IO
 
 from cornet.errors import CornetError
 from cornet.training.run_folder import RunFolder
+from cornet.training.secrets import without_secrets
 from cornet.training.stop_signals import SIGNALS
-from cornet.training.sweep import Sweep
-from cornet.training.sweep_child import Child
-from cornet.training.sweep_jobs import Job
+from cornet.training.sweep import Job, Sweep
 
-__all__ = ["run_sweep"]
+__all__ = ["follow_parent", "in_sweep", "run_sweep"]
 
-_POLL = 0.05  # seconds
-_WIDEST = 500  # characters of a last line that are shown: a sentence, with paths
+_PARENT = "CORNET_SWEEP_PARENT"  # gives a run the process number of its sweep
+_followed = False
+_output = Lock()
+
+
+def follow_parent() -> None:
+    """In a run that a sweep has started: stop, with a checkpoint, when that sweep is killed (on Linux)."""
+    global _followed
+    parent = os.environ.pop(_PARENT, "")  # not for processes that this one starts
+    _followed = parent.isdecimal()
+    if _followed and sys.platform.startswith("linux"):
+        with suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
+        if os.getppid() != int(parent):  # it ended before that
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+def in_sweep() -> bool:
+    """Whether this process is a run that a sweep has started."""
+    return _followed
+
+
+class Run:
+    """One run: its process, its log, and how it ended. code: exit status, once it has ended; negative for a signal."""
+
+    def __init__(self, job: Job) -> None:
+        self.job, self.log = job, job.folder / "sweep.log"
+        self.code: int | None = None
+        self.stopped = False  # ended because the sweep was asked to stop
+        self.prefix, self.began = "", 0
+        self.unwritten: list[str] = []
+        self.last: dict[IO[str], str] = {}  # line of each stream
+
+    def run(self, command: list[str], environment: dict[str, str], prefix: str, signals: list[int]) -> None:
+        """Start the process, forward `signals` as they arrive, and wait for its end.
+
+        It has a session of its own, so that it gets signals of the terminal only through the sweep. Without a prefix
+        its standard output is this process's own on a terminal, for progress bars.
+        """
+        self.prefix, self.began = prefix, time.time_ns()
+        shown = " ".join(without_secrets([word for word in command if "=" in word]))
+        self.unwritten = [f"--- {datetime.now():%Y-%m-%d %H:%M:%S}  {shown}\n"]
+        process = subprocess.Popen(
+            command,
+            env={**os.environ, "PYTHONUNBUFFERED": "1", _PARENT: str(os.getpid()), **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=None if not prefix and sys.stdout.isatty() else subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+        pipes = ((process.stdout, sys.stdout), (process.stderr, sys.stderr))
+        pumps = [Thread(target=self.pump, args=both, daemon=True) for both in pipes if both[0]]
+        for pump in pumps:
+            pump.start()
+        sent = 0
+        while process.poll() is None:
+            while sent < len(signals):
+                process.send_signal(signals[sent])
+                sent += 1
+            time.sleep(0.05)
+        if process.returncode:
+            with suppress(ProcessLookupError, PermissionError):  # loading processes of a killed run
+                os.killpg(process.pid, signal.SIGKILL)
+        for pump in pumps:
+            pump.join(10)  # not longer: a process that has left the session may hold the pipe
+        with _output:
+            self.began = 0
+            self.record()
+        self.stopped = bool(process.returncode and signals)
+        self.code = process.returncode
+
+    def pump(self, pipe: IO[bytes], stream: IO[str]) -> None:
+        """Print and record each line."""
+        with pipe:
+            for raw in pipe:
+                line = raw.decode(errors="replace")
+                with _output:
+                    say(f"{self.prefix}{line}", stream)
+                    self.record(line)
+                    self.last[stream] = line.strip() or self.last.get(stream, "")
+
+    def record(self, *lines: str) -> None:
+        """Append lines to sweep.log. They wait until the run has made its folder, or has moved an older one aside."""
+        self.unwritten += lines
+        with suppress(OSError):
+            if (self.job.folder / "config.yaml").stat().st_mtime_ns >= self.began:
+                with open(self.log, "a", encoding="utf-8") as file:
+                    file.writelines(self.unwritten)
+                self.unwritten.clear()
+
+    @property
+    def how(self) -> str:
+        """How it ended: "killed by SIGKILL", "stopped by SIGTERM", "exit code 2"."""
+        code, names = self.code or 0, {int(one): one.name for one in signal.Signals}
+        if code < 0:
+            return f"killed by {names.get(-code, f'signal {-code}')}"
+        return f"stopped by {names[code - 128]}" if code - 128 in SIGNALS else f"exit code {code}"
 
 
 def run_sweep(sweep: Sweep, program: Sequence[str]) -> int:
     """Run what is not finished, and return the status with which to exit.
 
     program: the command that trains one run, to which its overrides are added. 0: all runs are finished. 1: some
-    failed, which a table at the end shows. 128 and a signal's number: the sweep was stopped by it, when its runs had
-    written their checkpoints; a second signal is handed on, too, and is obeyed by them at once.
+    failed, which a table at the end lists. 128 plus a signal's number: the signal stopped the sweep, after its runs had
+    written their checkpoints; a second signal is forwarded, too, and stops them at once.
     """
-    runner = Runner(sweep, program)
-    with heard(runner.signals):
-        runner.go_through()
-    return runner.conclude()
+    total, began = len(sweep.jobs), time.monotonic()
+    runs = {number: Run(job) for number, job in enumerate(sweep.jobs, 1) if not job.finished}
+    finished, at_once = total - len(runs), max(1, min(sweep.at_once, len(runs)))
+    message = f"sweep: {total} run{'s' * (total > 1)}"
+    message += f", {finished} finished before" if finished else ""
+    message += f", {at_once} at once" if at_once > 1 else ""
+    message += f", {sweep.repeated} more would be the same runs and are left out" if sweep.repeated else ""
+    say(f"{message}\n")
+    slots: SimpleQueue[int] = SimpleQueue()
+    for slot in range(at_once):
+        slots.put(slot)
 
-
-class Runner:
-    """A sweep on its way."""
-
-    def __init__(self, sweep: Sweep, program: Sequence[str]) -> None:
-        self.sweep, self.program = sweep, [*program, *sweep.common]
-        self.waiting = deque((n, job) for n, job in enumerate(sweep.jobs, 1) if not job.finished)
-        self.before = len(sweep.jobs) - len(self.waiting)
-        self.at_once = max(1, min(sweep.at_once, len(self.waiting)))
-        self.running: list[Child] = []
-        self.done: list[Child] = []
-        self.failed: list[Child] = []
-        self.stopped: list[Child] = []
-        self.signals: list[int] = []
-        self.live = self.at_once == 1 and sys.stdout.isatty()
-        self.began = time.monotonic()
-
-    def go_through(self) -> None:
-        self.tell_start()
-        while self.running or (self.waiting and not self.signals):
-            while self.waiting and len(self.running) < self.at_once and not self.signals:
-                self.start(*self.waiting.popleft())
-            for child in self.running:
-                while child.sent < len(self.signals):
-                    child.send(self.signals[child.sent])
-            for child in [one for one in self.running if one.ended()]:
-                self.running.remove(child)
-                self.judge(child)
-            time.sleep(_POLL)
-
-    def start(self, number: int, job: Job) -> None:
-        taken = {child.slot for child in self.running}
-        slot = min(set(range(self.at_once)) - taken)
-        if self.at_once > 1:
-            prefix = f"[{number}/{len(self.sweep.jobs)} {job.words}] "
-        else:
-            prefix = ""
-            say(f"[{number}/{len(self.sweep.jobs)}] {job.words}")
-        self.running.append(
-            Child(job, [*self.program, *job.overrides], self.share(slot), prefix, self.live, slot)
-        )
-
-    def share(self, slot: int) -> dict[str, str]:
-        """The environment that gives a run its part of the cores, and one of several GPUs in turn.
-
-        The latter was tried only as far as the variable goes: no machine with several was at hand.
-        """
-        if self.at_once == 1:
-            return {}
-        own = {}
-        if not os.environ.get("OMP_NUM_THREADS"):
-            own["OMP_NUM_THREADS"] = str(max(1, cores() // self.at_once))
-        if len(devices := gpus()) > 1:
-            own["CUDA_VISIBLE_DEVICES"] = devices[slot % len(devices)]
-        return own
-
-    def judge(self, child: Child) -> None:
-        if child.code == 0:
-            self.done.append(child)
-        elif self.signals:
-            self.stopped.append(child)
+    def go(number: int, run: Run) -> None:
+        if signals:
             return
-        else:
-            self.failed.append(child)
-            say(f"[{child.job.words}] failed: {child.how}")
-        left = len(self.waiting) + len(self.running)
-        seconds = (time.monotonic() - self.began) / (len(self.done) + len(self.failed)) * left
-        rest = f", about {clock(seconds)} to go" if left else f", in {clock(time.monotonic() - self.began)}"
-        say(
-            f"sweep: {self.before + len(self.done)} of {len(self.sweep.jobs)} done, {len(self.failed)} failed, "
-            f"{left} left{rest}"
-        )
+        prefix = f"[{number}/{total} {run.job.words}] " if at_once > 1 else ""
+        if not prefix:
+            say(f"[{number}/{total}] {run.job.words}\n")
+        slot = slots.get()
+        run.run([*program, *sweep.common, *run.job.overrides], share(slot, at_once), prefix, signals)
+        slots.put(slot)
+        if run.stopped:
+            return
+        with _output:
+            ended = [one for one in runs.values() if one.code is not None and not one.stopped]
+            failed = sum(bool(one.code) for one in ended)
+            left, seconds = len(runs) - len(ended), time.monotonic() - began
+            clock = timedelta(seconds=round(seconds / len(ended) * left if left else seconds))  # 0:00:42
+            message = (
+                f"sweep: {finished + len(ended) - failed} of {total} done, {failed} failed, {left} left, "
+            )
+            message += f"about {clock} to go\n" if left else f"in {clock}\n"
+            say(f"[{run.job.words}] failed: {run.how}\n{message}" if run.code else message)
 
-    def tell_start(self) -> None:
-        jobs, repeated = len(self.sweep.jobs), self.sweep.repeated
-        parts = [f"sweep: {jobs} run{'s' if jobs > 1 else ''}"]
-        parts += [f"{self.before} finished before"] if self.before else []
-        parts += [f"{self.at_once} at once"] if self.at_once > 1 else []
-        parts += [f"{repeated} more would be the same runs and are left out"] if repeated else []
-        say(", ".join(parts))
+    with caught() as signals, ThreadPoolExecutor(at_once) as pool:
+        list(pool.map(go, runs.keys(), runs.values()))
+    return conclude(sweep, list(runs.values()), signals)
 
-    def conclude(self) -> int:
-        """Say what came of it; the status to exit with."""
-        if told := saved(self.sweep.jobs):
-            say(told)
-        if self.failed:
-            say(f"\n{len(self.failed)} of {len(self.sweep.jobs)} runs failed:")
-            for line in table_of(self.failed):
-                say(line)
-        left = len(self.waiting) + len(self.stopped)
-        if self.signals and left:
-            name = signal.Signals(self.signals[0]).name
-            say(f"\nStopped by {name} with {left} runs left. The same command goes on from where it was.")
-            return 128 + self.signals[0]
-        if self.failed:
-            say("The same command runs only what is missing.")
-        return 1 if self.failed else 0
+
+def conclude(sweep: Sweep, runs: Sequence[Run], signals: Sequence[int]) -> int:
+    """Print what came of the sweep; return the status with which to exit."""
+    say(saved_by_halving(sweep))
+    failed = [run for run in runs if run.code and not run.stopped]
+    left = sum(run.code is None or run.stopped for run in runs)
+    if failed:
+        say(f"\n{len(failed)} of {len(sweep.jobs)} runs failed:\n")
+        widths = max(len(run.job.words) for run in failed), max(len(run.how) for run in failed)
+        for run in failed:
+            last = run.last.get(sys.stderr) or run.last.get(sys.stdout, "")
+            say(f"  {run.job.words:{widths[0]}}  {run.how:{widths[1]}}  {last[:500]}\n")
+            say(f"  {run.log}\n" if run.log.exists() else "")
+    if signals and left:
+        name = signal.Signals(signals[0]).name
+        say(f"\nStopped by {name} with {left} runs left. The same command goes on from where it was.\n")
+        return 128 + signals[0]
+    say("The same command runs only what is missing.\n" if failed else "")
+    return 1 if failed else 0
 
 
 @contextmanager
-def heard(signals: list[int]) -> Iterator[None]:
-    """Let every signal that asks to stop be noted while the block runs."""
-
-    def hear(signum: int, frame: FrameType | None) -> None:
-        signals.append(signum)
-
-    before = {signum: signal.signal(signum, hear) for signum in SIGNALS}
+def caught() -> Iterator[list[int]]:
+    """The signals that ask to stop, in a list that grows while the block runs."""
+    signals: list[int] = []
+    before = {one: signal.signal(one, lambda signum, _: signals.append(signum)) for one in SIGNALS}
     try:
-        yield
+        yield signals
     finally:
         for signum, handler in before.items():
             signal.signal(signum, signal.SIG_DFL if handler is None else handler)
 
 
-def table_of(failed: Sequence[Child]) -> list[str]:
-    """A line for each: the run, how it ended, its last words; and where more can be read."""
-    words = max(len(child.job.words) for child in failed)
-    ends = max(len(child.how) for child in failed)
-    lines = []
-    for child in failed:
-        said = child.said if len(child.said) <= _WIDEST else f"{child.said[: _WIDEST - 3]}..."
-        lines.append(f"  {child.job.words:{words}}  {child.how:{ends}}  {said}".rstrip())
-        if child.log.path.exists():
-            lines.append(f"  {'':{words}}  {'':{ends}}  {child.log.path}")
-    return lines
-
-
-def saved(jobs: Sequence[Job]) -> str:
-    """How many epochs successive halving has spared, where it has stopped runs."""
-    trained = whole = stopped = 0
-    for job in jobs:
-        try:
-            summary = RunFolder(job.folder).finished or {}
-        except CornetError:
-            continue
-        epochs, after = summary.get("epochs"), summary.get("stopped_early")
-        if isinstance(epochs, int):
-            whole += epochs
-            trained += after if isinstance(after, int) else epochs
-            stopped += isinstance(after, int)
-    if not stopped:
-        return ""
-    runs = f"{stopped} run{'s' if stopped > 1 else ''}"
-    return f"Successive halving stopped {runs} early and saved {whole - trained} of {whole} epochs."
-
-
-def cores() -> int:
-    """Those that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def gpus() -> list[str]:
-    """As CUDA_VISIBLE_DEVICES names them."""
-    if given := os.environ.get("CUDA_VISIBLE_DEVICES"):
-        return [name.strip() for name in given.split(",") if name.strip()]
+def share(slot: int, at_once: int) -> dict[str, str]:
+    """The environment that gives a run its share of the cores, and one of several GPUs in turn."""
+    if at_once == 1:
+        return {}
     import torch
 
-    return [str(k) for k in range(torch.cuda.device_count())]
+    from cornet.training.plan_measure import cores
+
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES") or ",".join(map(str, range(torch.cuda.device_count())))
+    gpus = [name.strip() for name in visible.split(",") if name.strip()]
+    threads = os.environ.get("OMP_NUM_THREADS") or str(max(1, cores() // at_once))
+    own = {"CUDA_VISIBLE_DEVICES": gpus[slot % len(gpus)]} if len(gpus) > 1 else {}
+    return {"OMP_NUM_THREADS": threads, **own}
 
 
-def clock(seconds: float) -> str:
-    """0:00:42"""
-    return str(datetime.timedelta(seconds=round(seconds)))
+def saved_by_halving(sweep: Sweep) -> str:
+    """How many epochs successive halving has saved, where it has stopped runs."""
+    whole = saved = stopped = 0
+    for job in sweep.jobs:
+        with suppress(CornetError, KeyError, TypeError):
+            summary = RunFolder(job.folder).finished or {}
+            whole += summary["epochs"]
+            saved += summary["epochs"] - summary["stopped_early"]
+            stopped += 1
+    runs = f"{stopped} run{'s' * (stopped > 1)}"
+    return (
+        f"Successive halving stopped {runs} early and saved {saved} of {whole} epochs.\n" if stopped else ""
+    )
 
 
-def say(line: str) -> None:
-    with suppress(OSError):  # nobody reads any longer: the runs go on
-        print(line, flush=True)
+def say(text: str, stream: IO[str] | None = None) -> None:
+    with suppress(OSError, ValueError):  # the reader is gone: the runs continue
+        print(text, end="", file=stream or sys.stdout, flush=True)

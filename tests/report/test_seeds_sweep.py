@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cornet.training.sweep import Sweep, find_sweep, told_at_start
-from cornet.training.sweep_jobs import Job
+from cornet.training.sweep import Job, Sweep, find_sweep, start_message
 from tests.test_train import ROOT, elsewhere, train  # noqa: F401 -- fixtures
 
 CONF = ROOT / "conf"
@@ -45,14 +44,13 @@ def test_for_submitted_runs_the_command_is_told():
     sweep = find_sweep(["trainer=slurm", "seed=0,1"], CONF)
     assert sweep is not None
     assert sweep.place == "elsewhere"
-    told = told_at_start(sweep)
+    told = start_message(sweep)
     assert told.startswith("sweep: 2 runs\n")
     assert "`cornet report runs/objects-cornet_s/default` shows the seeds together" in told
-    assert told_at_start(sweep._replace(place="here")) == ""
     jobs = [
         Job((f"x={k}", f"seed={s}"), "", Path(f"runs/{k}/seed{s}"), k == 0) for k in range(6) for s in (0, 1)
     ]
-    told = told_at_start(Sweep(jobs, place="elsewhere"))
+    told = start_message(Sweep(jobs, place="elsewhere"))
     assert "runs/3` (and 2 more)" in told
     assert told.startswith("sweep: 12 runs, 2 finished before\n")
 

@@ -1,6 +1,5 @@
 """Successive halving: what is kept and what is stopped, in one file, also after kills."""
 
-import json
 import multiprocessing
 from pathlib import Path
 
@@ -12,7 +11,15 @@ from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
 from cornet.errors import CornetError
-from cornet.training.halving import Halving, Rungs, Trials, check_halving, rungs_of, stopped_early
+from cornet.training.halving import (
+    Halving,
+    Rungs,
+    check_halving,
+    is_hopeless,
+    open_trial,
+    stopped_after,
+    stopped_early,
+)
 
 RATES = (0.1, 0.001, 0.3, 0.01)
 """Made-up learning rates: the first is the best."""
@@ -28,7 +35,7 @@ class MadeUp(pl.LightningModule):
 
     def __init__(self, rate: float) -> None:
         super().__init__()
-        self.rate, self.rates = rate, []
+        self.rate, self.rates, self.summary = rate, [], {}
         self.weight = torch.nn.Parameter(torch.ones(1))
 
     def training_step(self, batch: list[Tensor], _: int) -> Tensor:
@@ -65,6 +72,7 @@ def trained(root: Path, rate: float, halving: object, token: str | None = None, 
         callbacks=[Halving(run_of(root, rate), token or f"token {rate}", "val/top1", halving)],
     )
     trainer.fit(module, images, images)
+    module.summary = stopped_early(trainer.callbacks)
     return module
 
 
@@ -78,11 +86,9 @@ def study(root: Path) -> list:
 def test_the_best_of_four_rates_is_kept_and_the_others_are_stopped(tmp_path):
     runs = {rate: trained(tmp_path, rate, {"first": 1, "factor": 3}) for rate in RATES}
     assert {rate: len(run.rates) for rate, run in runs.items()} == {0.1: 4, 0.001: 1, 0.3: 1, 0.01: 1}
-    told = {rate: stopped_early(run_of(tmp_path, rate)) for rate in RATES}
-    assert told == {0.1: {}, **{rate: {"stopped_early": 1} for rate in RATES[1:]}}
+    summaries = {rate: run.summary for rate, run in runs.items()}
+    assert summaries == {0.1: {}, **{rate: {"stopped_early": 1} for rate in RATES[1:]}}
     assert runs[0.1].rates == pytest.approx([0.1, 0.075, 0.05, 0.025])
-    held = json.loads((run_of(tmp_path, 0.3) / "halving.json").read_text())
-    assert held == {"stopped_after": 1, "of": 4, "monitor": "val/top1"}
     assert [trial.state.name for trial in study(tmp_path)] == ["COMPLETE", "PRUNED", "PRUNED", "PRUNED"]
     assert [trial.user_attrs["folder"] for trial in study(tmp_path)] == [
         str(run_of(tmp_path, r)) for r in RATES
@@ -100,7 +106,7 @@ def test_a_schedule_is_that_of_the_full_length_until_a_run_is_stopped(tmp_path):
     trained(tmp_path, 0.1, {"first": 2, "factor": 2})
     stopped = trained(tmp_path, 0.3, {"first": 2, "factor": 2})
     assert stopped.rates == pytest.approx([0.3, 0.225])
-    assert stopped_early(run_of(tmp_path, 0.3)) == {"stopped_early": 2}
+    assert stopped.summary == {"stopped_early": 2}
 
 
 @pytest.mark.parametrize("off", [False, None, {"first": None, "factor": None}])
@@ -123,36 +129,30 @@ def test_it_takes_nothing_from_the_random_numbers(tmp_path):
     assert torch.equal(expected, torch.get_rng_state())
 
 
+def trial_of(root: Path, rate: float, token: str, rungs: Rungs | None = None):
+    return open_trial(run_of(root, rate), token, "val/top1", rungs or Rungs())
+
+
 def test_a_run_is_found_again_and_a_decision_holds(tmp_path):
     """Killed at any moment between the value and the end, and started again."""
     rungs = Rungs(1, 2)
-    best = Trials(run_of(tmp_path, 0.1), "a", "val/top1", rungs)
-    best.report(0.9, 1)
-    assert not best.is_hopeless(1)
-    for _ in range(2):  # killed after the value was noted, and again
-        other = Trials(run_of(tmp_path, 0.3), "b", "val/top1", rungs)
-        other.report(0.2, 1)
+    assert not is_hopeless(trial_of(tmp_path, 0.1, "a", rungs), 0.9, 1, 4)
+    for _ in range(2):  # killed after the value was recorded, and again
+        other = trial_of(tmp_path, 0.3, "b", rungs)
+        if not other.study.get_trials()[1].intermediate_values:
+            other.report(0.2, 1)
     assert len(study(tmp_path)) == 2
-    assert other.is_hopeless(1)
-    again = Trials(run_of(tmp_path, 0.3), "b", "val/top1", rungs)
-    assert again.stopped_after == 1
-    again.report(0.95, 1)  # the epoch was not kept, and is trained once more
-    assert again.is_hopeless(1)
-    again.end()
-    last = Trials(run_of(tmp_path, 0.3), "b", "val/top1", rungs)
-    assert last.is_hopeless(1)
-    last.end()
+    assert is_hopeless(other, 0.2, 1, 4)
+    again = trial_of(tmp_path, 0.3, "b", rungs)
+    assert is_hopeless(again, 0.95, 1, 4), "the epoch was lost, and is trained once more"
     assert [trial.state.name for trial in study(tmp_path)] == ["RUNNING", "PRUNED"]
-    anew = Trials(run_of(tmp_path, 0.3), "c", "val/top1", rungs)  # fresh=true
-    assert (anew.trial.number, anew.stopped_after) == (2, None)
+    anew = trial_of(tmp_path, 0.3, "c", rungs)  # fresh=true
+    assert (anew.number, stopped_after(anew)) == (2, None)
 
 
 def test_stopped_and_killed_before_that_was_recorded(tmp_path):
-    rungs = Rungs(1, 3)
     for value, token in ((0.9, "a"), (0.1, "b")):
-        trials = Trials(run_of(tmp_path, 0.1), token, "val/top1", rungs)
-        trials.report(value, 1)
-        trials.is_hopeless(1)
+        is_hopeless(trial_of(tmp_path, 0.1, token), value, 1, 4)
     callback = Halving(run_of(tmp_path, 0.1), "b", "val/top1", True)
     trainer = pl.Trainer(accelerator="cpu", logger=False, max_epochs=4)
     trainer.fit_loop.epoch_progress.current.completed = 1
@@ -160,21 +160,17 @@ def test_stopped_and_killed_before_that_was_recorded(tmp_path):
     callback.on_train_start(trainer, MadeUp(0.1))
     assert trainer.should_stop
     callback.on_train_end(trainer, MadeUp(0.1))
-    assert stopped_early(run_of(tmp_path, 0.1)) == {"stopped_early": 1}
+    assert stopped_early([callback]) == {"stopped_early": 1}
 
 
 def test_nan_is_hopeless(tmp_path):
-    trials = Trials(run_of(tmp_path, 0.1), "a", "val/top1", Rungs())
-    trials.report(float("nan"), 1)
-    assert trials.is_hopeless(1)
-    trials.end()
+    assert is_hopeless(trial_of(tmp_path, 0.1, "a"), float("nan"), 1, 4)
 
 
 def reporting(folder: Path, number: int) -> None:
-    trials = Trials(folder, f"run {number}", "val/top1", Rungs(1, 2))
+    trial = open_trial(folder, f"run {number}", "val/top1", Rungs(1, 2))
     for epochs in (1, 2, 3):
-        trials.report(number / 10 + epochs / 100, epochs)
-    trials.end()
+        trial.report(number / 10 + epochs / 100, epochs)
 
 
 @pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")  # nothing here holds a lock
@@ -195,18 +191,16 @@ def test_runs_at_once_write_into_one_file_and_half_a_line_harms_nothing(tmp_path
     assert [len(trial.intermediate_values) for trial in study(tmp_path)] == [3] * 3
     path.write_text("no journal\n" * 3)
     with pytest.raises(CornetError, match=r"halving\.log, which holds .* cannot be read"):
-        Trials(run_of(tmp_path, 6), "x", "val/top1", Rungs())
+        trial_of(tmp_path, 6, "x")
 
 
 def test_what_the_configuration_may_say():
-    assert rungs_of(True) == Rungs(1, 3)
-    assert rungs_of({"first": 4, "factor": None}) == Rungs(4, 3)
-    assert rungs_of({"factor": 2}) == Rungs(1, 2)
-    assert [e for e in range(1, 30) if Rungs(1, 3).is_one(e)] == [1, 3, 9, 27]
-    assert [e for e in range(1, 30) if Rungs(2, 2).is_one(e)] == [2, 4, 8, 16]
+    assert check_halving(True) == Rungs(1, 3)
+    assert check_halving({"first": 4, "factor": None}) == Rungs(4, 3)
+    assert check_halving({"factor": 2}) == Rungs(1, 2)
     for bad in ("yes", 3, {"first": 0}, {"factor": 1}, {"first": 1.5}, {"frist": 1}, {"first": True}):
         with pytest.raises(CornetError, match=r"^sweep\.halving") as told:
-            rungs_of(bad)
+            check_halving(bad)
         assert "\n" not in str(told.value)
 
 
@@ -223,9 +217,3 @@ def test_what_is_not_measured_cannot_be_compared(tmp_path):
     callback.on_train_start(trainer, MadeUp(1.0))
     with pytest.raises(CornetError, match="monitor=brain/IT, which is not measured"):
         callback.on_train_epoch_end(trainer, MadeUp(1.0))
-
-
-def test_a_run_without_halving_has_nothing_to_tell(tmp_path):
-    assert stopped_early(tmp_path) == {}
-    (tmp_path / "halving.json").write_text("[")
-    assert stopped_early(tmp_path) == {}

@@ -21,10 +21,8 @@ from cornet.training.random_network import MOST_PARAMETERS, draw_network
 from cornet.training.run import place_of, resolved
 from cornet.training.run_folder import RunFolder
 from cornet.training.run_path import identity_of
-from cornet.training.sweep import Sweep, find_sweep
-from cornet.training.sweep_child import RunLog
-from cornet.training.sweep_jobs import Job
-from cornet.training.sweep_runner import clock, run_sweep
+from cornet.training.sweep import Job, Sweep, find_sweep
+from cornet.training.sweep_runner import run_sweep, share
 from tests.faults.starter import until
 
 CONF = Path(__file__).parents[2] / "conf"
@@ -250,12 +248,18 @@ import json, os, signal, sys, time
 from pathlib import Path
 folder, what = Path(sys.argv[1].split("=")[1]), sys.argv[2].split("=")[1]
 folder.mkdir(parents=True, exist_ok=True)
-for name in ("identity.json", "config.yaml"):
-    (folder / name).write_text("{}")
+if what != "anew":
+    for name in ("identity.json", "config.yaml"):
+        (folder / name).write_text("{}")
 with open(folder / "starts", "a") as file:
     file.write("x")
 print("epoch 1", os.environ.get("OMP_NUM_THREADS"), flush=True)
 once = folder / "once"
+if what == "anew":
+    folder.rename(folder.with_name(folder.name + ".old1"))
+    folder.mkdir()
+    for name in ("identity.json", "config.yaml"):
+        (folder / name).write_text("{}")
 if what == "fails":
     print("Traceback", file=sys.stderr)
     sys.exit("OSError: that is all")
@@ -332,7 +336,7 @@ def test_it_survives_a_run_that_fails_and_one_that_is_killed(program, tmp_path, 
 
 def test_so_many_at_once_with_a_part_of_the_cores_each(program, tmp_path, capfd, monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    monkeypatch.setattr("cornet.training.sweep_runner.cores", lambda: 7)
+    monkeypatch.setattr("cornet.training.sweep_runner.os.sched_getaffinity", lambda process: range(7))
     assert run_sweep(sweep_of(tmp_path / "a", "meets", "meets", at_once=2), program) == 0
     assert capfd.readouterr().out.count("epoch 1 3\n") == 2
     monkeypatch.setenv("OMP_NUM_THREADS", "5")
@@ -340,14 +344,11 @@ def test_so_many_at_once_with_a_part_of_the_cores_each(program, tmp_path, capfd,
     assert capfd.readouterr().out.count("epoch 1 5\n") == 2
 
 
-def test_gpus_in_turn(program, tmp_path, monkeypatch):
+def test_gpus_in_turn(monkeypatch):
     """Of the environment alone: there are no GPUs here."""
-    from cornet.training.sweep_runner import Runner
-
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,GPU-5")
-    runner = Runner(sweep_of(tmp_path, *["well"] * 3, at_once=3), program)
-    assert [runner.share(k)["CUDA_VISIBLE_DEVICES"] for k in range(3)] == ["4", "GPU-5", "4"]
-    assert "CUDA_VISIBLE_DEVICES" not in Runner(sweep_of(tmp_path, "well"), program).share(0)
+    assert [share(k, 3)["CUDA_VISIBLE_DEVICES"] for k in range(3)] == ["4", "GPU-5", "4"]
+    assert share(0, 1) == {}
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2])
@@ -372,29 +373,20 @@ def test_a_signal_stops_all_and_the_same_command_goes_on(program, tmp_path, capf
     assert run_sweep(sweep_of(tmp_path, *whats, at_once=2), program) == 0
 
 
-def test_a_log_waits_until_the_folder_is_the_runs_own(tmp_path):
-    """With fresh=true the folder of an earlier run is still there when the new one begins to speak."""
+def test_a_log_waits_until_the_folder_is_the_runs_own(program, tmp_path):
+    """With fresh=true the folder of an earlier run is still there when the new one begins to print."""
     folder = tmp_path / "seed0"
     folder.mkdir()
-    for name in ("config.yaml", "identity.json"):
-        (folder / name).touch()
-    log = RunLog(folder / "sweep.log", (folder / "config.yaml").stat().st_mtime_ns + 10**9)
-    log.add("one\n")
-    assert not (folder / "sweep.log").exists()
-    folder.rename(tmp_path / "seed0.old1")
-    log.add("two\n")
-    log.close()
-    assert not folder.exists()
-    folder.mkdir()
-    for name in ("config.yaml", "identity.json"):
-        (folder / name).touch()
-    log.close()
-    assert (folder / "sweep.log").read_text() == "one\ntwo\n"
+    (folder / "config.yaml").touch()
+    os.utime(folder / "config.yaml", (0, 0))
+    assert run_sweep(sweep_of(tmp_path, "anew"), program) == 0
+    assert "epoch 1" in (folder / "sweep.log").read_text()
     assert not (tmp_path / "seed0.old1" / "sweep.log").exists()
-    log.since = 0
-    log.add("three\n")
-    assert (folder / "sweep.log").read_text() == "one\ntwo\nthree\n"
 
 
-def test_times_are_told_plainly():
-    assert [clock(s) for s in (4.4, 3661)] == ["0:00:04", "1:01:01"]
+def test_a_run_that_could_not_begin_leaves_no_log(program, tmp_path, capfd):
+    (tmp_path / "program.py").write_text("import sys\nsys.exit('it cannot begin')\n")
+    (tmp_path / "seed0").mkdir()
+    assert run_sweep(sweep_of(tmp_path, "well"), program) == 1
+    assert "exit code 1  it cannot begin\n" in capfd.readouterr().out
+    assert not any((tmp_path / "seed0").iterdir())
