@@ -101,7 +101,7 @@ class Measured:
 
 @dataclass(kw_only=True)
 class Plan:
-    """stimuli: shown at an evaluation of brain scores; evaluations: their number an epoch; given: what was not measured."""
+    """stimuli: shown at an evaluation of brain scores; evaluations: of them, an epoch; given: what was not measured."""
 
     measured: Measured
     hardware: Hardware
