@@ -1,8 +1,4 @@
-"""Columns that are looked for by their name: names that are nearly right, and entries that are missing.
-
-A column that is misspelt must not count as absent, since the number would then be another one; and an empty cell or
-a NaN must not become a category of its own. Both are refused where a table or an assembly is read.
-"""
+"""Columns looked up by name. Misspelt names and missing entries are refused: both would change a score silently."""
 
 import difflib
 import re

@@ -37,10 +37,7 @@ class LostDigits(ArithmeticError):
 
 
 def as_matrix(features: Any, name: str = "features") -> Any:
-    """Check that something is (stimulus, feature) numbers and can be read in blocks of columns; nothing is copied.
-
-    Takes NumPy arrays, memory maps, h5py datasets, xarray and torch.
-    """
+    """Check that something is (stimulus, feature) numbers, of NumPy, h5py, xarray or torch; nothing is copied."""
     if not hasattr(features, "shape") or not hasattr(features, "__getitem__"):
         features = np.asarray(features)
     if hasattr(features, "values") and not isinstance(features, Tensor):
@@ -105,8 +102,7 @@ def gram_matrix(
 def gram_factor(features: Any, device: torch.device, memory: int = MEMORY) -> Tensor:
     """Z with Z Z' = X X' of the centred features, (stimulus, at most as many columns as stimuli), float64.
 
-    By QR decompositions of X', block after block, which do not square the condition number as `gram_matrix` does.
-    They take three to five times as long.
+    By blockwise QR of X', which does not square the condition number and takes three to five times as long.
     """
     stimuli = features.shape[0]
     memory = max(memory, 3 * 8 * stimuli * stimuli)  # smaller blocks would repeat the work on R for nothing

@@ -205,10 +205,7 @@ def _triangle(matrix: ArrayLike) -> NDArray[np.float64]:
 
 
 def rdm_problem(rdms: NDArray[np.float64]) -> str:
-    """Why these are no dissimilarities, (..., stimulus, stimulus), as words that follow a name; "" where they may be.
-
-    NaN is a missing value.
-    """
+    """Why these are no dissimilarities (..., stimulus, stimulus), as words that follow a name; "" if they may be."""
     if not np.allclose(rdms, rdms.swapaxes(-1, -2), rtol=1e-5, atol=1e-6, equal_nan=True):
         return "must be symmetric, and this one is not; average it with its transpose first"
     off = rdms[..., ~np.eye(rdms.shape[-1], dtype=bool)]

@@ -116,10 +116,7 @@ class ImageFolder:
 
 
 class TrainPhotographs:
-    """Random crops and flips, each a function of (seed, epoch, index) alone.
-
-    In the place of a file that cannot be read comes the next readable one of its class.
-    """
+    """Random crops and flips, functions of (seed, epoch, index). Unreadable files: the next of the class."""
 
     def __init__(
         self,

@@ -170,10 +170,7 @@ class ShardSet:
         return -(-self.images(split) // self.per_shard)
 
     def order(self, split: str) -> NDArray[np.int64]:
-        """The images in the order in which they lie in the shards.
-
-        Training images are shuffled once for all, so that any shard is a fair sample of the classes.
-        """
+        """The images in the order of the shards. Training images are shuffled once."""
         count = self.images(split)
         if split != "train":
             return np.arange(count)

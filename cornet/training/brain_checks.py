@@ -49,9 +49,9 @@ def rank_zero() -> bool:
 
 
 def check_monitors(trainer: pl.Trainer, names: Sequence[str]) -> None:
-    """Raise CornetError where a callback watches brain/... that will never be logged.
+    """Raise CornetError where a callback monitors a brain/... that is not among `names`.
 
-    names: that will be. A callback that says itself `optional` may watch in vain where there are none at all.
+    A callback with the attribute `optional` may do so when there are no names at all.
     """
     for callback in trainer.callbacks:  # type: ignore[attr-defined]
         monitor = getattr(callback, "monitor", None)

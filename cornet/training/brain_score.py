@@ -214,9 +214,9 @@ class BrainScore(pl.Callback):
 
 
 def battery(subject: SharedSubject, benchmarks: Sequence[Benchmark[Any]], strict: bool) -> list[Result]:
-    """The results, on every rank: all record, the first one compares, and the others hear of it.
+    """The results, on every rank: all record, the first one compares and sends. Failures are told in their Result.
 
-    Whatever fails is told in its Result, and with `strict` raised on all ranks, when all have come through.
+    With `strict` one is raised on all ranks.
     """
     shared = dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
     first = not shared or dist.get_rank() == 0

@@ -1,7 +1,4 @@
-"""metrics.csv in the run's folder: one row a step, which a stop and a resume leave whole.
-
-Lightning's own CSVLogger removes the file that it finds, so that a resumed run loses its past.
-"""
+"""metrics.csv in the run's folder: one row a step, continued by a resumed run (Lightning's CSVLogger deletes it)."""
 
 import csv
 import io

@@ -16,10 +16,7 @@ __all__ = ["SharedSubject", "raise_together"]
 
 
 class SharedSubject(NetworkSubject):
-    """Each rank shows its own share of the stimuli; all then hold all features.
-
-    Its weights change with every step, so that a cache on disk would only fill it.
-    """
+    """Each rank shows its share of the stimuli; all then hold all features. Not cached: weights change."""
 
     def record(
         self,

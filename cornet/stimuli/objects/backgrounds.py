@@ -31,10 +31,7 @@ def pattern(kind: str, seed: int, size: int) -> np.ndarray:
 
 @lru_cache(maxsize=4)
 def _frequencies(size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Of a half spectrum of an image: vertical and horizontal cycles an image, and the order of drawing.
-
-    Low frequencies come first in that order, so that a larger image adds detail to a smaller one.
-    """
+    """Vertical and horizontal cycles an image, of a half spectrum, and the order of drawing: low frequencies first."""
     vertical, horizontal = np.meshgrid(
         np.fft.fftfreq(size, 1 / size), np.arange(size // 2 + 1), indexing="ij"
     )

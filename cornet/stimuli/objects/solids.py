@@ -167,10 +167,7 @@ def prism(outline: Sequence[tuple[float, float]], bottom: float, top: float, alb
 def tube(
     path: Sequence[Point], radii: Sequence[float], albedo: float, *, gloss: float = 0.0, rounded: bool = False
 ) -> list[Solid]:
-    """Balls along a path, smoothly joined by the cones that touch both neighbours.
-
-    The first ball is left out (it is inside something else, mostly), unless `rounded`.
-    """
+    """Balls along a path, joined smoothly by cones; the first ball is left out unless `rounded`."""
     parts = [ellipsoid(path[k], [radii[k]] * 3, albedo, gloss=gloss) for k in range(not rounded, len(path))]
     for k in range(len(path) - 1):
         start, end = np.asarray(path[k], float), np.asarray(path[k + 1], float)
