@@ -18,6 +18,7 @@ from cornet.models import CORnet
 from cornet.training.brain_checks import check_benchmark, check_monitors
 from cornet.training.brain_metrics import averages, compared, mean_value, metrics, monitors
 from cornet.training.brain_schedule import Schedule
+from cornet.training.loaders import rank_and_world
 from cornet.training.scores_csv import ScoresCsv
 from cornet.training.shared_subject import SharedSubject, raise_together
 
@@ -218,10 +219,9 @@ def battery(subject: SharedSubject, benchmarks: Sequence[Benchmark[Any]], strict
 
     With `strict` one is raised on all ranks.
     """
-    shared = dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
-    first = not shared or dist.get_rank() == 0
-    results = list(run_battery([subject], benchmarks, strict=False, tolerate=Exception, compare=first))
-    if shared:
+    rank, world = rank_and_world()
+    results = list(run_battery([subject], benchmarks, strict=False, tolerate=Exception, compare=rank == 0))
+    if world > 1:
         told: list[Any] = [{r.benchmark.name: (r.score, r.sites, r.seconds, r.failure) for r in results}]
         dist.broadcast_object_list(told, src=0)
         known = {one.name: one for one in benchmarks}

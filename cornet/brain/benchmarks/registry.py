@@ -165,8 +165,7 @@ def _public_bundle(name: str) -> Bundle:
 
 
 def _public_trials() -> HumanChoices:
-    bundle = _public_bundle("rajalingham2018")
-    return HumanChoices(bundle.stimuli, trials_of(bundle.assembly))
+    return _choices_of(_public_bundle("rajalingham2018"))
 
 
 def _simulated_bundle(region: str) -> Bundle:

@@ -66,7 +66,7 @@ class RecordedSubject:
             return layer
         steps = [site.step for site in self._features if site.layer == layer]
         if not steps:
-            raise self._unknown(region)
+            raise CornetError(f"{self.name} has no {region!r}; {nearby(region, map(str, self._features))}.")
         if layer in self.intervals:
             return Site(layer, step_for(self.intervals[layer], time_bin))
         return Site(layer, max(steps))
