@@ -27,9 +27,8 @@ def is_missing(values: ArrayLike, any_case: bool = False) -> NDArray[np.bool_]:
 
 
 def categories(values: ArrayLike, what: str, where: str, ids: ArrayLike | None = None) -> NDArray[np.str_]:
-    """The values as text, one category each.
+    """The values as text, one category each. what: their column. where, ids: for the message; ids None: row numbers.
 
-    what: the name of the column. where: what holds it, for the message. ids: a name for each row; None: its number.
     Raises CornetError for missing entries (NaN, None, empty or blank text, or one of MISSING), with their number.
     """
     array: NDArray[Any] = np.asarray(values)
@@ -55,10 +54,7 @@ def near_names(wanted: str, names: Iterable[object]) -> list[str]:
 
 
 def refuse_misspelt(wanted: Iterable[str], names: Iterable[object], where: str, remedy: str = "") -> None:
-    """Raise CornetError where a wanted column is absent and another has nearly its name.
-
-    where: what has the columns, and remedy: what else can be done, for the message.
-    """
+    """Raise CornetError where a wanted column is absent and one has nearly its name. where, remedy: for messages."""
     there = [str(name) for name in names]
     for name in wanted:
         near = [one for one in near_names(name, there) if one not in wanted]

@@ -56,10 +56,9 @@ class Block:
 def standardised_blocks(
     features: NDArray[Any], train: NDArray[np.intp], device: torch.device, width: int = 2048
 ) -> Iterator[Block]:
-    """The features (image, feature) in blocks of columns, with each split's training statistics.
+    """The features (image, feature) in blocks of columns, with each split's training statistics (ddof 0).
 
-    Standard deviations are with ddof 0. A feature that is constant on a split's training images is centred and
-    left unscaled, as scikit-learn's StandardScaler does: it is zero in training.
+    A feature that is constant on a split's training images is centred and left unscaled, as by StandardScaler.
     """
     images, number = features.shape
     member = torch.zeros(len(train), images, dtype=torch.float64, device=device)

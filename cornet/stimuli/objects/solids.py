@@ -1,8 +1,7 @@
-"""Convex solids: a quadric, half-spaces, or both at once, in one form that can be turned, squeezed and drawn.
+"""Convex solids: a quadric, half-spaces, or both, in one form that can be turned, squeezed and drawn.
 
-A point p = (x, y, z) with p1 = (x, y, z, 1) is inside where p1' Q p1 <= 0 (if there is a quadric Q) and
-plane . p1 <= 0 for every plane. An ellipsoid is a quadric, a box or any convex polyhedron is planes, a
-cylinder, cone or dome is both. Objects look along +x, their left side is +y, up is +z.
+A point p1 = (x, y, z, 1) is inside where p1' Q p1 <= 0 and plane . p1 <= 0 for every plane. Objects look along +x,
+their left side is +y, up is +z.
 """
 
 from collections.abc import Iterable, Sequence
