@@ -17,16 +17,8 @@ from cornet.errors import CornetError
 __all__ = ["CATEGORIES", "Choices", "category_probabilities", "mapped_choices", "readout_choices"]
 
 IMAGENET_CLASSES = 1000
-_SECOND_SENSES = {
-    192,
-    204,
-    227,
-    242,
-    251,
-    258,
-    260,
-    264,
-}  # cairn, Lhasa, kelpie, boxer, dalmatian, Samoyed, ...
+# Cairn, Lhasa, kelpie, boxer, dalmatian, Samoyed, ...
+_SECOND_SENSES = {192, 204, 227, 242, 251, 258, 260, 264}
 
 CATEGORIES: dict[str, tuple[int, ...]] = {
     "airplane": (404,),

@@ -18,6 +18,7 @@ __all__ = [
     "as_matrix",
     "centred_blocks",
     "centred_features",
+    "column_blocks",
     "gram_factor",
     "gram_matrix",
 ]
@@ -52,6 +53,29 @@ def as_matrix(features: Any, name: str = "features") -> Any:
     if (kind or np.dtype(features.dtype).kind) not in "fiub":
         raise CornetError(f"{name} of type {features.dtype} must be real numbers.")
     return features
+
+
+def column_blocks(
+    features: Any, device: torch.device | str = "cpu", name: str = "features", memory: int = MEMORY
+) -> Iterator[Tensor]:
+    """Blocks of columns of (stimulus, feature), from left to right, float64 on `device`.
+
+    features: as `as_matrix` gives them. Raises CornetError where a value is not finite.
+    """
+    stimuli, width = features.shape
+    step = max(1, min(width, memory // (stimuli * 8)))
+    for start in range(0, width, step):
+        part = features[:, start : start + step]
+        if not isinstance(part, Tensor):
+            part = torch.from_numpy(np.array(part, np.float64))
+        block = part.to(device=device, dtype=torch.float64)
+        if not torch.isfinite(block).all():
+            stimulus, column = torch.nonzero(~torch.isfinite(block))[0].tolist()
+            raise CornetError(
+                f"the {name} hold {block[stimulus, column].item()} (stimulus {stimulus}, feature {start + column}), "
+                "and only finite ones can be compared; look where the network overflows, or leave these out."
+            )
+        yield block
 
 
 def centred_blocks(

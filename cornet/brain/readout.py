@@ -15,8 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from torch import Tensor
 
-from cornet.brain.column_blocks import MEMORY, column_blocks
-from cornet.brain.gram import as_matrix, square
+from cornet.brain.gram import MEMORY, as_matrix, column_blocks, square
 from cornet.errors import CornetError
 
 __all__ = ["held_out_probabilities", "readout_probabilities"]

@@ -14,8 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import rankdata
 from torch import Tensor
 
-from cornet.brain.column_blocks import MEMORY, column_blocks
-from cornet.brain.gram import as_matrix, square
+from cornet.brain.gram import MEMORY, as_matrix, column_blocks, square
 from cornet.errors import CornetError
 
 log = logging.getLogger("cornet")

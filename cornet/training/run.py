@@ -203,15 +203,8 @@ def leave_nothing(folder: Path, root: Path) -> None:
     """Remove the folder of a run that could not begin, and those above it that are empty then: not the user's files."""
     if any((folder / kept).exists() for kept in ("metrics.csv", "checkpoints", "finished.json")):
         return
-    for name in (
-        "config.yaml",
-        "identity.json",
-        "versions.json",
-        "images.json",
-        "run_id",
-        "train.log",
-        ".lock",
-    ):
+    written = ("config.yaml", "identity.json", "versions.json", "images.json", "run_id", "train.log", ".lock")
+    for name in written:
         (folder / name).unlink(missing_ok=True)
     with contextlib.suppress(OSError):
         folder.rmdir()
