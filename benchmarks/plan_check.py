@@ -28,8 +28,7 @@ from rich.table import Table
 from cornet.files import atomic_write
 from cornet.report.plan_table import duration
 from cornet.training.csv_logger import read_metrics
-from cornet.training.plan import plan_training
-from cornet.training.plan_model import Hardware, Measured, make_plan
+from cornet.training.plan import Hardware, Measured, Plan, plan_training
 from cornet.training.versions import versions
 
 ROOT = Path(__file__).parents[1]
@@ -43,9 +42,9 @@ def planned(overrides: list[str]) -> dict[str, float]:
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         told = plan_training(compose("config", overrides))
     return {
-        "images_per_second": told.plan.images_per_second,
-        "epoch_s": told.plan.epoch,
-        "brain_s": told.plan.brain,
+        "images_per_second": told.images_per_second,
+        "epoch_s": told.epoch,
+        "brain_s": told.brain,
     }
 
 
@@ -93,7 +92,8 @@ def scaling(images_per_second: float) -> None:
     for devices in (1, 2, 4, 8, 16, 64, 256, 1024):
         hardware = Hardware(devices=devices, cores=128, storage=5e9, link=3e11, network=2.5e10)
         rows = [
-            make_plan(measured, hardware, train_images=n, val_images=0, epochs=1) for n in (1_281_167, 10**9)
+            Plan(measured=measured, hardware=hardware, train_images=n, val_images=0, epochs=1)
+            for n in (1_281_167, 10**9)
         ]
         table.add_row(
             f"{devices:,}",

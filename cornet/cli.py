@@ -249,9 +249,19 @@ def plan(
 
       cornet plan experiment=imagenet_s_fast data.folder=/data/imagenet hardware.devices=8
     """
-    from cornet.training.plan import plan_command
+    from cornet.report.plan_table import print_plan
+    from cornet.training.command_line import reading
+    from cornet.training.plan import plan_training
+    from cornet.training.sweep_jobs import without_hydra
 
-    plan_command(list(overrides or []))
+    conf = Path(__file__).parents[1] / "conf"
+    if not conf.is_dir():
+        raise CornetError(
+            f"there is no folder {conf} with train.py's configuration; run from a checkout of cornet."
+        )
+    with reading(list(overrides or []), conf) as command:
+        config = without_hydra(command.compose(command.arguments.overrides))
+    print_plan(plan_training(config))
 
 
 app.add_typer(report, name="report")

@@ -12,10 +12,9 @@ HEADERS = "TORCHINDUCTOR_CPP_CACHE_PRECOMPILE_HEADERS"
 
 
 def keep_compiled_code() -> None:
-    """Set TORCHINDUCTOR_CACHE_DIR, unless it is set, to a folder of this user's alone in the cache.
+    """Set TORCHINDUCTOR_CACHE_DIR, unless it is set, to this user's cache, before torch compiles.
 
-    Its default lies in the folder for temporary files, under a name that other users know: they could put code there,
-    and what a process leaves there stays. To be called before torch compiles or trains for the first time.
+    Its default has a known name in the folder for temporary files, where other users could put code.
     """
     if os.environ.get(VARIABLE) or not hasattr(os, "geteuid"):
         return

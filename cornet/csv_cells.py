@@ -1,7 +1,4 @@
-"""Tables for people: a text that a spreadsheet would take for a formula gets an apostrophe in front.
-
-Which texts: OWASP, "CSV Injection". Numbers stay numbers. `plain_cell` gives back the text as it was.
-"""
+"""CSV for people: a text that spreadsheets take for a formula (OWASP, "CSV Injection") gets an apostrophe in front."""
 
 import re
 

@@ -11,8 +11,7 @@ LONGEST = 1500
 class CornetError(Exception):
     """A mistake in what came in. Entry points print it as one line and exit with status 2.
 
-    What a message quotes may come from a stranger's file: as text it is one line without control characters, which
-    could write over a terminal, and no longer than a person reads.
+    Messages may quote a stranger's file, so they are one short line without control characters.
     """
 
     def __str__(self) -> str:

@@ -1,11 +1,8 @@
 """Writing files so that at every moment either the old content is there or the new one, never a part of it.
 
-Several processes may write at once. A file that is being written has a random name, and its process holds a lock on it
-(flock) until the file has its own name. The lock ends with the process, however that ends, so a file whose lock is free
-was abandoned. This holds for all processes of one kernel, in whatever containers, with whatever host names and process
-numbers. The random name says which kernel wrote it. A file of another kernel, or on a file system without locks, was
-abandoned when it is not locked and has not changed for a day, by the clock of the file system. A process removes such
-orphans, if they are its user's, from each folder before it first writes there.
+A file being written has a random name, which tells the kernel, and a lock (flock) that ends with its process. Without
+the lock it was abandoned; one of another kernel, or on a file system without locks, is when it is a day old by the file
+system's clock. A process removes its user's orphans from each folder before it first writes there.
 """
 
 import contextlib
@@ -40,10 +37,9 @@ def cache_folder() -> Path:
 
 
 class NewFile:
-    """A file that is written beside `path`, and takes its place by `commit`; without that it is removed.
+    """A file that is written beside `path` and takes its place by `commit`, or is removed. A context manager.
 
-    file: to write to. aside: its path until then. A context manager. The mode and, where permitted, the group of a file
-    that is replaced are kept; a new one has the mode that the umask gives. All methods raise OSError.
+    file: to write to. aside: its path until then. Mode and group of a replaced file are kept. Methods raise OSError.
     """
 
     def __init__(self, path: Path) -> None:
@@ -96,11 +92,10 @@ class NewFile:
 def atomic_write(
     path: Path | str, data: bytes | memoryview | str, hint: str = "", previous: Path | None = None
 ) -> None:
-    """Write `data` aside in the same folder, bring it to the disk, and put it in the place of `path` (as `NewFile`).
+    """Write `data` aside in the same folder, sync it, and put it in the place of `path` (as `NewFile`).
 
-    `hint` is added to the message of an error. previous: the name under which the old file is kept. Raises CornetError
-    with the path, the bytes needed and those free when it cannot be written; the old file is then untouched and nothing
-    is left aside.
+    hint: added to an error's message. previous: the name under which the old file is kept. Raises CornetError with the
+    path, the bytes needed and those free; the old file is then untouched.
     """
     path, content = Path(path), data.encode() if isinstance(data, str) else data
     try:

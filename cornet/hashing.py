@@ -1,8 +1,4 @@
-"""Hashes of what a result depends on: values, arrays, and the code that computes it.
-
-Every name of a cached result is made of these (`cornet.brain.cache` has the table), so that a result is never read
-again after one of its inputs has changed.
-"""
+"""Hashes of what a result depends on: values, arrays, and code; for keys of the cache (`cornet.brain.cache`)."""
 
 import ast
 import functools
@@ -26,10 +22,7 @@ __all__ = ["code_version", "content_hash", "digest"]
 
 
 def digest(*values: Any) -> str:
-    """SHA-256 of values, the same in every process: plain data, and arrays by type, shape and bytes.
-
-    Raises TypeError for an object whose content it cannot see.
-    """
+    """SHA-256 of plain data, and of arrays by type, shape and bytes. Raises TypeError for other objects."""
     return hashlib.sha256(json.dumps([_content(value) for value in values]).encode()).hexdigest()
 
 
@@ -39,11 +32,9 @@ def content_hash(data: bytes) -> str:
 
 
 def code_version(*modules: str) -> str:
-    """SHA-256 of the source of these modules and of all that they import, directly or not.
+    """SHA-256 of the source of these modules and all that they import here, and the versions of other packages.
 
-    Of other packages (torch, NumPy, ...) that are imported on the way, the version counts, and not the source. So no
-    list of files, and no number, must be kept up to date. A file that was changed after this process started may not
-    be the code that the process runs; the hash is then one that no other process has.
+    If a file changed after this process started, the hash is one that no other process has.
     """
     return digest(_sources(modules))
 

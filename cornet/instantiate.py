@@ -1,7 +1,6 @@
-"""Building what a `_target_` names: the one place where Hydra's instantiate is called.
+"""Building what a `_target_` names: the one place that calls Hydra's instantiate. It imports whatever is named.
 
-It imports and calls whatever is named, so it is for configurations that the user runs. One that was recorded by a run
-goes through `cornet.recorded` first.
+Configurations recorded by a run go through `cornet.recorded` first.
 """
 
 import os

@@ -39,10 +39,10 @@ def composed(name: str) -> str:
 
 
 def escaped(name: str) -> str:
-    r"""A name as printable UTF-8 on one line; another name is another text.
+    r"""A name as printable UTF-8 on one line, one to one.
 
-    Bytes that are not UTF-8 (lone surrogates, as os.fsdecode returns them) become \xe9, control characters \n, \x1b,
-    \x85 as \u0085, and separators of lines \u2028; a backslash is doubled. All other characters stay.
+    Bytes that are not UTF-8 become \xe9, control characters \n, \x1b, \x85 as \u0085, line separators \u2028; a
+    backslash is doubled.
     """
     return "".join(map(_escape, name)) if not name.isprintable() or "\\" in name else name
 

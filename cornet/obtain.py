@@ -27,13 +27,12 @@ def obtain(
     """Bring a file to `path`, whole and found right.
 
     source: http or https address, or folder, below which it has the name of `path`; or the path of the file itself.
-    problem: (file, whether it was joined from two answers) -> what is wrong with the file and what to do, as words
-        that follow its address; "" where it is right.
-    remedy: what else to do where the file cannot be had.
+    problem: (file, whether it was joined from two answers) -> what is wrong and what to do, as words that follow its
+        address; "" where it is right. remedy: what else to do where the file cannot be had.
     timeout: seconds without a byte after which a server counts as stalled. most: bytes that are downloaded at most.
 
-    A download that breaks off is kept in <path>.part, and continued by the next call. A file that is wrong as a whole
-    is removed, and so is nothing else. Raises CornetError; OSErrors are those of writing.
+    A broken download is kept in <path>.part and continued by the next call; a wrong file is removed. Raises
+    CornetError, and OSError for writing.
     """
     if not is_address(source):
         given = Path(source).expanduser()

@@ -1,9 +1,8 @@
 """Opening files that other users, or processes that were killed, may have put there.
 
-Pipes, devices and sockets are refused instead of waited for. An entry of a cache, a download or a lock is never reached
-through a symbolic link (the folder may be one), and counts only if it belongs to this user or to root: who owns a file
-can change it after it was checked. CORNET_CACHE_SHARED=1 says that all users who can write in the cache are trusted.
-Files of other users are neither read nor replaced nor removed.
+Pipes, devices and sockets are refused. Cache entries, downloads and locks are never reached through a symbolic link,
+and count only if they belong to this user or root; others' are not read, replaced or removed. CORNET_CACHE_SHARED=1
+trusts all users who can write in the cache.
 """
 
 import contextlib
@@ -91,10 +90,7 @@ def check_ours(path: Path | str, status: os.stat_result) -> None:
 
 
 def ours(status: os.stat_result) -> bool:
-    """Whether a file belongs to this user or to root, or every user of the cache is trusted.
-
-    Raises CornetError for a value of CORNET_CACHE_SHARED other than 0 and 1.
-    """
+    """Whether a file belongs to this user or root, or CORNET_CACHE_SHARED=1. Raises CornetError."""
     shared = os.environ.get(SHARED) or "0"
     if shared not in ("0", "1"):
         raise CornetError(
@@ -125,10 +121,7 @@ def is_foreign(path: Path | str) -> bool:
 
 
 def take_lock(descriptor: int, wait: bool = False) -> bool:
-    """Lock a file as long as its descriptor is open. False on a file system without locks.
-
-    Raises BlockingIOError where another process holds it and `wait` is False.
-    """
+    """Lock a file while its descriptor is open; False without locks. Raises BlockingIOError if held and not `wait`."""
     if fcntl is None:
         return False
     try:
@@ -142,7 +135,7 @@ def take_lock(descriptor: int, wait: bool = False) -> bool:
 
 @contextlib.contextmanager
 def locked_file(path: Path, wait: bool = True) -> Iterator[None]:
-    """Hold the lock of a file, which is created where it is missing and never written. It ends with the process.
+    """Hold the lock of a file, created where missing and never written. It ends with the process.
 
     Raises BlockingIOError where another process holds it and `wait` is False; OSError where it cannot be opened.
     """

@@ -1,7 +1,7 @@
-"""What may be built from a configuration that a run recorded: the one rule for configurations that are not trusted.
+"""What may be built from a configuration that a run recorded, which is not trusted.
 
-Such a configuration is data. What it may name is listed here by where it stands; no `_target_` stands anywhere else,
-no reference (${...}) is followed, no address is contacted, and every output goes to the new run's folder.
+`_target_` may name only what is listed here for its place; references (${...}) and addresses are refused, and every
+output goes to the new run's folder.
 """
 
 import re
@@ -107,10 +107,7 @@ def entries(node: Any, key: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def moved_to_new_folder(config: Mapping[str, Any]) -> dict[str, Any]:
-    """A recorded configuration for a new folder, `${run_folder}`: all outputs go there, whatever was recorded.
-
-    What lay in the old folder is looked for in the new one.
-    """
+    """A recorded configuration for a new folder, `${run_folder}`, where all outputs go and old ones are looked for."""
     old = str(config.get("run_folder"))
 
     def moved(node: Any) -> Any:

@@ -19,10 +19,10 @@ DEEPEST = 50
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """The content of a config.yaml as plain Python, references to other keys as they are written.
+    """The content of a config.yaml as plain Python, references as written.
 
-    Raises FileNotFoundError where there is none, and CornetError for one that cannot be read, is no table of keys, is
-    larger or deeper than any of ours, or has aliases: ten lines of these can stand for a billion entries.
+    Raises FileNotFoundError, and CornetError for one that is unreadable, no table of keys, too large or deep, or has
+    aliases.
     """
     try:
         data = read_bytes(path)

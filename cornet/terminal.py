@@ -28,10 +28,10 @@ def cell(text: object) -> str:
 
 
 def steady_streams() -> None:
-    """Make standard output and error fit for all that is printed. For the start of a program.
+    """Make standard output and error safe, at the start of a program.
 
-    What their encoding does not have is shown as "?". Where one is closed, at once or later (`| head`), it is
-    replaced by nothing: what a command computes and writes is not lost for it.
+    Characters outside their encoding become "?"; a stream that is closed, at once or later (`| head`), is replaced by
+    nothing.
     """
     for number, name in ((1, "stdout"), (2, "stderr")):
         stream = getattr(sys, name)

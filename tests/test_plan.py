@@ -48,9 +48,9 @@ def test_described_hardware_is_taken_and_said():
         "brain=none", "hardware.devices=4", "hardware.images_per_second=1000", "hardware.cores=16"
     )
     assert described.measured.batch == plain.measured.batch / 4 == 4
-    assert described.plan.images_per_second == pytest.approx(4000)
-    assert described.given == ("cores", "devices", "images_per_second")
-    assert plain.plan.steps == described.plan.steps == 16
+    assert described.images_per_second == pytest.approx(4000)
+    assert described.given == ["cores", "devices", "images_per_second"]
+    assert plain.steps == described.steps == 16
     console = Console(record=True, width=100)
     print_plan(described, console)
     assert "Given, not measured: cores, devices, images_per_second" in console.export_text()
@@ -62,8 +62,8 @@ def test_brain_scores_have_their_share():
         "brain=simulated", "brain.benchmarks.simulated=[simulated.V1]", "brain.every=2", "recipe.epochs=4"
     )
     assert scored.evaluations == pytest.approx(3 / 4)  # before, after 2 and 4
-    assert 0 < scored.plan.brain_share < 1
-    assert scored.plan.brain == pytest.approx(0.75 * (640 * scored.measured.record + scored.measured.compare))
+    assert 0 < scored.brain_share < 1
+    assert scored.brain == pytest.approx(0.75 * (640 * scored.measured.record + scored.measured.compare))
 
 
 @pytest.mark.parametrize(

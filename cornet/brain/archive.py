@@ -1,9 +1,7 @@
 """Pictures in a zip archive, read one by one without unpacking it.
 
-An archive comes from elsewhere, so it is judged by its table of contents before anything is read: names that lead
-out of it, links, names that occur twice, encrypted entries and those packed by anything but deflate are refused, as
-are entries that claim to be, or together would become, larger than any stimulus set. Nothing is written to disk, and
-an entry is never unpacked beyond the size it claims, so a table of contents that lies costs no memory either.
+Refused before anything is read: names that lead out of the archive, links, repeated names, encryption, compression
+other than deflate, and entries larger than any stimulus set. No entry is unpacked beyond the size it claims.
 """
 
 import hashlib
@@ -40,14 +38,10 @@ RATIO_FROM = 2**30
 
 
 class ZipPictures:
-    """The pictures of these names, in this order: `cornet.stimuli.stimulus_set.Pictures`.
+    """The pictures with these names, in this order: `cornet.stimuli.stimulus_set.Pictures`.
 
-    path: of the archive. filenames: as they stand in it, or below the one folder that holds all of it.
-
-    Several threads may read at once. In another process (forked, or sent there by pickle) the archive is opened
-    anew; one that was changed meanwhile is refused.
-
-    Raises CornetError for an archive that is none or is not trusted (see the module), and for names that it lacks.
+    filenames: as in the archive, or below the one folder that holds all of it. Several threads may
+    read; another process opens it anew. Raises CornetError for a refused or changed archive, and for missing names.
     """
 
     def __init__(self, path: Path | str, filenames: Sequence[str]) -> None:
@@ -97,10 +91,7 @@ class ZipPictures:
 
     @cached_property
     def identity(self) -> str:
-        """SHA-256 over each picture's name, size and content, in order; the same wherever and however packed.
-
-        The archive is read once per process for each `cornet.brain.cache.file_state`.
-        """
+        """SHA-256 of each picture's name, size and content, in order. Read once per process and `file_state`."""
         known = (self._state, self.filenames, self._entries)
         if known not in _IDENTITIES:
             digest = hashlib.sha256()
@@ -127,11 +118,9 @@ class ZipPictures:
 
 
 def image_names(path: Path | str) -> dict[str, str]:
-    """An archive's entries by the names that a table may call them, once it has been found safe to read.
+    """An archive's entries by the names that a table may use; raises CornetError for an unsafe archive.
 
-    An entry is called by its own name and, where one folder holds all of them, by its name below that folder.
-    Names that systems write in two ways (`cornet.names.composed`) are there in both. Folders, and what systems leave
-    behind (`cornet.names.left_behind`), are left out. Raises CornetError, see the module.
+    A name may leave out the one folder that holds everything. Folders and `left_behind` files are left out.
     """
     path = Path(path)
     try:

@@ -1,8 +1,7 @@
 """An assembly's responses averaged over repetitions, and repetition by repetition.
 
-The arithmetic is the reference's (brainscore-vision, `average_repetition`): presentations are added one after the
-other in the order of the file, NaN skipped, and divided by their number, in float64. Where a file holds float32 the
-reference adds in that precision, and differs from ours by its rounding (1e-7).
+As the reference (brainscore-vision, `average_repetition`): presentations are added in file order, NaN skipped, in
+float64. The reference adds float32 files in float32, so it differs by that rounding (1e-7).
 """
 
 from collections.abc import Sequence
@@ -74,10 +73,7 @@ def by_repetition(assembly: xr.DataArray, ignore: Sequence[str] = ()) -> xr.Data
 
 
 def presentation_counts(assembly: xr.DataArray, ignore: Sequence[str] = ()) -> NDArray[np.uint16] | None:
-    """How many presentations (NaN left out) each value of `by_repetition` is the mean of; None: never more than one.
-
-    (repetition, stimulus, neuroid).
-    """
+    """The number of presentations (NaN left out) behind each value of `by_repetition`; None: all one."""
     values = _matrix(assembly)
     groups = group_presentations(assembly, ignore)
     labels, cell = _cells(assembly, groups)
@@ -98,11 +94,7 @@ def _matrix(assembly: xr.DataArray) -> NDArray:
 
 
 def _mean_by(values: NDArray, code: NDArray[np.int64], count: int) -> NDArray[np.float64]:
-    """Mean of the rows with the same code, NaN skipped: (count, neuroid).
-
-    Rows are taken in blocks, and within a block the first of every group, then the second, and so on: each group is
-    added up in the order of the file, as a loop would, which is what gives the reference's last bits.
-    """
+    """Mean of the rows with the same code, NaN skipped: (count, neuroid). In file order, as the reference."""
     sums = np.zeros((count, values.shape[1]))
     counts = np.zeros((count, values.shape[1]), np.int64)
     step = max(1, BLOCK // (8 * max(1, values.shape[1])))

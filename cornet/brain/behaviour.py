@@ -5,7 +5,7 @@ which the mean over the images of each object was taken away; i1 compares each i
 The numbers are those of brainscore-vision 2.4.2, with `cornet.brain.readout.readout_probabilities` giving the model's.
 """
 
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -99,11 +99,11 @@ def i1_ceiling(trials: Trials) -> Score:
     )
 
 
-class _Rows:
+class _Rows(NamedTuple):
     """The model's images: the column of each one's object, and where the images with trials stand among them."""
 
-    def __init__(self, truth: NDArray[np.intp], of_human: NDArray[np.intp]) -> None:
-        self.truth, self.of_human = truth, of_human
+    truth: NDArray[np.intp]
+    of_human: NDArray[np.intp]
 
 
 def _human(trials: Trials) -> HumanTrials:
@@ -153,11 +153,8 @@ def _model(
 def _checked(
     probabilities: ArrayLike, choices: ArrayLike, stimulus_ids: ArrayLike
 ) -> tuple[NDArray[np.float64], NDArray[np.str_], NDArray[np.str_]]:
-    p, names, ids = (
-        np.asarray(probabilities, np.float64),
-        np.asarray(choices, str),
-        np.asarray(stimulus_ids, str),
-    )
+    p = np.asarray(probabilities, np.float64)
+    names, ids = np.asarray(choices, str), np.asarray(stimulus_ids, str)
     if names.ndim != 1 or ids.ndim != 1 or p.shape != (len(ids), len(names)):
         raise CornetError(
             f"probabilities of shape {p.shape} must be (image, choice), here ({ids.size}, {names.size}); give one row "

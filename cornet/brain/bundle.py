@@ -65,8 +65,7 @@ class Bundle:
     ) -> Responses:
         """Responses of a region in a time bin (ms after onset), averaged and by repetition; see `make_responses`.
 
-        They are kept in the cache folder where the assembly is as its file has it (see `make_responses`). Raises
-        CornetError too where that file was changed after it was loaded.
+        Cached where the assembly is as in its file. Raises CornetError too where that file has changed since.
         """
         loaded = self.assembly.encoding
         with contextlib.suppress(OSError):  # it was moved: what was opened is still there

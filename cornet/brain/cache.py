@@ -1,10 +1,8 @@
-"""Results that are dear to make and small to keep, on disk, named by the content that they were made from.
-
-What each cached value of this package depends on, all of which is in its name or key:
+"""Results that are slow to make and small to store, on disk, named by what they depend on:
 
 | value (folder of the cache) | depends on | covered by |
 |---|---|---|
-| averaged responses (responses) | assembly | hash of the file; values that are in memory are never cached |
+| averaged responses (responses) | assembly | hash of the file; values in memory are never cached |
 | | coordinates | hash of them all, as they are in memory |
 | | region, time bin, ignored coordinates | their values |
 | ceilings (ceilings) | repetitions, presentations of each | hash of the arrays |
@@ -23,17 +21,10 @@ What each cached value of this package depends on, all of which is in its name o
 | screens, in this process (`KeptScreens`) | stimuli, visual angle, pixels | as for recordings |
 | hashes of files and archives, in this process | the file's content | `file_state`, once it `is_settled` |
 
-And all that are computed here depend on code: `code_version` hashes the source of what computes them, whatever it
-imports within this package, and the versions of the other packages imported on the way. Recordings, the dearest of
-them, are no exception: a released version changes them once, and a wrong number costs more than a recording.
+Whatever is computed also depends on `code_version`: the source of the code, all that it imports here, and the versions
+of other packages. Not covered: batch, sites recorded together and threads change the last digits of features (1e-6).
 
-Features differ in their last digits (1e-6 of themselves) with the batch in which an image is shown, which the sites
-recorded together and the number of threads decide besides. That alone is not a part of the name of a recording.
-
-A file holds arrays under one key. It is written aside and renamed, so that another process sees all of it or
-nothing; it is never changed afterwards, so two processes that make the same write the same. A file that is damaged
-or half there (an archive's checksums tell) is made again. A folder that cannot be written costs the time of making
-it anew, and nothing else.
+A file is written aside, renamed and never changed. A damaged one is made again; an unwritable cache costs only time.
 """
 
 import contextlib
@@ -88,10 +79,7 @@ def cached_arrays(
 
 
 def file_hash(path: Path | str) -> str:
-    """SHA-256 of a file's bytes, read once per process for each `file_state`.
-
-    Raises OSError where it cannot be read.
-    """
+    """SHA-256 of a file's bytes, read once per process and `file_state`. Raises OSError."""
     state = file_state(path)
     if state not in _HASHES:
         with open_regular(path) as file:
@@ -103,10 +91,7 @@ def file_hash(path: Path | str) -> str:
 
 
 def file_state(path: Path | str) -> tuple[int, ...]:
-    """What changes when a file is changed: device, inode, size, times of change of its content and of its entry.
-
-    The last cannot be set: a file written over by another of the same size and time is noticed too.
-    """
+    """What changes with a file: device, inode, size, times of change of content and entry (the last cannot be set)."""
     state = os.stat(path)
     return state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns
 
@@ -126,12 +111,7 @@ RESOLUTION = 2 * 10**9
 
 
 def _read(path: Path, name: str) -> Arrays | None:
-    """The arrays in a file, or None if there is no such file or it is not whole.
-
-    Reading a member to its end checks its CRC-32. What a damaged archive makes zipfile and numpy raise is of many
-    kinds (BadZipFile, ValueError, KeyError, zlib.error, struct.error, NotImplementedError, MemoryError for a header
-    that asks for too much): all of them mean the same.
-    """
+    """The arrays in a file; None if it is missing or damaged (its CRC-32 tells)."""
     try:
         with open_entry(path) as file, np.load(file, allow_pickle=False) as archive:
             arrays = {field: archive[field] for field in archive.files}

@@ -1,12 +1,8 @@
-"""How a network answers when observers chose among other names than its classes.
+"""Answers of a network when observers chose among names other than its classes.
 
-Either by a stated mapping: a network of ImageNet's 1000 classes answers with that one of 16 everyday categories whose
-classes have the highest mean probability (Geirhos et al. 2018, NeurIPS; 2019, ICLR). Or by a read-out of its features
-that was fitted on other images. `Choices.way` says which, and goes with the score.
-
-The mapping is the published one (bethgelab/model-vs-human, in the order of ILSVRC-2012's sorted WordNet ids). It is
-not complete: its authors left out classes whose words have further senses (boxer, dalmatian, kite), so 109 of 118
-dog classes and 49 of 59 bird classes count, "knife" is the cleaver alone, and "oven" the rotisserie.
+By the published mapping (bethgelab/model-vs-human; Geirhos et al. 2018, 2019): the one of 16 categories whose ImageNet
+classes have the highest mean probability. It leaves out words with further senses: 109 of 118 dogs and 49 of 59 birds
+count, "knife" is the cleaver alone, and "oven" the rotisserie. Or by a read-out fitted on other images.
 """
 
 from dataclasses import dataclass
@@ -21,16 +17,8 @@ from cornet.errors import CornetError
 __all__ = ["CATEGORIES", "Choices", "category_probabilities", "mapped_choices", "readout_choices"]
 
 IMAGENET_CLASSES = 1000
-_SECOND_SENSES = {
-    192,
-    204,
-    227,
-    242,
-    251,
-    258,
-    260,
-    264,
-}  # cairn, Lhasa, kelpie, boxer, dalmatian, Samoyed, ...
+# Cairn, Lhasa, kelpie, boxer, dalmatian, Samoyed, ...
+_SECOND_SENSES = {192, 204, 227, 242, 251, 258, 260, 264}
 
 CATEGORIES: dict[str, tuple[int, ...]] = {
     "airplane": (404,),
@@ -66,10 +54,9 @@ class Choices:
 
 
 def category_probabilities(probabilities: ArrayLike) -> NDArray[np.float64]:
-    """(image, 1000) probabilities of ImageNet's classes -> (image, 16): the mean over each category's classes.
+    """(image, 1000) probabilities of ImageNet's classes -> (image, 16): means of each category's classes.
 
-    They do not sum to 1: most classes belong to no category. Raises CornetError for anything but 1000 columns of
-    probabilities.
+    Raises CornetError for anything but 1000 columns of probabilities.
     """
     p = np.asarray(probabilities, np.float64)
     if p.ndim != 2 or p.shape[1] != IMAGENET_CLASSES:
@@ -101,10 +88,7 @@ def readout_choices(
     C: float = 1e-3,
     device: str = "cpu",
 ) -> Choices:
-    """The most probable object for each image, by a read-out fitted on the other folds' images.
-
-    Arguments as in `cornet.brain.readout.held_out_probabilities`.
-    """
+    """The most probable object for each image, by a read-out fitted on the other folds. As `held_out_probabilities`."""
     probabilities, names = held_out_probabilities(features, labels, folds, seed, groups, C, device)
     count = folds if np.ndim(folds) == 0 else len(np.unique(np.asarray(folds)))
     way = f"answers by a linear read-out fitted on other images ({count} folds, C = {C:g})"

@@ -1,8 +1,4 @@
-"""Columns that are looked for by their name: names that are nearly right, and entries that are missing.
-
-A column that is misspelt must not count as absent, since the number would then be another one; and an empty cell or
-a NaN must not become a category of its own. Both are refused where a table or an assembly is read.
-"""
+"""Columns looked up by name. Misspelt names and missing entries are refused: both would change a score silently."""
 
 import difflib
 import re
@@ -31,9 +27,8 @@ def is_missing(values: ArrayLike, any_case: bool = False) -> NDArray[np.bool_]:
 
 
 def categories(values: ArrayLike, what: str, where: str, ids: ArrayLike | None = None) -> NDArray[np.str_]:
-    """The values as text, one category each.
+    """The values as text, one category each. what: their column. where, ids: for the message; ids None: row numbers.
 
-    what: the name of the column. where: what holds it, for the message. ids: a name for each row; None: its number.
     Raises CornetError for missing entries (NaN, None, empty or blank text, or one of MISSING), with their number.
     """
     array: NDArray[Any] = np.asarray(values)
@@ -59,10 +54,7 @@ def near_names(wanted: str, names: Iterable[object]) -> list[str]:
 
 
 def refuse_misspelt(wanted: Iterable[str], names: Iterable[object], where: str, remedy: str = "") -> None:
-    """Raise CornetError where a wanted column is absent and another has nearly its name.
-
-    where: what has the columns, and remedy: what else can be done, for the message.
-    """
+    """Raise CornetError where a wanted column is absent and one has nearly its name. where, remedy: for messages."""
     there = [str(name) for name in names]
     for name in wanted:
         near = [one for one in near_names(name, there) if one not in wanted]

@@ -18,10 +18,7 @@ SHOWN = ("truth", "sample_obj")
 
 
 def check_one_value(ids: ArrayLike, values: ArrayLike, what: str, where: str) -> None:
-    """Raise CornetError where one stimulus has two values.
-
-    ids, values: (row,), in any order. what: the name of the values. where: what states them, for the message.
-    """
+    """Raise CornetError where one stimulus has two values. ids, values: (row,). what, where: for the message."""
     codes, names = pd.factorize(np.asarray(ids))
     each, stated = pd.factorize(np.asarray(values), use_na_sentinel=False)
     first = each[np.unique(codes, return_index=True)[1]]
@@ -55,10 +52,7 @@ def check_facts(assembly: xr.DataArray, table: pd.DataFrame, where: str) -> None
 def check_table(
     ids: ArrayLike, values: ArrayLike, column: pd.Series, column_ids: ArrayLike, where: str
 ) -> None:
-    """Raise CornetError where values (row,) of the stimuli `ids` differ from a column of their table.
-
-    An entry that is missing on either side contradicts nothing.
-    """
+    """Raise CornetError where values (row,) of `ids` differ from a column of their table; missing ones do not."""
     stated = pd.DataFrame({"id": np.asarray(ids, str), "value": np.asarray(values)}).drop_duplicates()
     names = np.concatenate([np.asarray(column_ids, str), stated["id"].to_numpy(str)])
     both = [str(value) for value in (*column, *stated["value"])]

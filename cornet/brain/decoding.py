@@ -1,9 +1,7 @@
-"""What the decoders of solution times share: the task, and features standardised per split without a copy for each.
+"""The task of the solution-time decoders, and features standardised per split without a copy for each.
 
-A classifier of split s sees z = (x - mean_s) / sd_s, with the statistics of its own training images. Twenty such
-copies of 1,318 x 25,088 features would be 2.4 GB. Here the features are centred and scaled once over all images,
-which makes what is left to do per split (`shift`, `scale`) close to 0 and 1, so that it can be folded into a
-classifier's weights in single precision without loss.
+A classifier of split s sees z = (x - mean_s) / sd_s. Here the features are scaled once over all images, so that the
+rest (`shift`, `scale`) is close to 0 and 1 and can be folded into the weights in single precision without loss.
 """
 
 from collections.abc import Iterator
@@ -58,10 +56,9 @@ class Block:
 def standardised_blocks(
     features: NDArray[Any], train: NDArray[np.intp], device: torch.device, width: int = 2048
 ) -> Iterator[Block]:
-    """The features (image, feature) in blocks of columns, with each split's training statistics.
+    """The features (image, feature) in blocks of columns, with each split's training statistics (ddof 0).
 
-    Standard deviations are with ddof 0. A feature that is constant on a split's training images is centred and
-    left unscaled, as scikit-learn's StandardScaler does: it is zero in training.
+    A feature that is constant on a split's training images is centred and left unscaled, as by StandardScaler.
     """
     images, number = features.shape
     member = torch.zeros(len(train), images, dtype=torch.float64, device=device)

@@ -34,11 +34,7 @@ def dprime(probabilities: ArrayLike, truth: ArrayLike) -> NDArray[np.float64]:
 
 
 def dprime_of_alarms(alarms: ArrayLike, truth: ArrayLike) -> NDArray[np.float64]:
-    """The same from false alarms FA(i, d) themselves, as trials with two choices give them.
-
-    alarms: (..., image, choice), the share of image i's trials against d in which d was chosen; NaN where none was
-    held; the truth's column is not read.
-    """
+    """d' from false alarms FA(i, d), (..., image, choice): NaN without trials; the truth's column is not read."""
     alarms = np.array(alarms, np.float64)
     truth = np.asarray(truth, np.intp)
     alarms[..., np.arange(len(truth)), truth] = np.nan

@@ -1,8 +1,7 @@
-"""Fetching the public brain data into a folder that all runs share, verified by the hashes of `public_data`.
+"""Fetching the public brain data into a folder shared by all runs, verified by the hashes of `public_data`.
 
-A file gets its name only when its SHA-1 is right. Beside it, .<file>.verified then keeps the hash with the size and
-time of change that it was found at, so that hundreds of megabytes are not read again before every comparison. (The
-module is not called `fetch`: it would take the place of `brain.fetch`.)
+A file gets its name once its SHA-1 is right; .<file>.verified beside it records the hash, size and time of change.
+(A module called `fetch` would hide `brain.fetch`.)
 """
 
 import contextlib

@@ -18,6 +18,7 @@ __all__ = [
     "as_matrix",
     "centred_blocks",
     "centred_features",
+    "column_blocks",
     "gram_factor",
     "gram_matrix",
 ]
@@ -37,10 +38,7 @@ class LostDigits(ArithmeticError):
 
 
 def as_matrix(features: Any, name: str = "features") -> Any:
-    """Check that something is (stimulus, feature) numbers and can be read in blocks of columns; nothing is copied.
-
-    Takes NumPy arrays, memory maps, h5py datasets, xarray and torch.
-    """
+    """Check that something is (stimulus, feature) numbers, of NumPy, h5py, xarray or torch; nothing is copied."""
     if not hasattr(features, "shape") or not hasattr(features, "__getitem__"):
         features = np.asarray(features)
     if hasattr(features, "values") and not isinstance(features, Tensor):
@@ -55,6 +53,29 @@ def as_matrix(features: Any, name: str = "features") -> Any:
     if (kind or np.dtype(features.dtype).kind) not in "fiub":
         raise CornetError(f"{name} of type {features.dtype} must be real numbers.")
     return features
+
+
+def column_blocks(
+    features: Any, device: torch.device | str = "cpu", name: str = "features", memory: int = MEMORY
+) -> Iterator[Tensor]:
+    """Blocks of columns of (stimulus, feature), from left to right, float64 on `device`.
+
+    features: as `as_matrix` gives them. Raises CornetError where a value is not finite.
+    """
+    stimuli, width = features.shape
+    step = max(1, min(width, memory // (stimuli * 8)))
+    for start in range(0, width, step):
+        part = features[:, start : start + step]
+        if not isinstance(part, Tensor):
+            part = torch.from_numpy(np.array(part, np.float64))
+        block = part.to(device=device, dtype=torch.float64)
+        if not torch.isfinite(block).all():
+            stimulus, column = torch.nonzero(~torch.isfinite(block))[0].tolist()
+            raise CornetError(
+                f"the {name} hold {block[stimulus, column].item()} (stimulus {stimulus}, feature {start + column}), "
+                "and only finite ones can be compared; look where the network overflows, or leave these out."
+            )
+        yield block
 
 
 def centred_blocks(
@@ -105,8 +126,7 @@ def gram_matrix(
 def gram_factor(features: Any, device: torch.device, memory: int = MEMORY) -> Tensor:
     """Z with Z Z' = X X' of the centred features, (stimulus, at most as many columns as stimuli), float64.
 
-    By QR decompositions of X', block after block, which do not square the condition number as `gram_matrix` does.
-    They take three to five times as long.
+    By blockwise QR of X', which does not square the condition number and takes three to five times as long.
     """
     stimuli = features.shape[0]
     memory = max(memory, 3 * 8 * stimuli * stimuli)  # smaller blocks would repeat the work on R for nothing

@@ -1,9 +1,6 @@
-"""What an HDF5 file from elsewhere may not hold: ways to other files, links, and claims that its bytes belie.
+"""Checks of an HDF5 file from elsewhere: no links, no external data, no claims of more data than it holds.
 
-Groups may be there (brainio's `extras` are groups); nothing in them is read.
-
-HDF5 follows a link to any file that this user may read, and a dataset may lie in other files altogether: a stranger's
-file could so pass off the user's own as its values. And a few bytes can claim terabytes, of which nothing was written.
+Groups may be there (brainio's `extras`), but are not read.
 """
 
 import math
@@ -31,10 +28,7 @@ MAX_RATIO = 1100
 
 
 def hdf5_problem(path: Path) -> str:
-    """Why the file is not read, as words that follow its path; "" where nothing speaks against it.
-
-    Looks at what lies at the root, which is all that our formats have. Raises what h5py makes of damage.
-    """
+    """Why the file is refused, as words that follow its path; "" if it is not. Looks at the root."""
     with h5py.File(path, "r") as file:
         if len(file) > MOST:
             return f"holds {len(file):,} variables, and {MOST:,} are the most that is read"
@@ -103,10 +97,7 @@ def _datasets(file: h5py.File) -> Iterator[tuple[str, h5py.Dataset]]:
 
 
 def long_text(file: h5py.File) -> str:
-    """Text of which one long entry would take its room for all entries, as words; "" for none.
-
-    Text of any length that has a fill value becomes text of one length as xarray opens the file.
-    """
+    """Text that xarray would pad to its longest entry (it has a fill value), as words; "" for none."""
     for name, item in _datasets(file):
         kind = h5py.check_string_dtype(item.dtype)
         if kind is None or kind.length is not None or "_FillValue" not in item.attrs or not item.size:

@@ -1,15 +1,14 @@
-"""Object solution times: reading dataset.h5, which the authors of Kar et al. (2019) give out.
+"""Object solution times: reading dataset.h5 of Kar et al. (2019).
 
-| dataset | in MATLAB, which wrote it | as HDF5 shows it | what |
+| dataset | in MATLAB | in HDF5 | what |
 |---|---|---|---|
 | images | 256 x 256 x 3 x 1320 (y, x, channel, image) | 1320 x 3 x 256 x 256 (image, channel, x, y) | float64 |
 | obj | 1320 x 1 | 1 x 1320 | number of the object, 1 to 10 |
 | i1 | 1320 x 1 | 1 x 1320 | d' of the monkeys' choices, per image |
 | ost | 1320 x 1 | 1 x 1320 | ms after onset at which IT's decode reaches it; NaN where it never does |
 
-MATLAB counts its axes from the other end: read as they stand in HDF5, the pictures lie on their sides. They are set
-upright here, as Brain-Score does. A file with the axes as MATLAB names them (written by another program) is taken
-too, and so are one-dimensional columns, whole numbers, and values from 0 to 1 instead of 0 to 255.
+HDF5 shows MATLAB's axes reversed, so pictures are transposed here, as in Brain-Score. Also read: axes as MATLAB names
+them, one-dimensional columns, whole numbers, and values from 0 to 1 instead of 0 to 255.
 """
 
 import hashlib

@@ -1,12 +1,8 @@
-"""Which layer of a network stands for which region, found on responses that are set aside for it.
+"""Which layer of a network stands for which region, chosen on a bundle other than the one scored afterwards.
 
-Every candidate site is asked how well it predicts a region's responses, cross-validated, after its features are
-reduced to at most 1000 principal components; the best one stands for the region. The bundle must not be the one that
-is scored afterwards: the best of many candidates looks better on its own data than it is.
-
-The components are those of other images where these are given (the reference takes 1000 validation images of
-ImageNet), and else of each split's training stimuli. As many components as there are training stimuli less one leave
-the training set as it is, and pls and ridge with it; the reduction is then left out.
+Each candidate's features are reduced to at most 1000 principal components, fitted on other images (the reference: 1000
+of ImageNet's validation set) or else on each split's training stimuli, and scored cross-validated. With pls and ridge
+and a component for each training stimulus but one, the reduction changes nothing and is left out.
 """
 
 import json
@@ -202,8 +198,7 @@ class _Reduced:
     def _project(self, fit: NDArray[np.int64], where: NDArray[np.int64]) -> NDArray[np.float64]:
         """(stimulus, component): principal components of the rows `fit`, of the rows `where`.
 
-        X = U sqrt(w) V' of the centred rows: new rows x are projected by x V = x X' U / sqrt(w), so that inner
-        products of rows are enough. Where `fit` is `where` there are as many components as there can be.
+        X = U sqrt(w) V' of the centred rows, so new rows x are projected by x V = x X' U / sqrt(w).
         """
         own = self.gram[np.ix_(fit, fit)]
         mean = own.mean(axis=0)

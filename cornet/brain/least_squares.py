@@ -1,8 +1,6 @@
-"""Linear mappings from features to responses: ridge, and least squares, in feature or in sample space.
+"""Linear mappings from features to responses: ridge and least squares, in feature or sample space (`cornet.brain.pls`).
 
-The spaces are those of `cornet.brain.pls`: coefficients map centred test features, or their products with the centred
-training features, to centred responses. All but `from_features` work on a Gram matrix and raise `LostDigits` where its
-condition number, the square of the features', would spoil the result.
+All but `from_features` use a Gram matrix, and raise `LostDigits` where its condition number would spoil the result.
 """
 
 import torch
@@ -17,10 +15,7 @@ SMALLEST = 1e-9
 
 
 def ridge(gram: Tensor, right: Tensor, alpha: float) -> Tensor:
-    """(gram + alpha)^-1 right.
-
-    gram = X'X and right = X'Y give (feature, neuroid); X X' and Y give (training stimulus, neuroid).
-    """
+    """(gram + alpha)^-1 right: from X'X and X'Y (feature, neuroid), from X X' and Y (training stimulus, neuroid)."""
     if not alpha > SMALLEST * float(gram.norm()):
         raise LostDigits
     raised = gram.clone()
@@ -32,11 +27,7 @@ def ridge(gram: Tensor, right: Tensor, alpha: float) -> Tensor:
 
 
 def least_squares_samples(kernel: Tensor, responses: Tensor) -> Tensor:
-    """The shortest least-squares solution from X X', (training stimulus, neuroid).
-
-    Its small eigenvalues drown in rounding. Centring leaves one such; whether others are real, only the features
-    can tell.
-    """
+    """The shortest least-squares solution from X X', (training stimulus, neuroid). Raises LostDigits."""
     values, vectors = torch.linalg.eigh(kernel)
     keep = values > SMALLEST * values[-1]
     if int(keep.sum()) < len(keep) - 1:
@@ -46,10 +37,7 @@ def least_squares_samples(kernel: Tensor, responses: Tensor) -> Tensor:
 
 
 def from_features(features: Tensor, responses: Tensor, alpha: float = 0.0) -> Tensor:
-    """The shortest B that minimises |X B - Y|^2 + alpha |B|^2, by the singular values of X, (feature, neuroid).
-
-    Singular values of rounding alone (centring leaves one) are left out.
-    """
+    """The shortest B that minimises |X B - Y|^2 + alpha |B|^2, (feature, neuroid), without singular values near 0."""
     U, s, Vh = torch.linalg.svd(features, full_matrices=False)
     keep = s > s[0] * max(features.shape) * torch.finfo(s.dtype).eps
     s = s[keep, None]

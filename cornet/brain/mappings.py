@@ -23,10 +23,8 @@ __all__ = ["Mapping"]
 class Mapping:
     """Features, and one way to map them to responses.
 
-    With fewer features than stimuli it keeps them centred, and `TrainingSets` gives their products. With more it
-    keeps their Gram matrix alone, in which every training and test set is a block: PLS, ridge and least squares do
-    not change when features are rotated. Where products cost too many digits (`LostDigits`) it uses the features, or
-    a small matrix with the same inner products, from then on.
+    Keeps the centred features if they are fewer than the stimuli, else their Gram matrix, whose blocks are the training
+    and test sets. After `LostDigits` it uses the features, or a small matrix with the same inner products.
     """
 
     def __init__(
@@ -99,10 +97,9 @@ class Mapping:
     def predict(
         self, rows: Tensor, others: Tensor, known: Tensor, varies: Tensor, sets: TrainingSets | None
     ) -> Tensor:
-        """Predicted responses (test stimulus, neuroid), less the training mean.
+        """Predicted responses (test stimulus, neuroid), less the training mean. Raises LostDigits.
 
-        rows, others: positions of the training and test stimuli; known: the training responses of the neuroids that
-        vary (mask). Raises LostDigits where products do not do.
+        rows, others: training and test stimuli; known: the training responses of the neuroids that vary (mask).
         """
         Y = known - known.mean(dim=0)
         components = min(self.components, self.width, len(rows))

@@ -40,10 +40,9 @@ def out_of_memory(error: BaseException) -> bool:
 
 
 def first_that_fits(attempts: Iterable[Callable[[], Result]], what: str) -> Result:
-    """The result of the first of these, each of which needs less memory than the one before.
+    """The result of the first of these that fits in memory; each needs less than the one before.
 
-    Between two of them what the failed one held is given back. Raises OutOfMemory, saying of `what` that it does not
-    fit, when none goes through; other exceptions come out as they are.
+    Raises OutOfMemory, naming `what`, when none does; other exceptions pass.
     """
     for attempt in attempts:
         try:

@@ -1,9 +1,7 @@
-"""An assembly from a netCDF file: one data variable with flat coordinates along each of its dimensions.
+"""An assembly from a netCDF file: one data variable with flat coordinates along each dimension.
 
-The public files were written by xarray and the netCDF library between 2018 and 2020, whose variables stand in the
-order in which they were created: that order is kept, since the order of averaged stimuli depends on it. They name
-the stimulus image_id where newer ones have stimulus_id, and some hold coordinates as if they were data. Groups, in
-which brainio keeps `extras`, are skipped, and said in the log. netCDF-3 is read too.
+Variables stay in the order of creation, on which the order of averaged stimuli depends. image_id is read as
+stimulus_id, coordinates stored as data are found, and groups (brainio's `extras`) are skipped with a log message.
 """
 
 import logging
@@ -89,10 +87,7 @@ def load_assembly(folder_or_file: str | os.PathLike[str]) -> xr.DataArray:
 
 
 def close_file(assembly: xr.DataArray) -> None:
-    """Close the file of an assembly until its values are asked for again.
-
-    HDF5 takes a file for the one that it has open already, although it may have been written over meanwhile.
-    """
+    """Close an assembly's file until its values are needed: HDF5 misses that an open file was written over."""
     close = assembly._close
     assembly.close()
     assembly.set_close(close)

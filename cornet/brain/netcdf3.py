@@ -1,8 +1,4 @@
-"""netCDF-3 files (classic and 64-bit offset), which scipy and older programs write: what speaks against reading one.
-
-They are not compressed, so their variables together hold no more bytes than the file; where they claim more, several
-lie in the same place.
-"""
+"""netCDF-3 files (classic, 64-bit offset): checks before one is read."""
 
 import math
 import warnings
@@ -21,11 +17,7 @@ def is_netcdf3(start: bytes) -> bool:
 
 
 def netcdf3_order(path: Path, dimensions: tuple[str, ...]) -> list[str]:
-    """The names of the variables, in the order of the file.
-
-    Raises ValueError for variables that overlap, and for text that is one letter a row (netCDF-3 has no text but arrays
-    of letters), and what scipy makes of damage.
-    """
+    """The names of the variables, in file order. Raises ValueError for overlapping variables and text."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # of the map that is still in use as the file closes
         with netcdf_file(path, "r", mmap=True, maskandscale=False) as file:  # reads the header alone

@@ -19,10 +19,9 @@ FREE = 2**26
 
 
 def read_arrays(path: Path, missing: str) -> dict[str, NDArray[Any]]:
-    """All arrays of the file by name.
+    """All arrays of the file by name. missing: what to give instead of the file, for the message.
 
-    missing: what to give instead, when there is no such file. Raises CornetError where it is not there, damaged, no
-    .npz file, holds objects, or would become far larger than it is.
+    Raises CornetError where it is missing, damaged, no .npz file, holds objects, or would become far larger than it is.
     """
     try:
         with open_regular(path) as stream, zipfile.ZipFile(stream) as archive:

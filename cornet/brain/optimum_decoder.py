@@ -1,12 +1,10 @@
-"""The decoder of solution times taken to its optimum: the reference's objective, without what its training adds.
+"""The decoder of solution times taken to its optimum: the reference's objective, without its training.
 
     mean cross-entropy + 0.5 * penalty * (|W|^2 + |b|^2),   W (feature, class), b (class)
 
-This is strictly convex: one answer, whatever the start and the order of the images. At the optimum
-W = Z' A and b = 1' A with one row of A for each training image (Z: their standardised features), so the search is
-for A (image, class), and of the features only K = Z Z' + 1 is needed, read in blocks. Newton's method; its linear
-systems are solved by conjugate gradients in the inner product <u, v> = u' K v, in which the Hessian
-penalty + S K / n is symmetric and strongly convex. No factorisation of K, which may be singular.
+This is strictly convex. At the optimum W = Z' A and b = 1' A (Z: standardised training features), so A (image, class)
+is found from K = Z Z' + 1 alone, read in blocks: Newton's method, with conjugate gradients in the inner product
+<u, v> = u' K v, where the Hessian penalty + S K / n is symmetric and strongly convex. K may be singular.
 """
 
 from typing import Any
@@ -90,10 +88,9 @@ def _kernels(state: NDArray[Any], task: Task, device: torch.device) -> tuple[tor
 def _newton(
     kernel: torch.Tensor, target: torch.Tensor, penalty: float, tolerance: float, reach: torch.Tensor
 ) -> tuple[torch.Tensor, float]:
-    """Coefficients (problem, image, class) and the largest possible error of a logit.
+    """Coefficients (problem, image, class) and the largest possible error of a logit. kernel: (problem, image, image).
 
-    kernel: (problem, image, image). target: (problem, image, class), one-hot. reach: (problem,), the largest
-    sqrt(k(x, x)) among the images that will be asked for.
+    target: (problem, image, class), one-hot. reach: (problem,), the largest sqrt(k(x, x)) among the images asked for.
     """
     images = kernel.shape[1]
     a = torch.zeros_like(target)

@@ -1,20 +1,15 @@
-"""PLS regression as the reference's numbers have it: a replay of its unconverged power iteration.
+"""PLS regression with the reference's numbers: a replay of its unconverged power iteration.
 
-The reference fits scikit-learn's PLSRegression(n_components=25, scale=False), which finds each component's
-direction w by a power iteration on S S' (S = X'Y, centred and deflated) that it stops early, when w moves by less
-than 1e-3. An exact solver therefore gives other numbers. The iteration can be followed without the features, as
-w = S u with u in neuroid space and M = S'S: w <- S S'w is u <- M u, and all lengths and distances are those of M.
-So one component costs a few products with M (neuroid x neuroid) and a single product with the training data.
-
-The training data enter as one of two spaces, which give the same numbers up to rounding:
+scikit-learn's PLSRegression(n_components=25, scale=False) finds each direction w by a power iteration on S S'
+(S = X'Y, centred and deflated) that stops when w moves by less than 1e-3; an exact solver gives other numbers. With
+w = S u and M = S'S (neuroid x neuroid), w <- S S'w is u <- M u, so a component costs a few products with M and one
+with the training data, in one of two spaces:
 
 FeatureSpace   G = X'X and S = X'Y, for fewer features than stimuli; or X itself;
-SampleSpace    K = X X', for more: every direction is a combination X'a of the training stimuli, and a is kept.
+SampleSpace    K = X X', for more: every direction is a combination X'a of the training stimuli, and a is stored.
 
-G and K square the condition number of X. Where one direction of the features is so long that this costs too many
-digits, both raise `LostDigits`; the caller then gives X itself, or a small matrix with the same inner products.
-
-Source: `shared/spec` of the benchmark; Wegelin (2000), section 4.1; scikit-learn 1.5 to 1.9 as oracle.
+Both raise `LostDigits` where squaring the condition number costs too many digits; the caller then gives X itself, or a
+small matrix with the same inner products. Wegelin (2000), section 4.1; scikit-learn 1.5 to 1.9 as oracle.
 """
 
 from collections.abc import Callable
@@ -61,10 +56,9 @@ class Space(Protocol):
 
 
 def pls_coefficients(space: "FeatureSpace | SampleSpace", components: int) -> Tensor:
-    """Run the components and give the regression's coefficients in the space's own terms.
+    """The regression's coefficients in the space's own terms. Raises LostDigits as the space does.
 
-    They map centred test features (FeatureSpace) or their products with the centred training features
-    (SampleSpace) to centred responses. Raises LostDigits as the space does.
+    They map centred test features, or their products with the centred training features, to centred responses.
     """
     start = space.variances
     left = start.clone()

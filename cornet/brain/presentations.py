@@ -1,11 +1,8 @@
-"""Which presentations are of the same stimulus, and in which order averaged stimuli stand.
+"""Which presentations are of the same stimulus, and the order of averaged stimuli, in which random splits are drawn.
 
-The reference groups by the tuple of all presentation coordinates but the repetition, in the order in which they
-stand in the file, and sorts by that tuple; the random splits of every score are drawn in this order. Two things are
-ours: a coordinate that is NaN counts as equal to another NaN and comes last (there each such presentation is a group
-of its own, in no certain order), and a coordinate that takes several values within one stimulus, such as the number
-of the trial, is refused (there it silently makes several rows of the stimulus, which then stand in the training and
-the test set at once).
+As the reference: grouped and sorted by the tuple of all presentation coordinates but the repetition, in file order.
+Two rules are ours: NaN equals NaN and comes last, and a coordinate with several values within a stimulus is refused
+(the reference silently makes several rows of the stimulus, on both sides of a split).
 """
 
 from collections.abc import Sequence

@@ -1,10 +1,8 @@
-"""A bundle whose brain side is dissimilarities, as imaging studies publish them: stimuli and rdms.npz.
+"""A bundle with dissimilarities instead of responses: stimuli and rdms.npz.
 
-rdms.npz holds stimulus_id and, by region, dissimilarity matrices (RDMs) over these stimuli. An array belongs to the
-region that its name has as a word: "IT", "human_it", "human_it_subject_session". Its shape is (stimulus, stimulus) for
-a group of subjects, (subject, stimulus, stimulus), or (subject, ..., stimulus, stimulus), where what stands between,
-sessions for example, is averaged. Of several arrays of a region that with the most dimensions is taken. The diagonal
-must be 0: by it similarities are told apart, and refused.
+rdms.npz holds stimulus_id and, by region, dissimilarity matrices (RDMs) with 0 on the diagonal. A region is a word of
+an array's name: "IT", "human_it". Shapes: (stimulus, stimulus) of a group, (subject, stimulus, stimulus), or
+(subject, ..., stimulus, stimulus), averaged over "..."; of several arrays that with the most dimensions is taken.
 """
 
 import os

@@ -1,10 +1,9 @@
-"""What a network would answer: a linear read-out of its features, fitted to the objects' names.
+"""A linear read-out of a network's features, fitted to the objects' names.
 
-Standardised features, multinomial logistic regression with C = 1e-3 (brainscore-vision 2.4.2, after Rajalingham et
-al. 2018, J. Neurosci. 38, 7255). Its optimum is unique, so any solver that reaches it gives the reference's
-probabilities. This one turns the features to the principal axes of the fitting images first, which changes neither
-the penalty nor the scores: there are then no more axes than images, and the curvature is nearly diagonal, so that
-Newton's method with conjugate gradients needs a few dozen matrix products.
+Standardised features, multinomial logistic regression with C = 1e-3 (brainscore-vision 2.4.2, after Rajalingham et al.
+2018, J. Neurosci. 38, 7255). The optimum is unique, so this solver gives the reference's probabilities: on the
+principal axes of the fitting images the curvature is nearly diagonal, and Newton's method with conjugate gradients
+needs few products.
 """
 
 from collections.abc import Iterator
@@ -16,8 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from torch import Tensor
 
-from cornet.brain.column_blocks import MEMORY, column_blocks
-from cornet.brain.gram import as_matrix, square
+from cornet.brain.gram import MEMORY, as_matrix, column_blocks, square
 from cornet.errors import CornetError
 
 __all__ = ["held_out_probabilities", "readout_probabilities"]
@@ -147,11 +145,7 @@ def _deal(labels: NDArray[Any], folds: Any, seed: int, groups: ArrayLike | None)
 
 
 def _principal_axes(fit: Any, test: Any, device: str | torch.device, memory: int) -> tuple[Tensor, Tensor]:
-    """Both sets standardised by the fitting images and turned to those images' principal axes.
-
-    test: None for the fitting images themselves. With more features than images through the Gram matrix, reading
-    the features once.
-    """
+    """Both sets standardised and turned to the principal axes of the fitting images. test: None: the fitting images."""
     images, width = fit.shape
     if width <= images:
         blocks = list(_standardised(fit, test, device, memory))
@@ -199,10 +193,9 @@ def _standardised(
 
 
 def _fit(x: Tensor, codes: Tensor, classes: int, C: float) -> tuple[Tensor, Tensor]:
-    """Weights (axis, choice) and intercepts (choice,) at the optimum.
+    """Weights (axis, choice) and intercepts (choice,) where no entry of the gradient is above TOLERANCE.
 
-    Newton's method; each step by conjugate gradients, preconditioned by the curvature where all choices are equally
-    likely (x'x is diagonal on the principal axes), until the gradient has no entry above TOLERANCE.
+    Newton's method with conjugate gradients, preconditioned by the curvature where all choices are equally likely.
     """
     images = len(x)
     x = torch.cat([x, torch.ones(images, 1, dtype=x.dtype, device=x.device)], dim=1)
@@ -251,11 +244,7 @@ def _fit(x: Tensor, codes: Tensor, classes: int, C: float) -> tuple[Tensor, Tens
 def _newton_direction(
     x: Tensor, p: Tensor, gradient: Tensor, penalty: Tensor, diagonal: Tensor, C: float
 ) -> Tensor:
-    """-H^-1 gradient by preconditioned conjugate gradients, more exactly the nearer the optimum is.
-
-    The intercepts may all move together without any effect; the gradient has no part along that, nor then has any
-    step.
-    """
+    """-H^-1 gradient by preconditioned conjugate gradients, more exactly the nearer the optimum is."""
     direction = torch.zeros_like(gradient)
     residual = -gradient
     scaled = residual / diagonal

@@ -1,8 +1,6 @@
-"""One pass over a stimulus set: every asked site of a subject at once, in bounded memory.
+"""One pass over a stimulus set: all requested sites of a subject at once, in bounded memory.
 
-Images are decoded and placed on the screen by threads, ahead of the network. What the network answers goes straight
-to where it stays: small sites to arrays in memory, large ones, row after row, to files that are then mapped into
-memory; with a cache, everything goes to its files too (`cornet.brain.recording_cache`).
+Threads decode images ahead of the network. Small sites go to arrays, large ones to memory-mapped files.
 """
 
 import contextlib

@@ -1,11 +1,8 @@
 """Recorded features on disk, one file a site, so that nothing is recorded twice.
 
-A file is named by the SHA-256 of all that its features depend on: the subject's identity (its weights), the stimuli's
-content, the screen, the site, the precision. It is a .npy file that is written aside, row after row, and takes its
-name only when it is whole and on the disk; behind the array stands a checksum, so that a file damaged later is
-noticed. What is not whole is recorded again. Where nothing can be written there is one note, and no cache.
-
-Least recently used files go first when the folder outgrows its limit, never those that this process has open.
+A .npy file, named by the SHA-256 of all that its features depend on, with a checksum behind the array. It is written
+aside and renamed when complete; a damaged one is recorded again. An unwritable folder is logged once. Least recently
+used files are deleted first above the limit, but never those that this process has open.
 """
 
 import contextlib
@@ -47,10 +44,7 @@ _noted = False
 
 
 def cache_limit() -> int:
-    """The limit in bytes: CORNET_CACHE_SIZE in GB (10^9 bytes), or else 20 GB.
-
-    Raises CornetError where the variable is no number of at least 0.
-    """
+    """The limit in bytes: CORNET_CACHE_SIZE in GB (10^9 bytes), or 20 GB. Raises CornetError for others."""
     text = os.environ.get("CORNET_CACHE_SIZE")
     if not text:
         return DEFAULT_LIMIT
@@ -66,11 +60,7 @@ def cache_limit() -> int:
 
 
 class RecordingCache:
-    """The folder of recordings.
-
-    folder: None for the folder recordings below `cornet.files.cache_folder()`.
-    limit: bytes; None for `cache_limit()`.
-    """
+    """folder: None: recordings below `cornet.files.cache_folder()`. limit: bytes; None: `cache_limit()`."""
 
     def __init__(self, folder: Path | str | None = None, limit: int | None = None) -> None:
         self.folder = Path(folder) if folder is not None else cache_folder() / "recordings"
@@ -130,10 +120,9 @@ class RecordingCache:
 
 
 class RowFile:
-    """A .npy file in the making: `append` rows in order, then `finish`; until then it has another name.
+    """A .npy file in the making: `append` rows in order, then `finish`, which gives it its name.
 
-    path: None for a file that never has a name. It takes room in the folder for temporary files, until the process and
-    the arrays that are mapped from it are gone.
+    path: None for a temporary file that never has a name.
     """
 
     def __init__(self, path: Path | None, shape: tuple[int, int], dtype: np.dtype[np.generic]) -> None:
@@ -204,8 +193,7 @@ def _read_whole(file: BinaryIO, stimuli: int, dtype: np.dtype[Any]) -> Any:
 
 
 def _mapped(file: BinaryIO, rows: int, columns: int | None, dtype: np.dtype[Any]) -> Any:
-    """A file of these rows as a memory map. Writing to it changes no file: torch takes arrays that can be written
-    without a copy only. Where the system does not promise so much private memory, it is a read-only one.
+    """A file of these rows as a private memory map (torch wants writable arrays), read-only where memory is short.
 
     Raises ValueError where it has another size, shape or type.
     """

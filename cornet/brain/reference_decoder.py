@@ -1,12 +1,8 @@
-"""The decoder of the published solution times, batched: every split's and time bin's classifier in one product.
+"""The decoder of the published solution times, for all splits and time bins at once.
 
-Kar et al. (2019), Nat. Neurosci. 22, 974, as brainscore-vision 2.4.2 decodes: one linear softmax layer on
-standardised features, trained by Adam for at most 40 epochs, which is long before its optimum. So all that steers
-the training matters: the initial weights, the order of the images, the epsilon of Keras' Adam.
-
-Adam acts on every coordinate by itself, so the weights cannot be kept in a space of fewer dimensions than the
-features have; but all classifiers see the same positions of their training sets at the same step, and can go
-through the training side by side.
+Kar et al. (2019), Nat. Neurosci. 22, 974, as brainscore-vision 2.4.2: a linear softmax layer on standardised features,
+trained by Adam for at most 40 epochs, long before its optimum, so initial weights, image order and Keras' epsilon
+matter. All classifiers see the same positions of their training sets at a step, and are trained side by side.
 """
 
 import math

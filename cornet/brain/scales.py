@@ -27,10 +27,9 @@ def check_scale(scale: str) -> None:
 
 
 def shown(raw: float, ceiling: float, scale: str) -> float:
-    """The raw value on a scale. A negative one keeps its sign when squared (the reference loses it).
+    """The raw value on a scale; a negative one stays negative when squared (the reference loses the sign).
 
-    NaN where the raw value or the needed ceiling is NaN, or the ceiling is not above 0: nothing can be explained
-    of responses that do not agree with themselves. Raises CornetError for an unknown scale.
+    NaN where the raw value is, or the needed ceiling is not above 0. Raises CornetError for an unknown scale.
     """
     check_scale(scale)
     if scale == "raw":

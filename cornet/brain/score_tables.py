@@ -1,8 +1,6 @@
-"""Reading the tables that scoring leaves in a run's folder: scores.csv, and those of the same kind beside it.
+"""Reading scores.csv and similar tables of a run's folder, either as text to the last digit or leniently as numbers.
 
-They are written aside and renamed, so that ours are whole; a copy may have been cut short, and then a last line that is
-not whole is left out. Reading is in two ways: as text to the last digit, for programs that write the table again, and
-leniently as numbers, where what is missing or unreadable is NaN.
+The last line is left out if it was cut short. As numbers, what is missing or unreadable is NaN.
 """
 
 import csv
@@ -188,10 +186,7 @@ def _padded(path: Path, row: list[str], entries: int, number: int) -> list[str]:
 
 
 def _cut_short(row: list[str], entries: int, ended: bool) -> bool:
-    """Whether the last row is a part of one: entries are lacking, or the last one may be a part of a number.
-
-    ended: whether the file's last line is whole.
-    """
+    """Whether the last row lacks entries, or ends in what may be part of a number. ended: whether its line is whole."""
     if len(row) < entries or not row:
         return True
     if ended:

@@ -183,9 +183,7 @@ def _blocks(
 ) -> Iterator[tuple[tuple[slice, NDArray[np.int64]], NDArray]]:
     """Where in (presentation, neuroid) a block stands, and its values, with the bins behind where they are several.
 
-    Blocks are cut along the first of the two dimensions that the file stores, and cover a range of neuroids and bins
-    as a whole, in the file's own order of dimensions: picking single ones out of a file is slow, and xarray turns
-    an array that is not yet read by means of an index for each of its values.
+    Blocks span a range in the file's own order of dimensions: reading single neuroids or bins is slow.
     """
     order = [assembly.dims.index(name) for name in DIMENSIONS if name in assembly.dims]
     rows = "neuroid" if order[1] < order[0] else "presentation"

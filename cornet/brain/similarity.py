@@ -14,8 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import rankdata
 from torch import Tensor
 
-from cornet.brain.column_blocks import MEMORY, column_blocks
-from cornet.brain.gram import as_matrix, square
+from cornet.brain.gram import MEMORY, as_matrix, column_blocks, square
 from cornet.errors import CornetError
 
 log = logging.getLogger("cornet")
@@ -205,10 +204,7 @@ def _triangle(matrix: ArrayLike) -> NDArray[np.float64]:
 
 
 def rdm_problem(rdms: NDArray[np.float64]) -> str:
-    """Why these are no dissimilarities, (..., stimulus, stimulus), as words that follow a name; "" where they may be.
-
-    NaN is a missing value.
-    """
+    """Why these are no dissimilarities (..., stimulus, stimulus), as words that follow a name; "" if they may be."""
     if not np.allclose(rdms, rdms.swapaxes(-1, -2), rtol=1e-5, atol=1e-6, equal_nan=True):
         return "must be symmetric, and this one is not; average it with its transpose first"
     off = rdms[..., ~np.eye(rdms.shape[-1], dtype=bool)]

@@ -1,8 +1,6 @@
 """Object solution times: when a network's answer to an image becomes as good as behaviour, against the brain's.
 
-Kar et al. (2019), Nat. Neurosci. 22, 974: per image the time at which a linear decode of the population reaches the
-behavioural d' of that image. The comparison is that of brainscore-vision 2.4.2, made for all time bins and splits
-side by side.
+Kar et al. (2019), Nat. Neurosci. 22, 974, as brainscore-vision 2.4.2, for all time bins and splits at once.
 """
 
 from collections.abc import Sequence

@@ -1,9 +1,7 @@
 """The decode of object solution times from recorded spikes: when a population tells the objects apart.
 
-For the brain's side of the comparison (Kar et al. 2019), and to see any population's answers unfold: the same
-decoders as for a network, on spike counts in a window that slides over time. Neurons that were recorded one after
-the other are taken as one population whose r-th presentation is each neuron's r-th (a pseudo-population), so
-correlated noise between neurons is lost.
+The decoders are those for networks, on spike counts in a sliding window. Neurons recorded one after the other form a
+pseudo-population (the r-th presentation of each), which loses noise correlations.
 """
 
 from dataclasses import dataclass

@@ -1,20 +1,15 @@
 """The areas of CORnet-Z, -R and -RT, and V1 of CORnet-S; its bottlenecks are in `cornet.models.bottleneck`.
 
-An area takes what the area below it (or the image) puts out in two parts, so that one area can be unrolled
-in any of the three ways of `cornet.models.unroll`:
-
     drive = area.drive(below, step)            the input path
     state = area.step(drive, state, step)      one time step; the state is also the area's output
-
-All maps are (batch, channel, y, x), or (1, channel, y, x) at steps that no image has reached; steps count from
-0; the state before step 0 is None. Of what it is built of, an area also knows
-
     area.channels                              channels of its drive and of its output
     area.drive_depth, area.step_depth          convolutions, one after the other, of the input path and of a step
     area.work(size, drives, steps)             multiply-adds per image, and the (y, x) of its output
 
+Maps are (batch, channel, y, x), or (1, channel, y, x) at steps that no image has reached. Steps count from 0; the state
+before is None. No operation is in place: a recorded state is what the area put out.
+
 Sources: Kubilius et al. 2018 (bioRxiv 408385) for Z, R and RT; Kubilius, Schrimpf et al. 2019 (NeurIPS) for S.
-No operation is in place: a recorded state is what the area put out.
 """
 
 import math

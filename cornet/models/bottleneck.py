@@ -3,13 +3,12 @@
     input convolution -> gate -> conv 1 (expand) -> norm -> ReLU -> conv 2 (stride 2 at the first step) -> norm -> ReLU
         -> conv 3 (contract) -> norm -> + skip (strided at the first step) -> ReLU -> output, the state of the next step
 
-What the paper leaves open is chosen so:
+What the paper leaves open:
 
-* loop=2, the state re-enters at conv 2: it has C channels where conv 2 took the inner ones. So conv 1 keeps C channels
-  and belongs to the input path, which runs once; conv 2 expands. Gate and skip are those of the loop, behind conv 1.
+* loop=2, the state re-enters at conv 2: conv 1 keeps C channels and runs once, in the input path; conv 2 expands.
 * convolutions=2, conv 2 and 3 only: conv 2 expands, and the loop re-enters there.
-* gate="soft": the loop reads sigmoid(input + state), at the first step sigmoid(input). Behind the strided step the
-  input is twice as large as the state: it is averaged over 2 x 2 pixels, once.
+* gate="soft": the loop reads sigmoid(input + state), at the first step sigmoid(input). After the strided step the
+  input is averaged over 2 x 2 pixels, to the size of the state.
 
 Source: Kubilius, Schrimpf et al. 2019 (NeurIPS), section 2 and figure 4.
 """

@@ -22,19 +22,15 @@ MOST_GRAPHS = 128
 class CompiledNetwork:
     """A network's `run`, compiled: one graph, without breaks, per image size and mode.
 
-    Modes are training, evaluation, states asked for, read-outs asked for, precision. In training a graph is for
-    one batch size; in evaluation it takes any of 2 images or more, and a single image runs uncompiled (so
-    that a last, smaller batch or the probe before a recording costs no compilation).
+    Modes: training, evaluation, states, read-outs, precision. A training graph is for one batch size, an evaluation
+    graph for 2 images or more; a single image runs uncompiled.
 
-    net: has the method `run(images, steps, return_states, readouts, pixels)`.
-    memory_budget: of the activations that a backward pass needs, the share (0 to 1) that is kept; the rest is
-        computed again, the cheapest first. None: whatever is fastest. Statistics of norms are updated once.
-    options: of torch.compile, such as backend or mode.
+    net: has the method `run(images, steps, return_states, readouts, pixels)`. memory_budget: share (0 to 1) of the
+    activations that is kept for the backward pass, the rest being computed again; None: the fastest. Statistics of
+    norms are updated once. options: of torch.compile, such as backend or mode.
 
-    On several ranks the graph is whole too: gradients are sent when the backward pass has ended, not meanwhile.
-
-    Where compiling fails, as on a machine without a C compiler, the network runs uncompiled from then on: it
-    says so once, in the log, and `failed` is true.
+    On several ranks gradients are sent after the backward pass. Where compiling fails, as without a C compiler, the
+    network runs uncompiled, logs it once, and `failed` is true.
     """
 
     def __init__(self, net: nn.Module, memory_budget: float | None = None, **options: Any):

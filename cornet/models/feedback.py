@@ -1,8 +1,7 @@
 """Top-down connections: an area also reads what areas above it put out at the step before.
 
-A step ago, in cascade and in synchronous unrolling alike: within a step nothing flows down. The output from above is
-brought to the area's channels by a 1x1 convolution without bias and to its map by repeating pixels, and is added to the
-area's input path and state. The CORnet papers have no such connections; they are here as an extension.
+A 1x1 convolution without bias brings that output to the area's channels, repeated pixels to its map; it is added to the
+area's input path and state. An extension: the CORnet papers have no such connections.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

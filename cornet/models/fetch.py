@@ -1,8 +1,6 @@
-"""Fetching the published checkpoints, checked by their SHA-256, into a folder that all runs share.
+"""Fetching the published checkpoints into a shared folder, checked by their SHA-256.
 
-A name such as cornet_s-1d3f7974.pth tells, by torch.hub's convention, how the file's SHA-256 begins. The
-full hash of a file that was found right, or was accepted, is kept beside it in <file>.sha256 (as sha256sum
-writes it), and later loads are checked against that.
+By torch.hub's convention a file's name has the first digits; the full hash of an accepted file is in <file>.sha256.
 """
 
 import contextlib
@@ -75,10 +73,7 @@ def fetch_published(
 
 
 def mismatch(file: Path, path: Path, accept_hash: bool) -> str:
-    """What is wrong with a file that is, or is to be, the checkpoint `path`; nothing where it is right.
-
-    A right file's full hash is recorded beside `path`.
-    """
+    """What is wrong with a file that is, or is to be, the checkpoint `path`; "" if right: then its hash is recorded."""
     with open_entry(file) as stream:
         if not looks_like_checkpoint(file):
             return f"is no checkpoint but begins with {stream.read(16)!r}; ask whoever serves it"

@@ -175,8 +175,7 @@ def noisy(responses: Tensor, normals: Tensor) -> Tensor:
 def fixed_normals(seed: Tensor, size: Sequence[int]) -> Tensor:
     """Standard normals (channel, y, x) in float32 that follow from `seed` and place alone, on any device.
 
-    Without a generator, whose state a compiled graph cannot hold. Two rounds of a 32-bit integer hash (Wellons 2018,
-    "lowbias32") give 23 bits, and the inverse distribution function a normal of at most 5.3 standard deviations.
+    By a 32-bit integer hash (Wellons 2018, "lowbias32"), as a compiled graph cannot hold a generator; at most 5.3 sd.
     """
     place = torch.arange(math.prod(size), device=seed.device).view(*size)
     bits = hashed(hashed(place) + hashed(seed + 1)) >> 9

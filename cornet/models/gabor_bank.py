@@ -1,17 +1,16 @@
 """A bank of Gabor filters drawn from what was measured in macaque V1: their parameters and their kernels.
 
-Each parameter has a histogram of measured cells. A draw falls into a bin as often as cells did, and within the bin
-anywhere: orientation and phase evenly, spatial frequency evenly in log2, the envelope evenly in log10 of cycles. What
-the histograms leave open is decided so:
+Each parameter is drawn from a histogram of cells, evenly within a bin: orientation and phase linearly, spatial
+frequency in log2, the envelope in log10 of cycles. Ours:
 
-* Spatial frequency and the envelope's extent along the carrier, nx, have a rank correlation of .75: they are the
-  inverse distribution functions of two normals with Pearson correlation 2 sin(pi .75 / 6) (a Gaussian copula).
-* The extent across, ny, is drawn from the row of the joint histogram that nx fell into, wherever in that row.
-* All else is drawn independently. A filter has six random numbers of its own: a larger bank begins with the smaller.
+* Spatial frequency and nx, the extent along the carrier, have a rank correlation of .75 (a Gaussian copula: two
+  normals with Pearson correlation 2 sin(pi .75 / 6)).
+* The extent across, ny, is drawn from the row of the joint histogram that nx fell into.
+* All else is independent. A filter has six random numbers of its own, so a larger bank begins with the smaller.
 
-Sources: Dapello, Marques et al. 2020 (NeurIPS) for the whole; the cells are those of De Valois, Yund and Hepler 1982
-(Vision Research 22, 531; orientation), De Valois, Albrecht and Thorell 1982 (22, 545; spatial frequency) and Ringach
-2002 (J. Neurophysiology 88, 455; envelope).
+Sources: Dapello, Marques et al. 2020 (NeurIPS); cells of De Valois, Yund and Hepler 1982 (Vision Research 22, 531;
+orientation), De Valois, Albrecht and Thorell 1982 (22, 545; spatial frequency) and Ringach 2002 (J. Neurophysiology
+88, 455; envelope).
 """
 
 import math

@@ -11,10 +11,7 @@ CHANNELS = (64, 128, 256, 512)
 
 
 class Place(NamedTuple):
-    """An area's name, its channels at width 1, and whether its maps are half the size of those below.
-
-    V1 has a stride of its own, 4 in all.
-    """
+    """An area's name, channels at width 1, and whether it halves the map. V1 has a stride of its own, 4 in all."""
 
     name: str
     channels: int
@@ -27,10 +24,9 @@ LAYOUTS = {4: FOUR, 5: (*FOUR[:2], V3, *FOUR[2:])}
 
 
 def area_layout(areas: int) -> tuple[Place, ...]:
-    """The places of 4 or 5 areas.
+    """The places of 4 or 5 areas. Raises CornetError for another number.
 
-    The 2019 paper does not say what its fifth area was. Ours is V3, between V2 and V4, with the channels and the map
-    size of V2, so that the other areas stay as they are. Raises CornetError for another number.
+    The 2019 paper does not name its fifth area; ours is V3, between V2 and V4, with channels and map size of V2.
     """
     if isinstance(areas, bool) or areas not in LAYOUTS:
         raise CornetError(f"areas={areas!r} is unknown; choose 4, or 5 for one with V3 between V2 and V4.")

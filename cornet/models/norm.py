@@ -72,10 +72,7 @@ class SteppedNorm(nn.Module):
         return self.mode == "group"
 
     def forward(self, x: Tensor, step: int = 0) -> Tensor:
-        """Normalise x (batch, channel, y, x) as of `step` (from 0).
-
-        Raises CornetError beyond the trained steps where beyond="refuse".
-        """
+        """Normalise x (batch, channel, y, x) as of `step` (from 0). Raises CornetError for a refused step."""
         trained = self.steps or 1
         if self.beyond == "refuse" and step >= trained:
             raise CornetError(
@@ -110,10 +107,7 @@ def with_affine_of(first: nn.BatchNorm2d, norm: nn.BatchNorm2d, x: Tensor) -> Te
 
 
 def by_its_own(x: Tensor, norm: nn.Module, affine: nn.Module) -> Tensor:
-    """x (1, channel, y, x) normalised by its own mean and variance, with the weight and bias of `affine`.
-
-    A map of a single pixel, which PyTorch refuses in a batch of one, becomes the bias.
-    """
+    """x (1, channel, y, x) normalised by its own mean and variance, with `affine`'s weight and bias."""
     weight, bias, eps = affine.weight, affine.bias, norm.eps
     assert isinstance(weight, Tensor)
     assert isinstance(bias, Tensor)

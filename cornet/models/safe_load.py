@@ -27,10 +27,7 @@ def looks_like_checkpoint(path: Path) -> bool:
 
 
 def read_checkpoint(path: str | PathLike[str]) -> dict[str, Any]:
-    """What a checkpoint file holds, on the CPU, read with weights_only=True: code in a file is refused, never run.
-
-    Raises CornetError for a file that is missing, cut off, or holds anything but tensors and plain data.
-    """
+    """A checkpoint file's content, on the CPU, with weights_only=True. Raises CornetError for damage, and for code."""
     path = Path(path)
     try:
         if not looks_like_checkpoint(path):
@@ -66,10 +63,7 @@ def read_checkpoint(path: str | PathLike[str]) -> dict[str, Any]:
 
 
 def check_sums(path: Path) -> None:
-    """Raise CornetError if a part of a zip file differs from its checksum, which torch does not look at, or is packed.
-
-    torch packs nothing: a file that does could become a thousand times larger in memory than it is.
-    """
+    """Raise CornetError if a part of a zip file is compressed (torch never does) or differs from its checksum."""
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             parts = archive.infolist()

@@ -4,16 +4,13 @@ sequential   an area finishes its steps before the next begins; only its last st
 cascade      at each step the areas update in order, each reading what the one below has just put out (R).
 synchronous  at each step every area reads what the one below put out at the step before (RT).
 
-In cascade and synchronous unrolling nothing has reached V2, V4 and IT at step 0: zeros stand in place of
-their input path, so that their output is a constant that does not depend on the image. What does not depend
-on the image (in RT also V4 at step 1 and IT at 1 and 2) is computed once, on a batch of one; it meets the
-images where the next step adds it to what they have reached, and its weights get their gradients from there.
-The image stays on, unless it goes off after so many steps: then zeros stand in place of V1's input path, too.
+In cascade and synchronous unrolling zeros stand for the input of areas that no image has reached (V2, V4 and IT at step
+0; in RT also V4 at 1 and IT at 1 and 2); these steps run once, on a batch of one, and get gradients from later ones. An
+image that goes off is replaced by zeros in V1's input.
 
 Each takes (areas, images, steps, everything, feedback, off_after) and returns every area's output at each of its steps,
-{area: [(batch, channel, y, x), ...]}, with a batch of one at the steps that no image has reached. Unless
-`everything` is asked for, it may leave out the last steps of an area, where the last area's last output does not
-depend on them.
+{area: [(batch, channel, y, x), ...]}. Without `everything` it may leave out last steps that the last area's last
+output does not depend on.
 """
 
 from collections.abc import Callable, Mapping

@@ -1,9 +1,7 @@
 """A smaller copy of photographs in class folders, in the same folders and under the same names.
 
-Stopping it, also with kill -9, loses no more than the images in work: each is written aside and put in its place
-when whole, and a journal says which are done, from which original (bytes and time) and with which hash. The same
-command goes on. At the end every image is read back, compared with its hash, decoded and measured; only then does
-`prepared.json` say that the copy is complete.
+Each image is written aside and renamed, and a journal records the original (bytes and time) and the hash, so the same
+command goes on after a stop. At the end every image is read back; then `prepared.json` says that the copy is complete.
 """
 
 import json
@@ -99,10 +97,7 @@ def prepare_copy(
 
 
 def verify_copy(target: str | os.PathLike[str], processes: int | None = None) -> Prepared:
-    """Read every image of a copy back: it must be there, as it was written, decodable, and of the right size.
-
-    Raises CornetError where that is not so; the same command without --verify then mends it.
-    """
+    """Read every image of a copy back. Raises CornetError for a missing, damaged or wrongly sized one."""
     goal = Path(target).expanduser().resolve()
     prepared = Prepared.read(goal)
     if prepared is None:

@@ -1,8 +1,7 @@
 """One photograph made smaller: bytes of a file to bytes of a file.
 
-The image is reduced with antialiasing (bicubic: bilinear blurs a little more, and a training's crop reduces once
-more) and written as JPEG with the colours at half the resolution (4:2:0), which decodes in two thirds of the time
-that full colours take. Grey stays grey.
+Reduced with antialiasing (bicubic, sharper than bilinear) and written as JPEG with 4:2:0 colours, which decodes in two
+thirds of the time. Grey stays grey.
 """
 
 import numpy as np
@@ -24,10 +23,7 @@ def target_size(height: int, width: int, side: str, pixels: int) -> tuple[int, i
 
 
 def reencode(data: bytes, side: str, pixels: int, quality: int) -> bytes:
-    """A smaller JPEG of an image file; the same bytes where it is small enough already.
-
-    side, pixels: see `target_size`. quality: 1 to 100. Raises BadImage for a file that cannot be read as a whole.
-    """
+    """A smaller JPEG of an image file; the same bytes if it is small enough. quality: 1 to 100. Raises BadImage."""
     image = decode_image(data)
     size = target_size(image.shape[0], image.shape[1], side, pixels)
     if size == image.shape[:2]:

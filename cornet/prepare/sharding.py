@@ -1,8 +1,7 @@
 """Shards of photographs in class folders: their files' bytes, one after another, in LitData's format.
 
-A shard is written aside and put in its place when whole; a journal says which are done, with a fingerprint of the
-files in them. The same command goes on where it was stopped. At the end every shard is read back and compared with
-its hash, and only then does `cornet-index.json` say that they are complete.
+Each shard is written aside and renamed, and a journal records it, so the same command goes on after a stop. At the end
+every shard is read back; then `cornet-index.json` says that they are complete.
 """
 
 import hashlib

@@ -48,10 +48,7 @@ def pool(processes: int) -> Iterator[Pool]:
 
 
 def spread(function: Callable[[Task], Result], tasks: Iterable[Task], made: Pool) -> Iterator[Result]:
-    """Results as they come, in no order; without processes, made here one by one.
-
-    Raises CornetError where a process is killed.
-    """
+    """Results in any order; without processes, made here. Raises CornetError where a process is killed."""
     if made is None:
         yield from map(function, tasks)
         return
@@ -79,10 +76,7 @@ def _one_thread() -> None:
 def shown(
     results: Iterator[Result], total: int, count: Callable[[Result], int], what: str
 ) -> Iterator[Result]:
-    """The same results, while what is done and the time left are shown on standard error.
-
-    count: how many of the `total` a result stands for. what: "images", "shards".
-    """
+    """The same results, with progress on standard error. count: of `total`, for a result. what: "images", "shards"."""
     began, done, told = time.monotonic(), 0, time.monotonic()
     live = sys.stderr.isatty()
     for result in results:

@@ -17,16 +17,16 @@ WORDS = {
 }
 
 
-def print_plan(told: Any, console: Terminal | None = None) -> None:
-    """Print a `cornet.training.plan.Told`."""
+def print_plan(plan: Any, console: Terminal | None = None) -> None:
+    """Print a `cornet.training.plan.Plan`."""
     console = console or Terminal()
-    plan, measured, hardware = told.plan, told.measured, told.hardware
-    table = Table(title=f"Plan: {told.name}", title_justify="left", show_header=False)
+    measured, hardware = plan.measured, plan.hardware
+    table = Table(title=f"Plan: {plan.name}", title_justify="left", show_header=False)
     table.add_column(style="dim")
     table.add_column(justify="right")
     machines = "" if hardware.machines == 1 else f" in {hardware.machines} machines"
     table.add_row("devices", f"{hardware.devices:,}{machines}, {hardware.cores} cores each")
-    table.add_row("images, training / validation", f"{told.train_images:,} / {told.val_images:,}")
+    table.add_row("images, training / validation", f"{plan.train_images:,} / {plan.val_images:,}")
     table.add_row("batch, a device / in all", f"{measured.batch:,} / {measured.batch * hardware.devices:,}")
     table.add_row("images per second", f"{plan.images_per_second:,.0f}", style="bold")
     for name, seconds in plan.parts.items():
@@ -38,15 +38,15 @@ def print_plan(told: Any, console: Terminal | None = None) -> None:
     table.add_row("validation", duration(plan.validation))
     if plan.brain:
         table.add_row(
-            f"brain scores ({told.evaluations:.3g} an epoch)",
+            f"brain scores ({plan.evaluations:.3g} an epoch)",
             f"{duration(plan.brain)}, {plan.brain_share:.1%}",
         )
     table.add_row("an epoch", duration(plan.epoch))
-    table.add_row(f"in all, {told.epochs} epochs", duration(plan.total), style="bold")
+    table.add_row(f"in all, {plan.epochs} epochs", duration(plan.total), style="bold")
     console.print(table)
     console.print(f"What holds it up: {WORDS[plan.bottleneck]}.")
-    if told.given:
-        console.print(f"Given, not measured: {', '.join(told.given)}.", style="dim")
+    if plan.given:
+        console.print(f"Given, not measured: {', '.join(plan.given)}.", style="dim")
     console.print(
         "Measured here for some seconds; left out are start-up, compilation, checkpoints and stragglers.",
         style="dim",

@@ -1,5 +1,1 @@
-"""Images: photographs in class folders, CIFAR, rendered objects; decoding, crops, contact sheets.
-
-Sources of images to train on are `photographs.ImageFolder`, `cifar.Cifar` and `objects.RenderedObjects`; what they
-give is said in `samples`.
-"""
+"""Images: photographs in class folders, CIFAR, rendered objects; decoding, crops, contact sheets (see `samples`)."""

@@ -10,10 +10,9 @@ __all__ = ["BadFiles"]
 
 
 class BadFiles:
-    """A tally of unreadable files.
+    """A tally of unreadable files. sizes: files of each split, such as {"train": 1281167, "val": 50000}.
 
-    sizes: how many files each split has, such as {"train": 1281167, "val": 50000}. Training goes on while a
-    split has at most `few` such files, or at most `share` of all its files.
+    Training goes on while a split has at most `few` such files, or at most `share` of all its files.
     """
 
     def __init__(self, sizes: Mapping[str, int], *, few: int = 10, share: float = 0.001) -> None:

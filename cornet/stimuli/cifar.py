@@ -6,6 +6,7 @@ source = Cifar(folder, name="cifar10")     # folder holds cifar-10-batches-py/, 
 import os
 import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -100,28 +101,20 @@ class Cifar:
         return ValCifar(*self._val, size=self.size)
 
 
+@dataclass(eq=False, repr=False)
 class TrainCifar(InMemory):
-    """Random crops of padded images, and flips: each a function of (seed, epoch, index) alone."""
+    """Random crops of padded images, and flips: each a function of (seed, epoch, index) alone.
 
-    def __init__(
-        self,
-        images: NDArray[np.uint8],
-        labels: NDArray[np.int64],
-        *,
-        size: int,
-        pad: int,
-        colour: tuple[int, ...] | None,
-        flip: bool,
-        seed: int,
-    ) -> None:
-        """images: (image, 3, 32, 32). colour: of the padding, per channel; None mirrors the image."""
-        self.images = images
-        self.labels = labels
-        self.size = size
-        self.pad = pad
-        self.colour = colour
-        self.flip = flip
-        self.seed = seed
+    images: (image, 3, 32, 32). colour: of the padding, per channel; None mirrors the image.
+    """
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    size: int
+    pad: int
+    colour: tuple[int, ...] | None
+    flip: bool
+    seed: int
 
     def __getitems__(self, keys: Sequence[Key]) -> list[Sample]:
         shown = shift_and_flip(
@@ -139,14 +132,13 @@ class TrainCifar(InMemory):
         ]
 
 
+@dataclass(eq=False, repr=False)
 class ValCifar(InMemory):
-    """Images as they are, in one view."""
+    """Images (image, 3, 32, 32) as they are, in one view."""
 
-    def __init__(self, images: NDArray[np.uint8], labels: NDArray[np.int64], *, size: int) -> None:
-        """images: (image, 3, 32, 32)."""
-        self.images = images
-        self.labels = labels
-        self.size = size
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    size: int
 
     def __getitems__(self, keys: Sequence[Key]) -> list[Sample]:
         index = np.array([key[0] for key in keys], dtype=np.int64)

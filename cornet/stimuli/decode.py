@@ -1,16 +1,10 @@
 """Bytes of an image file to pixels.
 
-JPEG goes through simplejpeg (libjpeg-turbo) in strict mode: where the data are damaged, libjpeg by default
-fills the rest with grey and carries on, and a network would then learn grey. In strict mode it refuses.
-This refuses, too, the rare file in which a careless encoder left stray bytes in front of the end marker:
-libjpeg reports damage in the middle of a picture in the same words, so they cannot be told apart.
+JPEG: simplejpeg (libjpeg-turbo) in strict mode, as libjpeg fills damaged data with grey. It also refuses the rare file
+with stray bytes before the end marker. All else, and CMYK JPEG: Pillow, by content and not by name.
 
-Everything else goes through Pillow: PNG, GIF, BMP, WebP and TIFF, whatever the file is called, and CMYK JPEG,
-which simplejpeg checks and Pillow converts.
-
-Decoding at reduced size (libjpeg's DCT scaling) was tried and left out: on 100 ImageNet photographs it changed
-the finished crop by 4 grey levels on average, 14 at most, and took longer than decoding at full size, because
-only some of its scales have vectorised code.
+Decoding at reduced size (libjpeg's DCT scaling) was tried and left out: on 100 ImageNet photographs it changed crops by
+4 grey levels on average, 14 at most, and was slower than full size, as few of its scales are vectorised.
 """
 
 import io
@@ -110,8 +104,7 @@ def _to_rgb(image: ImageFile.ImageFile, data: bytes) -> NDArray[np.uint8]:
 def _transparent(image: ImageFile.ImageFile, data: bytes) -> NDArray[np.bool_] | None:
     """Which pixels of a PNG image have its transparent grey or colour, (y, x); None where it names none.
 
-    Pillow keeps that colour as the file has it, but widens samples of 2 and 4 bits and drops the low bytes of 16-bit
-    colour, so that its own comparison finds other pixels.
+    Pillow widens 2- and 4-bit samples and drops low bytes of 16-bit ones, but not of that colour.
     """
     color = image.info.get("transparency")
     if image.format != "PNG" or image.mode not in ("L", "I;16", "RGB") or color is None:

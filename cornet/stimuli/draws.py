@@ -25,10 +25,7 @@ def _mix(words: np.ndarray) -> np.ndarray:
 
 
 def bits(*parts: "int | str | np.ndarray") -> np.ndarray:
-    """64 random bits for each combination of parts, which broadcast against each other; at least 1-D uint64.
-
-    Text is a name (a stream, a field) and stands for its checksum.
-    """
+    """64 random bits for each combination of parts, which broadcast; at least 1-D uint64. Text: its checksum."""
     words = np.zeros(1, np.uint64)
     for part in parts:
         number = zlib.crc32(part.encode()) if isinstance(part, str) else part

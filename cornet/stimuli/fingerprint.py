@@ -22,11 +22,9 @@ DIGITS = 16
 def fingerprint(source: ImageSource) -> str:
     """Sixteen hexadecimal digits of the SHA-256 of a source's classes and of both its splits.
 
-    Of images in memory all pixels count (and labels, where they are kept); of shards what `cornet prepare` wrote down
-    of all images; of files in folders the names of all, in order, and the content of READ of them, evenly spaced; of
-    anything else READ samples, as they come in epoch 0. Augmentation is a matter of the configuration and does not
-    count, except there. So in a folder a file that was replaced under its own name may go unnoticed; one that was
-    added, removed, renamed or moved does not.
+    In memory: all pixels and labels; shards: their description; folders: all names, and the content of READ files,
+    evenly spaced; else READ samples of epoch 0. Augmentation does not count, except there. A file of a folder that was
+    replaced under its own name may go unnoticed.
     """
     digest = hashlib.sha256("\n".join(source.classes).encode())
     for split in (source.train(), source.val()):

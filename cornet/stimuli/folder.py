@@ -3,10 +3,8 @@
 <folder>/train/<class>/*.jpg
 <folder>/val/<class>/*.jpg          or val_in_folders/, or validation/
 
-Names may be any bytes. Files and folders that systems leave behind (`cornet.names.left_behind`) count as absent. What
-else is no image is left out and counted; so are empty folders. Links are followed: each is an image of its own, also
-where it leads to a file that is an image already, and one that leads nowhere is an image that cannot be read. One line
-in the log tells the counts.
+Names may be any bytes. `left_behind` files count as absent; other files that are no image, and empty folders, are left
+out and counted in the log. Links are followed, each as an image of its own.
 """
 
 import difflib
@@ -65,10 +63,9 @@ class ByClass:
 
 
 class ClassFolder(ByClass):
-    """The images of a split, in order of class and name.
+    """The images of a split, in order of class and name, as one block of bytes that loader processes share.
 
-    ImageNet's 1.28 million paths would be 150 MB of Python strings, which every loader process would come to
-    copy as it counts references to them. Here they are one block of bytes (33 MB) that stays shared.
+    ImageNet's 1.28 million paths take 33 MB so, and 150 MB as Python strings in every process.
     """
 
     def __init__(self, root: Path, found: dict[str, list[bytes]], classes: list[str]) -> None:

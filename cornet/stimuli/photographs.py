@@ -6,6 +6,7 @@ source.train()[Key(index=17, epoch=3)]     # Sample: the random crop that image 
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
@@ -115,28 +116,16 @@ class ImageFolder:
         return ValPhotographs(self._val_files, size=self.size, views=self.views, short_side=self.short_side)
 
 
+@dataclass(eq=False)
 class TrainPhotographs:
-    """Random crops and flips, each a function of (seed, epoch, index) alone.
+    """Random crops and flips, functions of (seed, epoch, index). Unreadable files: the next of the class."""
 
-    In the place of a file that cannot be read comes the next readable one of its class.
-    """
-
-    def __init__(
-        self,
-        files: ImageFiles,
-        *,
-        size: int,
-        scale: tuple[float, float],
-        ratio: tuple[float, float],
-        flip: bool,
-        seed: int,
-    ) -> None:
-        self.files = files
-        self.size = size
-        self.scale = scale
-        self.ratio = ratio
-        self.flip = flip
-        self.seed = seed
+    files: ImageFiles
+    size: int
+    scale: tuple[float, float]
+    ratio: tuple[float, float]
+    flip: bool
+    seed: int
 
     def __len__(self) -> int:
         return len(self.files)
@@ -168,14 +157,14 @@ class TrainPhotographs:
         return [self[key] for key in keys]
 
 
+@dataclass(eq=False)
 class ValPhotographs:
     """The validation views of each image. One that cannot be read is grey, and its label IGNORED."""
 
-    def __init__(self, files: ImageFiles, *, size: int, views: tuple[str, ...], short_side: int) -> None:
-        self.files = files
-        self.size = size
-        self.views = views
-        self.short_side = short_side
+    files: ImageFiles
+    size: int
+    views: tuple[str, ...]
+    short_side: int
 
     def __len__(self) -> int:
         return len(self.files)

@@ -1,9 +1,7 @@
-"""What stands beside a smaller copy of a data set: of what it is a copy, how it was made, whether it is all there.
+"""The description of a smaller copy of a data set, beside it.
 
-`cornet prepare` writes `prepared.json` with the first image and says in it, at the end, that the copy is complete
-and verified; a training refuses a copy that is not (`check_complete`, before its images are listed, and
-`check_count`, after). Which images are done, with what they were made from and their hashes, stands in
-`prepared.jsonl`, a line an image. Folders without these files are originals, and pass.
+`prepared.json` says at the end that the copy is complete; a training refuses one that is not (`check_complete`,
+`check_count`). `prepared.jsonl` lists the finished images, a line each. Folders without these files are originals.
 """
 
 import json
@@ -74,10 +72,7 @@ class Prepared:
 
 
 def read_journal(folder: Path) -> dict[str, list[Any]]:
-    """What is done: {path: [bytes and time of the original, bytes and hash of the copy]}, the last word on each.
-
-    A line that a killed process left unfinished is passed over.
-    """
+    """{path: [bytes and time of the original, bytes and hash of the copy]}, the last of each; skips cut lines."""
     rows: dict[str, list[Any]] = {}
     try:
         with open_regular(folder / JOURNAL) as file:

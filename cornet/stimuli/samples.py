@@ -1,8 +1,6 @@
 """What flows from a set of images to a network: keys in, samples out, batches of them to the device.
 
-Images travel as uint8 and are normalised on the device. Every dataset of `cornet.stimuli` is read by
-`Key(index, epoch)`, so that an augmentation is a function of (seed, epoch, index) alone, whichever process
-or rank computes it.
+Images are uint8 until the device. Datasets are read by `Key(index, epoch)`, on which alone an augmentation depends.
 """
 
 from abc import ABC, abstractmethod

@@ -1,9 +1,8 @@
-"""Photographs in LitData's shards: the bytes of a shard, and what stands beside the shards.
+"""Photographs in LitData's shards: the bytes of a shard, and the files beside the shards.
 
-A shard ("chunk" there) is a table of where its items begin, then the items; an item is the sizes of its fields, then
-the fields: `image` (the file's bytes), `index` and `label` (int64), `name` (text). All numbers are little-endian, the
-places and sizes 32-bit. Beside the shards of a split lies LitData's `index.json`, so that LitData reads them, too;
-beside the splits `cornet-index.json` says of which data set they are, where each image is, and their hashes.
+A shard ("chunk") is a table of 32-bit offsets, then items; an item is the sizes of its fields, then `image` (the file's
+bytes), `index` and `label` (int64), `name` (text), little-endian. LitData's `index.json` lies beside a split's shards;
+`cornet-index.json` beside the splits names the data set and has the order of images and hashes.
 """
 
 import json
@@ -170,10 +169,7 @@ class ShardSet:
         return -(-self.images(split) // self.per_shard)
 
     def order(self, split: str) -> NDArray[np.int64]:
-        """The images in the order in which they lie in the shards.
-
-        Training images are shuffled once for all, so that any shard is a fair sample of the classes.
-        """
+        """The images in the order of the shards. Training images are shuffled once."""
         count = self.images(split)
         if split != "train":
             return np.arange(count)

@@ -1,9 +1,7 @@
-"""Where shards lie: in a folder of this machine, or in object storage, from where they are fetched whole when needed.
+"""Where shards lie: in a folder, or in object storage (LitData: s3://, gs://, azure://, hf://, r2://), fetched whole.
 
-Fetched shards are kept in a folder that all processes of a machine share, named by their content: each is fetched once,
-and where the storage has come to hold others, those are fetched. Where the folder would become larger than it may,
-those not used for longest go. The folder is ours alone: it lies below the one that the user names, a file in it says
-so, and only shards by their own names are removed from it. Fetching is LitData's (s3://, gs://, azure://, hf://, r2://).
+Fetched shards are named by their content and shared by all processes of a machine; the least recently used are deleted
+above the limit. Only our own files, in a marked subfolder of the cache, are ever deleted.
 """
 
 import contextlib
@@ -92,10 +90,7 @@ class ShardStore:
             ) from None
 
     def item(self, name: str, place: int, size: int, digest: str) -> bytes:
-        """The bytes of an item of a shard of `size` bytes with this hash.
-
-        Raises CornetError where that is not there as a whole, and for a fetched one with another hash.
-        """
+        """The bytes of an item of a shard. Raises CornetError for a missing or wrong one."""
         if name not in self._files:
             self._open(name, size, digest)
         self._files.move_to_end(name)
@@ -165,10 +160,7 @@ class ShardStore:
             yield
 
     def _fetch(self, name: str, path: Path, digest: str = "", most: int = LARGEST) -> None:
-        """Write aside, then rename. digest: that it must have; "" for any. most: bytes.
-
-        OSErrors are those of this machine's files.
-        """
+        """Write aside, then rename. digest: required; "" for any. most: bytes. Raises OSError for local files."""
         address = f"{self.folder}/{name}"
         reason = "nothing is there"
         with NewFile(path) as new:

@@ -1,12 +1,10 @@
 """Photographs from LitData shards, in a folder or in object storage: the same samples as from class folders.
 
-Image i of a split is the same file as in the class folders that the shards were made of, goes through the same
-decoding and augmentation, and so is the same sample for the same (seed, epoch, index). Only the order of an epoch
-differs: it goes from shard to shard, so that of many nodes each fetches its own share of the shards.
+Only the order of an epoch differs: from shard to shard, so that each of many nodes fetches its share.
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -22,10 +20,7 @@ __all__ = ["ImageShards", "ShardFiles", "TrainShards"]
 
 
 class ShardFiles(ByClass):
-    """The encoded images of a split (`ImageFiles`), in shards.
-
-    window: how many shards' images are mixed at a time.
-    """
+    """The encoded images of a split (`ImageFiles`), in shards. window: shards whose images are mixed at a time."""
 
     def __init__(self, store: ShardStore, about: ShardSet, split: str, window: int) -> None:
         self.store, self.split, self.window = store, split, window
@@ -63,9 +58,8 @@ class ShardFiles(ByClass):
     def epoch_order(self, seed: int, epoch: int, rank: int, world: int) -> list[int]:
         """The images of a rank in an epoch, `len(self) // world` of them.
 
-        All shards are put in a random order; each rank takes a stretch of their images. Within it an image's turn is
-        its shard's turn plus a random part of `window`, so that about so many shards are in use at a time, each is
-        needed for a while and then no more, and a new one is needed every `per_shard` images.
+        Shards are shuffled, and each rank takes a stretch of their images. An image's turn is its shard's plus a random
+        part of `window`, so that about `window` shards are in use, and a new one is needed every `per_shard` images.
         """
         share = len(self) // world
         shards = np.argsort(bits(seed, "shard order", epoch, np.arange(len(self._sizes))), kind="stable")
@@ -95,7 +89,7 @@ class ImageShards(ImageFolder):
     folder: a path, or an address in object storage such as s3://bucket/imagenet. name: of the data set, as the
     shards have it. window: how many shards' images are mixed at a time; more mixes better, and takes as many
     shards' room in the cache for every device. cache, cache_gb, storage_options: see
-    `cornet.stimuli.shard_store`. All others: as in `ImageFolder`.
+    `cornet.stimuli.shard_store`. options: as in `ImageFolder`.
 
     Raises CornetError for shards that are not complete or of another data set.
     """
@@ -106,38 +100,18 @@ class ImageShards(ImageFolder):
         self,
         folder: str | os.PathLike[str],
         *,
-        size: int = 224,
         name: str = "imagenet",
-        views: Sequence[str] = ("center",),
-        mean: Sequence[float] = (0.485, 0.456, 0.406),
-        std: Sequence[float] = (0.229, 0.224, 0.225),
-        crop_scale: Sequence[float] = (0.08, 1.0),
-        crop_ratio: Sequence[float] = (3 / 4, 4 / 3),
-        flip: bool = True,
-        val_resize: float | None = 256 / 224,
-        seed: int = 0,
         window: int = 16,
         cache: str | os.PathLike[str] | None = None,
         cache_gb: float | None = None,
         storage_options: Mapping[str, Any] | None = None,
+        **options: Any,
     ) -> None:
         if window < 1:
             raise CornetError(f"window is {window}: it must be a number of shards, at least 1.")
         self.name, self.window = name, window
         self._store = ShardStore(folder, cache, cache_gb, storage_options)
-        super().__init__(
-            folder,
-            size=size,
-            name=name,
-            views=views,
-            mean=mean,
-            std=std,
-            crop_scale=crop_scale,
-            crop_ratio=crop_ratio,
-            flip=flip,
-            val_resize=val_resize,
-            seed=seed,
-        )
+        super().__init__(folder, name=name, **options)
 
     def _open(self, folder: str | os.PathLike[str]) -> tuple[ImageFiles, ImageFiles]:
         where = f"{self._store.folder}/{DESCRIPTION}"

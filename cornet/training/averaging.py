@@ -15,14 +15,9 @@ __all__ = ["AveragedWeights", "check_average"]
 class AveragedWeights:
     """An exponential moving average of a network's weights and of its norms' statistics, step by step.
 
-    The statistics (of unshared norms, one set per step) are averaged just as the weights are; they are not estimated
-    again. They are themselves averages over some ten batches, so that those of the last 1 / (1 - decay) steps,
-    averaged, describe the averaged weights well, and no pass over the images is needed. Counters are copied.
-
-    net: on its device. decay: what of the average is kept at a step; in the first steps less, (1 + n) / (10 + n)
-    after n of them, so that the first weights are soon forgotten.
-
-    `swapped`: whether the network holds the average just now, and this object what is being trained.
+    The averaged statistics describe the averaged weights well, so no pass over the images is needed. Counters are
+    copied. net: on its device. decay: share of the average that remains at a step, at most (1 + n) / (10 + n) after n
+    steps. `swapped`: whether the network holds the average now, and this object the weights in training.
     """
 
     def __init__(self, net: nn.Module, decay: float):
@@ -74,10 +69,7 @@ class AveragedWeights:
 
     @staticmethod
     def unpack(checkpoint: dict[str, Any], prefix: str) -> tuple[dict[str, Tensor], int] | None:
-        """The average and its number of updates; the weights to go on training take its place.
-
-        None for a checkpoint without an average.
-        """
+        """The average and its number of updates, replaced by the weights to train on; None if there is no average."""
         if "raw_weights" not in checkpoint:
             return None
         state, raw = checkpoint["state_dict"], checkpoint["raw_weights"]

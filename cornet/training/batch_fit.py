@@ -17,11 +17,9 @@ __all__ = ["BatchFit", "out_of_memory"]
 
 
 class BatchFit(pl.Callback):
-    """Stops a training that runs out of memory with the batch that would fit, found by trying.
+    """Stops a training that runs out of memory, and finds the largest batch that fits by trying smaller parts.
 
-    At the moment of need the steps' memory is given back and smaller parts of the batch go forward and backward
-    until one fits; nothing is measured in a training that fits. Raises CornetError with that size, and with the
-    recipe.accumulate that keeps the batch as it is.
+    Raises CornetError with that size, and with the recipe.accumulate that keeps the batch as it is.
     """
 
     def __init__(self) -> None:

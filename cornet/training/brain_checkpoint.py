@@ -13,10 +13,9 @@ __all__ = ["BestCheckpoint"]
 
 
 class BestCheckpoint(ModelCheckpoint):
-    """Lightning's, for a monitor that may be a brain score: those are judged only in epochs that took one.
+    """Lightning's, for a monitor that may be a brain score: judged only in epochs that took a new one.
 
-    Between two evaluations a brain score is logged again as it was, for the line of the epoch; it belongs to other
-    weights. optional: with no brain scores at all, nothing is kept.
+    optional: with no brain scores at all, nothing is kept.
     """
 
     def __init__(

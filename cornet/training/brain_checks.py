@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytorch_lightning as pl
-import torch.distributed as dist
 from pytorch_lightning.callbacks import Checkpoint
 
 from cornet.brain.benchmarks import Benchmark, NeuralBenchmark
 from cornet.brain.benchmarks.room import check_memory
 from cornet.brain.memory import first_that_fits
 from cornet.errors import CornetError
+from cornet.training.loaders import rank_and_world
 from cornet.training.shared_subject import SharedSubject
 
 __all__ = ["check_benchmark", "check_monitors"]
@@ -29,7 +29,7 @@ def check_benchmark(one: Benchmark[Any], subject: SharedSubject) -> None:
     if isinstance(one, NeuralBenchmark):
         check_time_bin(one, subject)
     check_memory(one, subject)
-    if rank_zero():  # that alone compares
+    if rank_and_world()[0] == 0:  # that alone compares
         first_that_fits([one.prepare], f"what {one.name} needs of its bundle")
 
 
@@ -44,14 +44,10 @@ def check_time_bin(one: NeuralBenchmark, subject: SharedSubject) -> None:
         )
 
 
-def rank_zero() -> bool:
-    return not (dist.is_available() and dist.is_initialized()) or dist.get_rank() == 0
-
-
 def check_monitors(trainer: pl.Trainer, names: Sequence[str]) -> None:
-    """Raise CornetError where a callback watches brain/... that will never be logged.
+    """Raise CornetError where a callback monitors a brain/... that is not among `names`.
 
-    names: that will be. A callback that says itself `optional` may watch in vain where there are none at all.
+    A callback with the attribute `optional` may do so when there are no names at all.
     """
     for callback in trainer.callbacks:  # type: ignore[attr-defined]
         monitor = getattr(callback, "monitor", None)

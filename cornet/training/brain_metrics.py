@@ -33,12 +33,11 @@ def metrics(results: Sequence[Result]) -> dict[str, float]:
 
 
 def averages(results: Sequence[Result]) -> dict[str, float]:
-    """Brain-Score as one number, as the papers of 2018 and 2019 defined it: the mean of raw values.
+    """Brain-Score as one number, the mean of raw values as in the papers of 2018 and 2019.
 
-    2018 (Schrimpf et al.): V4, IT and behaviour. 2019 (Kubilius, Schrimpf et al.): V4, IT, solution times and
-    behaviour, where a network without solution times counts 0 for them. brain/average_2018 and brain/average_2019 are
-    of the public benchmarks; those of the simulated ones have simulated_ before. One is left out where a part of it
-    was not scored or failed.
+    2018 (Schrimpf et al.): V4, IT, behaviour. 2019 (Kubilius, Schrimpf et al.): V4, IT, behaviour and solution times (0
+    for a network without). brain/average_2018 and _2019 are of public benchmarks; simulated ones begin with simulated_.
+    One with a part that was not scored, or failed, is left out.
     """
     raw = {result.benchmark.name: result.score.raw for result in results if not result.failure}
     found = {}
@@ -54,10 +53,7 @@ def averages(results: Sequence[Result]) -> dict[str, float]:
 
 
 def mean_value(results: Sequence[Result], only: Sequence[str]) -> dict[str, float]:
-    """brain/mean: the mean of the values, as shown, of these benchmarks: by it the most brain-like epoch is told.
-
-    only: names of benchmarks that every evaluation scores; see `compared`. Nothing where one failed or is undefined.
-    """
+    """brain/mean: the mean of the values, as shown, of the benchmarks `only`; empty where one failed or is NaN."""
     values = [r.score.value for r in results if r.benchmark.name in only and not r.failure]
     complete = len(values) == len(only) > 0 and all(map(math.isfinite, values))
     return {MEAN: sum(values) / len(values)} if complete else {}

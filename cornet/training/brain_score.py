@@ -18,6 +18,7 @@ from cornet.models import CORnet
 from cornet.training.brain_checks import check_benchmark, check_monitors
 from cornet.training.brain_metrics import averages, compared, mean_value, metrics, monitors
 from cornet.training.brain_schedule import Schedule
+from cornet.training.loaders import rank_and_world
 from cornet.training.scores_csv import ScoresCsv
 from cornet.training.shared_subject import SharedSubject, raise_together
 
@@ -32,23 +33,20 @@ class BrainScore(pl.Callback):
     benchmarks: names, groups, or folders with a bundle, as `cornet score --on` takes them; or lists of them by any
         name, as conf/brain gives them. None: the callback does nothing.
     before, fractions, every, end: when; see `Schedule`.
-    ends: of the benchmarks, those that are scored before training and at its end only (solution times are dear).
+    ends: benchmarks that are scored before training and at its end only (solution times are slow).
     metric, scale: of neural benchmarks; decoder: of solution times; time_bin (ms), groups, stratify, ignore: of local
         bundles; as `cornet score` has them.
     size, degrees: pixels and visual angle of the screen; size None: that of the training images.
-    strict: stop the training when a benchmark fails; else its error is logged once, and training goes on.
-    folder: where scores.csv is kept.
+    strict: stop the training when a benchmark fails; else its error is logged once. folder: of scores.csv.
 
     Logs brain/<benchmark> (on its scale), its /raw, /ceiling and /error, brain/<region> where a region has one
     benchmark (brain/V4; brain/behaviour and brain/ost for the two of behaviour), brain/average_2018 and _2019,
-    brain/mean (see `cornet.training.brain_metrics`), and brain/seconds and brain/epoch (epochs trained), to all loggers
-    at the step at which they were taken. `monitor=brain/IT` finds them after every scored validation, and the last ones
-    after others. Every stimulus set is shown once, a share of it by each rank. Other callbacks that have a method
-    on_brain_scores(trainer, pl_module, results, epoch) are told of every evaluation, on all ranks.
+    brain/mean (see `cornet.training.brain_metrics`), and brain/seconds and brain/epoch (epochs trained), at their step.
+    `monitor=brain/IT` finds the last scores after every validation. Ranks share the stimuli. Callbacks with a method
+    on_brain_scores(trainer, pl_module, results, epoch) get every evaluation, on all ranks.
 
-    Raises CornetError before the first batch for benchmarks that cannot be had or that no memory holds, regions that
-    the network has not, steps that no image has reached, monitors of scores that are not taken, and schedules that
-    never fire.
+    Raises CornetError before the first batch for missing benchmarks, too little memory, unknown regions, undriven
+    steps, monitors without scores, and schedules that never fire.
     """
 
     def __init__(
@@ -214,14 +212,13 @@ class BrainScore(pl.Callback):
 
 
 def battery(subject: SharedSubject, benchmarks: Sequence[Benchmark[Any]], strict: bool) -> list[Result]:
-    """The results, on every rank: all record, the first one compares, and the others hear of it.
+    """The results, on every rank: all record, the first one compares and sends. Failures are told in their Result.
 
-    Whatever fails is told in its Result, and with `strict` raised on all ranks, when all have come through.
+    With `strict` one is raised on all ranks.
     """
-    shared = dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
-    first = not shared or dist.get_rank() == 0
-    results = list(run_battery([subject], benchmarks, strict=False, tolerate=Exception, compare=first))
-    if shared:
+    rank, world = rank_and_world()
+    results = list(run_battery([subject], benchmarks, strict=False, tolerate=Exception, compare=rank == 0))
+    if world > 1:
         told: list[Any] = [{r.benchmark.name: (r.score, r.sites, r.seconds, r.failure) for r in results}]
         dist.broadcast_object_list(told, src=0)
         known = {one.name: one for one in benchmarks}

@@ -57,10 +57,7 @@ def build(config: DictConfig, source: ImageSource | None = None) -> Training:
 
 
 def check_batch_norm(net: nn.Module, batch: int, source: Any, recipe: Recipe) -> None:
-    """Raise CornetError where a batch norm would see one value per channel in training, of which it has no variance.
-
-    batch: images that go through the network at once; training leaves the last, incomplete batch out.
-    """
+    """Raise CornetError where a batch norm would see one value per channel in training. batch: images at once."""
     size = getattr(source, "size", None)
     if batch > 1 or not isinstance(net, CORnet) or not isinstance(size, int):
         return
@@ -107,10 +104,9 @@ def network_arguments(config: DictConfig, source: ImageSource) -> dict[str, Any]
 
 
 def make_trainer(config: DictConfig, recipe: Recipe, steps: int) -> pl.Trainer:
-    """A trainer for the recipe's epochs and precision, that writes in the run's folder only.
+    """A trainer for the recipe's epochs and precision, on as many devices as there are ranks.
 
-    steps: in an epoch; each epoch logs its training loss at least once. It asks for as many devices as there are
-    ranks, and leaves starting them, and starting them again, to others.
+    It writes in the run's folder only. steps: in an epoch; each epoch logs its training loss at least once.
     """
     place = find_ranks()
     devices = devices_of(config.trainer, place)
@@ -138,10 +134,7 @@ def make_trainer(config: DictConfig, recipe: Recipe, steps: int) -> pl.Trainer:
 
 
 def devices_of(config: DictConfig, place: Place) -> dict[str, Any]:
-    """Devices, nodes and strategy of the trainer, from the ranks that there are.
-
-    Raises CornetError where the configuration wants another number, or ranks that nothing has started.
-    """
+    """Devices, nodes and strategy of the trainer. Raises CornetError where the configuration wants other ranks."""
     shared = "strategy" in config
     if not shared and place.world > 1:
         raise CornetError(

@@ -203,10 +203,9 @@ class Classifier(pl.LightningModule):
                 self.loaded_average = None
 
     def follow_recipe(self, optimiser: torch.optim.Optimizer) -> None:
-        """Give an optimiser whose state was restored the recipe's options, and its tensors the parameters' layout.
+        """Give a restored optimiser the recipe's options, and its tensors the memory layout of the parameters.
 
-        A restored optimiser keeps the options of the checkpoint; and a fused one reads its tensors in the order of
-        memory, which another `channels_last` changes.
+        It comes back with the checkpoint's options, and a fused one reads its tensors in the order of memory.
         """
         fresh = self.recipe.optimiser(self.net).param_groups
         for group, own in zip(optimiser.param_groups, fresh, strict=True):
@@ -269,10 +268,8 @@ def accuracy(classes: int, k: int) -> MulticlassAccuracy:
 
 
 def check_layout(net: nn.Module) -> None:
-    """Refuse what damages memory on a CPU: the backward pass of a channels-last 1 x 1 convolution with a stride and
-    fewer than 8 channels (oneDNN in torch 2.15, on a processor with AVX2 alone; seen with 4 and 6 channels).
-
-    Raises CornetError.
+    """Raise CornetError for a layout that damages memory: on a CPU, the backward pass of a channels-last 1 x 1
+    convolution with a stride and fewer than 8 channels (oneDNN in torch 2.15 with AVX2 alone; seen with 4 and 6).
     """
     for name, layer in net.named_modules():
         strided = isinstance(layer, nn.Conv2d) and layer.kernel_size == (1, 1) and max(layer.stride) > 1

@@ -44,10 +44,9 @@ class Command(NamedTuple):
 def reading(
     argv: Sequence[str], config_dir: Path, config_name: str = "config", task: str = "train"
 ) -> Iterator[Command]:
-    """The command line, for the length of the block; Hydra's global state is afterwards what it was.
+    """The command line, for the length of the block; Hydra's global state is restored.
 
-    argv: without the program. config_dir: the program's own, in place of which --config-path is taken. task: what
-    Hydra calls the job, which is the program's name.
+    argv: without the program. config_dir: the program's, replaced by --config-path. task: Hydra's name of the job.
     """
     arguments = get_args_parser().parse_args(list(argv))
     saved = dict(Singleton._instances)

@@ -36,12 +36,9 @@ class Content:
 
 
 def content_of(config: DictConfig, known: dict[str, Content] | None = None) -> Content:
-    """What the folders hold that a configuration names: data.folder, and the bundles among brain.benchmarks.
+    """What is in the folders named by data.folder and brain.benchmarks: fingerprints of images, hashes of bundles.
 
-    Images are known by their fingerprint (`cornet.stimuli.fingerprint`), bundles by all of their files. Times of change
-    do not count, nor where anything lies. known: what was found for other runs of a sweep, which is kept in it.
-
-    Raises CornetError for images that cannot be opened.
+    Paths and times of change do not count. known: a cache for the runs of a sweep. Raises CornetError.
     """
     values: dict[str, Any] = {}
     for key, names in (OmegaConf.select(config, "brain.benchmarks") or {}).items():

@@ -1,7 +1,4 @@
-"""metrics.csv in the run's folder: one row a step, which a stop and a resume leave whole.
-
-Lightning's own CSVLogger removes the file that it finds, so that a resumed run loses its past.
-"""
+"""metrics.csv in the run's folder: one row a step, continued by a resumed run (Lightning's CSVLogger deletes it)."""
 
 import csv
 import io
@@ -27,9 +24,9 @@ LONGEST = 19  # characters of a whole number that surely fits in 64 bits
 
 
 def read_metrics(path: Path | str) -> pd.DataFrame:
-    """The rows of a metrics.csv (or of that in a run's folder), NaN where nothing was logged at a step.
+    """The rows of a metrics.csv (or of that in a run's folder), NaN where nothing was logged; without a cut last line.
 
-    A last line that a killed process left half written is left out. Raises CornetError when there is no such file.
+    Raises CornetError where there is none.
     """
     path = Path(path)
     path = path / "metrics.csv" if path.is_dir() else path

@@ -26,10 +26,9 @@ log = logging.getLogger("cornet")
 class FiniteLoss(pl.Callback):
     """Stops a training whose loss, gradients or weights are NaN or infinite, before they reach a checkpoint.
 
-    The first bad step is kept in flags on the device, which are read when logging and before every
-    checkpoint, not at every step. Gradients are judged by their norms, before these are clipped: an infinite norm makes
-    clipped gradients NaN or nothing. In precision 16-mixed steps with infinite gradients belong to the search for the
-    scale and are left out by it. Raises CornetError with that step, and with a parameter.
+    Flags on the device keep the first bad step; they are read when logging and before every checkpoint. Gradients are
+    judged by their norms before clipping; in 16-mixed, steps of the scale search are left out. Raises CornetError with
+    that step, and with a parameter.
     """
 
     def __init__(self) -> None:
@@ -100,14 +99,10 @@ class FiniteLoss(pl.Callback):
 
 
 class UnreadableFiles(pl.Callback):
-    """Names and counts image files that cannot be read, and stops when there are too many of them.
+    """Logs and counts unreadable image files, lists them in bad_files.csv (split, path), and stops at too many.
 
-    Each is named in the log when it is first met and listed in bad_files.csv (split, path). Training
-    samples have been replaced by another image of the class, validation images are left out. Ranks tell each other
-    at the end of a pass over the images, and the first writes the list.
-
-    folder: where bad_files.csv is written. Raises CornetError when more than 10 files and more than 0.1 %
-    of a split are bad.
+    Ranks share their lists after each pass; the first writes. folder: of bad_files.csv. Raises CornetError when more
+    than 10 files and more than 0.1 % of a split are bad.
     """
 
     def __init__(self, folder: str | Path):

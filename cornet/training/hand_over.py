@@ -30,10 +30,9 @@ FILES = ("report.html", "scores.csv", "step_matrix.csv", "solution_times.csv")
 
 
 def hand_over(folder: Path, loggers: Sequence[Logger]) -> None:
-    """Give a finished run's pictures and tables to the loggers that take such: Weights & Biases, TensorBoard.
+    """Give a finished run's pictures and tables to Weights & Biases and TensorBoard. Missing files are left out.
 
-    folder: the run's; what is not there is left out. Where something goes wrong it is told in a line; the run's folder
-    has everything, and nothing is raised.
+    folder: the run's. Failures are logged, never raised.
     """
     for logger in loggers:
         try:

@@ -16,10 +16,7 @@ Sizes = Sequence[Sequence[int]]
 
 
 def check_sizes(sizes: Any, epochs: int) -> None:
-    """Raise CornetError for sizes that cannot be, and where no epoch is left at the images' own size.
-
-    The last epochs are at the full size, at which brains are scored and validation is done.
-    """
+    """Raise CornetError for impossible sizes, and where no epoch is left at the full size."""
     whole = isinstance(sizes, Sequence) and all(
         isinstance(part, Sequence)
         and len(part) == 2
@@ -48,10 +45,9 @@ def size_at(sizes: Sizes, epoch: int) -> int | None:
 
 
 def shrunk(images: Tensor, pixels: int | None) -> Tensor:
-    """Images (batch, channel, y, x) at `pixels` a side, as floats of the same scale, resized where they are.
+    """Images (batch, channel, y, x) at `pixels` a side, as floats of the same scale; unchanged for None.
 
-    Bilinear with antialiasing. Those that have that size already, or for None, come back as they are.
-    Raises CornetError for a size above theirs.
+    Bilinear with antialiasing. Raises CornetError for a size above theirs.
     """
     if pixels is None or images.shape[-2:] == (pixels, pixels):
         return images

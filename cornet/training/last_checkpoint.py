@@ -20,17 +20,15 @@ __all__ = ["LastCheckpoint", "random_state", "set_random_state"]
 class LastCheckpoint(Checkpoint):
     """Writes `last.ckpt` at the end of every epoch, after some minutes within one, and when a signal asks to stop.
 
-    The one before is kept as `previous.ckpt` (by AtomicCheckpointIO), for the case that the file is damaged. It holds
-    what the other callbacks hold by then, the best checkpoints among them, and the random states; so it comes after
-    all of them.
+    It holds the state of the other callbacks and the random states, so it comes after all of them. The one before
+    becomes `previous.ckpt` (by AtomicCheckpointIO).
 
-    Within an epoch it is written between two steps: when all that belongs to a step (its metrics, its brain scores)
-    is on the disk, before the next begins, and never in the middle of an accumulated batch. When a signal comes after
-    the last step of an epoch, the checkpoint is such that the validation is begun anew. On several ranks, rank 0's
-    clock counts, and they ask each other only at steps that are logged.
+    Within an epoch it is written between two steps, never within an accumulated batch. After the last step of an epoch
+    it makes the validation begin anew. On several ranks rank 0's clock counts, and they synchronise at logged steps
+    only.
 
-    dirpath: the folder. minutes: the longest time between two of them, but for a single step, a validation, or an
-    evaluation of brain scores that takes longer. Raises CornetError for minutes that are not positive.
+    dirpath: the folder. minutes: the longest time between two of them, but for a longer step, validation, or evaluation
+    of brain scores. Raises CornetError for minutes that are not positive.
     """
 
     def __init__(self, dirpath: str | Path, minutes: float = 15.0) -> None:

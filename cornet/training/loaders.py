@@ -1,8 +1,4 @@
-"""From a source of images to batches, in an order that depends on (seed, epoch) alone.
-
-A training that was stopped in the middle of an epoch goes on with exactly the images that were left: the order is
-known, and Lightning's checkpoints know how many of its batches are done, so that nothing else need be kept.
-"""
+"""From a source of images to batches, in an order that depends on (seed, epoch) alone: an epoch can be resumed."""
 
 import os
 import re
@@ -37,13 +33,9 @@ NAMES = {
 class EpochSampler(Sampler[Key]):
     """Keys (index, epoch) of one rank's share of a split.
 
-    length: images in the split. shuffle: a new order every epoch, from (seed, epoch). Training ranks get
-    equally many images (the few left over wait for another epoch); validation ranks share all images, none
-    twice. order: where shuffled, another order than the random one of all images, such as one that keeps to few
-    shards at a time.
-
-    The ranks' shares interleave: whatever their number, the k-th batches of all of them together hold the same
-    images (with an `order` of its own that need not be so).
+    length: images in the split. shuffle: a new order every epoch, from (seed, epoch). Training ranks get equally many
+    images and leave out the rest; validation ranks share all. order: another shuffled order, such as shard by shard.
+    Ranks interleave, so their k-th batches together are the same for any number of ranks (without `order`).
     """
 
     def __init__(
@@ -87,10 +79,8 @@ class EpochSampler(Sampler[Key]):
 class EpochLoader(DataLoader[Batch]):
     """A DataLoader whose first epoch begins where a resumed training stands in it.
 
-    done: how many batches of this epoch are trained already; asked once, when the first batch is.
-
-    An iterator does nothing before its first batch is asked for: Lightning makes the first one before it tells the
-    sampler which epoch it is, and worker processes would fetch images of another epoch.
+    done: trained batches of this epoch, asked at the first batch. Iterators are lazy, as Lightning makes the first one
+    before it tells the sampler the epoch.
     """
 
     sampler: EpochSampler
@@ -125,11 +115,7 @@ class EpochLoader(DataLoader[Batch]):
 
 
 def unheard(begin: Callable[[], Iterator[Batch]]) -> Iterator[Batch]:
-    """Start loading processes, whose death is then found out where their batches are asked for.
-
-    PyTorch has the death of one raised wherever the training process is just then: a brain score would be said to have
-    failed, or a file not to be writable.
-    """
+    """Start loading processes whose death is raised where their batches are asked for."""
     if threading.current_thread() is not threading.main_thread():
         return begin()
     before = signal.getsignal(signal.SIGCHLD)
@@ -219,10 +205,7 @@ class ImageLoaders(pl.LightningDataModule):
         self.held = state_dict
 
     def batches_done(self) -> int:
-        """Of the epoch that the trainer is in.
-
-        Raises CornetError where the rest of a checkpoint's epoch cannot be made of these batches.
-        """
+        """Of the trainer's epoch. Raises CornetError where these batches cannot continue a checkpoint's."""
         if self.trainer is None:
             return 0
         done = self.trainer.fit_loop.epoch_loop.batch_progress.current.ready
@@ -236,11 +219,7 @@ class ImageLoaders(pl.LightningDataModule):
         return done
 
     def loader(self, images: ImageDataset, batch_size: int, shuffle: bool) -> EpochLoader:
-        """Batches of one rank's share.
-
-        Worker processes last for the whole run, compute in one thread each (PyTorch sees to that), have two batches
-        each ready, and put a batch together in memory that the training process reads without another copy.
-        """
+        """Batches of one rank's share, from worker processes that last for the run and have two batches each ready."""
         rank, world = rank_and_world()
         if batch_size % world:
             raise CornetError(

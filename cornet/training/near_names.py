@@ -23,10 +23,7 @@ _NO_SUCH = r"(?:delete from config\. |config group )'([^']+)'"
 
 
 def near(word: str, candidates: Iterable[str], n: int = 3) -> list[str]:
-    """The at most `n` dotted names (or paths) that `word` may have been meant to be, nearest first.
-
-    Their last parts have to be alike; initials count (`lr` is near `learning_rate`), case does not.
-    """
+    """The at most `n` dotted names (or paths) nearest to `word`, by their last part; initials match."""
     *above, low = re.split(r"[./]", word.lower())
 
     def likeness(candidate: str) -> float:

@@ -14,10 +14,7 @@ __all__ = ["check_missing", "parse_overrides"]
 
 
 def parse_overrides(overrides: Sequence[str], loader: ConfigLoader | None = None) -> list[Override]:
-    """Hydra's own reading of each override, without flags. loader: needed where `glob(*)` is to be expanded.
-
-    Raises CornetError when one cannot be read.
-    """
+    """Hydra's reading of each override, without flags. loader: for `glob(*)`. Raises CornetError."""
     parser, found = OverridesParser.create(loader), []
     for text in overrides:
         try:

@@ -6,10 +6,9 @@ __all__ = ["Pace"]
 
 
 class Pace:
-    """Times given by the caller (seconds of one clock) become images per second and the time left.
+    """Images per second and time left, from times given in seconds of one clock.
 
-    What an epoch spends beside its training batches (its first batch, validation, checkpoints, scores) is measured
-    too and expected of the epochs to come.
+    What an epoch spends beside training batches (validation, checkpoints, scores) is expected of later epochs too.
     """
 
     def __init__(self, world_size: int = 1) -> None:

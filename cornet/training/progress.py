@@ -22,14 +22,11 @@ _MAIN = (("val/top1", "top-1"), ("val/top5", "top-5"))
 
 
 class Progress(ProgressBar):
-    """One live line for the whole run (its bar is the run's, its numbers the epoch's) on a terminal, and on every
-    validation's end one line that stays: `epoch 3/6  top-1 .412  top-5 .880  loss 1.62  832 images/s  0:12`.
+    """One live line on a terminal, and a line that stays after every validation.
 
-    Where the output is no terminal there are only the lines that stay; on other ranks there is nothing. Images per
-    second are of training alone: without an epoch's first batch, which waits for the loaders, and without validation.
-
-    extra: (key, label) of further metrics, shown where `trainer.callback_metrics` has them anew, as
-    `[["brain/IT", "IT"]]`. console: where to write, by default the standard output.
+    `epoch 3/6  top-1 .412  top-5 .880  loss 1.62  832 images/s  0:12`; without a terminal only the latter, and nothing
+    on other ranks. Images per second exclude an epoch's first batch and validation. extra: (key, label) of further
+    metrics, as `[["brain/IT", "IT"]]`, shown when they are new. console: None: the standard output.
     """
 
     def __init__(self, extra: Sequence[Sequence[str]] = (), console: Terminal | None = None) -> None:

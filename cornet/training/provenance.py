@@ -13,11 +13,10 @@ COLUMNS = ("seed", "images", "commit", "versions", "config")
 
 @dataclass(frozen=True)
 class Provenance:
-    """What a run was made of; it stands in every checkpoint, and in every row of scores.csv.
+    """What a run was made of, in every checkpoint and every row of scores.csv.
 
-    config: the resolved configuration. identity: that part of it that can change a number (`identity_of`).
-    versions: see `cornet.training.versions`; the commit is among them. images: fingerprint of the images trained on
-    (`cornet.stimuli.fingerprint`).
+    config: resolved. identity: its part that can change a number. versions: with the commit. images: fingerprint of
+    those trained on.
     """
 
     seed: int = 0

@@ -1,8 +1,6 @@
-"""Compact networks drawn at random, in the manner of the BaseNets that the 2018 paper searched among.
+"""Compact networks drawn at random, after the BaseNets of the 2018 paper, whose search was not published.
 
-The published search is not; here a whole number stands for a network, always the same. As a resolver of the
-configuration, `${cornet.draw:<number>,<argument>}` gives an argument of the network with that number, so that what was
-drawn stands in a run's config.yaml as if it had been written there.
+`${cornet.draw:<number>,<argument>}` in a configuration gives an argument of the network with that number.
 """
 
 from functools import lru_cache

@@ -22,18 +22,14 @@ __all__ = ["RankStrategy"]
 class RankStrategy(DDPStrategy):
     """Data-parallel training of ranks that were started from outside.
 
-    gradient_as_bucket_view: gradients lie in the buffers that are sent, which saves their copy.
-    static_graph: every step uses the same parameters, so that those without a gradient (of time steps that never
-        reach the read-out) are known after the first step, and not looked for in each.
-    options: further ones of Lightning's DDPStrategy and torch's DistributedDataParallel.
+    gradient_as_bucket_view: gradients lie in the buffers that are sent. static_graph: parameters without a gradient are
+    searched in the first step only. options: of Lightning's DDPStrategy and torch's DistributedDataParallel.
 
     Unlike Lightning's strategy
-    * the running statistics of batch norms are averaged over the ranks after every training step (DDP would send rank
-      0's before every forward pass): they are of all images, the same everywhere when a network is validated, scored
-      or saved, and the checkpoint of any step holds all there is of them;
-    * a validation step is no business of the other ranks, which may have fewer of them;
-    * no rank asks the others before every batch whether one was told to stop: that waits for the device. A rank that
-      gets SIGTERM does what it would have done without Lightning, whose handler waits for the other ranks.
+    * running statistics of batch norms are averaged over the ranks after every training step (DDP sends rank 0's before
+      a forward pass), so they are of all images and the same in every checkpoint;
+    * a validation step does not synchronise the ranks, which may have different numbers of them;
+    * ranks do not ask each other for a stop before every batch, and Lightning's SIGTERM handler is not used: both wait.
     """
 
     def __init__(
@@ -50,10 +46,9 @@ class RankStrategy(DDPStrategy):
         self.statistics: list[Tensor] = []
 
     def setup_distributed(self) -> None:
-        """Connects the ranks by the store at which they met, if they did.
+        """Connect the ranks by the store at which they met.
 
-        The addresses of ranks that torchrun has started anew must not be looked up among those of the ranks before
-        them: with --max-restarts its store outlives them, and torch (seen with 2.15) uses the same names again.
+        With torchrun's --max-restarts a store outlives its ranks, and torch (seen with 2.15) uses the same names again.
         """
         if (store := known().store) is not None and not dist.is_initialized():
             self.set_world_ranks()

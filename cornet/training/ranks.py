@@ -1,8 +1,7 @@
-"""The processes of one training, started from outside by torchrun or srun: who they are, and how they come to terms.
+"""The processes of one training, started by torchrun or srun.
 
-Before a training begins its ranks meet at a key-value store (torch's TCPStore, plain text): they make sure that all of
-them have the same configuration, rank 0 opens the run's folder and tells the others about it, and what one of them
-cannot do all of them hear of. Whoever is alone does none of this.
+They meet at a key-value store (torch's TCPStore, plain text), check that they have the same configuration, learn of the
+run's folder from rank 0, and share errors. A single process does none of this.
 """
 
 import hashlib
@@ -43,10 +42,7 @@ class Place(NamedTuple):
 
 
 def find_ranks(environment: Mapping[str, str] | None = None) -> Place:
-    """This process's place: as torchrun says, else as the SLURM step that it is a task of, else alone.
-
-    Raises CornetError where the nodes have different numbers of ranks.
-    """
+    """This process's place, from torchrun, else the SLURM step, else alone. Raises CornetError for uneven nodes."""
     given = os.environ if environment is None else environment
     if "RANK" in given and "WORLD_SIZE" in given:
         world = int(given["WORLD_SIZE"])
@@ -169,17 +165,15 @@ class Ranks:
             return theirs[0] if own[0] == theirs[0] else f"{theirs[0].rstrip('.')} (on rank {rank})."
         if own[0] or own[1] == theirs[1]:
             return own[0]
+        found = differences(own[1], theirs[1], "on rank 0", f"on rank {rank}")
         return (
-            f"the ranks disagree on what to run: {_differing(own[1], theirs[1], rank)}; start all of them with the "
-            "same command and the same files of configuration."
+            f"the ranks disagree on what to run: {found}; start all of them with the same command and the same files "
+            "of configuration."
         )
 
 
 def meet() -> Ranks:
-    """The ranks of this process's training, met once; from then on the others' informative messages are not shown.
-
-    Raises CornetError when a rank does not come.
-    """
+    """The ranks of this training, met once; hides the others' info logs. Raises CornetError if one is missing."""
     global _met
     if _met is not None:
         return _met
@@ -243,14 +237,11 @@ def _export(place: Place) -> None:
     given["GROUP_RANK"] = given.get("SLURM_NODEID", "0")
 
 
-def _differing(own: Any, theirs: Any, rank: int, most: int = 3) -> str:
-    """width is 2 on rank 0 and 3 on rank 1, ..."""
-    here, there = _flat(own), _flat(theirs)
-    keys = [key for key in sorted({*here, *there}) if here.get(key, "absent") != there.get(key, "absent")]
-    shown = [
-        f"{key} is {here.get(key, 'absent')} on rank 0 and {there.get(key, 'absent')} on rank {rank}"
-        for key in keys[:most]
-    ]
+def differences(held: Any, wanted: Any, there: str = "there", here: str = "here", most: int = 3) -> str:
+    """width is 2 there and 3 here, ..."""
+    one, two = _flat(held), _flat(wanted)
+    keys = [k for k in sorted({*one, *two}) if one.get(k, "absent") != two.get(k, "absent")]
+    shown = [f"{k} is {one.get(k, 'absent')} {there} and {two.get(k, 'absent')} {here}" for k in keys[:most]]
     return ", ".join(shown + ([f"{len(keys) - most} more"] if len(keys) > most else []))
 
 

@@ -122,10 +122,9 @@ class Recipe:
         check_sizes(self.sizes, self.epochs)
 
     def optimiser(self, net: nn.Module) -> torch.optim.SGD:
-        """SGD over the network's parameters, fused into one kernel where the device has one.
+        """SGD over the network's parameters, fused where the device can.
 
-        Norms are known by their type, never by name. Half precision with clipping goes unfused: a fused optimiser
-        would see gradients that are scaled, after they were clipped as if they were not.
+        Norms are known by type. Half precision with clipping is not fused: it would see scaled gradients.
         """
         devices = {p.device.type for p in net.parameters()}
         unscaled_first = self.precision == "16-mixed" and self.clip is not None

@@ -25,10 +25,7 @@ MOST_THREADS = 1024
 
 @dataclass(frozen=True)
 class Rerun:
-    """Two runs of one configuration: what they came to, and what they were made with where that differs.
-
-    made_with: by what differs, then and now.
-    """
+    """Two runs of one configuration. made_with: what differs, then and now."""
 
     first: Path
     second: Path

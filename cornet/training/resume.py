@@ -1,7 +1,4 @@
-"""Training continued from another run's checkpoint (`ckpt_path=PATH`): what may change, and where it begins.
-
-The same command again goes on from the run's own last checkpoint, bit for bit, and needs none of this.
-"""
+"""Training continued from another run's checkpoint (`ckpt_path=PATH`): what may change, and where it begins."""
 
 import hashlib
 import json
@@ -118,9 +115,8 @@ def position_now(trainer: pl.Trainer) -> dict[str, Any]:
 
 
 def position_in(checkpoint: Mapping[str, Any]) -> Position:
-    """The position that a checkpoint keeps; for one without it, what Lightning's counters say.
-
-    Raises KeyError, TypeError, ValueError or ZeroDivisionError for a checkpoint with neither.
+    """The position in a checkpoint, or what Lightning's counters say. Raises KeyError, TypeError, ValueError or
+    ZeroDivisionError.
     """
     if "position" in checkpoint:
         held = checkpoint["position"]
@@ -142,10 +138,10 @@ def position_in(checkpoint: Mapping[str, Any]) -> Position:
 def check_continuation(
     path: Path, checkpoint: Mapping[str, Any], config: Mapping[str, Any], images: Callable[[], str]
 ) -> Position:
-    """Where the training of `config` begins, which goes on from another run's checkpoint.
+    """Where the training of the resolved `config` begins, which continues another run's checkpoint.
 
-    config: resolved. images: gives the fingerprint of the training images. Raises CornetError, in one sentence, where
-    nothing is left to train, and for each setting that cannot change there.
+    images: gives the fingerprint of the training images. Raises CornetError where nothing is left to train, and for
+    each setting that cannot change.
     """
     try:
         position = position_in(checkpoint)
@@ -202,11 +198,9 @@ def check_key(key: str, before: str, now: str, position: Position, path: Path) -
 
 
 def begin_at(checkpoint: dict[str, Any], trainer: pl.Trainer, seed: int) -> None:
-    """Make of another run's checkpoint one with which this run begins: weights, optimiser, scale and position stay.
+    """Another run's checkpoint made a beginning of this run: weights, optimiser, scale and position stay.
 
-    What callbacks held (best values, the last scores) belongs to the other run. At the end of an epoch the next one
-    begins as any other does, however many batches it has now; within an epoch Lightning's counters are kept. The
-    random state is kept for the same seed.
+    Callbacks' state is dropped. Lightning's counters stay within an epoch; the random state stays for the same seed.
     """
     position = position_in(checkpoint)
     checkpoint["callbacks"] = {}
@@ -230,10 +224,7 @@ def record_start(folder: Path, path: Path, position: Position) -> None:
 
 
 def check_start(folder: Path, path: Any, record: Mapping[str, Any] | None) -> None:
-    """Raise CornetError where a run began from a checkpoint that is no longer what it was: it cannot be repeated.
-
-    path: the run's ckpt_path. record: what is in its started_from.json.
-    """
+    """Raise CornetError where the checkpoint `path` that a run began from has changed since `record` was made."""
     if path in (None, "auto"):
         return
     if not Path(path).is_file() or record is None or sha256(Path(path)) != record.get("sha256"):

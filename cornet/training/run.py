@@ -43,10 +43,7 @@ UNFIT = (KeyError, TypeError, ValueError, AttributeError, IndexError, AssertionE
 
 
 class Outcome(NamedTuple):
-    """A finished run: its folder, its numbers, whether it had been finished before, and what logged it.
-
-    loggers: those that may take pictures and tables yet; none where nothing was done.
-    """
+    """A finished run. already: it had been finished before. loggers: still open for pictures and tables."""
 
     folder: Path
     summary: dict[str, Any]
@@ -139,10 +136,9 @@ def open_folder(
     ranks: Ranks,
     held: contextlib.ExitStack,
 ) -> tuple[RunFolder, dict[str, Any] | None, dict[str, Any], ImageSource | None]:
-    """The run's folder, its summary where it is finished, its identity, and its images where they lie in a folder; path
-    and token are added to the configuration.
+    """The run's folder, summary (if finished), identity, and images if in a folder; adds path and token to the config.
 
-    Rank 0 makes the folder and locks it, when all ranks want the same run in the same place.
+    Rank 0 makes and locks the folder once all ranks want the same run in the same place.
     """
     error, path, recorded, identity, content = "", Path(), {}, {}, Content()
     try:
@@ -191,10 +187,7 @@ def provenance_of(
 def place_of(
     config: DictConfig, overrides: Sequence[str], content: Content | None = None
 ) -> tuple[Path, list[str]]:
-    """Where the run is kept, and the overrides that its name does not say already; the name is filled in.
-
-    content: what of the configuration is told by its content, in the place of paths.
-    """
+    """The run's folder, and the overrides that its name does not say; fills in the name. content: instead of paths."""
     name = config.name or f"{config.data.get('name', 'objects')}-{config.model.name}"
     said = (f"experiment={name}", f"experiment=sweeps/{name}")  # by the folder that the name becomes
     told = without_secrets([given for given in overrides if given not in said])
@@ -210,15 +203,8 @@ def leave_nothing(folder: Path, root: Path) -> None:
     """Remove the folder of a run that could not begin, and those above it that are empty then: not the user's files."""
     if any((folder / kept).exists() for kept in ("metrics.csv", "checkpoints", "finished.json")):
         return
-    for name in (
-        "config.yaml",
-        "identity.json",
-        "versions.json",
-        "images.json",
-        "run_id",
-        "train.log",
-        ".lock",
-    ):
+    written = ("config.yaml", "identity.json", "versions.json", "images.json", "run_id", "train.log", ".lock")
+    for name in written:
         (folder / name).unlink(missing_ok=True)
     with contextlib.suppress(OSError):
         folder.rmdir()
@@ -235,11 +221,9 @@ def resolved(config: DictConfig) -> dict[str, Any]:
 
 
 def starting_point(config: DictConfig, folder: RunFolder, source: ImageSource | None = None) -> str | None:
-    """The checkpoint to go on from, checked to be readable; None for a fresh start.
+    """The checkpoint to start from, checked to be readable; None for a fresh start.
 
-    It is the run's own last one, where there is one (the one before it, with a warning,
-    where that is damaged). Otherwise `ckpt_path`, which is checked by `check_continuation` and noted in the folder.
-    source: of the training images.
+    The run's own last one (with a warning the one before, if damaged), else `ckpt_path`, noted in the folder.
     """
     own = folder.last_checkpoint() if config.ckpt_path else None
     if own is None and config.ckpt_path in (None, "auto"):

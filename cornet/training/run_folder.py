@@ -14,6 +14,7 @@ from cornet.errors import CornetError
 from cornet.files import atomic_write
 from cornet.opening import read_bytes
 from cornet.saved_config import read_config
+from cornet.training.ranks import differences
 from cornet.training.run_path import identity_of, run_path
 from cornet.training.versions import versions
 
@@ -54,7 +55,7 @@ class RunFolder:
         held = folder.read("identity.json")
         if held is not None and held != wanted:
             raise CornetError(
-                f"{folder.path} holds a run of another configuration ({_differences(held, wanted)}); give this run "
+                f"{folder.path} holds a run of another configuration ({differences(held, wanted)}); give this run "
                 "another name=..., or fresh=true which moves the old run aside."
             )
         try:
@@ -107,10 +108,7 @@ class RunFolder:
         return self.read("finished.json")
 
     def record_images(self, fingerprint: str) -> str | None:
-        """Note the images trained on; where the run had begun with others, their fingerprint comes back.
-
-        Raises CornetError when that cannot be written.
-        """
+        """Note the images trained on; returns the earlier fingerprint if it differs. Raises CornetError."""
         held = self.read("images.json") or {"fingerprint": fingerprint}
         known = [held["fingerprint"], *held.get("continued_with", [])]
         if not (self.path / "images.json").exists():
@@ -177,10 +175,7 @@ class RunFolder:
             atomic_write(self.path / "versions.json", json.dumps(held, indent=1) + "\n")
 
     def _make_run_id(self) -> None:
-        """From the system's randomness: the seeded generators are the training's. The first of two writers wins.
-
-        What a killed process has left aside goes with the next one's.
-        """
+        """From the system's randomness, as seeded generators are the training's. The first of two writers wins."""
         aside, kept = self.path / ".run_id", self.path / "run_id"
         with contextlib.suppress(FileExistsError, FileNotFoundError):  # then another process was faster
             if not kept.exists():
@@ -203,17 +198,3 @@ def _strangers(path: Path) -> list[str]:
 def _plain(value: Any) -> Any:
     """As it comes back from JSON, so that tuples and lists, or 1 and "1" as keys, are no difference."""
     return json.loads(json.dumps(value, default=str))
-
-
-def _differences(held: Any, wanted: Any, most: int = 3) -> str:
-    there, now = _flat(held), _flat(wanted)
-    keys = [k for k in sorted({*there, *now}) if there.get(k, "absent") != now.get(k, "absent")]
-    shown = [f"{k} is {there.get(k, 'absent')} there and {now.get(k, 'absent')} here" for k in keys[:most]]
-    more = [f"{len(keys) - most} more"] if len(keys) > most else []
-    return ", ".join(shown + more)
-
-
-def _flat(node: Any, prefix: str = "") -> dict[str, str]:
-    if isinstance(node, dict) and node:
-        return {k: v for key, value in node.items() for k, v in _flat(value, f"{prefix}{key}.").items()}
-    return {prefix.rstrip("."): json.dumps(node)}

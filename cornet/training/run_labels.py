@@ -27,10 +27,9 @@ class RunLabels(NamedTuple):
 def run_labels(path: Path, overrides: Sequence[str]) -> RunLabels:
     """The labels of a run.
 
-    path: its folder, `<root>/<name>/<what was overridden>/seed<k>`; the group is that of all seeds, as the disk has it.
-    overrides: as given; those that make no other run (devices, logger, seed) are left out. Tags are without the group
-    of the configuration (`width=0.5`), unless two would then be the same key. Too long ones are cut, and end in a
-    digest of the whole.
+    path: `<root>/<name>/<what was overridden>/seed<k>`; the group is that of all seeds. overrides: those that make no
+    other run are left out. Tags omit the configuration's group (`width=0.5`) unless keys clash; long ones end in a
+    digest.
     """
     last = {o.key_or_group: (o.input_line or "").lstrip("+") for o in parse_overrides(overrides)}
     kept = {key: text for key, text in sorted(last.items()) if not is_ignored(key)}

@@ -24,11 +24,9 @@ UNABLE = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EIN
 def locked(folder: Path) -> Iterator[None]:
     """Hold `<folder>/.lock` while the block runs.
 
-    It is the system's lock of the file, which ends with the process however that ends: a file that a killed process
-    has left is no lock, and loading processes do not inherit it. On file systems without locks the owner that the file
-    names counts, unless it is known to be gone: a process that no longer runs, of this container on this machine.
-    Raises CornetError, naming the owner, while another process holds it, and where the file cannot be written or is a
-    symbolic link or no regular file.
+    The system's file lock, which ends with the process. On file systems without locks the owner named in the file
+    counts, unless it is known to be gone. Raises CornetError, naming the owner, while another process holds it, and
+    where the file cannot be written or is a symbolic link or no regular file.
     """
     path = folder / ".lock"
     try:

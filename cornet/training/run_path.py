@@ -65,11 +65,9 @@ def run_path(
 ) -> Path:
     """The folder of a run: `root/name/slug/seed<k>`.
 
-    The slug is `default` or the sorted `key-value` of the overrides that are not `ignored`, joined by `+`. Where that
-    is no safe file name on every system (capitals, slashes, over 100 characters), it is the readable bit, `+` and ten
-    digits of the exact text's SHA-256. The order of overrides does not count, nor how a number is spelled; of
-    several for one key the last one does. Raises CornetError for a name that is no file name, or an override that
-    cannot be read.
+    The slug is `default` or the sorted `key-value` of the overrides that are not `ignored`, joined by `+`; what is no
+    safe file name (capitals, slashes, over 100 characters) ends in ten digits of its SHA-256. The spelling of numbers
+    does not count, and the last override of a key wins. Raises CornetError for a bad name or override.
     """
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name) or name.endswith("."):
         raise CornetError(

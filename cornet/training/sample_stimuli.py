@@ -119,10 +119,9 @@ def about(group: list[Benchmark[Any]]) -> dict[str, Any]:
 
 
 def choose(table: pd.DataFrame, samples: int = SAMPLES) -> tuple[NDArray[np.int64], str | None, int]:
-    """Rows to show, in order, the column that they are spread over, and how many kinds it tells apart.
+    """Rows to show, in order, the column that they are spread over, and its number of kinds.
 
-    The column is the one of `COLUMNS` with the fewest kinds, at least two; without one the rows lie at even distances.
-    Of more kinds than samples, kinds at even distances are taken. Nothing here is drawn at random.
+    The column of `COLUMNS` with the fewest kinds, at least two; without one, rows at even distances. Nothing is random.
     """
     there = [name for name in COLUMNS if name in table and table[name].nunique() > 1]
     if not there:

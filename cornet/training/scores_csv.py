@@ -16,10 +16,9 @@ __all__ = ["ScoresCsv", "read_scores"]
 
 
 class ScoresCsv:
-    """The table of a run's scores; written anew, aside and renamed, with every evaluation.
+    """The table of a run's scores, rewritten with every evaluation; earlier rows stay as text, to the last digit.
 
-    What was there before is kept as text, to the last digit, in the file alone: a long training takes no more memory
-    for it. Raises CornetError for a file that is no such table.
+    Raises CornetError for a file that is no such table.
     """
 
     def __init__(self, folder: Path | str) -> None:

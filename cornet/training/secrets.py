@@ -1,8 +1,7 @@
-"""Keeping keys and passwords out of what a run writes: its configuration, folder, logs, loggers, errors and report.
+"""Keeping keys and passwords out of what a run writes: configuration, folder, logs, loggers, errors and report.
 
-A configuration may need a secret while it runs (`${oc.env:...}`, an address with a user and a password). What is
-written down of it has `***` in its place. The lists are our own: of maintained libraries, detect-secrets had its last
-release in 2024 and knows neither `auth`, `pwd` nor `pass` as keys, and sentry-sdk's list matches whole names only.
+They become `***`. The lists are our own: detect-secrets (last release 2024) does not know the keys `auth`, `pwd` and
+`pass`, and sentry-sdk matches whole names only.
 """
 
 import contextlib
@@ -71,10 +70,8 @@ _ENTRY = re.compile(
 def without_secrets(value: Any) -> Any:
     """The same nested dictionaries, lists and texts with secrets replaced by `***`.
 
-    Secrets are found by value: those of environment variables with a telling name (`secrets_here`), wherever they
-    stand; by key: texts at or below a key with a telling name, or after it in an override; and by shape: user and
-    password in an address, what signs its query, an Authorization header, the tokens of well-known services. What
-    holds none comes back equal, so that what is recorded of a run stays the same.
+    Found by value (environment variables with a telling name, see `secrets_here`), by key, and by shape (user and
+    password or a signature in an address, an Authorization header, tokens of known services). The rest stays equal.
     """
     return _masked(value, secrets_here(), "")
 
@@ -85,9 +82,9 @@ def message_without_secrets(text: str) -> str:
 
 
 def secrets_here() -> list[str]:
-    """Values of this process's environment that are secrets, of `SHORTEST` characters or more, the longest first.
+    """Values, of `SHORTEST` characters or more, of environment variables with a telling name, the longest first.
 
-    Those of variables whose name tells it, but for paths that exist; also as they are written in an address.
+    Not paths that exist; also as they are written in an address.
     """
     found = {
         value

@@ -11,15 +11,13 @@ from cornet.brain.subject import Recording, Site
 from cornet.brain.subjects import NetworkSubject
 from cornet.errors import CornetError
 from cornet.stimuli.stimulus_set import StimulusSet
+from cornet.training.loaders import rank_and_world
 
 __all__ = ["SharedSubject", "raise_together"]
 
 
 class SharedSubject(NetworkSubject):
-    """Each rank shows its own share of the stimuli; all then hold all features.
-
-    Its weights change with every step, so that a cache on disk would only fill it.
-    """
+    """Each rank shows its share of the stimuli; all then hold all features. Not cached: weights change."""
 
     def record(
         self,
@@ -29,12 +27,12 @@ class SharedSubject(NetworkSubject):
         label: str = "",
         **options: Any,
     ) -> Recording:
-        ranks = dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+        rank, ranks = rank_and_world()
         options = {**options, "cache": False}
         if ranks == 1:
             return super().record(stimuli, sites, degrees, label, **options)
         rows = np.array_split(np.arange(len(stimuli)), ranks)
-        mine = rows[dist.get_rank()]
+        mine = rows[rank]
         part: Recording | None = None
         error = ""
         try:
@@ -51,11 +49,12 @@ class SharedSubject(NetworkSubject):
 
 def raise_together(error: str) -> None:
     """Raise CornetError on every rank when one of them met an error; nobody waits for who will not come."""
-    if not (dist.is_available() and dist.is_initialized()):
+    world = rank_and_world()[1]
+    if world == 1:
         if error:
             raise CornetError(error)
         return
-    errors: list[str | None] = [None] * dist.get_world_size()
+    errors: list[str | None] = [None] * world
     dist.all_gather_object(errors, error)
     for rank, found in enumerate(errors):
         if found:

@@ -1,8 +1,7 @@
-"""Signals that ask a training to stop: Ctrl-C, a cluster's preemption, a time that is over.
+"""Signals that ask a training to stop: Ctrl-C, a cluster's preemption, a time limit.
 
-The first one only raises a flag, so that the training can end a step and write a checkpoint; a second one is obeyed at
-once. Where somebody else has a handler for a signal (submitit's requeues the job), that one is called when the
-checkpoint is written, and decides what becomes of the process.
+The first raises a flag, so that the step ends with a checkpoint; a second one is obeyed at once. An earlier handler
+(submitit's requeues the job) is called after the checkpoint.
 """
 
 import os

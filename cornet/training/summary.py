@@ -49,10 +49,7 @@ def summarise(training: Training, config: DictConfig, folder: Path) -> dict[str,
 
 
 def best_of(metrics: pd.DataFrame, name: str) -> tuple[float, float]:
-    """The highest value of a metric after training began, and after how many epochs it was; NaN where there is none.
-
-    Brain scores tell their epochs themselves, as fractions within the first; the others count from 0.
-    """
+    """The highest value of a metric after training began, and its epoch (brain/epoch, or from 0); NaN without one."""
     brain = name.startswith("brain/")
     counter = "brain/epoch" if brain else "epoch"
     if name not in metrics or counter not in metrics:

@@ -34,20 +34,14 @@ def known_peak(device: torch.device) -> float | None:
 
 
 class Throughput(pl.Callback):
-    """Logs the speed of training steps; validation, brain scores and an epoch's first batch are left out.
+    """Logs the speed of training steps, without validation, brain scores and an epoch's first batch.
 
-    At every step that is logged, of the steps since the last such step:
+    At every logged step, since the last one:
     speed/images_per_second: of all ranks together.
-    speed/data_wait: the share of the time that passed between a step's end and the next one's start: waiting for
-        images, and the little that is logged meanwhile. Above a few per cent the loader, the disk or the network is
-        what limits: give more workers, or smaller images by `cornet prepare`.
-    speed/utilisation: the definition's work over what the devices could do at most: 3 (forward, and backward twice) x 2
-        (multiply, add) x multiply-adds (`count_macs`) x images/s, over `peak`. Work that is left out because it cannot
-        reach the read-out counts as done. Not logged where the peak is unknown, as on a CPU.
-    At the end of every epoch train/images_per_second, of the whole epoch.
-
-    It reads the host's clock and never waits for the device, but once an epoch: a host that runs ahead is held back by
-    the device within a few steps.
+    speed/data_wait: the share of the time between steps. Above a few per cent, give more workers or smaller images.
+    speed/utilisation: 3 (forward, and backward twice) x 2 (multiply, add) x `count_macs` x images/s, over `peak`. Work
+        that is left out because it cannot reach the read-out counts. Not logged where the peak is unknown, as on a CPU.
+    At the end of every epoch train/images_per_second, of the whole epoch. Only there it waits for the device.
 
     peak: TFLOP/s of one device; None for what `PEAKS` says of it. Raises CornetError for one that is not positive.
     """

@@ -29,10 +29,7 @@ _PACKAGES = (
 
 
 def versions() -> dict[str, Any]:
-    """Python, packages, commit (None outside a checkout) and whether it was dirty, platform, CPU and GPUs.
-
-    And what else decides the last bit: the threads that torch computes with, and the ranks.
-    """
+    """Python, packages, commit (None outside a checkout) and whether dirty, platform, CPU, GPUs, threads and ranks."""
     return {
         "python": platform.python_version(),
         **{package: _version(package) for package in _PACKAGES},

@@ -1,11 +1,7 @@
-"""A run on Weights & Biases: which axis every metric has, what is shown of it, and that a dead network stops nothing.
+"""A run on Weights & Biases: the axis of each metric, what is shown, and that a dead network stops nothing.
 
-Of wandb itself (0.31) this takes into account that
-- a `*` in `define_metric` does not reach over a `/`, and that of two that fit any one is taken: metrics are defined by
-  name, when they first come;
-- a dot in such a name stands for a dictionary in a dictionary, unless there is a backslash before it;
-- a table makes it ask the server, and wait;
-- what it keeps as a metric's best is the best of one session, not of a run that was stopped and went on.
+Because of wandb 0.31: metrics are defined by name at first use (a `*` in `define_metric` does not match `/`); dots in
+names are escaped; tables, for which it asks the server, come last; best values are ours, as wandb's are of one session.
 """
 
 import logging
@@ -32,12 +28,10 @@ _EACH_EPOCH = ("train/top1", "train/images_per_second")
 
 
 def definition(name: str, row: Collection[str]) -> dict[str, Any]:
-    """How a metric is plotted and summarised: what `define_metric` takes beside the name.
+    """What `define_metric` takes beside the name.
 
-    Validation goes with `epoch` (epochs before this one), brain scores with `brain/epoch` (epochs trained); training
-    losses have Lightning's axis of steps. Of the brain's, a benchmark and the averages are panels; the rest (a
-    region's name for a benchmark, which does not tell what is simulated, and the details of a score) is logged, and
-    can be plotted, but does not fill the page. row: the names that were logged together; a benchmark is known by its
+    Axes: `epoch` for validation, `brain/epoch` for brain scores, steps for training losses. Of the brain's, benchmarks
+    and averages are panels; the rest is logged but hidden. row: the names logged together; a benchmark is known by its
     `/raw`.
     """
     if name in _AXES:
@@ -56,10 +50,9 @@ def best_of(name: str) -> str:
 
 
 class ForgivingWandbLogger(WandbLogger):
-    """Lightning's logger for Weights & Biases, quiet, with axes of epochs, and never a reason for a run to fail.
+    """Lightning's logger for Weights & Biases, quiet, with axes of epochs, that never makes a run fail.
 
-    Online it may take `START` seconds to begin, else the run is kept offline; at the end it may take `FINISH` seconds
-    to upload, else it says what to upload by hand. In between it never waits.
+    After `START` seconds without a connection the run is kept offline; after `FINISH` it says what to upload by hand.
     """
 
     def __init__(self, folder: Path, mode: str, **arguments: Any) -> None:

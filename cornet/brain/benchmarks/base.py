@@ -64,22 +64,13 @@ class Benchmark(ABC, Generic[Data]):
 
     @abstractmethod
     def brain_side(self) -> Sequence[Any]:
-        """All that the subject is compared with, as arrays and plain values: the inputs of a score besides features.
-
-        Every array that `compare` reads, every column by which stimuli are split, and the options of the benchmark
-        that choose among the data.
-        """
+        """Arrays that `compare` reads, columns of the splits, and options that choose among the data."""
 
     @cached_property
     def fingerprint(self) -> str:
         """Sixteen hexadecimal digits of a hash of the data: scores with the same one were taken on the same data.
 
-        It covers the stimuli (ids, images, visual angle), the region, and `brain_side`: of neural benchmarks the
-        averaged responses, the repetitions of the ceiling, the values of the columns by which stimuli are split, and
-        the time bins; of choices every trial; of answers each observer's, the truth and the conditions; of RDMs each
-        subject's; of solution times the labels, the times, the behaviour and the ceiling. It is of the content: where
-        files lie and what they are called does not count.
-
+        It covers the stimuli (ids, images, visual angle), the region and `brain_side`, but no paths or file names.
         Raises CornetError for data that cannot be read.
         """
         degrees = self.stimuli.degrees if self.degrees is None else self.degrees

@@ -72,11 +72,9 @@ def run_battery(
 ) -> Iterator[Result]:
     """Score every subject on every benchmark, in the order of the subjects.
 
-    Benchmarks that show the same stimuli at the same size share one recording. strict: False: a benchmark that fails
-    with a CornetError (or whatever `tolerate` says) gives a Result that says why, and the others go on. A comparison
-    that does not fit in a GPU's memory is made on the CPU, and the score says so. compare:
-    False: record alone, for a process that leaves comparing to another; scores are then empty. progress: bars for
-    recordings. tell: is given a line about what comes next.
+    Benchmarks with the same stimuli and size share a recording. strict=False: a CornetError (or what `tolerate` names)
+    becomes a Result with the reason. A comparison that does not fit in GPU memory runs on the CPU, with a note.
+    compare=False: record only. progress: bars for recordings. tell: called with a line about what comes next.
     """
     for number, subject in enumerate(subjects):
         for group in _by_stimuli(benchmarks, strict, tolerate):

@@ -94,8 +94,7 @@ class I2nBenchmark(Benchmark[HumanChoices]):
 class ConsistencyBenchmark(Benchmark[Bundle]):
     """Error consistency with observers who name one of several objects (Geirhos et al. 2020).
 
-    A network of ImageNet's 1000 classes answers by the published mapping of classes to 16 categories; any other by a
-    read-out of its last features, fitted on other images. The score's notes say which.
+    ImageNet networks answer by the published mapping of classes to 16 categories, others by a held-out read-out.
     """
 
     def __init__(self, name: str, what: str, load: Callable[[], Bundle], **options: Any) -> None:

@@ -69,20 +69,15 @@ def open_benchmarks(
     ignore: Sequence[str] | None = None,
     device: torch.device | str = "cpu",
 ) -> list[Benchmark[Any]]:
-    """Benchmarks by name ("majajhong2015.IT"), by group ("simulated"), or of a folder with a bundle ("my-bundle", or
-    one region of it, "my-bundle:V4").
+    """Benchmarks by name ("majajhong2015.IT"), group ("simulated"), or bundle folder ("my-bundle" or "my-bundle:V4").
 
-    metric, scale, area: of neural benchmarks: how features are mapped; the scale on which they are shown (None: r^2/c,
-    and raw where there is no ceiling); the subject's region or layer (None: the one of the same name). decoder, seeds:
-    of solution times. time_bin: start and end in ms after onset, of the responses of local bundles and of the step that
-    is compared with them; None: the only bin of a bundle, and 70 to 170 for the step. device: where comparisons are
-    computed.
-
-    groups, stratify: columns by which local bundles are split; "none": not so; None: the bundle's own rule, see
+    metric, scale, area: of neural benchmarks: the mapping; the scale (None: r^2/c, raw without a ceiling); the
+    subject's region or layer (None: the same name). decoder, seeds: of solution times. time_bin: (start, end) in ms
+    after onset, of local bundles' responses and the step compared with them; None: the only bin, and 70 to 170 for the
+    step. device: of comparisons. groups, stratify: split columns of local bundles; "none": not so; None: see
     `cornet.brain.split_rule`. ignore: presentation coordinates of local bundles that may differ within a stimulus.
 
-    A folder is called by its own name, without links, however its path is spelled. Raises CornetError for what there is
-    not, naming what is near, and for two folders of one name. Public data are looked for at their first use.
+    Raises CornetError for unknown names, with the nearest, and for two folders with one name.
     """
     if metric not in METRICS:
         raise CornetError(f"metric={metric!r} is unknown; choose one of {', '.join(METRICS)}.")
@@ -170,8 +165,7 @@ def _public_bundle(name: str) -> Bundle:
 
 
 def _public_trials() -> HumanChoices:
-    bundle = _public_bundle("rajalingham2018")
-    return HumanChoices(bundle.stimuli, trials_of(bundle.assembly))
+    return _choices_of(_public_bundle("rajalingham2018"))
 
 
 def _simulated_bundle(region: str) -> Bundle:

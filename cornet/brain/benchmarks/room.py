@@ -15,10 +15,9 @@ __all__ = ["check_memory"]
 
 
 def check_memory(one: Benchmark[Any], subject: ScreenSubject, memory: int = DEFAULT_MEMORY) -> None:
-    """Raise CornetError for a benchmark that cannot be held, in one sentence with what it would need.
+    """Raise CornetError for a benchmark that does not fit in memory. The estimate leaves out what is small.
 
-    memory: bytes of features that a recording holds in memory; larger ones go to the folder for temporary files. The
-    estimate leaves out what is small, so that nothing is refused that would fit.
+    memory: bytes of features that a recording holds in memory; larger ones go to the folder for temporary files.
     """
     try:
         widths = subject.widths(one.sites(subject))

@@ -53,13 +53,11 @@ _NOTE = "simulated: a check of the pipeline, no measurement of any brain"
 
 @dataclass(frozen=True)
 class SimulatedBrain:
-    """A stand-in for a brain, over rendered objects, from a fixed seed: every start gives the same spikes.
+    """A simulated brain over rendered objects, from a fixed seed.
 
-    images: how many stimuli, a multiple of 64, at least 128: so each object is shown equally often. size: pixels a
-    side. variation: of position, size and pose, 0 none to 1 high. seed: of images, tuning and spikes.
-
-    It is made at first use (seconds) and kept below the cache folder. Rates are scaled over its own stimuli, so
-    brains with other numbers of images have neuroids of other gains. Raises CornetError for values outside these rules.
+    images: stimuli, a multiple of 64, at least 128. size: pixels a side. variation: of position, size and pose, 0 to 1.
+    seed: of images, tuning and spikes. Made at first use (seconds) and cached. Rates are scaled over its own stimuli.
+    Raises CornetError for values outside these rules.
     """
 
     images: int = 640

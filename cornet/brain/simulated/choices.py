@@ -1,8 +1,7 @@
-"""Choices of the simulated observer: which of two categories did the image show?
+"""Choices of the simulated observer between two categories.
 
-A linear read-out of IT's first 100 ms gives evidence for each category. In a trial noise is added to the evidence for
-the two that are offered, and the larger is chosen; with noise of Gumbel's distribution, the probability of an error
-is P(i, d) / (P(i, d) + P(i, truth)), the false alarm of Rajalingham et al. (2018, J Neurosci 38:7255).
+A linear read-out of IT's first 100 ms gives the evidence, to which Gumbel noise is added in each trial. An error then
+has the probability P(i, d) / (P(i, d) + P(i, truth)), the false alarm of Rajalingham et al. (2018).
 """
 
 import numpy as np

@@ -1,8 +1,7 @@
-"""The early areas of the simulated brain, which see the picture alone.
+"""V1 and V2 of the simulated brain, which see pixels only.
 
-V1: energy of Gabor pairs in quadrature (Adelson, Bergen 1985), and some half-rectified single Gabors, which are
-simple cells; divided by local contrast (Heeger 1992). V2: products of two neighbouring energies, averaged over a
-field: second-order statistics, such as set textures apart (Portilla, Simoncelli 2000; Freeman et al. 2013).
+V1: energy of Gabor pairs (Adelson, Bergen 1985) and half-rectified Gabors, divided by local contrast (Heeger 1992).
+V2: products of two neighbouring energies, averaged over a field (Portilla, Simoncelli 2000; Freeman et al. 2013).
 """
 
 import numpy as np

@@ -1,7 +1,4 @@
-"""A linear softmax read-out of simulated responses, taken to its optimum: for choices and for solution times.
-
-The images that it is read out for are never those that it was fitted on: ten folds take turns.
-"""
+"""A linear softmax read-out of simulated responses at its optimum, fitted in ten folds."""
 
 import numpy as np
 from numpy.typing import NDArray

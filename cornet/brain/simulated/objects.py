@@ -1,8 +1,7 @@
 """IT of the simulated brain: tuning to category, object and pose, with large fields, unfolding in time.
 
-At first a neuroid tells only that something is there, where and how large. Its answer to the object itself, to the
-category it looks like and to remembered views of it, follows with a latency that grows with the difficulty of the
-image, as the decode of IT does in monkeys (Kar et al. 2019, Nat Neurosci 22:974).
+First a neuroid tells where and how large the object is; its identity follows with a latency that grows with the
+image's difficulty, as in monkeys (Kar et al. 2019, Nat Neurosci 22:974).
 """
 
 import numpy as np

@@ -1,7 +1,6 @@
-"""What the simulated IT makes of an object: which category it looks like, and how hard it is to see.
+"""What the simulated IT sees in an object: similarity to remembered views of all 64 objects, and difficulty.
 
-An object is compared with remembered views of all 64 objects (Poggio, Edelman 1990; Logothetis, Pauls 1995), as if
-it stood in the middle of a plain image. So confusions follow from shapes, and differ from view to view.
+Views: Poggio, Edelman 1990; Logothetis, Pauls 1995. Confusions so follow from shapes.
 """
 
 from dataclasses import dataclass

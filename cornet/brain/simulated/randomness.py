@@ -1,8 +1,4 @@
-"""Random numbers of the simulated brain: each a function of where it is used, never of what was drawn before it.
-
-They come from the counter-based generator of `cornet.stimuli.draws`, so that no release of a library changes them
-and no other draw shifts them.
-"""
+"""Random numbers of the simulated brain, each a function of where it is used (`cornet.stimuli.draws`)."""
 
 from typing import Any
 
@@ -28,10 +24,7 @@ def normal(seed: int, *place: "int | str | NDArray[Any]") -> NDArray[np.float64]
 
 
 def poisson(mean: NDArray[np.float64], uniforms: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """Counts with these means (...), at most 255, from as many uniform numbers: by inversion, k = 0, 1, 2, ...
-
-    Only the counts that are not settled are carried on, so the work is about the sum of all counts.
-    """
+    """Counts with these means (...), at most 255, from as many uniform numbers: by inversion, k = 0, 1, 2, ..."""
     means, drawn = np.ravel(mean), np.ravel(uniforms)
     counts = np.zeros(means.size, np.uint8)
     term = np.exp(-means)

@@ -1,8 +1,6 @@
-"""V4 of the simulated brain: tuning to the curvature of the object's outline at a side of the object.
+"""V4 of the simulated brain: tuning to the curvature of the outline at a side of the object.
 
-After Pasupathy and Connor (2001, J Neurophysiol 86:2505): a unit prefers, say, a sharp convexity at the upper
-right of a shape, wherever in its field the shape lies. The outline comes from the renderer's mask, so that nothing
-that the background does reaches V4: a network must part figure from ground to predict it.
+After Pasupathy and Connor (2001, J Neurophysiol 86:2505). The outline comes from the renderer's mask.
 """
 
 import numpy as np
@@ -21,10 +19,7 @@ _ANGLE, _CURVATURE = 0.6, 0.18
 
 
 def v4_drive(masks: NDArray[np.float32], neuroids: int, seed: int) -> NDArray[np.float64]:
-    """Responses of V4 to (stimulus, y, x) masks, (stimulus, neuroid), 0 or more, without unit.
-
-    Each unit looks for two pieces of outline and answers the more, the more of either is there, and most to both.
-    """
+    """Responses of V4 to (stimulus, y, x) masks, (stimulus, neuroid), >= 0: each unit prefers two pieces of outline."""
     weight, angle, curvature = outline_curvature(masks)
     image, pixel = np.nonzero(weight > 1e-4)  # the rest of the picture has no part in the sums
     weight, angle, curvature = (part[image, pixel] for part in (weight, angle, curvature))

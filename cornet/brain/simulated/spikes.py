@@ -1,12 +1,10 @@
 """From a drive without unit to firing rates of a chosen reliability, and from rates to Poisson spikes.
 
-Over stimuli, the mean of R repetitions of Poisson counts with mean m(i) has the variance Var(m) + mean(m) / R. Its
-reliability, the share of that which is signal, is therefore known before a spike is drawn:
+The mean of R Poisson counts with mean m(i) has over stimuli the variance Var(m) + mean(m) / R, so that
 
     reliability = Var(m) / (Var(m) + mean(m) / R)
 
-It is what the split-half correlation with Spearman and Brown's correction estimates, and its root is the correlation
-of the noiseless rates, the best predictor there is, with the mean over repetitions.
+which the split-half correlation estimates; its root is the best predictor's correlation with the mean.
 """
 
 import numpy as np

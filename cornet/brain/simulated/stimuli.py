@@ -1,8 +1,4 @@
-"""What the simulated brain is shown: rendered objects, and what the renderer knows of each of them.
-
-A brain has only the picture. The simulated V1 and V2 have only that, too; V4 and IT are given what a brain must
-work out: which pixels are the object's, and how it looks wherever it stands and whatever is behind it.
-"""
+"""What the simulated brain is shown: rendered objects. V1 and V2 get pixels, V4 and IT masks and views."""
 
 from dataclasses import dataclass, field
 from functools import cache

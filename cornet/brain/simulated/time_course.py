@@ -1,8 +1,6 @@
-"""Solution times of the simulated IT: when does its decode reach what the observer's behaviour says of an image?
+"""Solution times of the simulated IT, as in Kar et al. (2019): a read-out per time bin, i1 per image, first crossing.
 
-As in Kar et al. (2019): a linear read-out per time bin, the sensitivity i1 of each image, and the first crossing of
-the behavioural i1, interpolated. Done twice: on the noiseless rates, which is the truth, and on the spikes, which is
-what an experiment would find.
+Done twice: on the noiseless rates, which is the truth, and on the spikes, as in an experiment.
 """
 
 from dataclasses import dataclass, field

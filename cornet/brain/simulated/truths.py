@@ -26,8 +26,5 @@ class NeuralTruth:
 
     @property
     def best_score(self) -> float:
-        """Raw predictivity of the noiseless rates, the best predictor there is: the root of the ceiling.
-
-        So a perfect model reaches 1 on the scale r^2/c, and 1 / sqrt(c), above 1, on the scale r/c.
-        """
+        """Raw predictivity of the noiseless rates, the root of the ceiling: 1 on the scale r^2/c, above 1 on r/c."""
         return float(np.sqrt(self.ceiling))

@@ -174,10 +174,7 @@ class ScreenSubject(ABC):
 
 @contextlib.contextmanager
 def quietly(net: nn.Module, device: torch.device) -> Iterator[None]:
-    """Evaluation without a trace: training flags and random state come back, nothing is differentiated.
-
-    What a network draws meanwhile (noise in the manner of a V1 front end) comes from a fixed seed.
-    """
+    """Evaluation mode; training flags and random state are restored. A network's own noise comes from a fixed seed."""
     flags = [(module, module.training) for module in net.modules()]
     on_gpu = device.type == "cuda"
     devices = [device.index if device.index is not None else torch.cuda.current_device()] if on_gpu else []

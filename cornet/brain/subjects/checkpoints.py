@@ -1,8 +1,7 @@
-"""From a run's folder, or a checkpoint file, to the network and how its images were prepared.
+"""From a run's folder or checkpoint file to the network and the size, mean and std of its images.
 
-A checkpoint of train.py says itself which network it is (its entry "cornet"); the size of the images, their mean and
-standard deviation stand in the run's config.yaml. A file in the layout of 2018-2019 tells its network by its weights;
-its images are ImageNet's at 224 pixels.
+A checkpoint of train.py names its network, and config.yaml its images. Files of 2018-2019 are told by their weights;
+their images are ImageNet's at 224 pixels.
 """
 
 import inspect
@@ -64,10 +63,7 @@ def set_aside(run: Path) -> bool:
 
 
 def find_run(folder: Path) -> Path | None:
-    """The run's folder at or below a folder; None where it has none. Runs that are `set_aside` are left out.
-
-    Raises CornetError where several lie below it.
-    """
+    """The run's folder at or below a folder; None without one. CornetError for several. Skips `set_aside` runs."""
     if (folder / "checkpoints").is_dir():
         return folder
     found = [

@@ -1,8 +1,4 @@
-"""What a network's answers depend on, as one hash: its weights, its structure, its settings, its code. Never its name.
-
-Two networks with the same hash answer alike; a single changed weight, setting or line of source gives another hash.
-What is cached under it can therefore never be taken for another network's.
-"""
+"""One hash of what a network's answers depend on: weights, structure, settings and code, never its name."""
 
 import contextlib
 import enum

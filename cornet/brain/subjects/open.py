@@ -258,14 +258,10 @@ def _split(text: str) -> tuple[str, dict[str, Any]]:
             raise CornetError(f"{text} gives {key} a value; write {key} alone.")
         if key not in FLAGS and not value:
             raise CornetError(
-                f"{text} has the option {key!r} without a value; write {key}=..., or {_flags()} alone."
+                f"{text} has the option {key!r} without a value; write {key}=..., or {', '.join(FLAGS)} alone."
             )
         options[key] = value if equals else True
     return name, options
-
-
-def _flags() -> str:
-    return ", ".join(FLAGS)
 
 
 def _steps(text: str, options: dict[str, Any]) -> int | dict[str, int] | None:

@@ -71,6 +71,9 @@ class RecordedSubject:
             return Site(layer, step_for(self.intervals[layer], time_bin))
         return Site(layer, max(steps))
 
+    def _unknown(self, site: Site | str) -> CornetError:
+        return CornetError(f"{self.name} has no {site}; {nearby(str(site), map(str, self._features))}.")
+
     def readout_site(self) -> Site:
         for layer in READOUTS:
             if any(site.layer == layer for site in self._features):
@@ -84,9 +87,7 @@ class RecordedSubject:
             layer = site_or_layer(value)
             layers = [site.layer for site in self._features]
             if layer not in (self._features if isinstance(layer, Site) else layers):
-                raise CornetError(
-                    f"{self.name} has no {layer}; {nearby(str(layer), map(str, self._features))}."
-                )
+                raise self._unknown(layer)
             chosen[region] = layer
         twin = copy.copy(self)
         twin.regions = {**self.regions, **chosen}
@@ -114,9 +115,7 @@ class RecordedSubject:
         found = {}
         for site in map(to_site, sites):
             if site not in self._features:
-                raise CornetError(
-                    f"{self.name} has no {site}; {nearby(str(site), map(str, self._features))}."
-                )
+                raise self._unknown(site)
             found[site] = self._features[site][rows]
         return Recording(stimuli.ids, found)
 

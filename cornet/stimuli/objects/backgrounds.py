@@ -1,9 +1,8 @@
 """Backgrounds: patterns of mean 0 and standard deviation 1 that look alike at any image size.
 
-noise: random phases under an amplitude of 1/f, the spectrum of natural scenes (Field 1987, J Opt Soc Am A).
-texture: random phases in one band of frequency and orientation, like grain or cloth.
-leaves: opaque discs of all sizes, each hiding the earlier ones (Lee, Mumford, Huang 2001, IJCV), which has
-the edges of natural scenes as well. scene: a bright sky over a darker, rougher ground. plain: nothing.
+noise: a 1/f amplitude, the spectrum of natural scenes (Field 1987, J Opt Soc Am A). texture: one band of frequency and
+orientation. leaves: discs that hide each other (Lee, Mumford, Huang 2001, IJCV). scene: sky over ground. plain:
+nothing.
 """
 
 from functools import lru_cache
@@ -31,10 +30,7 @@ def pattern(kind: str, seed: int, size: int) -> np.ndarray:
 
 @lru_cache(maxsize=4)
 def _frequencies(size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Of a half spectrum of an image: vertical and horizontal cycles an image, and the order of drawing.
-
-    Low frequencies come first in that order, so that a larger image adds detail to a smaller one.
-    """
+    """Vertical and horizontal cycles an image, of a half spectrum, and the order of drawing: low frequencies first."""
     vertical, horizontal = np.meshgrid(
         np.fft.fftfreq(size, 1 / size), np.arange(size // 2 + 1), indexing="ij"
     )

@@ -1,9 +1,7 @@
-"""Rendered images on disk, so that a second run starts at once.
+"""Rendered images on disk, one file for each set of parameters (code version included), named by their SHA-256.
 
-One file for each set of parameters (code version included), named by their SHA-256 and never changed afterwards, so
-two processes that render the same images at once write the same file. A damaged file is noticed (an
-archive's checksum, the key and the shape inside) and rendered again; a folder that cannot be written costs
-one warning and nothing else.
+Files never change, so two processes may write the same one. A damaged file is rendered again; a folder that cannot be
+written costs one warning.
 """
 
 import hashlib

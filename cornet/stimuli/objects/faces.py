@@ -1,5 +1,7 @@
 """Faces: one head with different features, hair and ornaments. Lengths are relative, see `Shape.of`."""
 
+from collections.abc import Callable
+from functools import partial
 from math import cos, pi, sin
 
 from cornet.stimuli.objects.solids import Solid, box, ellipsoid, frustum, hull, moved, pair, rotation
@@ -55,7 +57,8 @@ def _face(
             box((0.45, 0.68, 0.14), (0.8, 0.05, 0.07), 0.05),
         ]
         parts += [*pair(rims), box((0.85, 0, 0.13), (0.04, 0.2, 0.06), 0.05)]
-    return parts + _hair(style, hair, width)
+    parts += _hair(style, hair, width)
+    return [moved(part, rotation(pitch=-20)) for part in parts]  # towards a camera that looks down
 
 
 def _hair(style: str, albedo: float, width: float) -> list[Solid]:
@@ -97,50 +100,13 @@ def _hair(style: str, albedo: float, width: float) -> list[Solid]:
     return [fringe, ellipsoid((-0.3, 0, -0.05), (0.62, width + 0.12, 0.85), albedo, cut=[(1, 0, 0, 0.3)])]
 
 
-def _tilted(parts: list[Solid], degrees: float) -> list[Solid]:
-    """Faces look up a little, towards a camera that looks down."""
-    return [moved(part, rotation(pitch=-degrees)) for part in parts]
-
-
-def _man() -> list[Solid]:
-    return _tilted(_face(0.8, 0.15, "short", jaw=0.56), 20)
-
-
-def _woman() -> list[Solid]:
-    return _tilted(_face(0.9, 0.3, "long", jaw=0.42, nose=0.7, smile=0.06), 20)
-
-
-def _elder() -> list[Solid]:
-    return _tilted(_face(0.75, 0.95, "bald", jaw=0.5, nose=1.2, beard=0.95), 20)
-
-
-def _bearded() -> list[Solid]:
-    return _tilted(_face(0.65, 0.06, "short", jaw=0.56, beard=0.06, brow=8), 20)
-
-
-def _girl() -> list[Solid]:
-    return _tilted(_face(0.6, 0.05, "bun", width=0.75, jaw=0.46, nose=0.6, smile=0.08), 20)
-
-
-def _curly() -> list[Solid]:
-    return _tilted(_face(0.42, 0.04, "curly", jaw=0.5, nose=0.8, smile=0.05), 20)
-
-
-def _scholar() -> list[Solid]:
-    return _tilted(_face(0.85, 0.5, "fringe", jaw=0.46, glasses=True), 20)
-
-
-def _sailor() -> list[Solid]:
-    return _tilted(_face(0.7, 0.95, "cap", jaw=0.58, nose=1.1, smile=0.03), 20)
-
-
-FACES = {
-    "bearded": _bearded,
-    "curly": _curly,
-    "elder": _elder,
-    "girl": _girl,
-    "man": _man,
-    "sailor": _sailor,
-    "scholar": _scholar,
-    "woman": _woman,
+FACES: dict[str, Callable[[], list[Solid]]] = {
+    "bearded": partial(_face, 0.65, 0.06, "short", jaw=0.56, beard=0.06, brow=8),
+    "curly": partial(_face, 0.42, 0.04, "curly", jaw=0.5, nose=0.8, smile=0.05),
+    "elder": partial(_face, 0.75, 0.95, "bald", jaw=0.5, nose=1.2, beard=0.95),
+    "girl": partial(_face, 0.6, 0.05, "bun", width=0.75, jaw=0.46, nose=0.6, smile=0.08),
+    "man": partial(_face, 0.8, 0.15, "short", jaw=0.56),
+    "sailor": partial(_face, 0.7, 0.95, "cap", jaw=0.58, nose=1.1, smile=0.03),
+    "scholar": partial(_face, 0.85, 0.5, "fringe", jaw=0.46, glasses=True),
+    "woman": partial(_face, 0.9, 0.3, "long", jaw=0.42, nose=0.7, smile=0.06),
 }

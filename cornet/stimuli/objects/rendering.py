@@ -83,10 +83,9 @@ def compose(
 
 
 def camera(row: dict) -> tuple[np.ndarray, np.ndarray]:
-    """Rotation from object (ahead, left, up) to camera (right, up, towards the viewer), and the lamp there.
+    """Rotation (3, 3) from object (ahead, left, up) to camera (right, up, towards the viewer), and the lamp, (3,).
 
-    (3, 3) and (3,). Yaw turns the object about its vertical, pitch lowers the camera's gaze, roll turns the
-    picture.
+    Yaw turns the object about its vertical, pitch lowers the camera's gaze, roll turns the picture.
     """
     a, b, c = radians(row["yaw"]), radians(row["pitch"]), radians(row["roll"])
     right, towards, up = np.array([sin(a), cos(a), 0]), np.array([cos(a), -sin(a), 0]), np.array([0.0, 0, 1])

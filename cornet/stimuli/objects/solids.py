@@ -1,8 +1,7 @@
-"""Convex solids: a quadric, half-spaces, or both at once, in one form that can be turned, squeezed and drawn.
+"""Convex solids: a quadric, half-spaces, or both, in one form that can be turned, squeezed and drawn.
 
-A point p = (x, y, z) with p1 = (x, y, z, 1) is inside where p1' Q p1 <= 0 (if there is a quadric Q) and
-plane . p1 <= 0 for every plane. An ellipsoid is a quadric, a box or any convex polyhedron is planes, a
-cylinder, cone or dome is both. Objects look along +x, their left side is +y, up is +z.
+A point p1 = (x, y, z, 1) is inside where p1' Q p1 <= 0 and plane . p1 <= 0 for every plane. Objects look along +x,
+their left side is +y, up is +z.
 """
 
 from collections.abc import Iterable, Sequence
@@ -167,10 +166,7 @@ def prism(outline: Sequence[tuple[float, float]], bottom: float, top: float, alb
 def tube(
     path: Sequence[Point], radii: Sequence[float], albedo: float, *, gloss: float = 0.0, rounded: bool = False
 ) -> list[Solid]:
-    """Balls along a path, smoothly joined by the cones that touch both neighbours.
-
-    The first ball is left out (it is inside something else, mostly), unless `rounded`.
-    """
+    """Balls along a path, joined smoothly by cones; the first ball is left out unless `rounded`."""
     parts = [ellipsoid(path[k], [radii[k]] * 3, albedo, gloss=gloss) for k in range(not rounded, len(path))]
     for k in range(len(path) - 1):
         start, end = np.asarray(path[k], float), np.asarray(path[k + 1], float)

@@ -1,10 +1,8 @@
 """Orthographic rays against solids, in closed form, one image at a time.
 
-Camera coordinates: u to the right, v up, w towards the viewer, in image widths. A ray is a pixel's (u, v)
-and meets each convex solid in one interval of w, whose upper end is what is seen. A half-space bounds w by
-a linear function of (u, v); a quadric bounds it by the roots of a quadratic equation. So no loop over rays
-and no marching, and only the pixels in each solid's bounding rectangle are touched. Images are traced one
-by one: what an image shows cannot depend on its neighbours, and arrays stay in the processor's cache.
+Camera coordinates in image widths: u right, v up, w towards the viewer. A ray is a pixel's (u, v) and meets each convex
+solid in one interval of w, whose upper end is seen; half-spaces bound it linearly, quadrics by a quadratic equation.
+Only pixels in each solid's bounding rectangle are touched. Images are independent, and stay in the processor's cache.
 """
 
 from collections.abc import Sequence
@@ -182,9 +180,9 @@ def _meet(
 def _roots(
     u: np.ndarray, v: np.ndarray, q: list[list[float]], middle: float
 ) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray]:
-    """The interval of w inside a quadric: near end, far end (None: unbounded), and where there is one at all.
+    """The interval of w inside a quadric: near end, far end (None: unbounded), and where there is one.
 
-    With p1 = (u, v, w, 1), p1' Q p1 = A w^2 + 2 B w + C; A is a number, B linear, B^2 - A C quadratic in u, v.
+    p1' Q p1 = A w^2 + 2 B w + C with p1 = (u, v, w, 1): A a number, B linear, B^2 - A C quadratic in u, v.
     """
     (quu, quv, quw, qu1), (_, qvv, qvw, qv1), (_, _, a, qw1), (*_, q11) = q
     least = _FLAT * max(abs(quu), abs(qvv), abs(a))
