@@ -20,6 +20,7 @@ from cornet.brain.score_tables import NUMBER, SCORES, TEXT, TRUTH, read_table
 __all__ = [
     "is_simulated",
     "read_curves",
+    "read_logged",
     "read_matrix",
     "read_metrics",
     "read_scores",
@@ -48,6 +49,12 @@ _TIMES: Mapping[str, str] = {
     "truth_ms": NUMBER,
     "tested": NUMBER,  # in how many splits; NaN where that is not told
 }
+
+
+_KEY = ("epoch", "step")
+_EVALUATED = ("val/", "brain/")
+_CURVES = ("train/loss", "val/loss", "val/top1")
+"""Columns of metrics.csv: of every row, and how those of evaluations and of learning curves begin."""
 
 
 def read_scores(folder: Path) -> pd.DataFrame | None:
@@ -82,18 +89,26 @@ def read_metrics(folder: Path) -> pd.DataFrame | None:
 
     A row without them may be there, too, so that there is none only where the file has none. None: there is none.
     """
-
-    def keep(rows: pd.DataFrame) -> pd.DataFrame:
-        there = rows.drop(columns=["epoch", "step"]).notna().any(axis=1)
-        there.iloc[-1:] = True
-        return rows[there]
-
-    return _read_metrics(folder, ("val/", "brain/"), keep)
+    return _read_metrics(folder, _EVALUATED, _evaluated)
 
 
 def read_curves(folder: Path) -> pd.DataFrame | None:
     """What `cornet.report.curves.plot_curves` draws, of all rows of metrics.csv. None: there is none."""
-    return _read_metrics(folder, ("train/loss", "val/loss", "val/top1"))
+    return _read_metrics(folder, _CURVES)
+
+
+def read_logged(folder: Path) -> tuple[pd.DataFrame | None, pd.DataFrame | None]:
+    """What `read_metrics` and `read_curves` return, from one reading of metrics.csv."""
+    curves = []
+
+    def keep(rows: pd.DataFrame) -> pd.DataFrame:
+        curves.append(rows[_columns(rows, _CURVES)])
+        return _evaluated(rows[_columns(rows, _EVALUATED)])
+
+    metrics = _read_metrics(folder, (*_CURVES, *_EVALUATED), keep)
+    if metrics is None:
+        return None, None
+    return metrics[_columns(metrics, _EVALUATED)], pd.concat(curves, ignore_index=True)
 
 
 def series(scores: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
@@ -138,11 +153,20 @@ def _read(
 def _read_metrics(
     folder: Path, wanted: tuple[str, ...], keep: Any = lambda rows: rows
 ) -> pd.DataFrame | None:
-    key = ("epoch", "step")
     return _read(
         folder / "metrics.csv",
-        dict.fromkeys(key, NUMBER),
-        needs=key,
+        dict.fromkeys(_KEY, NUMBER),
+        needs=_KEY,
         others=lambda name: NUMBER if name.startswith(wanted) else None,
         keep=keep,
     )
+
+
+def _columns(rows: pd.DataFrame, wanted: tuple[str, ...]) -> list[str]:
+    return [name for name in rows if name in _KEY or name.startswith(wanted)]
+
+
+def _evaluated(rows: pd.DataFrame) -> pd.DataFrame:
+    there = rows.drop(columns=list(_KEY)).notna().any(axis=1)
+    there.iloc[-1:] = True
+    return rows[there]

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cornet.brain.subjects.checkpoints import set_aside
 from cornet.errors import CornetError
 from cornet.files import atomic_write
+from cornet.names import set_aside
 from cornet.opening import read_bytes
-from cornet.report.brain_data import read_curves, read_metrics
+from cornet.report.brain_data import read_logged, read_metrics
 from cornet.report.brain_plots import BrainTables, Picture, draw_pictures, read_brain_tables
 from cornet.report.curves import plot_curves
 from cornet.report.page_figures import brain_figure, figure, whole_picture
@@ -36,7 +36,8 @@ def write_page(folder: Path | str) -> Path:
     folder = Path(folder)
     if not folder.is_dir():
         raise CornetError(f"{folder} is no folder; name the folder of a run.")
-    tables, metrics = read_brain_tables(folder), read_metrics(folder)
+    tables = read_brain_tables(folder)
+    metrics, curves = (read_metrics(folder), None) if _drawn(folder) else read_logged(folder)
     if tables.scores is None and metrics is None:
         raise CornetError(
             f"{folder} has no metrics.csv and no scores.csv with numbers; name the folder of a run."
@@ -45,8 +46,11 @@ def write_page(folder: Path | str) -> Path:
     pictures = draw_pictures(tables, narrow=True)
     for picture in pictures:
         atomic_write(folder / picture.name, picture.wide)
-    if metrics is not None:
-        _draw_curves(folder, finished)
+    if curves is not None:
+        title, chance = _title(folder, finished), finished.get("chance")
+        plot_curves(
+            {title: curves}, folder / "curves.png", chance if isinstance(chance, float) else None, title
+        )
     page = _page(folder, tables, metrics, finished, pictures)
     atomic_write(folder / "report.html", page)
     return folder / "report.html"
@@ -205,12 +209,9 @@ def _json(path: Path) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def _draw_curves(folder: Path, finished: Mapping[str, Any]) -> None:
-    """Anew when training has gone on since."""
-    path = folder / "curves.png"
-    if path.is_file() and path.stat().st_mtime >= (folder / "metrics.csv").stat().st_mtime:
-        return
-    title, metrics = _title(folder, finished), read_curves(folder)
-    chance = finished.get("chance")
-    if metrics is not None:
-        plot_curves({title: metrics}, path, chance if isinstance(chance, float) else None, title)
+def _drawn(folder: Path) -> bool:
+    """Whether curves.png is there, and no older than what it is drawn from."""
+    curves, metrics = folder / "curves.png", folder / "metrics.csv"
+    if not (curves.is_file() and metrics.is_file()):
+        return False
+    return curves.stat().st_mtime >= metrics.stat().st_mtime

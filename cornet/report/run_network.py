@@ -2,24 +2,28 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from cornet.brain.subjects.checkpoints import refuse_code
 from cornet.errors import CornetError
-from cornet.models.summary import ModelSummary, describe
+
+if TYPE_CHECKING:
+    from cornet.models import ModelSummary
 
 __all__ = ["describe_run"]
 
 OF_WEIGHTS = ("pretrained", "weights_url", "accept_hash")
 
 
-def describe_run(source: Path, model: Any, classes: Any, size: Any = None) -> ModelSummary:
+def describe_run(source: Path, model: Any, classes: Any, size: Any = None) -> "ModelSummary":
     """Parameters, multiply-adds and depth of the network that a configuration names.
 
     source: the file that it is from. model: its part of that name. classes: of the run's summary, for a network that
     takes their number from the images (1,000 where that is not known). size: of images (224). Raises CornetError for
     what is no network: a stranger's configuration may say anything.
     """
+    from cornet.brain.subjects.checkpoints import refuse_code  # here, as they import torch
+    from cornet.models import describe
+
     given = {str(key): value for key, value in model.items()} if isinstance(model, Mapping) else {}
     name = given.pop("name", None)
     if not isinstance(name, str):

@@ -9,8 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from cornet.brain.subjects.checkpoints import set_aside
 from cornet.errors import CornetError
+from cornet.names import set_aside
 from cornet.report.run_network import describe_run
 from cornet.report.seeds_interval import Estimate
 from cornet.report.seeds_measures import Measure, brain_measures, not_alike, plain_measures
