@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cornet.errors import CornetError
+from cornet.report.brain_data import is_int
 
 if TYPE_CHECKING:
     from cornet.models import ModelSummary
@@ -31,13 +32,9 @@ def describe_run(source: Path, model: Any, classes: Any, size: Any = None) -> "M
     for key in OF_WEIGHTS:
         given.pop(key, None)
     if given.get("num_classes") in ("auto", None):
-        given["num_classes"] = classes if _is_number(classes) else 1000
+        given["num_classes"] = classes if is_int(classes) else 1000
     refuse_code(source, given)
     try:
-        return describe(name, size if _is_number(size) else 224, **given)
+        return describe(name, size if is_int(size) else 224, **given)
     except (TypeError, ValueError, RuntimeError) as error:
         raise CornetError(f"{source.name} names no network that can be built: {error}") from error
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)

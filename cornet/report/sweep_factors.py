@@ -7,20 +7,20 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cornet.report.seeds_interval import CONFIDENCE
+from cornet.report.statistics import CONFIDENCE
 from cornet.report.sweep_keys import Factor
 from cornet.report.sweep_runs import Sweep
 
 __all__ = ["Column", "Design", "Effect", "Explained", "design_of", "effects", "explain", "held_out_share"]
 
 SPAN = 4.0
-"""Positive numbers whose largest is at least so many times the smallest are taken as log2."""
+"""Positive numbers whose largest is at least this many times the smallest enter as log2."""
 
 PER_COLUMN = 2
 """Variants there must be for each number that the linear model estimates."""
 
 RELATED = 0.3
-"""Correlations from which on two columns are told of."""
+"""Two columns whose correlation is at least this are reported as related."""
 
 DRAWS, FOLDS, SPLITS, TREES, SHUFFLES = 1000, 10, 8, 40, 4
 
