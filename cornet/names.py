@@ -1,9 +1,10 @@
 """Names of files and folders, which may be any bytes: how they are written down, and which are not meant for us."""
 
 import unicodedata
+from pathlib import Path
 from typing import Any
 
-__all__ = ["composed", "encodable", "escaped", "left_behind"]
+__all__ = ["composed", "encodable", "escaped", "left_behind", "set_aside"]
 
 LEFT_BEHIND = frozenset(
     {
@@ -31,6 +32,11 @@ LEFT_BEHIND = frozenset(
 def left_behind(name: str) -> bool:
     """Whether an operating system, a storage system or a tool leaves files or folders of this name behind."""
     return (name.startswith((".", "~$")) and name not in (".", "..")) or name.lower() in LEFT_BEHIND
+
+
+def set_aside(run: Path) -> bool:
+    """Whether a run's folder is one that fresh=true moved aside (seed0.old1), or a repetition (seed0.rerun)."""
+    return ".old" in run.name or run.name.endswith(".rerun")
 
 
 def composed(name: str) -> str:

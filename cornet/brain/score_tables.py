@@ -102,13 +102,10 @@ def read_table(
     plain = _Plain()
 
     def frame(rows: Sequence[Sequence[str]]) -> pd.DataFrame:
-        by_place = list(zip(*rows, strict=True)) or [()] * len(head)
-        absent = ("",) * len(rows)
+        absent = [""] * len(rows)
+        texts = {name: [row[place] for row in rows] for name, place in places.items()}
         return pd.DataFrame(
-            {
-                name: _typed(by_place[places[name]] if name in places else absent, kind, plain)
-                for name, kind in wanted.items()
-            },
+            {name: _typed(texts.get(name, absent), kind, plain) for name, kind in wanted.items()},
             index=range(len(rows)),
             columns=pd.Index(wanted, dtype=object),
         )
@@ -139,10 +136,14 @@ def _typed(texts: Sequence[str], kind: str, plain: _Plain) -> pd.Series:
 
 
 def _numbers(texts: Sequence[str]) -> np.ndarray:
-    if not any(texts):
-        return np.full(len(texts), np.nan)
-    there = pd.Series([plain_cell(text) if text.startswith("'") else text for text in texts], dtype=object)
-    return pd.to_numeric(there, errors="coerce").to_numpy(float)
+    numbers = np.full(len(texts), np.nan)
+    # Most columns of metrics.csv are nearly empty.
+    places = [place for place, text in enumerate(texts) if text]
+    there = [texts[place] for place in places]
+    if "'" in "".join(there):
+        there = list(map(plain_cell, there))
+    numbers[places] = pd.to_numeric(pd.Series(there, dtype=object), errors="coerce").to_numpy(float)
+    return numbers
 
 
 def _parts(path: Path) -> Iterator[list[list[str]]]:
@@ -166,7 +167,11 @@ def _parts(path: Path) -> Iterator[list[list[str]]]:
                 rows = rows[:-1] if last else rows
                 if not last and _cut_short(rows[0], len(head), ended):
                     return
-                yield [_padded(path, row, len(head), number + k) for k, row in enumerate(rows, 1) if row]
+                yield [
+                    row if len(row) == len(head) else _padded(path, row, len(head), number + k)
+                    for k, row in enumerate(rows, 1)
+                    if row
+                ]
                 number += len(rows)
     except (OSError, UnicodeDecodeError) as error:
         raise CornetError(f"{path} cannot be read ({error}); restore it, or move it aside.") from None
@@ -182,7 +187,7 @@ def _padded(path: Path, row: list[str], entries: int, number: int) -> list[str]:
             f"{path} cannot be read as a table (row {number} has {len(row)} entries, and the head {entries}); "
             "restore it, or move it aside."
         )
-    return row if len(row) == entries else row + [""] * (entries - len(row))
+    return row + [""] * (entries - len(row))
 
 
 def _cut_short(row: list[str], entries: int, ended: bool) -> bool:

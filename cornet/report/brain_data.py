@@ -8,18 +8,23 @@ metrics.csv          losses and accuracies (see cornet.report.curves)
 They are read leniently (`cornet.brain.score_tables`): what is missing is a column of NaN.
 """
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import pandas as pd
 
 from cornet.brain.score_tables import NUMBER, SCORES, TEXT, TRUTH, read_table
+from cornet.opening import read_bytes
 
 __all__ = [
+    "is_int",
     "is_simulated",
     "read_curves",
+    "read_json",
+    "read_logged",
     "read_matrix",
     "read_metrics",
     "read_scores",
@@ -50,8 +55,14 @@ _TIMES: Mapping[str, str] = {
 }
 
 
+_KEY = ("epoch", "step")
+_EVALUATED = ("val/", "brain/")
+_CURVES = ("train/loss", "val/loss", "val/top1")
+"""Columns of metrics.csv: of every row, and how those of evaluations and of learning curves begin."""
+
+
 def read_scores(folder: Path) -> pd.DataFrame | None:
-    """scores.csv by epoch; of two rows for one evaluation the later one. None: there is none."""
+    """scores.csv by epoch; of two rows for one evaluation the later one. None: missing."""
     table = _read(folder / "scores.csv", SCORES, needs=("epoch", "benchmark", "value"))
     if table is None:
         return None
@@ -61,7 +72,7 @@ def read_scores(folder: Path) -> pd.DataFrame | None:
 
 
 def read_matrix(folder: Path) -> pd.DataFrame | None:
-    """step_matrix.csv, without what had no step. None: there is none."""
+    """step_matrix.csv, without what had no step. None: missing."""
     table = _read(folder / "step_matrix.csv", _MATRIX, needs=("benchmark", "area", "step", "raw"))
     if table is None:
         return None
@@ -69,7 +80,7 @@ def read_matrix(folder: Path) -> pd.DataFrame | None:
 
 
 def read_times(folder: Path) -> pd.DataFrame | None:
-    """solution_times.csv, of each benchmark the latest evaluation where epochs are told. None: there is none."""
+    """solution_times.csv, of each benchmark the latest evaluation where epochs are told. None: missing."""
     table = _read(folder / "solution_times.csv", _TIMES, needs=("benchmark", "target_ms", "predicted_ms"))
     if table is None:
         return None
@@ -80,20 +91,28 @@ def read_times(folder: Path) -> pd.DataFrame | None:
 def read_metrics(folder: Path) -> pd.DataFrame | None:
     """val/... and brain/... of metrics.csv, at the steps that have any of them, NaN for what is not a number.
 
-    A row without them may be there, too, so that there is none only where the file has none. None: there is none.
+    A row without them may be there, too, so that a file with rows is never empty. None: missing.
     """
-
-    def keep(rows: pd.DataFrame) -> pd.DataFrame:
-        there = rows.drop(columns=["epoch", "step"]).notna().any(axis=1)
-        there.iloc[-1:] = True
-        return rows[there]
-
-    return _read_metrics(folder, ("val/", "brain/"), keep)
+    return _read_metrics(folder, _EVALUATED, _evaluated)
 
 
 def read_curves(folder: Path) -> pd.DataFrame | None:
-    """What `cornet.report.curves.plot_curves` draws, of all rows of metrics.csv. None: there is none."""
-    return _read_metrics(folder, ("train/loss", "val/loss", "val/top1"))
+    """What `cornet.report.curves.plot_curves` draws, of all rows of metrics.csv. None: missing."""
+    return _read_metrics(folder, _CURVES)
+
+
+def read_logged(folder: Path) -> tuple[pd.DataFrame | None, pd.DataFrame | None]:
+    """What `read_metrics` and `read_curves` return, from one reading of metrics.csv."""
+    curves = []
+
+    def keep(rows: pd.DataFrame) -> pd.DataFrame:
+        curves.append(rows[_columns(rows, _CURVES)])
+        return _evaluated(rows[_columns(rows, _EVALUATED)])
+
+    metrics = _read_metrics(folder, (*_CURVES, *_EVALUATED), keep)
+    if metrics is None:
+        return None, None
+    return metrics[_columns(metrics, _EVALUATED)], pd.concat(curves, ignore_index=True)
 
 
 def series(scores: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
@@ -125,6 +144,19 @@ def is_simulated(benchmark: str, *tables: pd.DataFrame | None) -> bool:
     return benchmark.startswith("simulated") or any(bool(one.any()) for one in said)
 
 
+def read_json(path: Path) -> dict[str, Any]:
+    """The content of a JSON file; empty where it is absent or damaged: the report is made without it."""
+    try:
+        content = json.loads(read_bytes(path))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def is_int(value: Any) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
 def _read(
     path: Path, columns: Mapping[str, str], needs: tuple[str, ...], **reading: Any
 ) -> pd.DataFrame | None:
@@ -138,11 +170,20 @@ def _read(
 def _read_metrics(
     folder: Path, wanted: tuple[str, ...], keep: Any = lambda rows: rows
 ) -> pd.DataFrame | None:
-    key = ("epoch", "step")
     return _read(
         folder / "metrics.csv",
-        dict.fromkeys(key, NUMBER),
-        needs=key,
+        dict.fromkeys(_KEY, NUMBER),
+        needs=_KEY,
         others=lambda name: NUMBER if name.startswith(wanted) else None,
         keep=keep,
     )
+
+
+def _columns(rows: pd.DataFrame, wanted: tuple[str, ...]) -> list[str]:
+    return [name for name in rows if name in _KEY or name.startswith(wanted)]
+
+
+def _evaluated(rows: pd.DataFrame) -> pd.DataFrame:
+    there = rows.drop(columns=list(_KEY)).notna().any(axis=1)
+    there.iloc[-1:] = True
+    return rows[there]

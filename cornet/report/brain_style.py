@@ -44,7 +44,7 @@ def region_colour(region: str) -> str:
 
 
 def grid(panels: int, columns: int, size: tuple[float, float] = PANEL) -> tuple[Figure, list[Axes]]:
-    """A figure of so many panels; places left over stay empty."""
+    """A figure with `panels` panels; unused places stay empty."""
     across = max(1, min(columns, panels))
     rows = -(-panels // across)
     figure = Figure(figsize=(size[0] * across, size[1] * rows + 0.6), layout="constrained", dpi=150)
@@ -83,7 +83,7 @@ def message(axes: Axes, text: str) -> None:
 
 
 def wrapped(text: str, width: int = 31, lines: int = 2) -> str:
-    """The text in at most so many lines, broken after spaces and . - _ / : where it can be; the middle gives way."""
+    """The text in at most `lines` lines, broken after spaces and . - _ / : where it can be; the middle gives way."""
     text = " ".join(text.split())
     found, keep = _broken(text, width), width * lines
     while len(found) > lines and keep > 3:

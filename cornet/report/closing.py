@@ -27,7 +27,7 @@ SUMMARY: dict[str, Any] = {
     "last": dict,
     "bad_files": bool,
 }
-"""What is told of a finished run, by its kind."""
+"""What is printed of a finished run, with its type."""
 
 
 def close(folder: Path, summary: dict[str, Any], already: bool = False, brief: bool = False) -> float:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from cornet.report.compare_stats import Correlation, holm, pearson
 from cornet.report.published import CORNET_S, published_models
+from cornet.report.statistics import Correlation, holm, pearson
 
 __all__ = ["HIGH", "PANELS", "TITLES", "Panel", "Tested", "correlations"]
 

@@ -40,7 +40,7 @@ def run_marker(number: int) -> str:
 
 
 def draw_panel(panel: Panel, runs: Sequence[ComparedRun], alt: str) -> str:
-    """HTML: an <svg> of a panel. alt: for who cannot see it."""
+    """HTML: an <svg> of a panel. alt: its text for screen readers."""
     with style():
         figure = Figure(figsize=TALL if panel.inset else SIZE, layout="constrained")
         axes = figure.subplots()

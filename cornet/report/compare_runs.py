@@ -1,6 +1,5 @@
 """A run beside the published networks: which of its numbers are of the same kind as theirs, and what the others are."""
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,8 +10,7 @@ import numpy as np
 import pandas as pd
 
 from cornet.errors import CornetError
-from cornet.opening import read_bytes
-from cornet.report.brain_data import read_metrics, read_scores
+from cornet.report.brain_data import is_int, read_json, read_metrics, read_scores
 from cornet.report.compare_scores import PARTS, curves, one_kind, parts
 from cornet.report.published import CURVE
 from cornet.report.run_network import describe_run
@@ -67,7 +65,7 @@ def open_run(path: Path, number: int) -> ComparedRun:
         raise CornetError(
             f"{path} has no metrics.csv and no scores.csv with numbers; let the run finish an epoch."
         )
-    summary, notes = _json(path / "finished.json"), []
+    summary, notes = read_json(path / "finished.json"), []
     if not summary:
         notes.append("not finished: values are those so far")
     config = _config(path, notes)
@@ -124,7 +122,7 @@ def _network(
     except CornetError as error:
         notes.append(f"depth is not known: {str(error).rstrip('.')}")
         return math.nan, parameters
-    if not math.isfinite(parameters) and _is_int(classes):
+    if not math.isfinite(parameters) and is_int(classes):
         parameters = float(known.parameters)
     return float(known.depth.layers), parameters
 
@@ -140,7 +138,7 @@ def _own_images(config: Mapping[str, Any], summary: Mapping[str, Any]) -> bool:
 def _title(path: Path, config: Mapping[str, Any], summary: Mapping[str, Any]) -> str:
     """The network, the images and the seed, or the folder's name."""
     seed = config.get("seed")
-    told = f", seed {seed}" if _is_int(seed) else ""
+    told = f", seed {seed}" if is_int(seed) else ""
     if isinstance(summary.get("network"), str) and isinstance(summary.get("data"), str):
         return f"{summary['network']} on {summary['data']}{told}"
     return path.absolute().name
@@ -154,15 +152,6 @@ def _config(path: Path, notes: list[str]) -> dict[str, Any]:
         return {}
 
 
-def _json(path: Path) -> dict[str, Any]:
-    """A damaged or absent file tells nothing."""
-    try:
-        content = json.loads(read_bytes(path))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return content if isinstance(content, dict) else {}
-
-
 def _accuracy(metrics: pd.DataFrame | None, epoch: float) -> float:
     """After so many epochs; the last one where epoch is NaN."""
     if metrics is None or "val/top1" not in metrics:
@@ -171,7 +160,3 @@ def _accuracy(metrics: pd.DataFrame | None, epoch: float) -> float:
     if math.isfinite(epoch):
         there = there[there["epoch"] + 1 == epoch]
     return float(there["val/top1"].iloc[-1]) if len(there) else math.nan
-
-
-def _is_int(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)

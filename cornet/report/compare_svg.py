@@ -19,7 +19,7 @@ def drawing(figure: Figure, key: str, names: Mapping[str, Sequence[str]], label:
     """HTML: the figure as an <svg> that holds all it needs, as wide as the place it gets.
 
     key: tells its inner names from those of the page's other drawings. names: by an artist's gid, what each of its
-    points is called; a browser shows it while the mouse is over the point. label: of the whole, for who cannot see it.
+    points is called; a browser shows it while the mouse is over the point. label: its text for screen readers.
     """
     root = ElementTree.fromstring(_svg(figure, key))
     _plain(root)

@@ -1,30 +1,25 @@
 """report.html of a run: one file that opens from disk and needs nothing else."""
 
-import json
-from collections.abc import Mapping
-from html import escape
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from markupsafe import Markup
 
-from cornet.brain.subjects.checkpoints import set_aside
 from cornet.errors import CornetError
 from cornet.files import atomic_write
-from cornet.opening import read_bytes
-from cornet.report.brain_data import read_curves, read_metrics
+from cornet.names import set_aside
+from cornet.report.brain_data import read_json, read_logged, read_metrics
 from cornet.report.brain_plots import BrainTables, Picture, draw_pictures, read_brain_tables
 from cornet.report.curves import plot_curves
-from cornet.report.page_figures import brain_figure, figure, whole_picture
-from cornet.report.page_notes import banner, lacking, notes
-from cornet.report.page_stimuli import stimuli_section
-from cornet.report.page_style import HEAD
-from cornet.report.page_tables import evaluations, summary_table
-from cornet.report.page_times import times_table
+from cornet.report.page_stimuli import stimuli_section, whole_picture
+from cornet.report.page_tables import banner, evaluations, lacking, notes, summary_table, times_table
+from cornet.report.render import page, part, picture
 from cornet.saved_config import config_text
 
-__all__ = ["find_run_folder", "write_page"]
+__all__ = ["chance_fact", "find_run_folder", "training_facts", "write_page"]
 
 
 def write_page(folder: Path | str) -> Path:
@@ -36,19 +31,22 @@ def write_page(folder: Path | str) -> Path:
     folder = Path(folder)
     if not folder.is_dir():
         raise CornetError(f"{folder} is no folder; name the folder of a run.")
-    tables, metrics = read_brain_tables(folder), read_metrics(folder)
+    tables = read_brain_tables(folder)
+    metrics, curves = (read_metrics(folder), None) if _drawn(folder) else read_logged(folder)
     if tables.scores is None and metrics is None:
         raise CornetError(
             f"{folder} has no metrics.csv and no scores.csv with numbers; name the folder of a run."
         )
-    finished = _json(folder / "finished.json")
+    finished = read_json(folder / "finished.json")
     pictures = draw_pictures(tables, narrow=True)
-    for picture in pictures:
-        atomic_write(folder / picture.name, picture.wide)
-    if metrics is not None:
-        _draw_curves(folder, finished)
-    page = _page(folder, tables, metrics, finished, pictures)
-    atomic_write(folder / "report.html", page)
+    for one in pictures:
+        atomic_write(folder / one.name, one.wide)
+    if curves is not None:
+        title, chance = _title(folder, finished), finished.get("chance")
+        plot_curves(
+            {title: curves}, folder / "curves.png", chance if isinstance(chance, float) else None, title
+        )
+    atomic_write(folder / "report.html", _page(folder, tables, metrics, finished, pictures))
     return folder / "report.html"
 
 
@@ -82,34 +80,29 @@ def _page(
     folder: Path,
     tables: BrainTables,
     metrics: pd.DataFrame | None,
-    finished: dict[str, Any],
-    pictures: list[Picture],
+    finished: Mapping[str, Any],
+    pictures: Sequence[Picture],
 ) -> str:
-    title = _title(folder, finished)
     scores = tables.scores
-    parts = [f"<h1>{escape(title)}</h1>", _lede(folder, finished, scores is not None), banner(tables)]
-    parts.append("<h2>Brain scores</h2>")
-    if scores is None:
-        parts.append(
-            "<p>No brain scores: there is no scores.csv; the run had no benchmarks, or has not come to them yet.</p>"
-        )
-    else:
-        parts += [lacking(scores), summary_table(scores)]
-    for picture in pictures:
-        parts.append(brain_figure(picture))
-        if picture.name == "solution_times.png":
+    parts = [
+        _lede(folder, finished, scores is not None),
+        banner(tables),
+        part("parts.heading", text="Brain scores"),
+    ]
+    parts += [part("run.no_scores")] if scores is None else [lacking(scores), summary_table(scores)]
+    for one in pictures:
+        parts.append(picture("run.picture", one.wide, one.narrow, name=one.name))
+        if one.name == "solution_times.png":
             parts.append(times_table(tables.times, metrics))
     if scores is not None and not np.isfinite(scores["top1"]).any():
-        parts.append("<p class=small>No plot against accuracy: none was measured when scores were taken.</p>")
-    parts += [_curves(folder), stimuli_section(folder)]
+        parts.append(part("run.no_accuracy"))
+    curves = whole_picture(folder / "curves.png")
+    if curves is not None:
+        parts.append(picture("run.picture", curves, name="curves.png"))
+    parts.append(stimuli_section(folder))
     if scores is not None:
         parts += [notes(scores), evaluations(scores, metrics)]
-    parts.append(_made_with(folder))
-    body = "\n".join(part for part in parts if part)
-    return (
-        f'<!doctype html>\n<html lang="en">\n<head>\n{HEAD}\n<title>{escape(title)}</title>\n</head>\n'
-        f"<body>\n<main>\n{body}\n</main>\n</body>\n</html>\n"
-    )
+    return page(_title(folder, finished), [*parts, _made_with(folder)])
 
 
 def _title(folder: Path, finished: Mapping[str, Any]) -> str:
@@ -118,69 +111,42 @@ def _title(folder: Path, finished: Mapping[str, Any]) -> str:
     return f"Run {folder.absolute().name}"
 
 
-def _lede(folder: Path, finished: Mapping[str, Any], scored: bool) -> str:
+def training_facts(finished: Mapping[str, Any]) -> list[str]:
+    """What finished.json tells of the network and its training, in a few words each."""
+    words = {"parameters": "parameters", "train_images": "training images", "epochs": "epochs"}
+    facts = [f"{finished[key]:,} {word}" for key, word in words.items() if isinstance(finished.get(key), int)]
+    if isinstance(finished.get("steps"), list):
+        facts.append("steps from V1 to IT " + "/".join(map(str, finished["steps"])))
+    return facts
+
+
+def chance_fact(finished: Mapping[str, Any]) -> list[str]:
+    chance = finished.get("chance")
+    return [f"chance {chance:.3f}"] if isinstance(chance, float) else []
+
+
+def _lede(folder: Path, finished: Mapping[str, Any], scored: bool) -> Markup:
     """What the page is, and the run in one line."""
-    facts = []
-    if finished:
-        number = {"parameters": "parameters", "train_images": "training images", "epochs": "epochs"}
-        facts = [
-            f"{finished[key]:,} {word}" for key, word in number.items() if isinstance(finished.get(key), int)
-        ]
-        if isinstance(finished.get("steps"), list):
-            facts.append("steps from V1 to IT " + "/".join(map(str, finished["steps"])))
-        if isinstance(finished.get("best"), float):
-            what = str(finished.get("monitor", "val/top1")).removeprefix("val/").replace("top1", "top-1")
-            facts.append(f"best {what} {finished['best']:.3f} (epoch {finished.get('best_epoch', '?')})")
-        if isinstance(finished.get("chance"), float):
-            facts.append(f"chance {finished['chance']:.3f}")
-    else:
-        facts.append("not finished: what is there so far")
-    what = "How a network learnt to name objects."
+    facts = training_facts(finished) if finished else ["not finished: what is there so far"]
+    if isinstance(finished.get("best"), float):
+        what = str(finished.get("monitor", "val/top1")).removeprefix("val/").replace("top1", "top-1")
+        facts.append(f"best {what} {finished['best']:.3f} (epoch {finished.get('best_epoch', '?')})")
+    told = "How a network learnt to name objects."
     if scored:
-        what = (
+        told = (
             "How a network that learnt to name objects came to resemble the primate ventral stream: its scores on "
             "benchmarks, taken while it was trained."
         )
-    return (
-        f"<p>{what}</p>\n"
-        f"<p class=facts>{escape('; '.join(facts))}.</p>\n"
-        f"<p class='facts path'>Run: {escape(str(folder))}</p>"
-    )
+    facts += chance_fact(finished)
+    return part("parts.facts", what=told, told="; ".join(facts), label="Run", folder=str(folder))
 
 
-def _curves(folder: Path) -> str:
-    content = whole_picture(folder / "curves.png")
-    if content is None:
-        return ""
-    caption = (
-        "Loss and accuracy while training: validation (dashed in the left panel) that stops falling while training "
-        "goes on falling means that the network learns its images by heart."
-    )
-    return "<h2>Learning curves</h2>\n" + figure(content, "Learning curves. " + caption, caption)
-
-
-def _made_with(folder: Path) -> str:
+def _made_with(folder: Path) -> Markup:
     """Configuration and versions, folded."""
-    parts = []
-    config = config_text(folder)
-    if config is not None:
-        parts.append(
-            f"<details><summary>Configuration (config.yaml)</summary><pre>{escape(config)}</pre></details>"
-        )
-    else:
-        parts.append("<p class=small>The configuration is not known: there is no readable config.yaml.</p>")
-    versions = _json(folder / "versions.json")
-    images = _json(folder / "images.json")
+    versions, images = read_json(folder / "versions.json"), read_json(folder / "images.json")
     if images:
         versions["images"] = [images.get("fingerprint", ""), *images.get("continued_with", [])]
-    if versions:
-        rows = "".join(
-            f"<tr><th scope=row>{escape(key)}</th><td>{escape(value)}</td></tr>"
-            for key, value in _flat(versions)
-        )
-        table = f"<div class=scroll><table class=words>{rows}</table></div>"
-        parts.append(f"<details><summary>Versions, machine, images</summary>{table}</details>")
-    return "<h2>What it was made with</h2>\n" + "\n".join(parts)
+    return part("run.made_with", config=config_text(folder), versions=_flat(versions))
 
 
 def _flat(node: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
@@ -196,21 +162,9 @@ def _flat(node: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
     return found
 
 
-def _json(path: Path) -> dict[str, Any]:
-    """A damaged or absent file tells nothing: the report is made without it."""
-    try:
-        content = json.loads(read_bytes(path))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return content if isinstance(content, dict) else {}
-
-
-def _draw_curves(folder: Path, finished: Mapping[str, Any]) -> None:
-    """Anew when training has gone on since."""
-    path = folder / "curves.png"
-    if path.is_file() and path.stat().st_mtime >= (folder / "metrics.csv").stat().st_mtime:
-        return
-    title, metrics = _title(folder, finished), read_curves(folder)
-    chance = finished.get("chance")
-    if metrics is not None:
-        plot_curves({title: metrics}, path, chance if isinstance(chance, float) else None, title)
+def _drawn(folder: Path) -> bool:
+    """Whether curves.png is there, and no older than what it is drawn from."""
+    curves, metrics = folder / "curves.png", folder / "metrics.csv"
+    if not (curves.is_file() and metrics.is_file()):
+        return False
+    return curves.stat().st_mtime >= metrics.stat().st_mtime

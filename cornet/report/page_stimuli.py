@@ -1,46 +1,51 @@
 """Sample stimuli on a report: what `cornet.training.sample_stimuli` left in the run's folder, a set a figure."""
 
 import io
-import json
 from collections.abc import Mapping
-from html import escape
 from pathlib import Path
 from typing import Any
 
+from markupsafe import Markup
 from PIL import Image
 
 from cornet.opening import read_bytes
-from cornet.report.page_figures import data_address, whole_picture
+from cornet.report.brain_data import read_json
+from cornet.report.render import data_address, part
 
-__all__ = ["stimuli_section"]
+__all__ = ["stimuli_section", "whole_picture"]
 
 
-def stimuli_section(folder: Path) -> str:
-    """HTML: each set's samples with what they are; "" where the folder has none. What is damaged is left out."""
+def stimuli_section(folder: Path) -> Markup:
+    """HTML: each set's samples with what they are; nothing where the folder has none. What is damaged is left out."""
     try:
-        told = json.loads(read_bytes(folder / "stimuli" / "sets.json"))
-        screen, sets = told["screen"], told["sets"]
-        figures = [_figure(folder / "stimuli", one, screen) for one in sets]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return ""
-    found = [one for one in figures if one]
-    return "\n".join(["<h2>Sample stimuli</h2>", *found]) if found else ""
+        told = read_json(folder / "stimuli" / "sets.json")
+        found = [_set(folder / "stimuli", one, told["screen"]) for one in told["sets"]]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return Markup()
+    sets = [one for one in found if one["tiles"]]
+    return part("run.stimuli", sets=sets) if sets else Markup()
 
 
-def _figure(folder: Path, one: Mapping[str, Any], screen: Mapping[str, Any]) -> str:
-    tiles = _tiles(
-        folder / Path(str(one["file"])).name, int(one["side"]), int(one["gap"]), len(one["labels"])
-    )
-    if not tiles:
-        return ""
-    cells = [
-        f'<div><img src="{data_address(tile)}" alt="{escape(f"stimulus {name}: {label}")}">'
-        f'<span title="{escape(str(name))}">{escape(str(label))}</span></div>'
-        for tile, label, name in zip(tiles, one["labels"], one["ids"], strict=True)
+def whole_picture(path: Path) -> bytes | None:
+    """A picture's file; None where it is absent or damaged."""
+    try:
+        content = read_bytes(path)
+        with Image.open(io.BytesIO(content)) as image:
+            image.verify()
+        return content
+    except Exception:  # a damaged picture fails in many ways
+        return None
+
+
+def _set(folder: Path, one: Mapping[str, Any], screen: Mapping[str, Any]) -> dict[str, Any]:
+    labels = one["labels"]
+    tiles = _tiles(folder / Path(str(one["file"])).name, int(one["side"]), int(one["gap"]), len(labels))
+    shown = [
+        {"address": data_address(tile), "label": str(label), "name": str(name)}
+        for tile, label, name in (zip(tiles, labels, one["ids"], strict=True) if tiles else ())
     ]
-    tag = " <span class=tag>simulated</span>" if one["simulated"] else ""
-    words = f"<strong>{escape(str(one['name']))}</strong>{tag}: {escape(_facts(one, screen, len(tiles)))}"
-    return f'<figure><div class="samples">{"".join(cells)}</div><figcaption>{words}</figcaption></figure>'
+    facts = _facts(one, screen, len(tiles)) if tiles else ""
+    return {"name": str(one["name"]), "simulated": one["simulated"], "facts": facts, "tiles": shown}
 
 
 def _facts(one: Mapping[str, Any], screen: Mapping[str, Any], shown: int) -> str:
@@ -52,8 +57,7 @@ def _facts(one: Mapping[str, Any], screen: Mapping[str, Any], shown: int) -> str
         extent = f"that span {float(one['degrees']):g} degrees"
     spread = "at even distances in their table"
     if one["column"]:
-        kinds = int(one["kinds"])
-        spread = f"spread over the {kinds:,} kinds of {one['column']}"
+        spread = f"spread over the {int(one['kinds']):,} kinds of {one['column']}"
     return (
         f"{int(one['count']):,} stimuli {extent}; used by {', '.join(map(str, one['benchmarks']))}. "
         f"Here are {shown}, {spread}, as the network sees them: in their place on its screen of {size} x {size} "

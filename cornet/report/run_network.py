@@ -2,24 +2,29 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from cornet.brain.subjects.checkpoints import refuse_code
 from cornet.errors import CornetError
-from cornet.models.summary import ModelSummary, describe
+from cornet.report.brain_data import is_int
+
+if TYPE_CHECKING:
+    from cornet.models import ModelSummary
 
 __all__ = ["describe_run"]
 
 OF_WEIGHTS = ("pretrained", "weights_url", "accept_hash")
 
 
-def describe_run(source: Path, model: Any, classes: Any, size: Any = None) -> ModelSummary:
+def describe_run(source: Path, model: Any, classes: Any, size: Any = None) -> "ModelSummary":
     """Parameters, multiply-adds and depth of the network that a configuration names.
 
     source: the file that it is from. model: its part of that name. classes: of the run's summary, for a network that
     takes their number from the images (1,000 where that is not known). size: of images (224). Raises CornetError for
     what is no network: a stranger's configuration may say anything.
     """
+    from cornet.brain.subjects.checkpoints import refuse_code  # here, as they import torch
+    from cornet.models import describe
+
     given = {str(key): value for key, value in model.items()} if isinstance(model, Mapping) else {}
     name = given.pop("name", None)
     if not isinstance(name, str):
@@ -27,13 +32,9 @@ def describe_run(source: Path, model: Any, classes: Any, size: Any = None) -> Mo
     for key in OF_WEIGHTS:
         given.pop(key, None)
     if given.get("num_classes") in ("auto", None):
-        given["num_classes"] = classes if _is_number(classes) else 1000
+        given["num_classes"] = classes if is_int(classes) else 1000
     refuse_code(source, given)
     try:
-        return describe(name, size if _is_number(size) else 224, **given)
+        return describe(name, size if is_int(size) else 224, **given)
     except (TypeError, ValueError, RuntimeError) as error:
         raise CornetError(f"{source.name} names no network that can be built: {error}") from error
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)

@@ -46,7 +46,7 @@ def read_seeds(runs: Path | str | Sequence[Path | str]) -> Seeds:
     """Several seeds together: a folder that holds seed<k> folders, or the runs' own folders.
 
     Seeds are the unit: of each validation metric and brain score the mean, standard deviation and 95 % interval of the
-    mean over seeds (`cornet.report.seeds_interval.mean_interval`), of the last values, of those at the best epochs, and
+    mean over seeds (`cornet.report.statistics.mean_interval`), of the last values, of those at the best epochs, and
     of each epoch. A value that is NaN is left out of its mean and counted in notes. Scores of different benchmark
     versions, scales, data or ceilings are kept apart and not averaged; runs that are not finished are left out.
 

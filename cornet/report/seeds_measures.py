@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from cornet.report.closing import label
-from cornet.report.seeds_interval import Estimate, mean_interval
 from cornet.report.seeds_runs import SeedRun
+from cornet.report.statistics import Estimate, mean_interval
 
 __all__ = ["Measure", "brain_measures", "not_alike", "plain_measures"]
 

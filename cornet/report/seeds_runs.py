@@ -11,7 +11,7 @@ import pandas as pd
 
 from cornet.errors import CornetError
 from cornet.opening import read_bytes
-from cornet.report.brain_data import read_metrics, read_scores
+from cornet.report.brain_data import is_int, read_metrics, read_scores
 from cornet.saved_config import read_config
 
 __all__ = [
@@ -60,7 +60,7 @@ def seed_folders(folder: Path | str) -> list[Path]:
 
 
 def find_seeds(path: Path | str) -> Path | None:
-    """The folder that holds several seeds: the one named, or the only one with runs below it. None: there is none."""
+    """The folder that holds several seeds: the one named, or the only one with runs below it. None: missing."""
     path = Path(path).expanduser()
     if not path.is_dir() or _is_run(path):
         return None
@@ -97,7 +97,7 @@ def check_same(runs: Sequence[SeedRun]) -> None:
         one, two = dict(flat(first.identity)), dict(flat(other.identity))
         for key in dict.fromkeys([*one, *two]):
             held = one.get(key, _ABSENT), two.get(key, _ABSENT)
-            if held[0] == held[1] or (_is_int(held[0], first.seed) and _is_int(held[1], other.seed)):
+            if held[0] == held[1] or (all(map(is_int, held)) and held == (first.seed, other.seed)):
                 continue
             raise CornetError(
                 f"{first.path} and {other.path} differ in more than their seed: {key} is {_shown(held[0])} in the one "
@@ -147,7 +147,7 @@ def _seed(path: Path) -> int:
         seed = read_config(path / "config.yaml").get("seed")
     except (FileNotFoundError, CornetError):
         seed = None
-    if isinstance(seed, int) and not isinstance(seed, bool):
+    if is_int(seed):
         return seed
     if match := _NAME.fullmatch(path.absolute().name):
         return int(match[1])
@@ -165,10 +165,6 @@ def _json(path: Path) -> dict[str, Any] | None:
     if not isinstance(content, dict):
         raise CornetError(f"its {path.name} is damaged")
     return content
-
-
-def _is_int(value: Any, number: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value == number
 
 
 def _shown(value: Any) -> str:

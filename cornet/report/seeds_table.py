@@ -1,17 +1,17 @@
 """Several seeds as a table on a terminal."""
 
-import math
 from collections.abc import Mapping
 
 import pandas as pd
 
 from cornet.report.closing import label
+from cornet.report.render import interval_text, number
 from cornet.report.seeds import Seeds
-from cornet.report.seeds_interval import Estimate
+from cornet.report.statistics import Estimate
 from cornet.report.tables import new_table
 from cornet.terminal import Terminal, cell
 
-__all__ = ["interval_text", "number", "print_seeds"]
+__all__ = ["print_seeds"]
 
 TAKEN = 56
 """Columns of a terminal that all but the single seeds take, and each of those."""
@@ -40,18 +40,6 @@ def print_seeds(seeds: Seeds, console: Terminal | None = None) -> None:
     console.print(f"[bold]{cell(title)}[/]", highlight=False, soft_wrap=True)
     console.print(table)
     _print_notes(seeds, console)
-
-
-def number(value: float) -> str:
-    """Three digits after the point; - for what is not there."""
-    return f"{value:.3f}".replace("-0.000", "0.000") if math.isfinite(value) else "-"
-
-
-def interval_text(estimate: Estimate) -> str:
-    """0.412 to 0.476; - where there is none."""
-    if not math.isfinite(estimate.low):
-        return "-"
-    return f"{number(estimate.low)} to {number(estimate.high)}"
 
 
 def _cells(name: str, estimate: Estimate, values: pd.Series, each: bool) -> list[str]:

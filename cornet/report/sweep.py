@@ -1,16 +1,35 @@
 """`cornet report sweep FOLDER`: the runs of a sweep side by side, and which of their factors mattered."""
 
+import math
+from collections.abc import Callable
 from pathlib import Path
+
+from markupsafe import Markup
 
 from cornet.csv_cells import csv_text
 from cornet.files import atomic_write
-from cornet.report.sweep_changes import find_base
-from cornet.report.sweep_page import sweep_page
-from cornet.report.sweep_runs import read_sweep
-from cornet.report.sweep_table import print_sweep, sweep_rows
+from cornet.report.render import number, p_text, page, part, simulated_banner
+from cornet.report.sweep_changes import FEW, change_text, changes_of, find_base, name_of, published_change
+from cornet.report.sweep_factors import design_of, explain
+from cornet.report.sweep_plots import draw_accuracy, draw_changes, draw_cost, draw_steps
+from cornet.report.sweep_runs import Sweep, Variant, read_sweep
+from cornet.report.sweep_table import (
+    count_text,
+    left_out_text,
+    print_sweep,
+    seeds_text,
+    sweep_rows,
+    time_text,
+)
+from cornet.saved_config import config_text
 from cornet.terminal import Terminal
 
-__all__ = ["report_sweep"]
+__all__ = ["report_sweep", "sweep_page"]
+
+FRONTS: tuple[tuple[str, str, Callable[..., str], str], ...] = (
+    ("Score against accuracy", "a", draw_accuracy, "no other variant is better in both"),
+    ("Score and accuracy against cost", "m", draw_cost, "no cheaper variant is as good"),
+)
 
 
 def report_sweep(folder: Path | str, base: str | None = None, console: Terminal | None = None) -> Path:
@@ -31,3 +50,141 @@ def report_sweep(folder: Path | str, base: str | None = None, console: Terminal 
     path = sweep.folder / "sweep.html"
     atomic_write(path, sweep_page(sweep, chosen))
     return path
+
+
+def sweep_page(sweep: Sweep, base: Variant) -> str:
+    """HTML: the whole page. It needs nothing outside itself."""
+    brain = [name for name, one in sweep.measures.items() if one.kind == "brain"]
+    parts = [_lede(sweep, base), simulated_banner(brain, sweep.simulated, "all brain scores on this page")]
+    parts += [_left_out(sweep), _variants(sweep, base)]
+    parts += [part("parts.heading", text="Change against the base"), _changes(sweep, base)]
+    parts += [_factors(sweep, base), *_plots(sweep, base), part("parts.notes", texts=sweep.notes)]
+    config = config_text(base.folders[0])
+    if config is not None:
+        parts.append(part("sweep.configuration", number=base.number, text=config))
+    return page(sweep.title, parts)
+
+
+def _lede(sweep: Sweep, base: Variant) -> Markup:
+    factors = []
+    for factor in sweep.factors:
+        values = sorted((one.values[factor.key] for one in sweep.variants), key=factor.order)
+        also = f" (and {', '.join(factor.same)}, the same in every run)" if factor.same else ""
+        factors.append(f"{factor.name}{also}: {', '.join(dict.fromkeys(map(factor.text, values)))}")
+    return part("sweep.lede", told="; ".join(factors), base=base, folder=str(sweep.folder))
+
+
+def _left_out(sweep: Sweep) -> Markup:
+    stopped = sum(len(one.stopped) for one in sweep.variants)
+    texts = [left_out_text(sweep)] if sweep.left_out else []
+    if stopped:
+        texts.append(f"{stopped} run{'s were' if stopped > 1 else ' was'} stopped early, and in no mean.")
+    return part("sweep.left_out", texts=texts)
+
+
+def _variants(sweep: Sweep, base: Variant) -> Markup:
+    factors = sweep.factors if len(sweep.factors) <= FEW else ()
+    rows = []
+    for one in sweep.variants:
+        counts = (one.cost.macs, one.cost.parameters, one.cost.depth)
+        texts = [factor.text(one.values[factor.key]) for factor in factors]
+        rows.append(
+            {
+                "variant": one,
+                "base": one is base,
+                "texts": texts or [name_of(sweep, base, one)],
+                "seeds": seeds_text(one),
+                "cost": [*map(count_text, counts), time_text(one.cost.seconds)],
+            }
+        )
+    names = [factor.name for factor in factors]
+    return part("sweep.variants", factors=names, measures=list(sweep.measures), rows=rows)
+
+
+def _changes(sweep: Sweep, base: Variant) -> Markup:
+    """Every variant that differs from the base in one factor alone, in accuracy and each score."""
+    changes = changes_of(sweep, base)
+    if not changes:
+        return part("sweep.no_changes")
+    measures = list(dict.fromkeys(one.measure for one in changes))
+    shown = [name for name in measures if sweep.measures[name].name in ("val/top1", "brain/mean")]
+    shown = shown if len(shown) > 1 else measures[:2]
+    variants = list(dict.fromkeys(one.variant for one in changes))
+    published = {one.number: published_change(sweep, base, one) for one in variants}
+    rows = []
+    for one in changes:
+        told, known, count = one.difference, published[one.variant.number], "-"
+        if max(told.n):
+            count = f"{told.n[0]} paired" if told.paired else f"{told.n[0]}, {told.n[1]} Welch"
+        interval = f"{_points(told.low)} to {_points(told.high)}" if math.isfinite(told.low) else "-"
+        beside = "-"
+        if known is not None and sweep.measures[one.measure].name == "val/top1":
+            beside = f"top-1 {_whole(known.top1)}, Brain-Score {_whole(known.brain_score)}"
+        texts = [_points(told.mean), interval, p_text(told.p), p_text(one.holm), count, beside]
+        rows.append({"name": change_text(sweep, base, one.variant), "change": one, "texts": texts})
+    return part(
+        "sweep.changes",
+        drawings=[
+            (name, Markup(draw_changes(sweep, base, changes, name, f"c{k}"))) for k, name in enumerate(shown)
+        ],
+        rows=rows,
+        base=base.number,
+        variants=len(variants),
+        others=len(sweep.variants) - 1,
+        tested=sum(math.isfinite(one.difference.p) for one in changes),
+        few=any(0 < min(one.difference.n) < 4 for one in changes),
+        published=any(published.values()),
+    )
+
+
+def _points(value: float) -> str:
+    """Of 100, with a sign; 0.0 has none."""
+    text = number(100 * value, 1)
+    return text if text in ("-", "0.0") else f"{100 * value:+.1f}"
+
+
+def _whole(points: float) -> str:
+    return f"{points:+.0f}" if points else "0"
+
+
+def _factors(sweep: Sweep, base: Variant) -> Markup:
+    """The linear model and the forest of every measure, or the sentence why there are none."""
+    design = design_of(sweep, base.number)
+    found = [] if design.why else [explain(sweep, design, name) for name in sweep.compared]
+    return part(
+        "sweep.factors",
+        why=design.why[:1].upper() + design.why[1:],
+        columns=[column.name for column in design.columns],
+        names=list(design.factors),
+        found=found,
+        related="; ".join(f"{one} and {two} (r = {r:.2f})" for one, two, r in design.related),
+        below=any(one.share < 0 for one in found),
+    )
+
+
+def _plots(sweep: Sweep, base: Variant) -> list[Markup]:
+    brain = [name for name in sweep.compared if sweep.measures[name].kind == "brain"]
+    parts = []
+    for heading, key, draw, caption in FRONTS:
+        names = brain if draw is draw_accuracy else sweep.compared
+        drawings = [(name, Markup(draw(sweep, base, name, f"{key}{k}"))) for k, name in enumerate(names)]
+        if any(drawing for _, drawing in drawings):
+            parts.append(part("sweep.fronts", heading=heading, caption=caption, drawings=drawings))
+    times = [name for name in brain if sweep.measures[name].name.endswith("-ost")]
+    if times:
+        parts.append(part("parts.heading", text="Solution times against steps"))
+    for k, name in enumerate(times):
+        drawing = Markup(draw_steps(sweep, base, name, f"s{k}"))
+        parts.append(part("sweep.steps", drawing=drawing, name=name, texts=_undefined(sweep, name)))
+    return parts
+
+
+def _undefined(sweep: Sweep, name: str) -> list[str]:
+    """Which variants have no score of solution times, of those that were asked for one."""
+    without = [one for one in sweep.variants if name in one.measures and not one.estimate(name).n]
+    some = [one for one in sweep.variants if 0 < one.estimate(name).n < len(one.seeds)]
+    return [
+        f"undefined in {which} of variant {', '.join(str(one.number) for one in variants)}"
+        for which, variants in (("every seed", without), ("some seeds", some))
+        if variants
+    ]

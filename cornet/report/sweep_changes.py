@@ -7,50 +7,26 @@ from functools import cache
 from importlib.resources import files
 from typing import NamedTuple
 
-import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
-from scipy.special import stdtr, stdtrit
 
 from cornet.errors import CornetError
-from cornet.report.compare_stats import holm
-from cornet.report.seeds_interval import CONFIDENCE, mean_interval
+from cornet.report.statistics import Difference, holm, pair_difference, welch_difference
 from cornet.report.sweep_runs import Sweep, Variant
 
 __all__ = [
     "Change",
-    "Difference",
     "PublishedChange",
     "change_text",
     "changes_of",
     "differing",
     "find_base",
     "name_of",
-    "pair_difference",
     "published_change",
     "published_variants",
-    "welch_difference",
 ]
 
 FEW = 3
 """Factors up to which a variant is named by all of them."""
-
-SMALL = 1e-12
-"""Spread, as a share of the values, at and below which they do not vary but by rounding."""
-
-
-class Difference(NamedTuple):
-    """mean: other less base; low, high: its 95 % interval; p: of no difference, two-sided; n: seeds of other and base.
-
-    paired: seed by seed. NaN where it cannot be had.
-    """
-
-    mean: float = math.nan
-    low: float = math.nan
-    high: float = math.nan
-    p: float = math.nan
-    n: tuple[int, int] = (0, 0)
-    paired: bool = False
 
 
 class Change(NamedTuple):
@@ -143,39 +119,6 @@ def changes_of(sweep: Sweep, base: Variant) -> list[Change]:
     ]
     corrected = holm([one.difference.p for one in found])
     return [one._replace(holm=p) for one, p in zip(found, corrected, strict=True)]
-
-
-def pair_difference(other: ArrayLike, base: ArrayLike) -> Difference:
-    """Mean difference of pairs with its interval and p by Student's t; pairs with a NaN are left out.
-
-    Without an interval and p for one pair; without p where all differences are the same number.
-    """
-    one, two = np.asarray(other, float), np.asarray(base, float)
-    gaps = one - two
-    told = mean_interval(gaps)
-    if told.n < 2:
-        return Difference(told.mean, n=(told.n, told.n), paired=True)
-    scale = max(np.nanmax(np.abs(one)), np.nanmax(np.abs(two)))
-    p = math.nan
-    if told.sd > SMALL * scale:
-        p = 2 * float(stdtr(told.n - 1, -abs(told.mean) * math.sqrt(told.n) / told.sd))
-    return Difference(told.mean, told.low, told.high, p, (told.n, told.n), True)
-
-
-def welch_difference(other: ArrayLike, base: ArrayLike) -> Difference:
-    """Difference of two means whose seeds are not the same (Welch 1947, Biometrika 34): variances may differ."""
-    one, two = mean_interval(np.ravel(other)), mean_interval(np.ravel(base))
-    mean, n = one.mean - two.mean, (one.n, two.n)
-    if min(n) < 2:
-        return Difference(mean, n=n)
-    parts = one.sd**2 / one.n, two.sd**2 / two.n
-    error = math.sqrt(sum(parts))
-    if error <= SMALL * max(abs(one.mean), abs(two.mean)):
-        return Difference(mean, mean, mean, n=n)
-    freedom = sum(parts) ** 2 / (parts[0] ** 2 / (one.n - 1) + parts[1] ** 2 / (two.n - 1))
-    half = float(stdtrit(freedom, (1 + CONFIDENCE) / 2)) * error
-    p = 2 * float(stdtr(freedom, -abs(mean) / error))
-    return Difference(mean, mean - half, mean + half, p, n)
 
 
 @cache

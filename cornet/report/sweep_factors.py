@@ -6,24 +6,21 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.ensemble import RandomForestRegressor
-from sklearn.inspection import permutation_importance
-from sklearn.model_selection import GroupKFold, GroupShuffleSplit
 
-from cornet.report.seeds_interval import CONFIDENCE
+from cornet.report.statistics import CONFIDENCE
 from cornet.report.sweep_keys import Factor
 from cornet.report.sweep_runs import Sweep
 
 __all__ = ["Column", "Design", "Effect", "Explained", "design_of", "effects", "explain", "held_out_share"]
 
 SPAN = 4.0
-"""Positive numbers whose largest is at least so many times the smallest are taken as log2."""
+"""Positive numbers whose largest is at least this many times the smallest enter as log2."""
 
 PER_COLUMN = 2
 """Variants there must be for each number that the linear model estimates."""
 
 RELATED = 0.3
-"""Correlations from which on two columns are told of."""
+"""Two columns whose correlation is at least this are reported as related."""
 
 DRAWS, FOLDS, SPLITS, TREES, SHUFFLES = 1000, 10, 8, 40, 4
 
@@ -173,6 +170,8 @@ def held_out_share(x: NDArray[np.float64], y: NDArray[np.float64], variants: NDA
     Whole variants are left out (`GroupKFold`): another seed of a variant would tell of it. Below 0 where the model
     foretells new variants worse than the mean of the others does.
     """
+    from sklearn.model_selection import GroupKFold
+
     wrong = spread = 0.0
     folds = GroupKFold(min(FOLDS, len(np.unique(variants))))
     for train, test in folds.split(x, y, variants):
@@ -189,6 +188,10 @@ def _importance(
     codes: NDArray[np.float64], y: NDArray[np.float64], variants: NDArray[np.int64], seed: int
 ) -> list[float]:
     """Of each factor, on the half of the variants that a forest has not seen; mean over several halvings."""
+    from sklearn.ensemble import RandomForestRegressor
+    from sklearn.inspection import permutation_importance
+    from sklearn.model_selection import GroupShuffleSplit
+
     found = []
     halves = GroupShuffleSplit(SPLITS, test_size=0.5, random_state=seed)
     for train, test in halves.split(codes, y, variants):

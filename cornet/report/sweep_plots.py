@@ -13,9 +13,9 @@ from numpy.typing import ArrayLike, NDArray
 from cornet.report.brain_style import region_colour, style, wrapped
 from cornet.report.compare_labels import Label, write_labels
 from cornet.report.compare_svg import drawing
-from cornet.report.seeds_interval import Estimate
 from cornet.report.seeds_measures import Measure
 from cornet.report.seeds_plots import PLAIN
+from cornet.report.statistics import Estimate
 from cornet.report.sweep_changes import Change, PublishedChange, change_text, name_of, published_change
 from cornet.report.sweep_runs import Sweep, Variant
 

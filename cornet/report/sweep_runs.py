@@ -9,12 +9,13 @@ from typing import Any
 
 import pandas as pd
 
-from cornet.brain.subjects.checkpoints import set_aside
 from cornet.errors import CornetError
+from cornet.names import set_aside
+from cornet.report.brain_data import is_int
 from cornet.report.run_network import describe_run
-from cornet.report.seeds_interval import Estimate
 from cornet.report.seeds_measures import Measure, brain_measures, not_alike, plain_measures
 from cornet.report.seeds_runs import LeftOut, SeedRun, check_same, flat, open_runs, seed_folders
+from cornet.report.statistics import Estimate
 from cornet.report.sweep_keys import Factor, find_factors, identity_key, own_identity
 
 __all__ = ["Cost", "Sweep", "Variant", "read_sweep"]
@@ -197,7 +198,7 @@ def _variant(number: int, runs: Sequence[SeedRun], factors: Sequence[Factor]) ->
         seeds=tuple(run.seed for run in kept),
         measures={_called(one): one for one in found},
         network=str((runs[0].identity.get("model") or {}).get("name", summary.get("network", ""))),
-        steps=tuple(steps) if isinstance(steps, list) and all(map(_is_int, steps)) else (),
+        steps=tuple(steps) if isinstance(steps, list) and all(map(is_int, steps)) else (),
         cost=_cost(runs),
         stopped={run.seed: run.summary["stopped_early"] for run in runs if _stopped(run)},
     )
@@ -228,9 +229,9 @@ def _sort_key(run: SeedRun, factors: Sequence[Factor]) -> list[Any]:
 def _cost(runs: Sequence[SeedRun]) -> Cost:
     """Of the first run; seconds are the mean over runs whose speed was measured."""
     run, summary = runs[0], runs[0].summary
-    counted = float(summary["parameters"]) if _is_int(summary.get("parameters")) else math.nan
+    counted = float(summary["parameters"]) if is_int(summary.get("parameters")) else math.nan
     steps = summary.get("steps")
-    total = float(sum(steps)) if isinstance(steps, list) and all(map(_is_int, steps)) else math.nan
+    total = float(sum(steps)) if isinstance(steps, list) and all(map(is_int, steps)) else math.nan
     seconds, data = _seconds(runs), run.identity.get("data") or {}
     try:
         known = describe_run(
@@ -277,7 +278,3 @@ def _notes(variants: Sequence[Variant]) -> list[str]:
             told = [measure.apart] if measure.apart else list(measure.notes)
             notes += [f"variant {one.number}, {name}: {text}" for text in told]
     return notes
-
-
-def _is_int(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from cornet.report.seeds_interval import Estimate
+from cornet.report.statistics import Estimate
 from cornet.report.sweep_changes import FEW, name_of
 from cornet.report.sweep_runs import Sweep, Variant
 from cornet.report.tables import new_table, with_error

@@ -12,9 +12,7 @@ from cornet.report.brain_data import read_metrics as read_report_metrics
 from cornet.report.brain_plots import read_brain_tables
 from cornet.report.closing import close
 from cornet.report.page import find_run_folder, write_page
-from cornet.report.page_notes import banner, lacking, notes
-from cornet.report.page_tables import evaluations, summary_table
-from cornet.report.page_times import times_table
+from cornet.report.page_tables import banner, evaluations, lacking, notes, summary_table, times_table
 from cornet.training.csv_logger import CsvLogger, read_metrics
 from cornet.training.run_folder import RunFolder
 from cornet.training.scores_csv import ScoresCsv

@@ -16,8 +16,7 @@ from browser import Browser, find_browser, open_browser
 from test_page import Page
 
 from cornet.errors import CornetError
-from cornet.report.compare import compare_runs
-from cornet.report.compare_page import _differing, compare_page
+from cornet.report.compare import _differing, compare_page, compare_runs
 from cornet.report.compare_panels import PANELS
 from cornet.report.compare_plots import draw_panel
 from cornet.report.compare_runs import ComparedRun, open_run, other_data

@@ -12,8 +12,8 @@ from scipy import stats
 
 from cornet.brain.scales import SCALES
 from cornet.report.compare_panels import HIGH, PANELS, TITLES, correlations
-from cornet.report.compare_stats import Correlation, holm, pearson
 from cornet.report.published import CORNET_S, CURVE, published_models, published_training
+from cornet.report.statistics import Correlation, holm, pearson
 
 OURS = {
     "Model": "model",

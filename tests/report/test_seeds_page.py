@@ -13,12 +13,13 @@ from test_seeds import TWO, seed_run
 from typer.testing import CliRunner
 
 from cornet.cli import app, main
+from cornet.report.render import interval_text, number
 from cornet.report.seeds import read_seeds
 from cornet.report.seeds_closing import close_seeds
-from cornet.report.seeds_interval import Estimate
 from cornet.report.seeds_page import _banner, write_seeds_page
 from cornet.report.seeds_plots import draw_seeds
-from cornet.report.seeds_table import interval_text, number, print_seeds
+from cornet.report.seeds_table import print_seeds
+from cornet.report.statistics import Estimate
 
 
 @pytest.fixture

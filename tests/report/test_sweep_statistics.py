@@ -13,13 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cornet.report.seeds_measures import Measure
-from cornet.report.sweep_changes import (
-    changes_of,
-    find_base,
-    pair_difference,
-    published_variants,
-    welch_difference,
-)
+from cornet.report.statistics import pair_difference, welch_difference
+from cornet.report.sweep_changes import changes_of, find_base, published_variants
 from cornet.report.sweep_factors import design_of, effects, explain, held_out_share
 from cornet.report.sweep_keys import Factor
 from cornet.report.sweep_plots import pareto_front

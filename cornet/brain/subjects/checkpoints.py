@@ -21,6 +21,7 @@ from cornet.errors import CornetError
 from cornet.models import CORnet, create_model, load_published
 from cornet.models.published import check_published, own_layout, settings, weights_in
 from cornet.models.safe_load import read_checkpoint
+from cornet.names import set_aside
 from cornet.recorded import SOURCES
 from cornet.sizes import MOST_PIXELS, MOST_STEPS
 
@@ -55,11 +56,6 @@ class seeded:
 
     def __exit__(self, *_: object) -> None:
         torch.random.set_rng_state(self._state)
-
-
-def set_aside(run: Path) -> bool:
-    """Whether a run's folder is one that fresh=true moved aside (seed0.old1), or a repetition (seed0.rerun)."""
-    return ".old" in run.name or run.name.endswith(".rerun")
 
 
 def find_run(folder: Path) -> Path | None:
