@@ -39,7 +39,6 @@ from cornet.training.brain_score import BrainScore
 from cornet.training.build import Training, build
 from cornet.training.overrides import check_missing
 from cornet.training.run import quieten
-from cornet.training.sweep import without_hydra
 from cornet.training.shared_subject import SharedSubject
 
 __all__ = ["Hardware", "Measured", "Plan", "plan_training"]
