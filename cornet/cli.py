@@ -252,7 +252,7 @@ def plan(
     from cornet.report.plan_table import print_plan
     from cornet.training.command_line import reading
     from cornet.training.plan import plan_training
-    from cornet.training.sweep_jobs import without_hydra
+    from cornet.training.sweep import without_hydra
 
     conf = Path(__file__).parents[1] / "conf"
     if not conf.is_dir():

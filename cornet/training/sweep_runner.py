@@ -209,11 +209,11 @@ def share(slot: int, at_once: int) -> dict[str, str]:
         return {}
     import torch
 
-    from cornet.training.plan_measure import cores
+    from cornet.prepare.work import default_processes
 
     visible = os.environ.get("CUDA_VISIBLE_DEVICES") or ",".join(map(str, range(torch.cuda.device_count())))
     gpus = [name.strip() for name in visible.split(",") if name.strip()]
-    threads = os.environ.get("OMP_NUM_THREADS") or str(max(1, cores() // at_once))
+    threads = os.environ.get("OMP_NUM_THREADS") or str(max(1, default_processes() // at_once))
     own = {"CUDA_VISIBLE_DEVICES": gpus[slot % len(gpus)]} if len(gpus) > 1 else {}
     return {"OMP_NUM_THREADS": threads, **own}
 
