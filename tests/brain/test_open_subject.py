@@ -319,7 +319,7 @@ def test_damaged_and_missing_features(tmp_path):
     ("text", "match"),
     [
         ("", "is empty"),
-        ("cornet_x", "near are cornet_"),
+        ("cornet_x", "did you mean cornet_"),
         ("cornet_s?untrained&widht=1", "did you mean width"),
         ("cornet_s?untrained=yes", "write untrained alone"),
         ("cornet_s?seed", "'seed' without a value"),
@@ -333,7 +333,8 @@ def test_damaged_and_missing_features(tmp_path):
         ("gabor?sise=32", "near it is size"),
         ("folder", "neither a run"),
         ("folder/note.txt", "note.txt is no checkpoint"),
-        ("folder/not.txt", "near are folder/note.txt"),
+        ("folder/not.txt", "did you mean folder/note.txt"),
+        ("/dev/null", "'/dev/null' is neither a file nor a folder"),
         ("run?first", "'first' without a value"),
         ("begun", "no checkpoint best or last or best_brain yet"),
         ("run?untrained&IT=V9", "no V9"),

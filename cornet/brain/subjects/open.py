@@ -317,13 +317,15 @@ def _plain(value: Any) -> Any:
 
 
 def _unknown(name: str, path: Path) -> str:
-    """The sentence for a text that names nothing."""
+    """The sentence for a text that names nothing that can be read."""
+    if path.exists():
+        return f"{name!r} is neither a file nor a folder; give a model, a run's folder, or a checkpoint."
     known = [*list_models(), *FILTERS, "torchvision:NAME", "timm:NAME"]
     near = difflib.get_close_matches(name, known, 2)
     if path.parent.is_dir() and not near:
         near = [str(path.parent / n) for n in difflib.get_close_matches(path.name, _names(path.parent), 3)]
     if near:
-        return f"there is no model, run or file {name!r}; near are {', '.join(near)}."
+        return f"there is no model, run or file {name!r}; did you mean {' or '.join(near)}?"
     return f"there is no model, run or file {name!r}; give one of {', '.join(known)}, a run's folder, or a checkpoint."
 
 
