@@ -57,8 +57,8 @@ def alike(whole: Path, ours: Path) -> None:
 
 def children(process: int) -> list[int]:
     """The processes that one has started and that still run."""
-    text = Path(f"/proc/{process}/task/{process}/children").read_text()
-    return [int(number) for number in text.split()]
+    texts = [path.read_text() for path in Path(f"/proc/{process}/task").glob("*/children")]  # of each thread
+    return [int(number) for text in texts for number in text.split()]
 
 
 def memory_peak(process: int) -> int:
