@@ -21,7 +21,7 @@ from cornet.training.rerun import rerun
 ROOT = Path(__file__).parents[2]
 SMALL = (
     *("data.train_images=16", "data.val_images=8", "data.size=32", "recipe.batch_size=16", "recipe.epochs=1"),
-    *("trainer=cpu", "brain=none", "loader.workers=0", "model.width=0.05", "callbacks.progress=null"),
+    *("trainer=cpu", "brain=none", "loader.workers=0", "model.width=0.125", "callbacks.progress=null"),
 )
 
 
