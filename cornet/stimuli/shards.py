@@ -4,7 +4,7 @@ Only the order of an epoch differs: from shard to shard, so that each of many no
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -89,7 +89,7 @@ class ImageShards(ImageFolder):
     folder: a path, or an address in object storage such as s3://bucket/imagenet. name: of the data set, as the
     shards have it. window: how many shards' images are mixed at a time; more mixes better, and takes as many
     shards' room in the cache for every device. cache, cache_gb, storage_options: see
-    `cornet.stimuli.shard_store`. options: as in `ImageFolder`.
+    `cornet.stimuli.shard_store`. All others: as in `ImageFolder`.
 
     Raises CornetError for shards that are not complete or of another data set.
     """
@@ -100,18 +100,38 @@ class ImageShards(ImageFolder):
         self,
         folder: str | os.PathLike[str],
         *,
+        size: int = 224,
         name: str = "imagenet",
+        views: Sequence[str] = ("center",),
+        mean: Sequence[float] = (0.485, 0.456, 0.406),
+        std: Sequence[float] = (0.229, 0.224, 0.225),
+        crop_scale: Sequence[float] = (0.08, 1.0),
+        crop_ratio: Sequence[float] = (3 / 4, 4 / 3),
+        flip: bool = True,
+        val_resize: float | None = 256 / 224,
+        seed: int = 0,
         window: int = 16,
         cache: str | os.PathLike[str] | None = None,
         cache_gb: float | None = None,
         storage_options: Mapping[str, Any] | None = None,
-        **options: Any,
     ) -> None:
         if window < 1:
             raise CornetError(f"window is {window}: it must be a number of shards, at least 1.")
         self.name, self.window = name, window
         self._store = ShardStore(folder, cache, cache_gb, storage_options)
-        super().__init__(folder, name=name, **options)
+        super().__init__(
+            folder,
+            size=size,
+            name=name,
+            views=views,
+            mean=mean,
+            std=std,
+            crop_scale=crop_scale,
+            crop_ratio=crop_ratio,
+            flip=flip,
+            val_resize=val_resize,
+            seed=seed,
+        )
 
     def _open(self, folder: str | os.PathLike[str]) -> tuple[ImageFiles, ImageFiles]:
         where = f"{self._store.folder}/{DESCRIPTION}"
