@@ -20,6 +20,7 @@ def test_no_more_is_free_than_the_machine_has():
     assert 0 < available_memory() <= pages * size
 
 
+@pytest.mark.slow
 def test_the_processs_own_limit_counts():
     program = (
         "import resource; from cornet.brain.memory import available_memory; import pathlib;"

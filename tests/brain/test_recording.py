@@ -192,6 +192,7 @@ def test_on_a_terminal_a_bar_shows_the_label(monkeypatch, capfd):
     assert "3/3" in text
 
 
+@pytest.mark.slow
 def test_a_full_disk_costs_the_cache_of_what_fits_in_memory_and_stops_what_does_not(tmp_path):
     program = """
 import logging, resource, sys

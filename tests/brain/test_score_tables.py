@@ -50,6 +50,7 @@ def test_numbers_are_exact_and_what_is_absent_is_not_a_number(tmp_path: Path):
         assert (table["weights"] == "").all()
 
 
+@pytest.mark.slow
 def test_the_columns_are_those_that_a_result_has():
     (one,) = open_benchmarks(["simulated.IT"])
     row = Result("net", one, Score(raw=0.5)).row()

@@ -76,6 +76,7 @@ def resized(jpeg: bytes, width: int, height: int) -> bytes:
     return jpeg[: start + 5] + struct.pack(">HH", height, width) + jpeg[start + 9 :]
 
 
+@pytest.mark.slow
 def test_all_kinds_of_images_in_one_training(starter, photographs):
     run = starter.start(
         "data=imagefolder",

@@ -156,6 +156,7 @@ def test_what_is_done_is_not_done_again_and_what_changed_is(source, tmp_path):
     verify_copy(target, 1)
 
 
+@pytest.mark.slow
 def test_killed_and_gone_on_with(tmp_path, capsys):
     """kill -9 in the middle: training refuses what is there and says how to go on; the same call makes the rest."""
     source = class_folders(tmp_path / "source", train=40, val=2, height=400, width=600)

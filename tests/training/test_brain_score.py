@@ -275,6 +275,7 @@ def test_a_region_that_the_network_lacks_is_told_before_the_first_batch(source, 
         train(source, tmp_path, [BrainScore([folder], tmp_path)])
 
 
+@pytest.mark.slow
 def test_a_benchmark_larger_than_memory_is_told_before_the_first_batch(source, tmp_path):
     """10 GB times 16 of responses in a file of 40 MB: HDF5 keeps no chunk that was never written."""
     import h5netcdf
