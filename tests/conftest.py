@@ -34,3 +34,4 @@ def golden_path() -> Path:
 @pytest.fixture(autouse=True)
 def fixed_seed() -> None:
     torch.manual_seed(0)
+    torch.set_float32_matmul_precision("highest")  # a training before may have left it otherwise
