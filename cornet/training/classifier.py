@@ -1,5 +1,6 @@
 """The Lightning module: a network that learns to name images."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -21,6 +22,8 @@ from cornet.training.recipe import Recipe, learning_rate_factor
 from cornet.training.resume import begin_at, position_now, steps_per_epoch
 
 __all__ = ["Classifier"]
+
+log = logging.getLogger("cornet")
 
 COUNTS = ("tp", "fp", "tn", "fn")  # what torchmetrics keeps of an accuracy
 
@@ -191,8 +194,16 @@ class Classifier(pl.LightningModule):
             nn.utils.clip_grad_norm_(self.net.parameters(), gradient_clip_val)
 
     def on_fit_start(self) -> None:
-        if self.recipe.channels_last and self.device.type == "cpu":
+        if self.device.type != "cpu":
+            return
+        if self.recipe.channels_last:
             check_layout(self.net)
+        if "bf16" in self.recipe.precision and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+            log.warning(
+                "recipe.precision=%s is many times slower than float32 on this CPU, which has no instructions for "
+                "bf16; set recipe.precision=32-true",
+                self.recipe.precision,
+            )
 
     def on_train_start(self) -> None:
         self.follow_recipe(self.trainer.optimizers[0])

@@ -10,6 +10,7 @@ import torch
 from pytorch_lightning.callbacks import ProgressBar
 from rich.progress import BarColumn, TaskID, TextColumn
 from rich.progress import Progress as Live
+from torch import Tensor
 
 from cornet.terminal import Terminal
 from cornet.training.pace import Pace
@@ -25,8 +26,10 @@ class Progress(ProgressBar):
     """One live line on a terminal, and a line that stays after every validation.
 
     `epoch 3/6  top-1 .412  top-5 .880  loss 1.62  832 images/s  0:12`; without a terminal only the latter, and nothing
-    on other ranks. Images per second exclude an epoch's first batch and validation. extra: (key, label) of further
-    metrics, as `[["brain/IT", "IT"]]`, shown when they are new. console: None: the standard output.
+    on other ranks. Where there is a validation loss, that of training follows in brackets: the mean over the epoch's
+    batches (of an epoch that was interrupted, those since it went on) and over the ranks. Images per second exclude
+    an epoch's first batch and validation. extra: (key, label) of further metrics, as `[["brain/IT", "IT"]]`, shown
+    when they are new. console: None: the standard output.
     """
 
     def __init__(self, extra: Sequence[Sequence[str]] = (), console: Terminal | None = None) -> None:
@@ -39,6 +42,8 @@ class Progress(ProgressBar):
         self._pace = Pace()
         self._drawn = self._read = 0.0
         self._loss: float | None = None
+        self._losses: Tensor | None = None  # summed over the epoch's batches, on their device
+        self._batches = 0
         self._position = ""
         self._validated = 0.0
         self._printed = False
@@ -70,6 +75,7 @@ class Progress(ProgressBar):
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._pace.begin_epoch(time.perf_counter())
         self._printed = False
+        self._losses, self._batches = None, 0
         self._position = f"epoch {trainer.current_epoch + 1}{_of(self._epochs(trainer))}"
         self._draw(trainer, 0, force=True)
 
@@ -78,11 +84,14 @@ class Progress(ProgressBar):
     ) -> None:
         now = time.perf_counter()
         self._pace.add_batch(now, _size(batch))
-        if self._live is not None and now - self._read > _READ_LOSS:
-            loss = outputs["loss"] if isinstance(outputs, dict) else outputs
-            if isinstance(loss, torch.Tensor):  # Lightning has divided it
-                self._loss = float(loss) * trainer.accumulate_grad_batches
-            self._read = time.perf_counter()
+        loss = outputs.get("loss") if isinstance(outputs, dict) else outputs
+        if isinstance(loss, Tensor):
+            loss = loss.detach() * trainer.accumulate_grad_batches  # Lightning has divided it
+            self._losses = loss if self._losses is None else self._losses + loss
+            self._batches += 1
+            if self._live is not None and now - self._read > _READ_LOSS:
+                self._loss = float(loss)
+                self._read = time.perf_counter()
         self._draw(trainer, batch_idx + 1)
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -113,7 +122,7 @@ class Progress(ProgressBar):
             return
         now = time.perf_counter()
         if trainer.state.fn != "fit":
-            self.print("  ".join(["validation", *self._numbers(trainer), _clock(now - self._validated)]))
+            self.print("  ".join(["validation", *self._numbers(trainer, None), _clock(now - self._validated)]))
             return
         self._pace.resume(now)
         self._print_line(trainer, now)
@@ -146,13 +155,20 @@ class Progress(ProgressBar):
         rate = self._pace.epoch_rate
         speed = [f"{_rounded(rate)} images/s"] if rate else []
         elapsed = _clock(self._pace.epoch_seconds(now))
-        self.print("  ".join([self._position, *self._numbers(trainer), *speed, elapsed]))
+        numbers = self._numbers(trainer, self._mean_loss(trainer))
+        self.print("  ".join([self._position, *numbers, *speed, elapsed]))
         self._printed = True
 
-    def _numbers(self, trainer: pl.Trainer) -> list[str]:
+    def _mean_loss(self, trainer: pl.Trainer) -> float | None:
+        """Of the epoch's training batches so far; asked on every rank."""
+        if self._losses is None:
+            return None
+        return float(trainer.strategy.reduce(self._losses / self._batches, reduce_op="mean"))
+
+    def _numbers(self, trainer: pl.Trainer, training_loss: float | None) -> list[str]:
         metrics = trainer.callback_metrics
         shown = [f"{label} {_fraction(metrics[key])}" for key, label in _MAIN if key in metrics]
-        train = f"{float(metrics['train/loss']):.2f}" if "train/loss" in metrics else None
+        train = None if training_loss is None else f"{training_loss:.2f}"
         if "val/loss" in metrics:
             shown.append(f"loss {float(metrics['val/loss']):.2f}" + (f" (train {train})" if train else ""))
         elif train:
@@ -206,7 +222,7 @@ class Progress(ProgressBar):
 def _size(batch: Any) -> int:
     images = getattr(batch, "images", None)
     images = batch[0] if images is None and isinstance(batch, list | tuple) else images
-    return int(images.shape[0]) if isinstance(images, torch.Tensor) else 0
+    return int(images.shape[0]) if isinstance(images, Tensor) else 0
 
 
 def _of(total: float) -> str:

@@ -68,13 +68,13 @@ def rises(folder, shuffled, seed=0, names=NAMES):
         warmup=0.5,
         clip=2.0,
         decay_norms_and_biases=False,
-        precision="bf16-mixed",
+        precision="32-true",
         channels_last=True,
     )
     trainer = pl.Trainer(
         max_epochs=6,
         accelerator="cpu",
-        precision="bf16-mixed",
+        precision="32-true",
         gradient_clip_val=2.0,
         logger=CsvLogger(folder),
         callbacks=[

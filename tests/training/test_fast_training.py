@@ -1,6 +1,11 @@
 """What makes training faster or smaller, in real trainings of small networks."""
 
 import copy
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import pytorch_lightning as pl
@@ -16,6 +21,7 @@ from cornet.training.guards import FiniteLoss
 from cornet.training.image_size import shrunk, size_at
 from cornet.training.recipe import Recipe
 
+ROOT = Path(__file__).parents[2]
 MEAN, STD = [0.5, 0.5, 0.5], [0.25, 0.25, 0.25]
 
 
@@ -294,3 +300,18 @@ def test_a_layout_that_damages_memory_on_a_cpu_is_refused():
     with pytest.raises(CornetError, match=r"V2.skip, which has 6 channels.*recipe.channels_last=false"):
         fit(classifier("cornet_s", width=0.05, channels_last=True), batches(1))
     fit(classifier("cornet_z", width=0.05, channels_last=True, epochs=1), batches(1))
+
+
+@pytest.mark.slow  # a process of its own, whose CPU is told to be an older one
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the setting is one of x86")
+@pytest.mark.parametrize("precision", ["bf16-mixed", "32-true"])
+def test_bf16_on_a_cpu_without_it_is_told(precision):
+    program = (
+        "from tests.training.test_fast_training import batches, classifier, fit\n"
+        f"fit(classifier(epochs=1, precision={precision!r}), batches(1))"
+    )
+    environment = {**os.environ, "ONEDNN_MAX_CPU_ISA": "AVX2"}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert ("many times slower than float32 on this CPU" in done.stderr) == (precision == "bf16-mixed")

@@ -179,6 +179,27 @@ def test_other_ways_to_train(way):
         assert re.fullmatch(r"epoch 1/2  train loss \d\.\d\d  [\d.]+ images/s  0:00", terminal.screen[0])
 
 
+class Noting(Tiny):
+    """Writes down the loss of every batch, and logs that of a few."""
+
+    def training_step(self, batch, index):
+        loss = super().training_step(batch, index)
+        self.losses = [*getattr(self, "losses", []), loss.item()]
+        return loss
+
+
+@pytest.mark.parametrize("accumulate", [1, 4])
+def test_training_loss_is_the_mean_of_the_epoch(capsys, accumulate):
+    torch.manual_seed(0)
+    module = Noting()
+    trainer(accumulate_grad_batches=accumulate, limit_val_batches=1).fit(module, loader(), loader())
+    printed = [float(value) for value in re.findall(r"\(train (\d\.\d\d)\)", capsys.readouterr().out)]
+    assert len(module.losses) == 32
+    expected = [sum(module.losses[:16]) / 16, sum(module.losses[16:]) / 16]
+    assert printed == pytest.approx(expected, abs=0.0051)
+    assert abs(module.losses[15] - expected[0]) > 0.0051  # which the last batch's would not be
+
+
 def test_resumed_failing_and_validating(tmp_path):
     with Terminal(100) as terminal:
         first = trainer(terminal.console, max_epochs=1, limit_train_batches=3, limit_val_batches=1)
