@@ -224,14 +224,24 @@ def forget_peak() -> None:
         Path("/proc/self/clear_refs").write_text("5")
 
 
-def measure(arguments: argparse.Namespace, cache: Path) -> dict[str, Any]:
-    """All figures of one run; the data are written to `cache`."""
-    device = torch.device(arguments.device)
-    names = [name for given in arguments.benchmarks for name in GROUPS.get(given, (given,))]
-    sets = dict.fromkeys(name.replace("-", ".").partition(".")[0] for name in names)
+def named(benchmarks: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The benchmarks in these names and groups, and the data sets that they need."""
+    names = [name for given in benchmarks for name in GROUPS.get(given, (given,))]
+    return names, list(dict.fromkeys(name.replace("-", ".").partition(".")[0] for name in names))
+
+
+def make_data(arguments: argparse.Namespace, cache: Path) -> dict[str, int]:
+    """Write the data to `cache`; the number of stimuli by set."""
     start = time.perf_counter()
-    made = make_public(cache, sets, arguments.fraction)
+    made = make_public(cache, named(arguments.benchmarks)[1], arguments.fraction)
     print(f"wrote the data in {time.perf_counter() - start:.0f} s: {made}", flush=True)
+    return made
+
+
+def measure(arguments: argparse.Namespace, made: dict[str, int]) -> dict[str, Any]:
+    """All figures of one run, on the data that `make_data` wrote."""
+    device = torch.device(arguments.device)
+    names, _ = named(arguments.benchmarks)
     torch.manual_seed(0)
     net = create_model(arguments.model, num_classes=1000, width=arguments.width).to(device)
     forget_peak()
@@ -319,7 +329,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory(prefix="cornet-battery-", dir=arguments.folder) as folder:
         os.environ["CORNET_CACHE"] = folder
-        figures = measure(arguments, Path(folder))
+        figures = measure(arguments, make_data(arguments, Path(folder)))
     show(figures)
     epoch = arguments.epoch_seconds
     if arguments.images_per_second:

@@ -90,11 +90,11 @@ def published(name: str, arguments: argparse.Namespace, device: torch.device) ->
     return step
 
 
-def ours(name: str, arguments: argparse.Namespace, device: torch.device) -> Step:
-    """A training step as recipe=fast has it."""
+def ours(name: str, arguments: argparse.Namespace, device: torch.device, **compiler: Any) -> Step:
+    """A training step as recipe=fast has it. compiler: options of `CORnet.compile`."""
     net = create_model(name, width=arguments.width).to(device, memory_format=torch.channels_last).train()
     if arguments.compile:
-        net.compile()
+        net.compile(**compiler)
     recipe = Recipe(epochs=1, batch_size=arguments.batch, learning_rate=0.01, schedule="constant")
     optimiser = recipe.optimiser(net)
     shape = (arguments.batch, 3, arguments.size, arguments.size)

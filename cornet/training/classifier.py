@@ -8,8 +8,7 @@ import pytorch_lightning as pl
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchmetrics import SumMetric
-from torchmetrics.classification import MulticlassAccuracy
+from torchmetrics import Metric, SumMetric
 
 from cornet.errors import CornetError
 from cornet.models import CORnet
@@ -25,7 +24,33 @@ __all__ = ["Classifier"]
 
 log = logging.getLogger("cornet")
 
-COUNTS = ("tp", "fp", "tn", "fn")  # what torchmetrics keeps of an accuracy
+COUNTS = ("correct", "images")  # what is saved of the training accuracy
+
+
+class TopK(Metric):
+    """Share of images whose class is among the k highest logits; images of the class IGNORED do not count.
+
+    Counts on the device and never waits for it, unlike torchmetrics' accuracy with an ignored class.
+    """
+
+    correct: Tensor
+    images: Tensor
+
+    def __init__(self, k: int) -> None:
+        super().__init__()
+        self.k = k
+        for name in COUNTS:
+            self.add_state(name, torch.tensor(0), dist_reduce_fx="sum")
+
+    def update(self, logits: Tensor, labels: Tensor) -> None:
+        """logits: (batch, class). labels: (batch,)."""
+        # Of equal logits argmax takes the first, and topk any.
+        best = logits.argmax(1, keepdim=True) if self.k == 1 else logits.topk(self.k).indices
+        self.correct += (best == labels[:, None]).sum()
+        self.images += (labels != IGNORED).sum()
+
+    def compute(self) -> Tensor:
+        return self.correct / self.images.clamp(min=1)
 
 
 class Classifier(pl.LightningModule):
@@ -69,13 +94,13 @@ class Classifier(pl.LightningModule):
         self.begins_with_seed: int | None = None  # where the checkpoint to go on from is another run's
         self.register_buffer("pixel_mean", 255 * torch.tensor(mean).view(-1, 1, 1), persistent=False)
         self.register_buffer("pixel_std", 255 * torch.tensor(std).view(-1, 1, 1), persistent=False)
-        self.train_top1 = accuracy(net.num_classes, 1)
+        self.train_top1 = TopK(1)
         # Looking for NaN would wait for the device; and without that, MeanMetric leaves its weights out.
         self.val_loss = SumMetric(nan_strategy="disable")
         self.val_images = SumMetric(nan_strategy="disable")
         self.val_accuracy = nn.ModuleDict(
             {
-                f"top{k}{self.suffix(view)}": accuracy(net.num_classes, k)
+                f"top{k}{self.suffix(view)}": TopK(min(k, net.num_classes))
                 for view in self.views
                 for k in (1, 5)
             }
@@ -91,9 +116,7 @@ class Classifier(pl.LightningModule):
                     f"recipe.step_loss={recipe.step_loss} needs several steps to read out, but the image "
                     f"reaches {last} only at its last; leave it at 0, or raise model.times."
                 )
-            self.step_accuracy.update(
-                {f"top1_step{k}": accuracy(net.num_classes, 1) for k in self.read_steps}
-            )
+            self.step_accuracy.update({f"top1_step{k}": TopK(1) for k in self.read_steps})
         if recipe.channels_last:
             self.net.to(memory_format=torch.channels_last)
         if recipe.compile:
@@ -259,23 +282,18 @@ class Classifier(pl.LightningModule):
         if self.begins_with_seed is not None:
             begin_at(checkpoint, self.trainer, self.begins_with_seed)
         self.loaded_average = AveragedWeights.unpack(checkpoint, "net.")
-        if "train_top1" in checkpoint and self.trainer.is_global_zero:  # the counts are those of all ranks
-            nothing = torch.full((1,), IGNORED, device=self.device)
-            self.train_top1.update(torch.zeros(1, self.net.num_classes, device=self.device), nothing)
-            for name, count in checkpoint["train_top1"].items():
-                getattr(self.train_top1, name).copy_(count)
+        counts = checkpoint.get("train_top1")
+        if counts is not None and self.trainer.is_global_zero:  # the counts are those of all ranks
+            if "tp" in counts:  # from a version that left the counting to torchmetrics
+                counts = {"correct": counts["tp"], "images": counts["tp"] + counts["fn"]}
+            self.train_top1.update(torch.zeros(1, 1), torch.full((1,), IGNORED))
+            for name in COUNTS:
+                getattr(self.train_top1, name).copy_(counts[name].squeeze())
 
 
 def shape(state: Mapping[str, Any], key: str) -> str:
     """How a message tells an entry of a state dict."""
     return str(tuple(state[key].shape)) if key in state else "absent"
-
-
-def accuracy(classes: int, k: int) -> MulticlassAccuracy:
-    """Share of images whose class is among the k highest logits; unreadable images are left out."""
-    return MulticlassAccuracy(
-        classes, top_k=min(k, classes), average="micro", ignore_index=IGNORED, validate_args=False
-    )
 
 
 def check_layout(net: nn.Module) -> None:

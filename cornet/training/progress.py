@@ -122,7 +122,9 @@ class Progress(ProgressBar):
             return
         now = time.perf_counter()
         if trainer.state.fn != "fit":
-            self.print("  ".join(["validation", *self._numbers(trainer, None), _clock(now - self._validated)]))
+            self.print(
+                "  ".join(["validation", *self._numbers(trainer, None), _clock(now - self._validated)])
+            )
             return
         self._pace.resume(now)
         self._print_line(trainer, now)

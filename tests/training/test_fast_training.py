@@ -12,11 +12,12 @@ import pytorch_lightning as pl
 import torch
 import torch.nn.functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
+from torchmetrics.classification import MulticlassAccuracy
 
 from cornet.errors import CornetError
 from cornet.models import create_model
-from cornet.stimuli.samples import Batch
-from cornet.training.classifier import Classifier
+from cornet.stimuli.samples import IGNORED, Batch
+from cornet.training.classifier import Classifier, TopK
 from cornet.training.guards import FiniteLoss
 from cornet.training.image_size import shrunk, size_at
 from cornet.training.recipe import Recipe
@@ -92,14 +93,20 @@ def test_accumulated_parts_train_as_the_whole_batch():
 
 
 class Reads(TorchDispatchMode):
-    """Counts how often the host waits to read a value: `.item()`, `float(x)`, `if x`."""
+    """Counts how often the host waits to read a value: `.item()`, `float(x)`, `if x`, `x.nonzero()`."""
+
+    READS = (
+        torch.ops.aten._local_scalar_dense.default,
+        torch.ops.aten.nonzero.default,
+        torch.ops.aten.masked_select.default,
+    )
 
     def __init__(self):
         super().__init__()
         self.count = 0
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        self.count += function is torch.ops.aten._local_scalar_dense.default
+        self.count += function in self.READS
         return function(*args, **(kwargs or {}))
 
 
@@ -131,9 +138,16 @@ def test_nothing_waits_for_the_device_at_a_step(name):
     quiet = [count for step, count in enumerate(counter.counts) if step % 5 and (step + 1) % 5]
     assert len(counter.counts) == 10
     assert quiet == [0] * 6
+
+
+@pytest.mark.parametrize(
+    "read",
+    [torch.Tensor.item, torch.Tensor.nonzero, bool, lambda tensor: tensor.masked_select(tensor > 0)],
+)
+def test_a_read_is_counted(read):
     with Reads() as reads:
-        torch.ones(1).item()
-    assert reads.count == 1
+        read(torch.ones(1))
+    assert reads.count
 
 
 class Weights(pl.Callback):
@@ -315,3 +329,20 @@ def test_bf16_on_a_cpu_without_it_is_told(precision):
         [sys.executable, "-c", program], env=environment, cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert ("many times slower than float32 on this CPU" in done.stderr) == (precision == "bf16-mixed")
+
+
+@pytest.mark.parametrize("k", [1, 5])
+def test_accuracy_is_that_of_torchmetrics(k):
+    """Also where an image has no class, and for equal logits."""
+    mine = TopK(k)
+    theirs = MulticlassAccuracy(10, top_k=k, average="micro", ignore_index=IGNORED, validate_args=False)
+    generator = torch.Generator().manual_seed(0)
+    for images in (64, 1, 30):
+        logits = torch.randn(images, 10, generator=generator)
+        if k == 1:
+            logits = logits.round()
+        labels = torch.randint(0, 10, (images,), generator=generator)
+        labels[::7] = IGNORED
+        mine.update(logits, labels)
+        theirs.update(logits, labels)
+    assert 0 < float(mine.compute()) == float(theirs.compute()) < 1
