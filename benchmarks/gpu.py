@@ -27,8 +27,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from gpu_parts import PARTS, Setting, run_part
-from record import device_named, write_record
 from rich.console import Console
 from rich.table import Table
 
@@ -36,6 +34,20 @@ from cornet.files import atomic_write
 from cornet.hashing import digest
 
 HERE = Path(__file__).parent
+PARTS = {
+    "make_battery": 400,
+    "start_up": 180,
+    "training": 400,
+    "pls": 90,
+    "solution_times": 120,
+    "battery": 180,
+    "equivalence": 180,
+    "kernels": 120,
+    "deterministic": 150,
+    "memory_budget": 180,
+    "cuda_graphs": 150,
+}
+"""The functions of gpu_parts.py, and the most seconds that each may take."""
 BACKGROUND = "make_battery"
 ALONE = {"TORCHINDUCTOR_FX_GRAPH_CACHE": "1", "CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
 
@@ -51,7 +63,7 @@ class Process:
     """A part in a process of its own, whose output goes to OUT/PART.log."""
 
     def __init__(self, name: str, arguments: argparse.Namespace, work: Path) -> None:
-        self.name, self.out, self.limit = name, arguments.out, PARTS[name][1]
+        self.name, self.out, self.limit = name, arguments.out, PARTS[name]
         self.log = (arguments.out / f"{name}.log").open("wb")
         self.started = time.time()
         command = [sys.executable, __file__, "--part", name, "--work", work, "--out", arguments.out]
@@ -106,6 +118,8 @@ def known(out: Path, key: str) -> dict[str, dict[str, Any]]:
 
 def measure(arguments: argparse.Namespace, work: Path, key: str, console: Console) -> None:
     """Run the parts that have no result, until the time is over."""
+    from record import device_named, write_record
+
     end = time.time() + 60 * arguments.minutes
     done = {} if arguments.again else known(arguments.out, key)
     wanted = [name for name in arguments.only or PARTS if name not in done]
@@ -203,7 +217,9 @@ def parsed() -> argparse.Namespace:
 
 def main() -> None:
     arguments, console = parsed(), Console(highlight=False, width=140)
-    device = device_named(arguments.device)
+    if arguments.device == "auto":
+        arguments.device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = torch.device(arguments.device)
     if device.type == "cpu" and not arguments.small and not arguments.table:
         sys.exit("no GPU is here; give --small to try the program on the CPU, with tiny sizes.")
     arguments.out.mkdir(parents=True, exist_ok=True)
@@ -212,6 +228,8 @@ def main() -> None:
     )
     work.mkdir(parents=True, exist_ok=True)
     if arguments.part:
+        from gpu_parts import Setting, run_part
+
         setting = Setting(
             device, arguments.small, work, arguments.photographs, arguments.started or time.time()
         )

@@ -7,7 +7,6 @@ import argparse
 import json
 import os
 import statistics
-import sys
 import time
 import zipfile
 from collections.abc import Callable
@@ -388,22 +387,6 @@ def kernels(s: Setting) -> list[Row]:
     return rows + [row(name[:70], 100 * taken / whole, "% of the work") for name, taken in largest]
 
 
-PARTS: dict[str, tuple[Callable[[Setting], list[Row]], int]] = {
-    "make_battery": (make_battery, 400),
-    "start_up": (start_up, 180),
-    "training": (training, 400),
-    "pls": (pls, 90),
-    "solution_times": (solution_times, 120),
-    "battery": (battery, 180),
-    "equivalence": (equivalence, 180),
-    "kernels": (kernels, 120),
-    "deterministic": (deterministic, 150),
-    "memory_budget": (memory_budget, 180),
-    "cuda_graphs": (cuda_graphs, 150),
-}
-"""By name: the function, and the most seconds that it may take."""
-
-
 def row(what: str, value: float, unit: str, target: tuple[str, float] | None = None) -> Row:
     return {"what": what, "value": float(value), "unit": unit, **({"target": list(target)} if target else {})}
 
@@ -428,11 +411,7 @@ def run_part(name: str, s: Setting) -> dict[str, Any]:
     """What the part found: rows, or why it was skipped."""
     start = time.perf_counter()
     try:
-        rows = PARTS[name][0](s)
+        rows = globals()[name](s)
     except Skipped as reason:
         return {"skipped": str(reason)}
     return {"rows": rows, "seconds": time.perf_counter() - start}
-
-
-if __name__ == "__main__":
-    sys.exit("run gpu.py")
