@@ -34,7 +34,7 @@ STOPPED = 130  # by Ctrl-C before the first step, or a second one; as shells cou
 def train(config: DictConfig) -> float | None:
     """One run; of submitted sweeps, each of them. Returns the monitored value at its best."""
     from cornet.report.closing import close
-    from cornet.report.plan_table import print_plan
+    from cornet.report.tables import print_plan
     from cornet.training.hand_over import hand_over
     from cornet.training.plan import plan_training
     from cornet.training.run import run
@@ -96,7 +96,7 @@ def close_sweep(sweep: Sweep | None) -> None:
     """The seeds of a sweep together."""
     if sweep is None or not sweep.seeds:
         return
-    from cornet.report.seeds_closing import close_seeds
+    from cornet.report.seeds_report import close_seeds
     from cornet.training.ranks import find_ranks
 
     if find_ranks().rank == 0:

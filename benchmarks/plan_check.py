@@ -26,7 +26,7 @@ from rich.console import Console
 from rich.table import Table
 
 from cornet.files import atomic_write
-from cornet.report.plan_table import duration
+from cornet.report.tables import duration
 from cornet.training.csv_logger import read_metrics
 from cornet.training.plan import Hardware, Measured, Plan, plan_training
 from cornet.training.versions import versions

@@ -249,7 +249,7 @@ def plan(
 
       cornet plan experiment=imagenet_s_fast data.folder=/data/imagenet hardware.devices=8
     """
-    from cornet.report.plan_table import print_plan
+    from cornet.report.tables import print_plan
     from cornet.training.command_line import reading
     from cornet.training.plan import plan_training
     from cornet.training.sweep import without_hydra
@@ -294,7 +294,7 @@ def rerun(
     import logging
 
     from cornet.report.page import find_run_folder
-    from cornet.report.rerun_table import print_rerun
+    from cornet.report.tables import print_rerun
     from cornet.training.rerun import rerun as repeat
     from cornet.training.stop_signals import Stopped
 

@@ -50,7 +50,7 @@ def run(
 
       cornet report --together here/seed0 there/seed1
     """
-    from cornet.report.seeds_closing import report_runs
+    from cornet.report.seeds_report import report_runs
 
     for path in report_runs(runs, together):
         typer.echo(str(path))

@@ -1,18 +1,22 @@
 """The plots of a run's brain scores, drawn from the tables in its folder."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 
-from cornet.files import atomic_write
-from cornet.report.brain_data import read_matrix, read_scores, read_times
+from cornet.brain.rank_correlation import spearman
+from cornet.report.brain_data import read_matrix, read_scores, read_times, series
 from cornet.report.brain_matrix import draw_matrix
 from cornet.report.brain_scores import draw_accuracy, draw_scores
-from cornet.report.brain_times import draw_times
+from cornet.report.brain_style import grid, headline, message, png, style, wrapped
 
-__all__ = ["BrainTables", "Picture", "draw_brain_plots", "draw_pictures", "read_brain_tables"]
+__all__ = ["BrainTables", "Picture", "draw_pictures", "draw_times", "read_brain_tables"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,14 +62,63 @@ def draw_pictures(tables: BrainTables, narrow: bool = False) -> list[Picture]:
     return found
 
 
-def draw_brain_plots(folder: Path | str) -> list[Path]:
-    """Write brain_scores.png, brain_accuracy.png, step_matrix.png and solution_times.png, those there is data for.
+NETWORK, BRAIN = "#1b6ca8", "#b07d2b"
 
-    Raises CornetError for a table that cannot be read, or a picture that cannot be written.
+
+def draw_times(times: pd.DataFrame, columns: int = 3) -> bytes:
+    """PNG: predicted against target times with their Spearman correlation, the share solved, and where they agree.
+
+    times: as `cornet.report.brain_data.read_times` gives them; an image that no split tested has no time for that
+    reason, and is left out where the table tells it. Where the truth is known (a simulated brain), a
+    second panel holds the target times against it.
     """
-    paths = []
-    for picture in draw_pictures(read_brain_tables(folder)):
-        path = Path(folder) / picture.name
-        atomic_write(path, picture.wide)
-        paths.append(path)
-    return paths
+    panels = []
+    for name, rows in series(times):
+        panels.append((name, rows, False))
+        if np.isfinite(rows["truth_ms"]).any():
+            panels.append((name, rows, True))
+    with style():
+        figure, axes = grid(len(panels), columns, (3.4, 3.5))
+        headline(figure, "Object solution times", [bool(rows["simulated"].any()) for _, rows, _ in panels])
+        for one, (name, rows, truth) in zip(axes, panels, strict=True):
+            mark = " (simulated)" if rows["simulated"].any() else ""
+            one.set_box_aspect(1)
+            if truth:
+                told = _scatter(one, rows["truth_ms"], rows["target_ms"], BRAIN, "with a target: ")
+                one.set_xlabel("truth of the simulation (ms)", fontsize=8)
+                one.set_ylabel("target: read from its responses (ms)", fontsize=8)
+            else:
+                tested = rows[rows["tested"] != 0]
+                verb = "with a time: " if tested["tested"].isna().any() else "solved when tested: "
+                told = _scatter(one, tested["target_ms"], tested["predicted_ms"], NETWORK, verb)
+                one.set_xlabel("target: when the brain solves it (ms)", fontsize=8)
+                one.set_ylabel("predicted: when the network does (ms)", fontsize=8)
+            one.set_title(wrapped(name + mark, 38) + told, fontsize=8.5, loc="left", pad=8)
+        return png(figure)
+
+
+def _scatter(axes: Axes, x: pd.Series, y: pd.Series, colour: str, verb: str) -> str:
+    """Images without a time are ticks along the upper edge, at their target times. Returns lines for the title."""
+    across, up = x.to_numpy(float), y.to_numpy(float)
+    asked = np.isfinite(across)
+    both = asked & np.isfinite(up)
+    if not both.any():
+        why = "no image has a target time" if not asked.any() else f"none of {asked.sum():,} images is solved"
+        message(axes, f"nothing to compare: {why}")
+        return ""
+    low, high = (float(f(across[both].tolist() + up[both].tolist())) for f in (min, max))
+    margin = 0.06 * (high - low) or 10.0
+    low, high = low - margin, high + margin
+    axes.plot([low, high], [low, high], color="0.55", lw=0.9, ls="--", zorder=1)
+    alpha = min(0.7, max(0.25, 120 / both.sum()))
+    axes.plot(across[both], up[both], "o", color=colour, ms=3.2, mew=0, alpha=alpha, zorder=2)
+    missed = across[asked & ~both]
+    ticks: dict[str, Any] = {"color": "#d1495b", "ms": 7, "alpha": 0.6, "clip_on": False, "zorder": 3}
+    axes.plot(missed, np.full(len(missed), high), "|", in_layout=False, **ticks)
+    r = spearman(across, up)
+    shown = "undefined" if math.isnan(r) else f"{r:.2f}"
+    axes.set(xlim=(low, high), ylim=(low, high))
+    axes.tick_params(labelsize=8)
+    axes.grid(color="0.93", lw=0.6)
+    axes.set_axisbelow(True)
+    return f"\nSpearman {shown}\n{verb}{both.sum():,} of {asked.sum():,} ({both.sum() / asked.sum():.0%})"

@@ -10,13 +10,27 @@ from markupsafe import Markup
 
 from cornet.errors import CornetError
 from cornet.files import atomic_write
-from cornet.report.compare_curves import draw_training, shown_curves
-from cornet.report.compare_panels import HIGH, PANELS, Panel, Tested, correlations
-from cornet.report.compare_plots import BASENET, NETWORK, PUBLISHED, draw_panel, run_colour
-from cornet.report.compare_runs import ComparedRun, open_run, other_data
-from cornet.report.compare_scores import PARTS
+from cornet.report.compare_plots import (
+    BASENET,
+    NETWORK,
+    PUBLISHED,
+    draw_panel,
+    draw_training,
+    run_colour,
+    shown_curves,
+)
+from cornet.report.compare_runs import PARTS, ComparedRun, open_run, other_data
 from cornet.report.page import find_run_folder
-from cornet.report.published import CORNET_S, CURVE, published_models
+from cornet.report.published import (
+    CORNET_S,
+    CURVE,
+    HIGH,
+    PANELS,
+    Panel,
+    Tested,
+    correlations,
+    published_models,
+)
 from cornet.report.render import p_text, page, part, signed
 from cornet.report.seeds_runs import find_seeds, seed_folders
 

@@ -11,8 +11,7 @@ from matplotlib.ticker import FixedLocator, MaxNLocator, NullFormatter, NullLoca
 from numpy.typing import ArrayLike, NDArray
 
 from cornet.report.brain_style import region_colour, style, wrapped
-from cornet.report.compare_labels import Label, write_labels
-from cornet.report.compare_svg import drawing
+from cornet.report.drawings import Label, drawing, write_labels
 from cornet.report.seeds_measures import Measure
 from cornet.report.seeds_plots import PLAIN
 from cornet.report.statistics import Estimate

@@ -18,10 +18,9 @@ from cornet.errors import CornetError
 from cornet.report import brain_scores, brain_style
 from cornet.report.brain_data import read_matrix, read_scores, read_times
 from cornet.report.brain_matrix import draw_matrix
-from cornet.report.brain_plots import draw_brain_plots, read_brain_tables
+from cornet.report.brain_plots import draw_pictures, draw_times, read_brain_tables
 from cornet.report.brain_scores import draw_accuracy, draw_scores, top_of_scale
 from cornet.report.brain_style import wrapped
-from cornet.report.brain_times import draw_times
 
 FILES = ["brain_scores.png", "brain_accuracy.png", "step_matrix.png", "solution_times.png"]
 
@@ -38,6 +37,15 @@ def figures(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
 
     monkeypatch.setattr(Figure, "savefig", remember)
     return found
+
+
+def draw_brain_plots(folder: Path) -> list[Path]:
+    """All pictures, written into the run's folder."""
+    paths = []
+    for picture in draw_pictures(read_brain_tables(folder)):
+        paths.append(folder / picture.name)
+        paths[-1].write_bytes(picture.wide)
+    return paths
 
 
 def words(figure: Figure) -> str:

@@ -17,10 +17,9 @@ from test_page import Page
 
 from cornet.errors import CornetError
 from cornet.report.compare import _differing, compare_page, compare_runs
-from cornet.report.compare_panels import PANELS
 from cornet.report.compare_plots import draw_panel
 from cornet.report.compare_runs import ComparedRun, open_run, other_data
-from cornet.report.published import CURVE, published_models, published_training
+from cornet.report.published import CURVE, PANELS, published_models, published_training
 
 PUBLIC = (
     ("freemanziemba2013.V1", "V1", "r^2/c", 0.68),

@@ -12,7 +12,7 @@ from sweep_runs import made_up_sweep
 
 from cornet.report.compare import compare_runs
 from cornet.report.page import write_page
-from cornet.report.seeds_closing import report_runs as report_seeds
+from cornet.report.seeds_report import report_runs as report_seeds
 from cornet.report.sweep import report_sweep
 
 BAD = (

@@ -18,8 +18,7 @@ from typer.testing import CliRunner
 
 from cornet.cli import app, main
 from cornet.report.brain_plots import BrainTables
-from cornet.report.page import find_run_folder, write_page
-from cornet.report.page_stimuli import stimuli_section
+from cornet.report.page import find_run_folder, stimuli_section, write_page
 from cornet.report.page_tables import banner, evaluations, lacking, notes, summary_table, times_table
 from cornet.stimuli.sheet import contact_sheet
 

@@ -11,8 +11,16 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from cornet.brain.scales import SCALES
-from cornet.report.compare_panels import HIGH, PANELS, TITLES, correlations
-from cornet.report.published import CORNET_S, CURVE, published_models, published_training
+from cornet.report.published import (
+    CORNET_S,
+    CURVE,
+    HIGH,
+    PANELS,
+    TITLES,
+    correlations,
+    published_models,
+    published_training,
+)
 from cornet.report.statistics import Correlation, holm, pearson
 
 OURS = {

@@ -15,10 +15,8 @@ from typer.testing import CliRunner
 from cornet.cli import app, main
 from cornet.report.render import interval_text, number
 from cornet.report.seeds import read_seeds
-from cornet.report.seeds_closing import close_seeds
-from cornet.report.seeds_page import _banner, write_seeds_page
 from cornet.report.seeds_plots import draw_seeds
-from cornet.report.seeds_table import print_seeds
+from cornet.report.seeds_report import _banner, close_seeds, print_seeds, write_seeds_page
 from cornet.report.statistics import Estimate
 
 
