@@ -14,7 +14,7 @@ from cornet.brain.rank_correlation import spearman
 from cornet.report.brain_data import read_matrix, read_scores, read_times, series
 from cornet.report.brain_matrix import draw_matrix
 from cornet.report.brain_scores import draw_accuracy, draw_scores
-from cornet.report.brain_style import grid, headline, message, png, style, wrapped
+from cornet.report.brain_style import grid, gridlines, headline, message, png, style, wrapped
 
 __all__ = ["BrainTables", "Picture", "draw_pictures", "draw_times", "read_brain_tables"]
 
@@ -118,7 +118,5 @@ def _scatter(axes: Axes, x: pd.Series, y: pd.Series, colour: str, verb: str) -> 
     r = spearman(across, up)
     shown = "undefined" if math.isnan(r) else f"{r:.2f}"
     axes.set(xlim=(low, high), ylim=(low, high))
-    axes.tick_params(labelsize=8)
-    axes.grid(color="0.93", lw=0.6)
-    axes.set_axisbelow(True)
+    gridlines(axes)
     return f"\nSpearman {shown}\n{verb}{both.sum():,} of {asked.sum():,} ({both.sum() / asked.sum():.0%})"

@@ -6,14 +6,25 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from cornet.report import brain_style
 from cornet.report.brain_data import series
-from cornet.report.brain_style import epoch_text, grid, headline, message, png, region_colour, style, wrapped
+from cornet.report.brain_style import (
+    epoch_axis,
+    epoch_text,
+    gridlines,
+    message,
+    panel_title,
+    region_colour,
+    wrapped,
+)
 from cornet.report.thinning import thinned
 
-__all__ = ["draw_accuracy", "draw_scores", "top_of_scale"]
+__all__ = ["draw_accuracy", "draw_scores", "near_ceiling", "top_of_scale"]
 
 NEAR = 1 / 3
 """Share of the ceiling from which on the axis reaches up to it; below, the ceiling is only named."""
@@ -24,81 +35,82 @@ def draw_scores(scores: pd.DataFrame, columns: int = 3) -> bytes:
 
     scores: as `cornet.report.brain_data.read_scores` gives them. columns: panels side by side.
     """
-    panels = series(scores)
-    with style():
-        figure, axes = grid(len(panels), columns)
-        headline(figure, "Brain scores while training", [bool(rows["simulated"].any()) for _, rows in panels])
-        drawn = False
-        for one, (name, rows) in zip(axes, panels, strict=True):
-            _title(one, name, rows)
-            if not np.isfinite(rows["value"]).any():
-                message(one, _reason(rows))
-                continue
-            _curve(one, rows)
-            _epoch_axis(one, scores["epoch"])
+    with brain_style.style():
+        figure, panels = _panels(scores, columns, "Brain scores while training")
+        for axes, rows in panels:
+            _curve(axes, rows)
+            epoch_axis(axes, float(scores["epoch"].max()), 0.05, 0.05)
             told = _incidents(rows)
-            one.set_xlabel("epoch" + (f"\n{told}" if told else ""), fontsize=8)
-            drawn = True
-        if drawn:
+            axes.set_xlabel("epoch" + (f"\n{told}" if told else ""), fontsize=8)
+        if panels:
             handles = _legend(scores)
             across = min(len(handles), 5) if figure.get_figwidth() > 7 else 1
             figure.legend(handles=handles, loc="outside lower left", ncols=across, frameon=False, fontsize=8)
-        return png(figure)
+        return brain_style.png(figure)
 
 
 def draw_accuracy(scores: pd.DataFrame, columns: int = 3) -> bytes | None:
     """PNG: each benchmark's value against top-1, joined in the order of epochs. None: no accuracy was measured."""
     if not np.isfinite(scores["top1"]).any():
         return None
-    panels = series(scores)
     most = float(np.nanmax(scores["top1"]))
     last = max(float(scores["epoch"].max()), 1e-9)
-    with style():
-        figure, axes = grid(len(panels), columns)
-        headline(figure, "Brain scores against accuracy", [bool(r["simulated"].any()) for _, r in panels])
+    with brain_style.style():
+        figure, panels = _panels(scores, columns, "Brain scores against accuracy")
         points = None
-        for one, (name, rows) in zip(axes, panels, strict=True):
-            _title(one, name, rows)
-            if not np.isfinite(rows["value"]).any():
-                message(one, _reason(rows))
-                continue
+        for axes, rows in panels:
             both = rows[np.isfinite(rows["value"]) & np.isfinite(rows["top1"])]
             if both.empty:
-                message(one, "no accuracy was measured when this was scored")
+                message(axes, "no accuracy was measured when this was scored")
                 continue
-            kinds = list(both.groupby("weights", sort=False))
-            for number, ((_, part), line) in enumerate(zip(kinds, ("-", "--") * 9, strict=False)):
-                part = thinned(part, "value", "top1")
-                error = part["value_error"].fillna(0.0)
-                one.errorbar(
-                    part["top1"], part["value"], yerr=error, fmt="none", ecolor="0.8", lw=1, zorder=1
-                )
-                one.plot(part["top1"], part["value"], color="0.6", lw=1, ls=line, zorder=2)
-                points = one.scatter(
-                    part["top1"],
-                    part["value"],
-                    c=part["epoch"],
-                    cmap="viridis_r",
-                    vmin=0,
-                    vmax=last,
-                    s=20,
-                    lw=0,
-                    zorder=3,
-                )
-                if number == 0:
-                    _name_ends(one, part, most)
-            _untrained(one, rows)
-            _value_axis(one, rows)
-            one.set_xlim(-0.04 * most, 1.1 * most or 1)
-            one.set_xlabel("top-1 (share of images)", fontsize=8)
+            points = _path(axes, both, most, last)
+            _untrained(axes, rows)
+            _value_axis(axes, rows)
+            axes.set_xlim(-0.04 * most, 1.1 * most or 1)
+            axes.set_xlabel("top-1 (share of images)", fontsize=8)
         if points is not None and last > 1e-9:
-            ticks = MaxNLocator(6, integer=last >= 2)
-            where = "right" if figure.get_figwidth() > 5 else "bottom"
-            bar = figure.colorbar(
-                points, ax=axes, location=where, shrink=0.6, pad=0.01, aspect=30, ticks=ticks
-            )
-            bar.set_label("epoch", fontsize=8)
-        return png(figure)
+            look: dict[str, Any] = {"shrink": 0.6, "pad": 0.01, "aspect": 30}
+            look["location"] = "right" if figure.get_figwidth() > 5 else "bottom"
+            look["ticks"] = MaxNLocator(6, integer=last >= 2)
+            places = figure.axes[: len(series(scores))]
+            figure.colorbar(points, ax=places, **look).set_label("epoch", fontsize=8)
+        return brain_style.png(figure)
+
+
+def _panels(scores: pd.DataFrame, columns: int, title: str) -> tuple[Figure, list[tuple[Axes, pd.DataFrame]]]:
+    """A figure with a panel for each benchmark, and those that have a value with their rows; others say why not."""
+    names = series(scores)
+    figure, axes = brain_style.grid(len(names), columns)
+    brain_style.headline(figure, title, [bool(rows["simulated"].any()) for _, rows in names])
+    found = []
+    for one, (name, rows) in zip(axes, names, strict=True):
+        region, mark = str(rows["region"].iloc[0]), "simulated" if rows["simulated"].any() else ""
+        panel_title(one, name, [region, mark], region_colour(region))
+        if np.isfinite(rows["value"]).any():
+            found.append((one, rows))
+        else:
+            message(one, f"no score: {_told(rows, 'failure', 'notes') or 'undefined at every evaluation'}")
+    return figure, found
+
+
+def _path(axes: Axes, rows: pd.DataFrame, most: float, last: float) -> PathCollection:
+    """Value against accuracy for each kind of weights; most: of the accuracies, last: of the epochs."""
+    for number, (part, line) in enumerate(_kinds(rows)):
+        part = thinned(part, "value", "top1")
+        x, y, error = part["top1"], part["value"], part["value_error"].fillna(0.0)
+        axes.errorbar(x, y, yerr=error, fmt="none", ecolor="0.8", lw=1, zorder=1)
+        axes.plot(x, y, color="0.6", lw=1, ls=line, zorder=2)
+        shades: dict[str, Any] = {"c": part["epoch"], "cmap": "viridis_r", "vmin": 0, "vmax": last}
+        points = axes.scatter(x, y, s=20, lw=0, zorder=3, **shades)
+        if number == 0:
+            _name_ends(axes, part, most)
+    return points
+
+
+def _kinds(rows: pd.DataFrame) -> list[tuple[pd.DataFrame, str]]:
+    """The rows of each kind of weights, and how its line is drawn."""
+    kinds = [part for _, part in rows.groupby("weights", sort=False)]
+    return list(zip(kinds, ("-", "--") * 9, strict=False))
 
 
 def top_of_scale(scale: str, ceiling: float) -> float:
@@ -108,10 +120,17 @@ def top_of_scale(scale: str, ceiling: float) -> float:
     return ceiling if scale in ("raw", "") else 1.0
 
 
+def near_ceiling(axes: Axes, top: float, reached: float) -> bool:
+    """Draw the ceiling where scores come near it; whether they do."""
+    near = math.isfinite(top) and reached >= NEAR * top > 0
+    if near:
+        axes.axhline(top, color="0.3", lw=0.9, ls=(0, (6, 3)), zorder=0)
+    return near
+
+
 def _curve(axes: Axes, rows: pd.DataFrame) -> None:
     colour = region_colour(str(rows["region"].iloc[0]))
-    kinds = list(rows.groupby("weights", sort=False))
-    for (_, part), line in zip(kinds, ("-", "--") * 9, strict=False):
+    for part, line in _kinds(rows):
         part = thinned(part[np.isfinite(part["value"])], "value")
         if part.empty:
             continue
@@ -162,8 +181,7 @@ def _value_axis(axes: Axes, rows: pd.DataFrame) -> None:
     top = top_of_scale(str(there["scale"].iloc[-1]), float(finite.iloc[-1]) if len(finite) else math.nan)
     axes.axhline(0, color="0.45", lw=0.7, zorder=0)
     highest = max(high, 0.0)
-    if math.isfinite(top) and highest >= NEAR * top > 0:
-        axes.axhline(top, color="0.3", lw=0.9, ls=(0, (6, 3)), zorder=0)
+    if near_ceiling(axes, top, highest):
         highest = max(highest, top)
     elif math.isfinite(top):
         words = f"ceiling {top:.2f}, above"
@@ -172,47 +190,18 @@ def _value_axis(axes: Axes, rows: pd.DataFrame) -> None:
     span = (highest - min(low, 0.0)) or 0.1
     axes.set_ylim(min(low, 0.0) - 0.05 * span, highest + 0.08 * span)
     axes.yaxis.set_major_locator(MaxNLocator(5))
-    axes.grid(axis="y", color="0.92", lw=0.6)
-    axes.set_axisbelow(True)
-    axes.tick_params(labelsize=8)
+    gridlines(axes, along="y")
     axes.set_ylabel(f"score ({there['scale'].iloc[-1] or 'raw'})", fontsize=8)
-
-
-def _epoch_axis(axes: Axes, epochs: pd.Series) -> None:
-    last = float(epochs.max())
-    if last <= 0:
-        axes.set(xlim=(-0.5, 0.5), xticks=[0])
-        return
-    axes.set_xlim(-0.05 * last, 1.05 * last)
-    axes.xaxis.set_major_locator(MaxNLocator(6, integer=last >= 2))
-
-
-def _title(axes: Axes, name: str, rows: pd.DataFrame) -> None:
-    facts = [str(rows["region"].iloc[0])] if rows["region"].iloc[0] else []
-    facts += ["simulated"] if rows["simulated"].any() else []
-    shown = wrapped(name) + (f"\n({', '.join(facts)})" if facts else "")
-    axes.set_title(shown, fontsize=8.5, loc="left", color=region_colour(str(rows["region"].iloc[0])))
 
 
 def _name_ends(axes: Axes, part: pd.DataFrame, most: float) -> None:
     """The first and the last epoch, beside their points."""
-    ends = [part.iloc[0], part.iloc[-1]] if len(part) > 1 else [part.iloc[0]]
-    for k, end in enumerate(ends):
+    for k, (_, end) in enumerate(part.iloc[[0, -1] if len(part) > 1 else [0]].iterrows()):
         left = end["top1"] > 0.8 * most
-        axes.annotate(
-            f"epoch {epoch_text(end['epoch'])}",
-            (end["top1"], end["value"]),
-            xytext=(-5 if left else 5, -9 if k == 0 else 6),
-            textcoords="offset points",
-            ha="right" if left else "left",
-            fontsize=7,
-            color="0.25",
-        )
-
-
-def _reason(rows: pd.DataFrame) -> str:
-    told = [text for text in [*rows["failure"], *rows["notes"]] if text]
-    return f"no score: {told[-1]}" if told else "no score: undefined at every evaluation"
+        place: dict[str, Any] = {"xytext": (-5 if left else 5, -9 if k == 0 else 6)}
+        place |= {"textcoords": "offset points", "ha": "right" if left else "left"}
+        text = f"epoch {epoch_text(end['epoch'])}"
+        axes.annotate(text, (end["top1"], end["value"]), fontsize=7, color="0.25", **place)
 
 
 def _incidents(rows: pd.DataFrame) -> str:
@@ -220,6 +209,11 @@ def _incidents(rows: pd.DataFrame) -> str:
     without = rows[~np.isfinite(rows["value"])]
     if without.empty:
         return ""
-    told = [text for text in [*without["notes"], *without["failure"]] if text]
-    words = f"{len(without)} of {len(rows)} without a score" + (f": {told[-1]}" if told else "")
+    told = _told(without, "notes", "failure")
+    words = f"{len(without)} of {len(rows)} without a score" + (f": {told}" if told else "")
     return wrapped(words, 40, 3)
+
+
+def _told(rows: pd.DataFrame, *columns: str) -> str:
+    """The last text in any of these columns."""
+    return next((text for name in reversed(columns) for text in rows[name].iloc[::-1] if text), "")

@@ -6,13 +6,26 @@ import textwrap
 import warnings
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
-__all__ = ["epoch_text", "grid", "headline", "message", "png", "region_colour", "style", "wrapped"]
+__all__ = [
+    "epoch_axis",
+    "epoch_text",
+    "grid",
+    "gridlines",
+    "headline",
+    "message",
+    "panel_title",
+    "png",
+    "region_colour",
+    "style",
+    "wrapped",
+]
 
 COLOURS = {
     "V1": "#b07d2b",
@@ -64,22 +77,36 @@ def headline(figure: Figure, text: str, simulated: Sequence[bool]) -> None:
     figure.suptitle(textwrap.fill(text, width), x=0.01, ha="left", fontsize=10, fontweight="bold")
 
 
+def gridlines(axes: Axes, size: float = 8, along: Literal["both", "x", "y"] = "both") -> None:
+    """Faint lines below all that is drawn, and the labels of ticks in a size."""
+    axes.grid(axis=along, color="0.92" if along == "y" else "0.93", lw=0.6)
+    axes.set_axisbelow(True)
+    axes.tick_params(labelsize=size)
+
+
+def epoch_axis(axes: Axes, last: float, before: float, after: float) -> None:
+    """From 0 to the last epoch, with margins as shares of it; for 0 alone one tick."""
+    if last <= 0:
+        axes.set(xlim=(-0.5, 0.5), xticks=[0])
+        return
+    axes.set_xlim(-before * last, (1 + after) * last)
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=last >= 2))
+
+
+def panel_title(axes: Axes, name: str, facts: Sequence[str], colour: str) -> None:
+    """The name, and below it those of the facts that are not empty."""
+    told = ", ".join(filter(None, facts))
+    axes.set_title(wrapped(name) + (f"\n({told})" if told else ""), fontsize=8.5, loc="left", color=colour)
+
+
 def message(axes: Axes, text: str) -> None:
     """A panel that has nothing to show says why."""
     axes.set(xticks=[], yticks=[])
     for spine in axes.spines.values():
         spine.set_visible(False)
     axes.set_facecolor("0.96")
-    axes.text(
-        0.5,
-        0.5,
-        wrapped(text, 33, 7),
-        ha="center",
-        va="center",
-        transform=axes.transAxes,
-        color="0.3",
-        fontsize=8,
-    )
+    place: dict[str, Any] = {"ha": "center", "va": "center", "transform": axes.transAxes}
+    axes.text(0.5, 0.5, wrapped(text, 33, 7), color="0.3", fontsize=8, **place)
 
 
 def wrapped(text: str, width: int = 31, lines: int = 2) -> str:

@@ -1,6 +1,5 @@
 """`cornet report compare`: runs among the 243 networks of the 2019 paper, on one page that opens from disk."""
 
-import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,28 +9,11 @@ from markupsafe import Markup
 
 from cornet.errors import CornetError
 from cornet.files import atomic_write
-from cornet.report.compare_plots import (
-    BASENET,
-    NETWORK,
-    PUBLISHED,
-    draw_panel,
-    draw_training,
-    run_colour,
-    shown_curves,
-)
+from cornet.report.compare_plots import COLOURS, draw_panel, draw_training, run_colour, shown_curves
 from cornet.report.compare_runs import PARTS, ComparedRun, open_run, other_data
 from cornet.report.page import find_run_folder
-from cornet.report.published import (
-    CORNET_S,
-    CURVE,
-    HIGH,
-    PANELS,
-    Panel,
-    Tested,
-    correlations,
-    published_models,
-)
-from cornet.report.render import p_text, page, part, signed
+from cornet.report.published import CORNET_S, CURVE, HIGH, PANELS, Panel, correlations, published_models
+from cornet.report.render import page, part
 from cornet.report.seeds_runs import find_seeds, seed_folders
 
 __all__ = ["compare_page", "compare_runs"]
@@ -107,102 +89,40 @@ def compare_page(runs: Sequence[ComparedRun], left_out: Sequence[LeftOut] = ()) 
     """HTML: the whole page. It needs nothing outside itself. Raises CornetError where there is no run."""
     if not runs:
         raise CornetError("no run is named; name the folders of one or more.")
-    tested, models = correlations(), published_models()
+    models, tested = published_models(), correlations()
     basenets = models["model"][models["model"].str.startswith("BaseNet")]
     nets = basenets.str.replace(r"--\d+$", "", regex=True).nunique()
-    counts = {"models": len(models), "basenets": len(basenets), "nets": nets}
-    scored = any(run.scored for run in runs)
-
-    def drawn(panels: Sequence[Panel]) -> list[dict[str, Any]]:
-        return [_panel(one, runs, tested) for one in panels]
-
+    counts = {"models": len(models), "basenets": len(basenets)}
+    ours = {"numbers": models.set_index("model").loc[CORNET_S], "parameters": PUBLISHED_PARAMETERS}
+    notes = {note: [one for one in runs if note in one.notes] for run in runs for note in run.notes}
+    drawings = [_panel(one, runs) for one in PANELS]
     return page(
         "Runs among published networks",
         [
             part("compare.lede", runs=runs, models=len(models)),
             part("parts.left_out", runs=left_out),
-            _not_placed(runs),
-            _differing(runs),
-            part("compare.runs", rows=_rows(runs), scored=scored),
-            _notes(runs),
-            part(
-                "compare.key",
-                colours=(PUBLISHED, NETWORK, BASENET),
-                networks=len(models) - len(basenets) - 1,
-                basenets=len(basenets),
-                placed=scored or any(math.isfinite(run.values["brain_score"]) for run in runs),
-                own=any(run.own_images for run in runs),
-            ),
-            part("compare.drawn", one=_panel(PANELS[0], runs, tested), kind="one"),
-            part("compare.grid", heading="The parts of the Brain-Score", drawings=drawn(PANELS[1:5])),
-            part("compare.grid", heading="Depth, transfer, generalisation", drawings=drawn(PANELS[5:])),
+            part("compare.not_placed", runs=runs, names=PARTS.values()),
+            part("compare.differing", names=other_data(runs)),
+            part("compare.runs", runs=runs, colour=run_colour, ours=ours),
+            part("compare.notes", notes=notes, runs=runs),
+            part("compare.key", colours=COLOURS, runs=runs, **counts),
+            part("compare.drawn", one=drawings[0], kind="one"),
+            part("compare.grid", heading="The parts of the Brain-Score", drawings=drawings[1:5]),
+            part("compare.grid", heading="Depth, transfer, generalisation", drawings=drawings[5:]),
             part("compare.without", number=len(PANELS[6:])),
             _training(runs),
             part("compare.correlations", tested=tested, headings={one.key: one.heading for one in PANELS}),
-            part("compare.statistics", tested=len(tested), high=HIGH, **counts),
+            part("compare.statistics", tested=len(tested), high=HIGH, nets=nets, **counts),
             part("compare.models", table=models.to_dict("records")),
         ],
     )
 
 
-def _not_placed(runs: Sequence[ComparedRun]) -> Markup:
-    """One sentence on the runs that have no score of a published kind."""
-    others = [run for run in runs if not run.scored]
-    if not others:
-        return Markup()
-    who, has = _listed(others).capitalize(), "have no" if len(others) > 1 else "has no"
-    if len(others) == len(runs) > 1:
-        who, has = "None of the runs", "has a"
-    return part("compare.not_placed", who=who, has=has, names=", ".join(PARTS.values()))
-
-
-def _differing(runs: Sequence[ComparedRun]) -> Markup:
-    names = other_data(runs)
-    return part("compare.differing", names=names) if names else Markup()
-
-
-def _rows(runs: Sequence[ComparedRun]) -> list[dict[str, Any]]:
-    """The runs with their numbers of the published kinds, and below them CORnet-S as published."""
-    rows: list[dict[str, Any]] = [
-        {
-            "label": run.label,
-            "colour": run_colour(run.number),
-            "title": run.title,
-            "finished": run.finished,
-            "own": math.isfinite(run.values["imagenet"]) and run.own_images,
-            "numbers": run.values,
-            "parameters": run.parameters,
-            "epoch": run.epoch,
-        }
-        for run in runs
-    ]
-    published = published_models().set_index("model").loc[CORNET_S]
-    last = {"title": f"{CORNET_S}, published", "numbers": published, "parameters": PUBLISHED_PARAMETERS}
-    return [*rows, last | {"label": "", "finished": True, "own": False, "epoch": 43.0}]
-
-
-def _notes(runs: Sequence[ComparedRun]) -> Markup:
-    by_note: dict[str, list[ComparedRun]] = {}
-    for run in runs:
-        for note in run.notes:
-            by_note.setdefault(note, []).append(run)
-    return part("compare.notes", said=[(note, _listed(who)) for note, who in by_note.items()], runs=runs)
-
-
-def _panel(panel: Panel, runs: Sequence[ComparedRun], tested: Sequence[Tested]) -> dict[str, Any]:
-    told = "; ".join(_correlation_text(one) for one in tested if one.panel == panel.key)
+def _panel(panel: Panel, runs: Sequence[ComparedRun]) -> dict[str, Any]:
+    told = "; ".join(one.told for one in correlations() if one.panel == panel.key)
     caption = f"{panel.reading} Pearson's {told}."
     svg = Markup(draw_panel(panel, runs, f"{panel.heading}. {caption}"))
     return {"heading": panel.heading, "svg": svg, "caption": caption}
-
-
-def _correlation_text(one: Tested) -> str:
-    found, which = one.found, f" ({one.which})" if one.which else ""
-    p, holm = (text if text.startswith("<") else f"= {text}" for text in map(p_text, (found.p, one.holm)))
-    return (
-        f"r = {signed(found.r)}{which}, 95 % interval {signed(found.low)} to {signed(found.high)}, n = {found.n}, "
-        f"p {p}, Holm {holm}"
-    )
 
 
 def _training(runs: Sequence[ComparedRun]) -> Markup:
@@ -210,23 +130,17 @@ def _training(runs: Sequence[ComparedRun]) -> Markup:
     drawings = []
     for name in names:
         one = CURVE[name]
-        caption = "Accuracy of the published network on ImageNet."
-        if one.benchmark:
+        if not one.benchmark:
+            caption = "Accuracy of the published network on ImageNet."
+            if any(run.own_images and name in run.curves for run in runs):
+                caption += " Dashed, hollow, own: accuracy on the run's own images, which is another task."
+        elif matched:
             caption = f"{one.benchmark} of runs; the published curve is of Brain-Score's own data."
-            if not matched:
-                caption = f"No run has {one.benchmark}."
-            if name == "ost":
-                caption += (
-                    " Of these alone the source names no ceiling: the published values are taken as raw."
-                )
-        elif any(run.own_images and name in run.curves for run in runs):
-            caption += " Dashed, hollow, own: accuracy on the run's own images, which is another task."
+        else:
+            caption = f"No run has {one.benchmark}."
+        if name == "ost":
+            caption += " Of these alone the source names no ceiling: the published values are taken as raw."
         svg = Markup(draw_training(name, runs, f"{one.title} by epoch. {caption}"))
         drawings.append({"heading": one.title, "svg": svg, "caption": caption})
     lacking = [CURVE[name].title for name in CURVE if name not in names]
     return part("compare.training", drawings=drawings, matched=matched, lacking=lacking)
-
-
-def _listed(runs: Sequence[ComparedRun]) -> str:
-    labels = [run.label for run in runs]
-    return labels[0] if len(labels) == 1 else f"{', '.join(labels[:-1])} and {labels[-1]}"

@@ -2,38 +2,38 @@
 
 import math
 from collections.abc import Sequence
+from itertools import groupby
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator, ScalarFormatter
+from numpy.typing import ArrayLike
 
-from cornet.report.brain_style import epoch_text, style
+from cornet.report.brain_style import epoch_text, gridlines, style
 from cornet.report.compare_runs import ComparedRun
 from cornet.report.drawings import Label, drawing, write_labels
 from cornet.report.published import CORNET_S, CURVE, HIGH, TITLES, Panel, published_models, published_training
 
-__all__ = [
-    "BASENET",
-    "NETWORK",
-    "PUBLISHED",
-    "draw_panel",
-    "draw_training",
-    "run_colour",
-    "run_marker",
-    "shown_curves",
-]
+__all__ = ["COLOURS", "draw_panel", "draw_training", "run_colour", "shown_curves"]
 
-SIZE = (4.7, 3.5)
-TALL = (4.7, 4.5)
-"""In inches, of a plot and of one with an inset: letters are readable when it is as wide as a telephone."""
+SIZE, TALL, LOW = (4.7, 3.5), (4.7, 4.5), (4.7, 3.1)
+"""In inches, of a plot, with an inset, of a training: letters are readable when it is as wide as a telephone."""
 
-BASENET, NETWORK, PUBLISHED = "#8f979e", "#1b6ca8", "#d1495b"
+COLOURS = PUBLISHED, NETWORK, BASENET = "#d1495b", "#1b6ca8", "#8f979e"
 RUNS = ("#111111", "#b07d2b", "#3c8d53", "#6b4c9a", "#0f8b8d", "#7a4419")
 MARKERS = "DsP^Xv"
 NAMED_IN_FULL = 8
 """Runs up to which a label says "run 1", and beyond which 1."""
+
+SCALES = {
+    "(r/c)^2": "score, (r / ceiling)^2",
+    "r/sqrt(c)": "score, r / sqrt(ceiling)",
+    "raw": "score, raw",
+    "": "share of images",
+}
 
 
 def run_colour(number: int) -> str:
@@ -41,9 +41,13 @@ def run_colour(number: int) -> str:
     return RUNS[(number - 1) % len(RUNS)]
 
 
-def run_marker(number: int) -> str:
-    """Of a run by its number, from 1."""
-    return MARKERS[(number - 1) % len(MARKERS)]
+def _mark(
+    axes: Axes, run: ComparedRun, x: ArrayLike, y: ArrayLike, hollow: bool, size: float, **look: Any
+) -> None:
+    """Draw a run's points in its colour and shape."""
+    colour, marker = run_colour(run.number), MARKERS[(run.number - 1) % len(MARKERS)]
+    look |= {"facecolor": "white" if hollow else colour, "edgecolor": colour, "zorder": 5}
+    axes.scatter(x, y, s=size, marker=marker, **look)
 
 
 def draw_panel(panel: Panel, runs: Sequence[ComparedRun], alt: str) -> str:
@@ -96,25 +100,18 @@ def _points(
     for run in runs:
         x, y, gid = run.values[panel.x], run.values[panel.y], f"{prefix}-run-{run.number}"
         hollow = run.own_images and panel.x == "imagenet"
-        colour = run_colour(run.number)
-        face = "white" if hollow else colour
-        marker = run_marker(run.number)
-        axes.scatter(
-            [x], [y], s=46, marker=marker, facecolor=face, edgecolor=colour, lw=1.4, gid=gid, zorder=5
-        )
+        _mark(axes, run, [x], [y], hollow, 46, lw=1.4, gid=gid)
         told = "top-1 of its own images" if hollow else _short(panel.x)
         names[gid] = [f"{run.label}, {run.title}: {told} {x:.3g}, {_short(panel.y)} {y:.3f}"]
         text = run.label if len(runs) <= NAMED_IN_FULL else str(run.number)
-        labels.append(Label(x, y, text + (", own" if hollow else ""), colour))
+        labels.append(Label(x, y, text + (", own" if hollow else ""), run_colour(run.number)))
     return labels
 
 
 def _axes(axes: Axes, panel: Panel, runs: Sequence[ComparedRun], placed: Sequence[ComparedRun]) -> None:
     axes.set_xlabel(TITLES[panel.x], fontsize=11)
     axes.set_ylabel(TITLES[panel.y], fontsize=11)
-    axes.tick_params(labelsize=10)
-    axes.grid(color="0.93", lw=0.6)
-    axes.set_axisbelow(True)
+    gridlines(axes, 10)
     axes.yaxis.set_major_locator(MaxNLocator(5))
     if panel.log:
         axes.set_xscale("log")
@@ -128,23 +125,15 @@ def _axes(axes: Axes, panel: Panel, runs: Sequence[ComparedRun], placed: Sequenc
 
 def _depths(axes: Axes, runs: Sequence[ComparedRun]) -> None:
     """Runs that have a depth and no Brain-Score: a dotted line at the depth, which stands at no height."""
-    by_depth: dict[float, list[ComparedRun]] = {}
-    for run in runs:
-        if math.isfinite(run.values["depth"]):
-            by_depth.setdefault(run.values["depth"], []).append(run)
-    for depth, there in by_depth.items():
+    for depth in dict.fromkeys(run.values["depth"] for run in runs):
+        there = [run for run in runs if run.values["depth"] == depth]
+        if not there:  # NaN
+            continue
         colour = run_colour(there[0].number) if len(there) == 1 else "0.25"
         axes.axvline(depth, color=colour, lw=1.1, ls=":", zorder=1)
         text = there[0].label if len(there) == 1 else "runs " + _ranges([run.number for run in there])
-        axes.text(
-            depth,
-            0.02,
-            f" {text}: no score",
-            transform=axes.get_xaxis_transform(),
-            color=colour,
-            fontsize=9,
-            va="bottom",
-        )
+        place: dict[str, Any] = {"transform": axes.get_xaxis_transform(), "va": "bottom"}
+        axes.text(depth, 0.02, f" {text}: no score", color=colour, fontsize=9, **place)
 
 
 def _inset(axes: Axes, panel: Panel, runs: Sequence[ComparedRun], names: dict[str, list[str]]) -> None:
@@ -173,22 +162,9 @@ def _short(name: str) -> str:
 
 def _ranges(numbers: Sequence[int]) -> str:
     """1, 2, 3, 5 as "1-3, 5"."""
-    parts: list[list[int]] = []
-    for number in sorted(numbers):
-        if parts and number == parts[-1][-1] + 1:
-            parts[-1].append(number)
-        else:
-            parts.append([number])
+    places = enumerate(sorted(numbers))
+    parts = [[number for _, number in part] for _, part in groupby(places, lambda one: one[1] - one[0])]
     return ", ".join(str(part[0]) if len(part) == 1 else f"{part[0]}-{part[-1]}" for part in parts)
-
-
-SIZE = (4.7, 3.1)
-SCALES = {
-    "(r/c)^2": "score, (r / ceiling)^2",
-    "r/sqrt(c)": "score, r / sqrt(ceiling)",
-    "raw": "score, raw",
-    "": "share of images",
-}
 
 
 def shown_curves(runs: Sequence[ComparedRun]) -> tuple[list[str], bool]:
@@ -205,7 +181,7 @@ def draw_training(name: str, runs: Sequence[ComparedRun], alt: str) -> str:
     published = published_training()
     curve = published.loc[np.isfinite(published[name]), ["epoch", name]]
     with style():
-        figure = Figure(figsize=SIZE, layout="constrained")
+        figure = Figure(figsize=LOW, layout="constrained")
         axes = figure.subplots()
         names = {"published": _names(CORNET_S, curve["epoch"], curve[name])}
         axes.plot(curve["epoch"], curve[name], color=PUBLISHED, lw=1.2, zorder=2)
@@ -222,17 +198,7 @@ def _run(axes: Axes, run: ComparedRun, name: str, names: dict[str, list[str]]) -
     values, colour, gid = run.curves[name], run_colour(run.number), f"run-{run.number}"
     own = name == "top1" and run.own_images
     axes.plot(values.index, values, color=colour, lw=1.2, ls="--" if own else "-", zorder=4)
-    axes.scatter(
-        values.index,
-        values,
-        s=20,
-        marker=run_marker(run.number),
-        facecolor="white" if own else colour,
-        edgecolor=colour,
-        lw=1.1,
-        gid=gid,
-        zorder=5,
-    )
+    _mark(axes, run, values.index, values, own, 20, lw=1.1, gid=gid)
     told = f"{run.label}, {run.title}" + (", its own images" if own else "")
     names[gid] = _names(told, values.index, values)
     text = run.label + (", own" if own else "")
@@ -242,9 +208,8 @@ def _run(axes: Axes, run: ComparedRun, name: str, names: dict[str, list[str]]) -
 def _training_axes(axes: Axes, name: str) -> None:
     last = axes.dataLim.x1
     axes.set_xscale("symlog", linthresh=1, linscale=0.7)
-    axes.xaxis.set_major_locator(
-        FixedLocator([one for one in (0, 0.5, 1, 3, 10, 40, 100, 300) if one <= 1.2 * last])
-    )
+    ticks = [one for one in (0, 0.5, 1, 3, 10, 40, 100, 300) if one <= 1.2 * last]
+    axes.xaxis.set_major_locator(FixedLocator(ticks))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(lambda value, _: epoch_text(value))
     axes.set_xlim(-0.06, last * 5)  # room for words
@@ -252,9 +217,7 @@ def _training_axes(axes: Axes, name: str) -> None:
     axes.set_ylim(low - 0.04 * (high - low), high + 0.1 * (high - low))
     axes.yaxis.set_major_locator(MaxNLocator(5))
     axes.axhline(0, color="0.6", lw=0.6, zorder=0)
-    axes.grid(color="0.93", lw=0.6)
-    axes.set_axisbelow(True)
-    axes.tick_params(labelsize=10)
+    gridlines(axes, 10)
     axes.set_xlabel("epoch (straight to 1, then logarithmic)", fontsize=11)
     axes.set_ylabel(SCALES[CURVE[name].scale], fontsize=11)
 

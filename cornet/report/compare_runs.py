@@ -57,6 +57,11 @@ class ComparedRun:
             CURVE[name].benchmark for name in self.curves
         )
 
+    @property
+    def placed(self) -> bool:
+        """Whether it stands in any plot of scores."""
+        return self.scored or math.isfinite(self.values["brain_score"])
+
 
 def open_run(path: Path, number: int) -> ComparedRun:
     """Read a run's folder. Raises CornetError where a table cannot be read, or there are no numbers yet."""

@@ -3,14 +3,13 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from cornet.files import atomic_write
-from cornet.report.brain_style import png
+from cornet.report.brain_style import gridlines, png, style
 from cornet.report.thinning import thinned
 
 __all__ = ["plot_curves"]
@@ -26,16 +25,14 @@ def plot_curves(
     runs: name -> metrics as `cornet.training.csv_logger.read_metrics` gives them. path: of the PNG.
     chance: top-1 of guessing, drawn as a line. Raises CornetError when it cannot be written.
     """
-    with matplotlib.rc_context(
-        {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "text.parse_math": False}
-    ):
+    with style():
         figure = Figure(figsize=(8 if len(runs) == 1 else 9, 3.2), layout="constrained", dpi=150)
         left, right = figure.subplots(1, 2)
         for colour, (name, metrics) in zip(COLOURS * len(runs), runs.items(), strict=False):
             draw_losses(left, metrics, colour)
             draw_accuracies(right, metrics, colour, name if len(runs) > 1 else "validation")
-        for style, what in (("-", "training"), ("--", "validation")):
-            left.plot([], [], color=COLOURS[0] if len(runs) == 1 else "0.3", lw=1.2, ls=style, label=what)
+        for line, what in (("-", "training"), ("--", "validation")):
+            left.plot([], [], color=COLOURS[0] if len(runs) == 1 else "0.3", lw=1.2, ls=line, label=what)
         left.set(xlabel="epoch", ylabel="loss (cross-entropy)")
         right.set(xlabel="epoch", ylabel="top-1 (share of images)")
         right.set_ylim(bottom=0)
@@ -45,14 +42,10 @@ def plot_curves(
             axes.set_xlim(left=0)
             axes.xaxis.get_major_locator().set_params(integer=True)
             if axes.get_legend_handles_labels()[0]:
-                beside = (
-                    {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)}
-                    if axes is right and len(runs) > 1
-                    else {}
-                )
+                outside = axes is right and len(runs) > 1
+                beside = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)} if outside else {}
                 axes.legend(frameon=False, **beside)
-            axes.grid(axis="y", color="0.92", lw=0.6)
-            axes.set_axisbelow(True)
+            gridlines(axes, 9, "y")
         if title:
             figure.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold")
         atomic_write(path, png(figure))
@@ -75,20 +68,13 @@ def draw_losses(axes: Axes, metrics: pd.DataFrame, colour: str) -> None:
 
 def draw_accuracies(axes: Axes, metrics: pd.DataFrame, colour: str, label: str) -> None:
     """Top-1 of every validation view at each epoch's end."""
-    for style, column in zip(
-        ("-", "--", ":"), sorted(c for c in metrics if c.startswith("val/top1")), strict=False
-    ):
+    columns = sorted(name for name in metrics if name.startswith("val/top1"))
+    for line, column in zip(("-", "--", ":"), columns, strict=False):
         val = thinned(metrics[["epoch", column]].dropna(subset=[column]), column)
         view = column.removeprefix("val/top1").lstrip("_")
+        told = f"{label}, {view}" if view else label
         axes.plot(
-            val["epoch"] + 1,
-            val[column],
-            color=colour,
-            ls=style,
-            lw=1.4,
-            marker="o",
-            ms=2.5,
-            label=f"{label}, {view}" if view else label,
+            val["epoch"] + 1, val[column], color=colour, ls=line, lw=1.4, marker="o", ms=2.5, label=told
         )
 
 

@@ -1,6 +1,5 @@
 """Several seeds against the epoch: each of them thin, their mean, and the interval of the mean as a band."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,8 +9,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from cornet.report.brain_scores import NEAR, top_of_scale
-from cornet.report.brain_style import PANEL, grid, headline, message, png, region_colour, style, wrapped
+from cornet.report import brain_style
+from cornet.report.brain_scores import near_ceiling, top_of_scale
+from cornet.report.brain_style import PANEL, epoch_axis, gridlines, message, panel_title, region_colour
 from cornet.report.seeds import Seeds
 from cornet.report.seeds_measures import Measure
 from cornet.report.thinning import thinned
@@ -31,17 +31,17 @@ def draw_seeds(seeds: Seeds, brain: bool, columns: int = 3) -> bytes | None:
     panels = [one for one in seeds.measures if (one.kind == "brain") == brain and _shown(one)]
     if not panels:
         return None
-    with style():
-        figure, axes = grid(len(panels), columns)
+    with brain_style.style():
+        figure, axes = brain_style.grid(len(panels), columns)
         what = "Brain scores while training" if brain else "Accuracy and loss"
-        headline(figure, what, [one.simulated for one in panels] if brain else [])
+        brain_style.headline(figure, what, [one.simulated for one in panels] if brain else [])
         for one, measure in zip(axes, panels, strict=True):
             _panel(one, measure, seeds.runs[0].summary)
         averaged = any(not one.apart for one in panels)
         handles = _legend(len(seeds.runs) > 1 and averaged, brain)
         across = {1: 1, 2: 2}.get(round(figure.get_figwidth() / PANEL[0]), len(handles))
         figure.legend(handles=handles, loc="outside lower left", ncols=across, frameon=False, fontsize=8)
-        return png(figure)
+        return brain_style.png(figure)
 
 
 def _shown(one: Measure) -> bool:
@@ -50,11 +50,8 @@ def _shown(one: Measure) -> bool:
 
 def _panel(axes: Axes, one: Measure, summary: Mapping[str, Any]) -> None:
     colour = PLAIN.get(one.kind) or region_colour(one.region)
-    facts = (
-        [one.region] * bool(one.region) + ["simulated"] * one.simulated + ["not averaged"] * bool(one.apart)
-    )
-    title = wrapped(one.label) + (f"\n({', '.join(facts)})" if facts else "")
-    axes.set_title(title, fontsize=8.5, loc="left", color=colour)
+    facts = [one.region, "simulated" * one.simulated, "not averaged" * bool(one.apart)]
+    panel_title(axes, one.label, facts, colour)
     if not np.isfinite(one.curves.to_numpy(float)).any():
         message(axes, one.notes[0] if one.notes else "undefined at every evaluation")
         return
@@ -87,15 +84,9 @@ def _band(axes: Axes, mean: Any, colour: str) -> bool:
         error = [[y - float(bottom.iloc[0])], [float(top.iloc[0]) - y]]
         axes.errorbar([x], [y], yerr=error, color=colour, capsize=4, lw=1.2)
     else:
-        whole = mean.index
-        axes.fill_between(
-            whole,
-            bottom.reindex(whole).to_numpy(float),
-            top.reindex(whole).to_numpy(float),
-            color=colour,
-            alpha=0.18,
-            lw=0,
-        )
+        whole = mean.index  # with gaps
+        edges = bottom.reindex(whole).to_numpy(float), top.reindex(whole).to_numpy(float)
+        axes.fill_between(whole, *edges, color=colour, alpha=0.18, lw=0)
     return bool((known["low"] < low - reach).any() or (known["high"] > high + reach).any())
 
 
@@ -106,8 +97,7 @@ def _axes(axes: Axes, one: Measure, summary: Mapping[str, Any]) -> None:
         low, high = min(low, 0.0), max(high, 0.0)
         axes.axhline(0, color="0.45", lw=0.7, zorder=0)
         top = top_of_scale(one.scale, one.ceiling)
-        if math.isfinite(top) and float(np.nanmax(one.curves.to_numpy(float))) >= NEAR * top > 0:
-            axes.axhline(top, color="0.3", lw=0.9, ls=(0, (6, 3)), zorder=0)
+        if near_ceiling(axes, top, float(np.nanmax(one.curves.to_numpy(float)))):
             high = max(high, top)
         axes.set_ylabel(f"score ({one.scale})" if one.scale else "score", fontsize=8)
     elif one.kind == "accuracy":
@@ -120,21 +110,15 @@ def _axes(axes: Axes, one: Measure, summary: Mapping[str, Any]) -> None:
         axes.set_ylabel("cross-entropy", fontsize=8)
     span = (high - low) or 0.1
     axes.set_ylim(low - 0.04 * span, high + 0.06 * span)
-    last = float(one.curves.index.max())
-    axes.set_xlim(-0.03 * last, 1.04 * last) if last > 0 else axes.set(xlim=(-0.5, 0.5), xticks=[0])
-    if last > 0:
-        axes.xaxis.set_major_locator(MaxNLocator(6, integer=last >= 2))
+    epoch_axis(axes, float(one.curves.index.max()), 0.03, 0.04)
     axes.yaxis.set_major_locator(MaxNLocator(5))
-    axes.grid(axis="y", color="0.92", lw=0.6)
-    axes.set_axisbelow(True)
-    axes.tick_params(labelsize=8)
+    gridlines(axes, along="y")
 
 
 def _legend(averaged: bool, brain: bool) -> Sequence[Line2D | Patch]:
     gray: dict[str, Any] = {"color": "0.35"}
-    found: list[Line2D | Patch] = [
-        Line2D([], [], lw=0.7, alpha=0.7, marker="o", ms=1.8, label="a seed", **gray)
-    ]
+    seed = Line2D([], [], lw=0.7, alpha=0.7, marker="o", ms=1.8, label="a seed", **gray)
+    found: list[Line2D | Patch] = [seed]
     if averaged:
         found.append(Line2D([], [], lw=1.8, marker="o", ms=3, label="mean over seeds", **gray))
         found.append(Patch(alpha=0.18, lw=0, label="95 % interval of the mean", **gray))

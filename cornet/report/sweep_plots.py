@@ -1,8 +1,8 @@
 """The plots of a sweep: change against the base, score against accuracy and cost with the Pareto front, steps."""
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullFormatter, NullLocator
 from numpy.typing import ArrayLike, NDArray
 
-from cornet.report.brain_style import region_colour, style, wrapped
+from cornet.report.brain_style import gridlines, region_colour, style, wrapped
 from cornet.report.drawings import Label, drawing, write_labels
 from cornet.report.seeds_measures import Measure
 from cornet.report.seeds_plots import PLAIN
@@ -46,86 +46,63 @@ def pareto_front(gain: ArrayLike, cost: ArrayLike) -> NDArray[np.bool_]:
 def draw_changes(sweep: Sweep, base: Variant, changes: Sequence[Change], measure: str, key: str) -> str:
     """HTML: an <svg> of the change of one measure in every variant, as in figure 4; "" where there is none."""
     rows = [one for one in changes if one.measure == measure]
-    if not any(math.isfinite(one.difference.mean) for one in rows):
+    means, lows, highs = 100 * np.array([one.difference[:3] for one in rows]).reshape(-1, 3).T
+    there = np.isfinite(means)
+    if not there.any():
         return ""
-    colour = _colour(sweep.measures[measure])
-    names: dict[str, list[str]] = {"changes": [], "published": []}
+    colour, places = _colour(sweep.measures[measure]), np.arange(len(rows))
+    texts = [change_text(sweep, base, one.variant) for one in rows]
+    found = [published_change(sweep, base, one.variant) for one in rows]
+    known = np.array([_published(sweep, measure, one) for one in found])
+    diamonds = there & np.isfinite(known)
+    names = {"changes": [f"{texts[k]}: {means[k]:+.1f}" for k in np.flatnonzero(there)]}
     with style():
         figure = Figure(figsize=(SIZE[0], 0.95 + 0.29 * (len(rows) + 1)), layout="constrained")
         axes = figure.subplots()
         axes.axvline(0, color=BASE, lw=0.9, zorder=1)
-        dots, diamonds = [], []
-        for place, one in enumerate(rows):
-            told = one.difference
-            if math.isfinite(told.low):
-                axes.plot([100 * told.low, 100 * told.high], [place, place], color=colour, lw=1.6, zorder=2)
-            if not math.isfinite(told.mean):
+        for place in range(len(rows)):
+            if math.isfinite(lows[place]):
+                axes.plot([lows[place], highs[place]], [place, place], color=colour, lw=1.6, zorder=2)
+            if not there[place]:
                 axes.text(0, place, " undefined", va="center", fontsize=9, color="0.45")
-                continue
-            dots.append((100 * told.mean, place))
-            names["changes"].append(f"{change_text(sweep, base, one.variant)}: {100 * told.mean:+.1f}")
-            known = published_change(sweep, base, one.variant)
-            if known is not None and (value := _published(sweep, measure, known)) is not None:
-                diamonds.append((value, place))
-                names["published"].append(f"published, ImageNet, full size: {value:+.0f}".replace("+0", "0"))
-        axes.scatter(
-            [x for x, _ in dots], [y for _, y in dots], s=26, color=colour, lw=0, zorder=4, gid="changes"
-        )
-        if diamonds:
+        axes.scatter(means[there], places[there], s=26, color=colour, lw=0, zorder=4, gid="changes")
+        if diamonds.any():
+            told = "published, ImageNet, full size:"
+            names["published"] = [f"{told} {value:+.0f}".replace("+0", "0") for value in known[diamonds]]
             look: dict[str, Any] = {"marker": "D", "facecolor": "none", "edgecolor": PUBLISHED, "lw": 1.4}
-            axes.scatter(
-                [x for x, _ in diamonds], [y for _, y in diamonds], s=34, zorder=3, gid="published", **look
-            )
-        axes.set_yticks(
-            range(len(rows)), [wrapped(change_text(sweep, base, one.variant), 26) for one in rows]
-        )
+            axes.scatter(known[diamonds], places[diamonds], s=34, zorder=3, gid="published", **look)
+        axes.set_yticks(places, [wrapped(text, 26) for text in texts])
         axes.set_ylim(len(rows) - 0.4, -0.6)
-        edges = [0, *(100 * one.difference.mean for one in rows), *(x for x, _ in diamonds)]
-        _limit(axes, edges, [100 * v for one in rows for v in (one.difference.low, one.difference.high)])
-        for place, one in enumerate(rows):  # an interval that an edge cuts goes on beyond it
-            for end, edge, sign in zip(
-                (one.difference.low, one.difference.high), axes.get_xlim(), (-1, 1), strict=True
-            ):
-                if math.isfinite(end) and sign * 100 * end > sign * edge:
-                    marker = ">" if sign > 0 else "<"
-                    axes.plot([edge], [place], marker, color=colour, ms=6, clip_on=False, zorder=5)
+        _limit(axes, [0, *means, *known[diamonds]], [*lows, *highs])
+        left, right = axes.get_xlim()
+        for beyond, edge, marker in ((lows < left, left, "<"), (highs > right, right, ">")):
+            for place in places[beyond]:
+                axes.plot([edge], [place], marker, color=colour, ms=6, clip_on=False, zorder=5)
         axes.set_xlabel("change (points of 100)", fontsize=10)
-        axes.tick_params(labelsize=10)
-        axes.grid(axis="x", color="0.93", lw=0.6)
-        axes.set_axisbelow(True)
+        gridlines(axes, 10, "x")
         alt = f"Change of {measure} against {base.label or 'the base'}, by variant"
-        return drawing(figure, key, {k: v for k, v in names.items() if v}, alt)
+        return drawing(figure, key, names, alt)
 
 
 def draw_accuracy(sweep: Sweep, base: Variant, measure: str, key: str) -> str:
     """HTML: an <svg> of a score against accuracy, both after the last epoch; "" where no variant has both."""
-
-    def accuracy(one: Variant) -> Estimate:
-        found = next((m for m in one.measures.values() if m.name == "val/top1"), None)
-        return Estimate() if found is None else found.final
-
-    return _points(sweep, base, measure, key, accuracy, "top-1 after the last epoch", better=-1)
+    found = [[m.final for m in one.measures.values() if m.name == "val/top1"] for one in sweep.variants]
+    across = [one[0] if one else Estimate() for one in found]
+    return _points(sweep, base, measure, key, across, "top-1 after the last epoch", better=-1)
 
 
 def draw_cost(sweep: Sweep, base: Variant, measure: str, key: str) -> str:
     """HTML: an <svg> of a measure against MACs; "" where no variant has both."""
-
-    known = [one.cost.macs for one in sweep.variants if math.isfinite(one.cost.macs)]
-    unit, word = (1e9, "billion") if max(known, default=0.0) >= 1e9 else (1e6, "million")
-
-    def macs(one: Variant) -> Estimate:
-        return Estimate(one.cost.macs / unit)
-
-    return _points(sweep, base, measure, key, macs, f"multiply-adds per image ({word})", better=1, log=True)
+    macs = np.array([one.cost.macs for one in sweep.variants])
+    unit, word = (1e9, "billion") if (macs >= 1e9).any() else (1e6, "million")
+    across = list(map(Estimate, macs / unit))
+    return _points(sweep, base, measure, key, across, f"multiply-adds per image ({word})", better=1, log=True)
 
 
 def draw_steps(sweep: Sweep, base: Variant, measure: str, key: str) -> str:
     """HTML: an <svg> of a score against the steps of all areas together; "" where no variant has both."""
-
-    def steps(one: Variant) -> Estimate:
-        return Estimate(one.cost.steps)
-
-    return _points(sweep, base, measure, key, steps, "steps of all areas together", better=0)
+    across = [Estimate(one.cost.steps) for one in sweep.variants]
+    return _points(sweep, base, measure, key, across, "steps of all areas together", better=0)
 
 
 def _points(
@@ -133,13 +110,13 @@ def _points(
     base: Variant,
     measure: str,
     key: str,
-    across: Callable[[Variant], Estimate],
+    across: Sequence[Estimate],
     title: str,
     better: int,
     log: bool = False,
 ) -> str:
-    """better: -1 where more of x is better, 1 where less is, 0 for no front."""
-    pairs = [(one, across(one), one.estimate(measure)) for one in sweep.variants]
+    """across: x of each variant. better: -1 where more of x is better, 1 where less is, 0 for no front."""
+    pairs = zip(sweep.variants, across, (one.estimate(measure) for one in sweep.variants), strict=True)
     there = [(one, x, y) for one, x, y in pairs if math.isfinite(x.mean) and math.isfinite(y.mean)]
     if not there:
         return ""
@@ -152,10 +129,8 @@ def _points(
         axes = figure.subplots()
         if front.any():
             order = np.argsort(xs[front], kind="stable")
-            where: Literal["pre", "post"] = "post" if better == 1 else "pre"
-            axes.step(
-                xs[front][order], ys[front][order], where=where, color=colour, lw=1, alpha=0.5, zorder=1
-            )
+            line: dict[str, Any] = {"where": "post" if better == 1 else "pre", "alpha": 0.5, "zorder": 1}
+            axes.step(xs[front][order], ys[front][order], color=colour, lw=1, **line)
         bars: dict[str, Any] = {"lw": 0.8, "alpha": 0.55, "zorder": 2}
         for place, (_, x, y) in enumerate(there):
             shade = colour if front[place] or not better else QUIET
@@ -169,17 +144,9 @@ def _points(
                 name = f"{gid}-{'base' if is_base else 'variants'}"
                 fill = colour if gid == "front" or not better else "white"
                 edge = BASE if is_base else colour if fill == colour else QUIET
-                axes.scatter(
-                    xs[here],
-                    ys[here],
-                    s=44 if is_base else 30,
-                    marker="D" if is_base else "o",
-                    facecolor=fill,
-                    edgecolor=edge,
-                    lw=1.3,
-                    zorder=4,
-                    gid=name,
-                )
+                look: dict[str, Any] = {"s": 44, "marker": "D"} if is_base else {"s": 30, "marker": "o"}
+                look |= {"facecolor": fill, "edgecolor": edge, "lw": 1.3, "zorder": 4, "gid": name}
+                axes.scatter(xs[here], ys[here], **look)
                 names[name] = [_point_name(sweep, base, measure, title, *there[k]) for k in here]
         _limit(axes, ys, [v for _, _, y in there for v in (y.low, y.high)], vertical=True)
         if log and xs.max() >= 2 * xs.min() > 0:
@@ -188,10 +155,8 @@ def _points(
             _limit(axes, xs, [v for _, x, _ in there for v in (x.low, x.high)])
         axes.set_xlabel(title, fontsize=11)
         axes.set_ylabel(wrapped(measure, 34), fontsize=11)
-        axes.tick_params(labelsize=10)
         axes.yaxis.set_major_locator(MaxNLocator(5))
-        axes.grid(color="0.93", lw=0.6)
-        axes.set_axisbelow(True)
+        gridlines(axes, 10)
         labels = [
             Label(x.mean, y.mean, str(one.number), "0.25")
             for k, (one, x, y) in enumerate(there)
@@ -210,12 +175,12 @@ def _point_name(
     )
 
 
-def _published(sweep: Sweep, measure: str, known: PublishedChange) -> float | None:
-    """What stands beside a measure: Brain-Score beside no simulated one."""
+def _published(sweep: Sweep, measure: str, known: PublishedChange | None) -> float:
+    """What stands beside a measure, NaN for nothing: Brain-Score beside no simulated one."""
     one = sweep.measures[measure]
-    if one.name == "val/top1":
+    if known is not None and one.name == "val/top1":
         return known.top1
-    return known.brain_score if one.name == "brain/mean" and not one.simulated else None
+    return known.brain_score if known and one.name == "brain/mean" and not one.simulated else math.nan
 
 
 def _colour(measure: Measure) -> str:

@@ -16,10 +16,11 @@ from browser import Browser, find_browser, open_browser
 from test_page import Page
 
 from cornet.errors import CornetError
-from cornet.report.compare import _differing, compare_page, compare_runs
+from cornet.report.compare import compare_page, compare_runs
 from cornet.report.compare_plots import draw_panel
 from cornet.report.compare_runs import ComparedRun, open_run, other_data
 from cornet.report.published import CURVE, PANELS, published_models, published_training
+from cornet.report.render import part
 
 PUBLIC = (
     ("freemanziemba2013.V1", "V1", "r^2/c", 0.68),
@@ -292,8 +293,10 @@ def test_other_brain_data_are_told(runs: list[Path], tmp_path: Path):
     changed = made(tmp_path, table.assign(brain_data=table["brain_data"].where(~other, "another")))
     third = open_run(changed, 3)
     assert other_data([first, second, third]) == ["majajhong2015.V4"]
-    assert "splits of majajhong2015.V4 differ between the runs" in _differing([first, third])
-    assert _differing([first, second]) == ""
+    assert "splits of majajhong2015.V4 differ between the runs" in part(
+        "compare.differing", names=other_data([first, third])
+    )
+    assert part("compare.differing", names=other_data([first, second])) == ""
 
 
 def test_where_nothing_matches_the_published_curves_stand_alone(runs: list[Path]):
