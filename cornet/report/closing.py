@@ -3,11 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-from rich.table import Table
-
 from cornet.errors import CornetError, printable
 from cornet.report.brain_data import read_curves
 from cornet.report.curves import plot_curves
+from cornet.report.tables import facts_table
 from cornet.terminal import Terminal, cell
 
 __all__ = ["close", "print_summary"]
@@ -101,15 +100,9 @@ def print_summary(summary: dict[str, Any], folder: Path, already: bool = False) 
     """Print the table; `already`: the run had been finished before."""
     console = Terminal()
     if already:
-        console.print(
-            "This run is finished; nothing was done. Repeat it with fresh=true, or give another seed.\n",
-            soft_wrap=True,
-        )
-    table = Table(
-        title=cell(f"{summary['network']} on {summary['data']}"), title_justify="left", show_header=False
-    )
-    table.add_column(style="dim")
-    table.add_column(justify="right")
+        done = "This run is finished; nothing was done. Repeat it with fresh=true, or give another seed.\n"
+        console.print(done, soft_wrap=True)
+    table = facts_table(cell(f"{summary['network']} on {summary['data']}"))
     table.add_row("parameters", f"{summary['parameters']:,}")
     table.add_row("steps from V1 to IT", "/".join(map(str, summary["steps"])))
     table.add_row("images, training / validation", f"{summary['train_images']:,} / {summary['val_images']:,}")

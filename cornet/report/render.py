@@ -18,6 +18,7 @@ from cornet.report.statistics import Estimate
 
 __all__ = [
     "broken",
+    "count_text",
     "data_address",
     "interval_text",
     "number",
@@ -82,6 +83,31 @@ def interval_text(estimate: Estimate) -> str:
     return f"{number(estimate.low)} to {number(estimate.high)}" if math.isfinite(estimate.low) else "-"
 
 
+def points_text(value: float) -> str:
+    """Of 100, with a sign; 0.0 has none."""
+    text = number(100 * value, 1)
+    return text if text in ("-", "0.0") else f"{100 * value:+.1f}"
+
+
+def count_text(value: float) -> str:
+    """15; 534,982; 0.535 M; 16.4 G; - for what is not known."""
+    if not math.isfinite(value):
+        return "-"
+    for size, unit in ((1e9, "G"), (1e6, "M")):
+        if value >= 0.9995 * size:
+            return f"{value / size:.3g} {unit}" if value < 999.5 * size else f"{value / size:,.0f} {unit}"
+    return f"{value:,.0f}"
+
+
+def time_text(seconds: float) -> str:
+    """45 s, 12 min, 3.4 h; - for what is not known."""
+    if not math.isfinite(seconds):
+        return "-"
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
 def broken(text: str, also: str = "") -> Markup:
     """HTML: a name that a browser may break after _ and the characters of `also`."""
     html = str(escape(text))
@@ -105,11 +131,14 @@ def _environment() -> Environment:
     )
     found.filters |= {
         "broken": broken,
+        "count": count_text,
+        "duration": time_text,
         "epoch": epoch_text,
         "interval": interval_text,
         "median": median,
         "number": number,
         "p": p_text,
+        "points": points_text,
         "signed": signed,
         "whole": _whole,
     }

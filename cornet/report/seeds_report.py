@@ -1,27 +1,31 @@
 """The report of several seeds together: a table on a terminal, and a page beside the seeds' folders."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from urllib.parse import quote
 
 import pandas as pd
-from markupsafe import Markup
 
 from cornet.errors import CornetError
 from cornet.files import atomic_write
-from cornet.opening import read_bytes
 from cornet.report.closing import label
 from cornet.report.page import chance_fact, find_run_folder, training_facts, write_page
 from cornet.report.render import interval_text, number, page, part, picture, simulated_banner
 from cornet.report.seeds import Seeds, read_seeds
+from cornet.report.seeds_measures import Measure
 from cornet.report.seeds_plots import draw_seeds
 from cornet.report.seeds_runs import find_seeds, seed_folders
 from cornet.report.statistics import Estimate
-from cornet.report.tables import new_table
+from cornet.report.tables import new_table, say, simulated_text
+from cornet.saved_config import config_text
 from cornet.terminal import Terminal, cell
 
 __all__ = ["close_seeds", "print_seeds", "report_runs", "write_seeds_page"]
+
+TAKEN, EACH = 56, 8
+"""Columns of a terminal that all but the single seeds take, and each of those."""
 
 
 def close_seeds(configurations: Sequence[Sequence[Path]], console: Terminal | None = None) -> None:
@@ -32,24 +36,20 @@ def close_seeds(configurations: Sequence[Sequence[Path]], console: Terminal | No
     sentence, and nothing is raised: the numbers are in the runs' folders.
     """
     console = console or Terminal()
-
-    def say(text: str) -> None:
-        console.print(text, markup=False, highlight=False, soft_wrap=True)
-
     for runs in configurations:
         if not any((run / "finished.json").is_file() for run in runs):
             continue
         try:
             seeds = _with_earlier(runs)
         except CornetError as error:
-            say(f"\nNo means over seeds: {error}")
+            say(console, f"\nNo means over seeds: {error}")
             continue
         console.print()
         print_seeds(seeds, console)
         try:
-            say(f"Written to {write_seeds_page(seeds)}")
+            say(console, f"Written to {write_seeds_page(seeds)}")
         except (CornetError, OSError) as error:
-            say(f"The report could not be written: {error}")
+            say(console, f"The report could not be written: {error}")
 
 
 def report_runs(runs: Sequence[Path], together: bool = False) -> Iterator[Path]:
@@ -58,14 +58,13 @@ def report_runs(runs: Sequence[Path], together: bool = False) -> Iterator[Path]:
     together: the runs named are seeds of one configuration, and get one page. Raises CornetError as `find_run_folder`,
     `read_seeds` and the pages do, before anything is written for a folder that cannot be found.
     """
-    found = [(run, find_seeds(run)) for run in runs]
+    found = [(find_seeds(run), run) for run in runs]
+    folders = [(seeds or find_run_folder(run), seeds is not None) for seeds, run in found]
     if together:
-        each = [seed_folders(seeds) if seeds else [find_run_folder(run)] for run, seeds in found]
-        yield _report(read_seeds([folder for folders in each for folder in folders]))
+        each = [seed_folders(folder) if several else [folder] for folder, several in folders]
+        yield _report(read_seeds(list(chain.from_iterable(each))))
         return
-    for folder, several in [
-        (seeds, True) if seeds else (find_run_folder(run), False) for run, seeds in found
-    ]:
+    for folder, several in folders:
         yield _report(read_seeds(folder)) if several else write_page(folder)
 
 
@@ -100,66 +99,32 @@ def write_seeds_page(seeds: Seeds) -> Path:
 
 
 def _page(seeds: Seeds) -> str:
-    left_out = [{"name": one.path.name, "why": one.why} for one in seeds.left_out]
-    parts = [_lede(seeds), _banner(seeds), part("parts.left_out", runs=left_out, what=" not averaged in.")]
-    parts.append(part("seeds.means", measures=seeds.measures, monitors=_monitors(seeds)))
-    for brain in (False, True):
-        content = draw_seeds(seeds, brain)
-        if content is not None:
-            narrow = draw_seeds(seeds, brain, 1)
-            several = len(seeds.runs) > 1
-            parts.append(picture("seeds.picture", content, narrow, brain=brain, several=several))
-    parts += [_each(seeds), part("parts.notes", texts=seeds.notes), _configuration(seeds)]
-    return page(seeds.title, parts)
-
-
-def _lede(seeds: Seeds) -> Markup:
-    summary = seeds.runs[0].summary
-    numbers = f"seed{'s' if len(seeds.runs) > 1 else ''} {', '.join(map(str, seeds.numbers))}"
-    return part(
-        "parts.facts",
-        what="The same training, begun from different random numbers: what all seeds have in common, and how far one "
-        "of them may be from it.",
-        told="; ".join([*training_facts(summary), *chance_fact(summary), numbers]),
-        label="Runs",
-        folder=str(seeds.folder),
-    )
-
-
-def _banner(seeds: Seeds) -> Markup:
+    summary, several = seeds.runs[0].summary, len(seeds.runs) > 1
+    numbers = f"seed{'s' if several else ''} {', '.join(map(str, seeds.numbers))}"
+    facts = [*training_facts(summary), *chance_fact(summary), numbers]
     brain = [one for one in seeds.measures if one.kind == "brain"]
     simulated = [one.label for one in brain if one.simulated]
-    return simulated_banner([one.label for one in brain], simulated, "all brain scores on this page")
-
-
-def _monitors(seeds: Seeds) -> str:
-    summary = seeds.runs[0].summary
-    told = [f"{summary.get('monitor', 'val/top1')} (accuracies, losses)"]
-    if summary.get("brain_best") is not None:
-        told.append(f"{summary.get('brain_monitor', 'brain/mean')} (brain scores)")
-    return " or ".join(told)
-
-
-def _each(seeds: Seeds) -> Markup:
-    """Last and best values, a seed a column, whose head leads to the seed's own report."""
+    left_out = [{"name": one.path.name, "why": one.why} for one in seeds.left_out]
+    parts = [
+        part("seeds.lede", told="; ".join(facts), folder=str(seeds.folder)),
+        simulated_banner([one.label for one in brain], simulated, "all brain scores on this page"),
+        part("parts.left_out", runs=left_out, what=" not averaged in."),
+        part("seeds.means", measures=seeds.measures, summary=summary),
+    ]
+    for of_brain in (False, True):
+        content = draw_seeds(seeds, of_brain)
+        if content is not None:
+            narrow = draw_seeds(seeds, of_brain, 1)
+            parts.append(picture("seeds.picture", content, narrow, brain=of_brain, several=several))
     paths = [Path(os.path.relpath(run.path / "report.html", seeds.folder)) for run in seeds.runs]
-    runs = [(run.seed, quote(path.as_posix())) for run, path in zip(seeds.runs, paths, strict=True)]
-    return part("seeds.each", runs=runs, measures=seeds.measures)
-
-
-def _configuration(seeds: Seeds) -> Markup:
-    run = seeds.runs[0]
-    try:
-        config = read_bytes(run.path / "config.yaml").decode()
-    except (OSError, UnicodeDecodeError):
-        return Markup()
-    return part("seeds.configuration", seed=run.seed, text=config)
-
-
-TAKEN = 56
-"""Columns of a terminal that all but the single seeds take, and each of those."""
-
-EACH = 8
+    addresses = dict(zip(seeds.numbers, (quote(path.as_posix()) for path in paths), strict=True))
+    config = config_text(seeds.runs[0].path)
+    parts += [
+        part("seeds.each", addresses=addresses, measures=seeds.measures),
+        part("parts.notes", texts=seeds.notes),
+        part("seeds.configuration", seed=seeds.numbers[0], text=config),
+    ]
+    return page(seeds.title, parts)
 
 
 def print_seeds(seeds: Seeds, console: Terminal | None = None) -> None:
@@ -169,20 +134,21 @@ def print_seeds(seeds: Seeds, console: Terminal | None = None) -> None:
     title = seeds.title + (f": {seeds.folder.name}" if seeds.folder.name not in ("default", "") else "")
     table = new_table()
     table.add_column("", overflow="fold")
-    for heading in ("mean", "95 % interval", "n"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for heading in [f"seed {seed}" for seed in seeds.numbers] if each else ["lowest to highest"]:
+    single = [f"seed {seed}" for seed in seeds.numbers] if each else ["lowest to highest"]
+    for heading in ("mean", "95 % interval", "n", *single):
         table.add_column(heading, justify="right", no_wrap=True)
     for one in seeds.measures:
         table.add_row(*_cells(one.label, one.final, one.last, each))
-    bests = _bests(seeds)
-    if bests:
-        table.add_section()
-    for name, (estimate, values) in bests.items():
-        table.add_row(*_cells(f"best {name}", estimate, values, each), style="bold")
+    table.add_section()
+    for one in _monitored(seeds):
+        table.add_row(*_cells(f"best {label(one.name)}", one.at_best, one.best, each), style="bold")
     console.print(f"[bold]{cell(title)}[/]", highlight=False, soft_wrap=True)
     console.print(table)
-    _print_notes(seeds, console)
+    told = ["After the last epoch, and at the best one. Interval of the mean: Student's t over seeds."]
+    told += filter(None, [simulated_text([one.simulated for one in seeds.measures if one.kind == "brain"])])
+    told += [f"Left out: {run.path.name}: {run.why.rstrip('.')}." for run in seeds.left_out]
+    for text in [*told, *(f"Note: {note.rstrip('.')}." for note in seeds.notes)]:
+        say(console, text)
 
 
 def _cells(name: str, estimate: Estimate, values: pd.Series, each: bool) -> list[str]:
@@ -196,28 +162,8 @@ def _cells(name: str, estimate: Estimate, values: pd.Series, each: bool) -> list
     return [cell(name), number(estimate.mean), interval_text(estimate), str(estimate.n or "-"), *single]
 
 
-def _bests(seeds: Seeds) -> Mapping[str, tuple[Estimate, pd.Series]]:
-    """What the runs were judged by, at its best epoch of each seed."""
-    summary = seeds.runs[0].summary
-    monitors = [summary.get("monitor", "val/top1"), summary.get("brain_monitor", "")]
-    known = {one.name: one for one in seeds.measures}
-    found = {}
-    for name in dict.fromkeys(map(str, monitors)):
-        if name in known and known[name].best.notna().any():
-            found[label(name)] = (known[name].at_best, known[name].best)
-    return found
-
-
-def _print_notes(seeds: Seeds, console: Terminal) -> None:
-    def say(text: str) -> None:
-        console.print(text, markup=False, highlight=False, soft_wrap=True)
-
-    say("After the last epoch, and at the best one. Interval of the mean: Student's t over seeds.")
-    if any(one.simulated for one in seeds.measures):
-        names = [one.label for one in seeds.measures if one.kind == "brain" and not one.simulated]
-        what = "Brain scores are simulated" if not names else "Scores named simulated are so"
-        say(f"{what}: a check of the pipeline; no brain was recorded.")
-    for run in seeds.left_out:
-        say(f"Left out: {run.path.name}: {run.why.rstrip('.')}.")
-    for note in seeds.notes:
-        say(f"Note: {note.rstrip('.')}.")
+def _monitored(seeds: Seeds) -> list[Measure]:
+    """What the runs were judged by, where it has a value at its best epoch of any seed."""
+    summary, known = seeds.runs[0].summary, {one.name: one for one in seeds.measures}
+    names = map(str, (summary.get("monitor", "val/top1"), summary.get("brain_monitor", "")))
+    return [known[name] for name in dict.fromkeys(names) if name in known and known[name].best.notna().any()]

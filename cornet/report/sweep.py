@@ -8,19 +8,12 @@ from markupsafe import Markup
 
 from cornet.csv_cells import csv_text
 from cornet.files import atomic_write
-from cornet.report.render import number, p_text, page, part, simulated_banner
+from cornet.report.render import page, part, simulated_banner
 from cornet.report.sweep_changes import FEW, change_text, changes_of, find_base, name_of, published_change
 from cornet.report.sweep_factors import design_of, explain
 from cornet.report.sweep_plots import draw_accuracy, draw_changes, draw_cost, draw_steps
 from cornet.report.sweep_runs import Sweep, Variant, read_sweep
-from cornet.report.sweep_table import (
-    count_text,
-    left_out_text,
-    print_sweep,
-    seeds_text,
-    sweep_rows,
-    time_text,
-)
+from cornet.report.sweep_table import left_out_text, print_sweep, sweep_rows
 from cornet.saved_config import config_text
 from cornet.terminal import Terminal
 
@@ -84,21 +77,12 @@ def _left_out(sweep: Sweep) -> Markup:
 
 def _variants(sweep: Sweep, base: Variant) -> Markup:
     factors = sweep.factors if len(sweep.factors) <= FEW else ()
-    rows = []
-    for one in sweep.variants:
-        counts = (one.cost.macs, one.cost.parameters, one.cost.depth)
-        texts = [factor.text(one.values[factor.key]) for factor in factors]
-        rows.append(
-            {
-                "variant": one,
-                "base": one is base,
-                "texts": texts or [name_of(sweep, base, one)],
-                "seeds": seeds_text(one),
-                "cost": [*map(count_text, counts), time_text(one.cost.seconds)],
-            }
-        )
+    texts = [[factor.text(one.values[factor.key]) for factor in factors] for one in sweep.variants]
+    rows = [
+        (one, told or [name_of(sweep, base, one)]) for one, told in zip(sweep.variants, texts, strict=True)
+    ]
     names = [factor.name for factor in factors]
-    return part("sweep.variants", factors=names, measures=list(sweep.measures), rows=rows)
+    return part("sweep.variants", factors=names, measures=list(sweep.measures), rows=rows, base=base)
 
 
 def _changes(sweep: Sweep, base: Variant) -> Markup:
@@ -109,42 +93,21 @@ def _changes(sweep: Sweep, base: Variant) -> Markup:
     measures = list(dict.fromkeys(one.measure for one in changes))
     shown = [name for name in measures if sweep.measures[name].name in ("val/top1", "brain/mean")]
     shown = shown if len(shown) > 1 else measures[:2]
-    variants = list(dict.fromkeys(one.variant for one in changes))
-    published = {one.number: published_change(sweep, base, one) for one in variants}
-    rows = []
-    for one in changes:
-        told, known, count = one.difference, published[one.variant.number], "-"
-        if max(told.n):
-            count = f"{told.n[0]} paired" if told.paired else f"{told.n[0]}, {told.n[1]} Welch"
-        interval = f"{_points(told.low)} to {_points(told.high)}" if math.isfinite(told.low) else "-"
-        beside = "-"
-        if known is not None and sweep.measures[one.measure].name == "val/top1":
-            beside = f"top-1 {_whole(known.top1)}, Brain-Score {_whole(known.brain_score)}"
-        texts = [_points(told.mean), interval, p_text(told.p), p_text(one.holm), count, beside]
-        rows.append({"name": change_text(sweep, base, one.variant), "change": one, "texts": texts})
+    variants = {one.variant.number: one.variant for one in changes}
     return part(
         "sweep.changes",
         drawings=[
             (name, Markup(draw_changes(sweep, base, changes, name, f"c{k}"))) for k, name in enumerate(shown)
         ],
-        rows=rows,
+        changes=changes,
+        names={number: change_text(sweep, base, one) for number, one in variants.items()},
+        published={number: published_change(sweep, base, one) for number, one in variants.items()},
+        accuracies=[name for name in measures if sweep.measures[name].name == "val/top1"],
         base=base.number,
-        variants=len(variants),
         others=len(sweep.variants) - 1,
         tested=sum(math.isfinite(one.difference.p) for one in changes),
         few=any(0 < min(one.difference.n) < 4 for one in changes),
-        published=any(published.values()),
     )
-
-
-def _points(value: float) -> str:
-    """Of 100, with a sign; 0.0 has none."""
-    text = number(100 * value, 1)
-    return text if text in ("-", "0.0") else f"{100 * value:+.1f}"
-
-
-def _whole(points: float) -> str:
-    return f"{points:+.0f}" if points else "0"
 
 
 def _factors(sweep: Sweep, base: Variant) -> Markup:

@@ -58,6 +58,11 @@ class Variant:
     cost: Cost
     stopped: Mapping[int, Any]
 
+    @property
+    def seeds_text(self) -> str:
+        """3, or 1 + 2 stopped."""
+        return f"{len(self.seeds)}" + (f" + {len(self.stopped)} stopped" if self.stopped else "")
+
     def by_seed(self, measure: str) -> pd.Series:
         """The numbers of a measure: the accuracy of the best epoch, a score of the last evaluation; NaN stays."""
         found = self.measures.get(measure)

@@ -1,28 +1,22 @@
 """A sweep as one table: on a terminal, and as sweep.csv with all of its numbers."""
 
-import math
-from collections.abc import Sequence
+from dataclasses import astuple
 
 import pandas as pd
 
-from cornet.report.statistics import Estimate
+from cornet.report.render import count_text
 from cornet.report.sweep_changes import FEW, name_of
 from cornet.report.sweep_runs import Sweep, Variant
-from cornet.report.tables import new_table, with_error
+from cornet.report.tables import new_table, say, simulated_text, with_error
 from cornet.terminal import Terminal, cell
 
-__all__ = [
-    "count_text",
-    "left_out_text",
-    "print_sweep",
-    "seeds_text",
-    "simulated_text",
-    "sweep_rows",
-    "time_text",
-]
+__all__ = ["left_out_text", "print_sweep", "sweep_rows"]
 
 TAKEN, EACH = 58, 15
 """Columns of a terminal that all but the scores take, and each of those."""
+
+COSTS = ("parameters", "macs", "depth", "depth_unrolled", "steps", "training_seconds")
+"""The fields of `Cost`, as they are called in sweep.csv."""
 
 
 def print_sweep(sweep: Sweep, base: Variant, console: Terminal | None = None) -> None:
@@ -43,30 +37,26 @@ def print_sweep(sweep: Sweep, base: Variant, console: Terminal | None = None) ->
     for heading in costs:
         table.add_column(heading, justify="right", no_wrap=True)
     for one in sweep.variants:
-        cells = [_cell(one.estimate(name)) for name in shown]
-        cost = one.cost
         label = cell(name_of(sweep, base, one))
         if one is base:
             label = f"[bold]{label}[/]" if len(sweep.factors) > FEW else f"{label} [bold](base)[/]"
-        told = [count_text(value) for value in (cost.macs, cost.parameters, cost.depth)]
-        table.add_row(str(one.number), label, seeds_text(one), *cells, *told[: len(costs)])
+        found = [one.estimate(name) for name in shown]
+        cells = [with_error(estimate.mean, estimate.high - estimate.mean) for estimate in found]
+        told = [count_text(value) for value in (one.cost.macs, one.cost.parameters, one.cost.depth)]
+        table.add_row(str(one.number), label, one.seeds_text, *cells, *told[: len(costs)])
     console.print(f"[bold]{cell(sweep.title)}[/]", highlight=False, soft_wrap=True)
     console.print(table)
-
-    def say(text: str) -> None:
-        console.print(text, markup=False, highlight=False, soft_wrap=True)
-
-    say(
+    texts = [
         "Accuracy of the best epoch, scores of the last evaluation: means over seeds, and how far their 95 % "
         "interval reaches to both sides (Student's t; one seed has none)."
-    )
+    ]
     if len(shown) < len(names):
-        say(f"Not shown for want of room, but in sweep.csv and sweep.html: {', '.join(names[len(shown) :])}.")
-    for text in (simulated_text(sweep), left_out_text(sweep)):
-        if text:
-            say(text)
-    for note in sweep.notes:
-        say(f"Note: {note.rstrip('.')}.")
+        rest = ", ".join(names[len(shown) :])
+        texts.append(f"Not shown for want of room, but in sweep.csv and sweep.html: {rest}.")
+    simulated = [one.simulated for one in sweep.measures.values() if one.kind == "brain"]
+    texts += [simulated_text(simulated), left_out_text(sweep)]
+    for text in [*filter(None, texts), *(f"Note: {note.rstrip('.')}." for note in sweep.notes)]:
+        say(console, text)
 
 
 def sweep_rows(sweep: Sweep, base: Variant) -> pd.DataFrame:
@@ -84,61 +74,10 @@ def sweep_rows(sweep: Sweep, base: Variant) -> pd.DataFrame:
         row |= {"seeds": " ".join(map(str, one.seeds)), "stopped_early": " ".join(map(str, one.stopped))}
         for name in sweep.measures:
             estimate = one.estimate(name)
-            row |= {
-                name: estimate.mean,
-                f"{name}, low": estimate.low,
-                f"{name}, high": estimate.high,
-                f"{name}, n": estimate.n,
-            }
-        cost = one.cost
-        row |= {
-            "parameters": cost.parameters,
-            "macs": cost.macs,
-            "depth": cost.depth,
-            "depth_unrolled": cost.unrolled,
-            "steps": cost.steps,
-            "training_seconds": cost.seconds,
-        }
-        rows.append(row)
-    whole = ["parameters", "macs", "depth", "depth_unrolled", "steps"]
-    return pd.DataFrame(rows).astype(dict.fromkeys(whole, "Int64"))
-
-
-def seeds_text(one: Variant) -> str:
-    """3, or 1 + 2 stopped."""
-    return f"{len(one.seeds)}" + (f" + {len(one.stopped)} stopped" if one.stopped else "")
-
-
-def count_text(value: float) -> str:
-    """15; 534,982; 0.535 M; 16.4 G; - for what is not known."""
-    if not math.isfinite(value):
-        return "-"
-    for size, unit in ((1e9, "G"), (1e6, "M")):
-        if value >= 0.9995 * size:
-            return f"{value / size:.3g} {unit}" if value < 999.5 * size else f"{value / size:,.0f} {unit}"
-    return f"{value:,.0f}"
-
-
-def time_text(seconds: float) -> str:
-    """45 s, 12 min, 3.4 h; - for what is not known."""
-    if not math.isfinite(seconds):
-        return "-"
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
-
-
-def simulated_text(sweep: Sweep) -> str:
-    """A sentence where benchmarks are simulated; "" where none is."""
-    brain = [name for name, one in sweep.measures.items() if one.kind == "brain"]
-    if not sweep.simulated:
-        return ""
-    what = (
-        "Brain scores are simulated"
-        if len(sweep.simulated) == len(brain)
-        else "Scores named simulated are so"
-    )
-    return f"{what}: a check of the pipeline; no brain was recorded."
+            row[name] = estimate.mean
+            row |= {f"{name}, {part}": getattr(estimate, part) for part in ("low", "high", "n")}
+        rows.append(row | dict(zip(COSTS, astuple(one.cost), strict=False)))
+    return pd.DataFrame(rows).astype(dict.fromkeys(COSTS[:-1], "Int64"))
 
 
 def left_out_text(sweep: Sweep) -> str:
@@ -148,17 +87,11 @@ def left_out_text(sweep: Sweep) -> str:
     reasons: dict[str, list[str]] = {}
     for one in sweep.left_out:
         reasons.setdefault(one.why.rstrip("."), []).append(one.path.relative_to(sweep.folder).as_posix())
-    parts = [_reason(why, names) for why, names in reasons.items()]
+    parts = []
+    for why, names in reasons.items():
+        if why == "it is not finished":
+            parts.append(f"{len(names)} not finished (repeat the command that trains them)")
+        else:
+            parts.append(f"{', '.join(names[:3])}{' ...' if len(names) > 3 else ''}: {why}")
     number_of = len(sweep.left_out)
     return f"{number_of} run{'s are' if number_of > 1 else ' is'} left out: {'; '.join(parts)}."
-
-
-def _reason(why: str, names: Sequence[str]) -> str:
-    if why == "it is not finished":
-        return f"{len(names)} not finished (repeat the command that trains them)"
-    shown = ", ".join(names[:3]) + (" ..." if len(names) > 3 else "")
-    return f"{shown}: {why}"
-
-
-def _cell(estimate: Estimate) -> str:
-    return with_error(estimate.mean, estimate.high - estimate.mean)

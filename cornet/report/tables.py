@@ -8,22 +8,22 @@ from rich import box
 from rich.table import Table
 
 from cornet.terminal import Terminal, cell
-from cornet.training.rerun import Rerun
 
 if TYPE_CHECKING:
     from cornet.brain.benchmarks import Benchmark, Result
     from cornet.models import ModelSummary
+    from cornet.training.rerun import Rerun
 
 __all__ = [
     "duration",
+    "facts_table",
+    "new_table",
     "print_benchmarks",
     "print_intervals",
     "print_models",
     "print_plan",
-    "print_public_data",
-    "print_rerun",
-    "print_scores",
 ]
+__all__ += ["print_public_data", "print_rerun", "print_scores", "say", "simulated_text", "with_error"]
 
 WIDE = 110
 """Columns of a terminal from which on the recorded sites are shown, too."""
@@ -57,11 +57,8 @@ def print_models(rows: "list[ModelSummary]") -> None:
     for row in rows:
         if row.top1_note:
             console.print(f"  {row.name}: {row.top1_note}.")
-    papers = {
-        paper: [row.name for row in rows if row.paper == paper] for paper in (row.paper for row in rows)
-    }
-    for paper, names in papers.items():
-        console.print(f"{', '.join(names)}: {paper}.")
+    for paper in dict.fromkeys(row.paper for row in rows):
+        console.print(f"{', '.join(row.name for row in rows if row.paper == paper)}: {paper}.")
 
 
 def print_intervals(name: str, arguments: Mapping[str, Any]) -> None:
@@ -126,10 +123,8 @@ def print_scores(results: "Sequence[Result]") -> None:
         table = new_table()
         table.title, table.title_justify = f"[bold]{cell(subject)}[/]", "left"
         table.add_column("benchmark", overflow="fold")
-        table.add_column("score", justify="right", no_wrap=True)
-        table.add_column("scale", no_wrap=True)
-        for heading in ("raw", "ceiling", "n"):
-            table.add_column(heading, justify="right", no_wrap=True)
+        for heading in ("score", "scale", "raw", "ceiling", "n"):
+            table.add_column(heading, justify="left" if heading == "scale" else "right", no_wrap=True)
         wide = console.width >= WIDE
         if wide:
             table.add_column("recorded", overflow="fold")
@@ -189,6 +184,27 @@ def new_table() -> Table:
     return Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), collapse_padding=True)
 
 
+def facts_table(title: str | None = None) -> Table:
+    """Of two columns: what, and how much."""
+    table = Table(title=title, title_justify="left", show_header=False)
+    table.add_column(style="dim")
+    table.add_column(justify="right")
+    return table
+
+
+def say(console: Terminal, text: str) -> None:
+    """A line as it is: nothing in it means anything to rich, and it is not wrapped."""
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def simulated_text(simulated: Sequence[bool]) -> str:
+    """A sentence where some of the brain scores, or all, are simulated; "" where none is."""
+    if not any(simulated):
+        return ""
+    what = "Brain scores are simulated" if all(simulated) else "Scores named simulated are so"
+    return f"{what}: a check of the pipeline; no brain was recorded."
+
+
 def with_error(value: float, error: float) -> str:
     if math.isnan(value):
         return "-"
@@ -207,9 +223,7 @@ def print_plan(plan: Any, console: Terminal | None = None) -> None:
     """Print a `cornet.training.plan.Plan`."""
     console = console or Terminal()
     measured, hardware = plan.measured, plan.hardware
-    table = Table(title=f"Plan: {plan.name}", title_justify="left", show_header=False)
-    table.add_column(style="dim")
-    table.add_column(justify="right")
+    table = facts_table(f"Plan: {plan.name}")
     machines = "" if hardware.machines == 1 else f" in {hardware.machines} machines"
     table.add_row("devices", f"{hardware.devices:,}{machines}, {hardware.cores} cores each")
     table.add_row("images, training / validation", f"{plan.train_images:,} / {plan.val_images:,}")
@@ -223,10 +237,8 @@ def print_plan(plan: Any, console: Terminal | None = None) -> None:
     table.add_row("training, an epoch", duration(plan.training))
     table.add_row("validation", duration(plan.validation))
     if plan.brain:
-        table.add_row(
-            f"brain scores ({plan.evaluations:.3g} an epoch)",
-            f"{duration(plan.brain)}, {plan.brain_share:.1%}",
-        )
+        told = f"{duration(plan.brain)}, {plan.brain_share:.1%}"
+        table.add_row(f"brain scores ({plan.evaluations:.3g} an epoch)", told)
     table.add_row("an epoch", duration(plan.epoch))
     table.add_row(f"in all, {plan.epochs} epochs", duration(plan.total), style="bold")
     console.print(table)
@@ -252,7 +264,7 @@ def duration(seconds: float) -> str:
     return f"{seconds / 86400:,.1f} days"
 
 
-def print_rerun(done: Rerun) -> None:
+def print_rerun(done: "Rerun") -> None:
     """Print whether both came to the same, and what they were made with where that differs."""
     console = Terminal()
     console.print(f"{cell(done.first)}\nand again in {cell(done.second)}", soft_wrap=True, highlight=False)
@@ -267,7 +279,7 @@ def print_rerun(done: Rerun) -> None:
     console.print(verdict(done), soft_wrap=True, highlight=False)
 
 
-def verdict(done: Rerun) -> str:
+def verdict(done: "Rerun") -> str:
     """The outcome in a sentence."""
     same = "The result is the same, bit for bit" if done.same else "The result is not the same"
     if done.made_with:

@@ -16,7 +16,7 @@ from cornet.cli import app, main
 from cornet.report.render import interval_text, number
 from cornet.report.seeds import read_seeds
 from cornet.report.seeds_plots import draw_seeds
-from cornet.report.seeds_report import _banner, close_seeds, print_seeds, write_seeds_page
+from cornet.report.seeds_report import _page, close_seeds, print_seeds, write_seeds_page
 from cornet.report.statistics import Estimate
 
 
@@ -70,7 +70,7 @@ def test_recorded_scores_are_not_called_simulated(tmp_path: Path):
         table = scores((0, 1, 2, 3), real, simulated=False)
         seed_run(tmp_path / f"seed{seed}", seed, scores=table)
     assert "imulated" not in printed(tmp_path)
-    assert _banner(read_seeds(tmp_path)) == ""
+    assert "imulated:" not in _page(read_seeds(tmp_path))
 
 
 def test_the_page(three: Path):
