@@ -15,11 +15,13 @@ from typing import Any, TypeGuard
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from cornet.brain.score_tables import NUMBER, SCORES, TEXT, TRUTH, read_table
 from cornet.opening import read_bytes
 
 __all__ = [
+    "by_epoch",
     "is_int",
     "is_simulated",
     "read_curves",
@@ -93,12 +95,12 @@ def read_metrics(folder: Path) -> pd.DataFrame | None:
 
     A row without them may be there, too, so that a file with rows is never empty. None: missing.
     """
-    return _read_metrics(folder, _EVALUATED, _evaluated)
+    return _logged(folder, _EVALUATED, _evaluated)
 
 
 def read_curves(folder: Path) -> pd.DataFrame | None:
     """What `cornet.report.curves.plot_curves` draws, of all rows of metrics.csv. None: missing."""
-    return _read_metrics(folder, _CURVES)
+    return _logged(folder, _CURVES)
 
 
 def read_logged(folder: Path) -> tuple[pd.DataFrame | None, pd.DataFrame | None]:
@@ -109,10 +111,17 @@ def read_logged(folder: Path) -> tuple[pd.DataFrame | None, pd.DataFrame | None]
         curves.append(rows[_columns(rows, _CURVES)])
         return _evaluated(rows[_columns(rows, _EVALUATED)])
 
-    metrics = _read_metrics(folder, (*_CURVES, *_EVALUATED), keep)
+    metrics = _logged(folder, (*_CURVES, *_EVALUATED), keep)
     if metrics is None:
         return None, None
     return metrics[_columns(metrics, _EVALUATED)], pd.concat(curves, ignore_index=True)
+
+
+def by_epoch(epochs: ArrayLike, values: ArrayLike) -> pd.Series:
+    """Values by their epochs in order, the last of each; without those of which either is no number."""
+    curve = pd.Series(np.asarray(values, float), index=np.asarray(epochs, float))
+    curve = curve[np.isfinite(curve) & np.isfinite(curve.index)]
+    return curve[~curve.index.duplicated(keep="last")].sort_index()
 
 
 def series(scores: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
@@ -157,26 +166,17 @@ def is_int(value: Any) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _read(
-    path: Path, columns: Mapping[str, str], needs: tuple[str, ...], **reading: Any
-) -> pd.DataFrame | None:
-    """The named columns."""
+def _read(path: Path, columns: Mapping[str, str], needs: tuple[str, ...], **more: Any) -> pd.DataFrame | None:
+    """The named columns, and what `others` adds. None: missing, or without rows."""
     if not path.is_file():
         return None
-    table = read_table(path, columns, needs, **({"others": lambda name: None} | reading))
+    table = read_table(path, columns, needs, **({"others": lambda name: None} | more))
     return table if len(table) else None
 
 
-def _read_metrics(
-    folder: Path, wanted: tuple[str, ...], keep: Any = lambda rows: rows
-) -> pd.DataFrame | None:
-    return _read(
-        folder / "metrics.csv",
-        dict.fromkeys(_KEY, NUMBER),
-        needs=_KEY,
-        others=lambda name: NUMBER if name.startswith(wanted) else None,
-        keep=keep,
-    )
+def _logged(folder: Path, wanted: tuple[str, ...], keep: Any = lambda rows: rows) -> pd.DataFrame | None:
+    others = {"others": lambda name: NUMBER if name.startswith(wanted) else None}
+    return _read(folder / "metrics.csv", dict.fromkeys(_KEY, NUMBER), needs=_KEY, keep=keep, **others)
 
 
 def _columns(rows: pd.DataFrame, wanted: tuple[str, ...]) -> list[str]:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from cornet.brain.scales import shown
 from cornet.errors import CornetError
-from cornet.report.brain_data import is_int, read_json, read_metrics, read_scores, series
+from cornet.report.brain_data import by_epoch, is_int, read_json, read_metrics, read_scores, series
 from cornet.report.published import CURVE
 from cornet.report.run_network import describe_run
 from cornet.saved_config import read_config
@@ -77,7 +77,7 @@ def open_run(path: Path, number: int) -> ComparedRun:
     own = _own_images(config, summary)
     rows, kept = one_kind(scores, notes)
     values = dict.fromkeys(("imagenet", *PARTS, "brain_score", "depth"), math.nan)
-    by_epoch = curves(rows, metrics, own, notes)
+    found = curves(rows, metrics, own, notes)
     epoch = math.nan
     if rows is not None:
         epoch = float(rows["epoch"].max())
@@ -89,7 +89,7 @@ def open_run(path: Path, number: int) -> ComparedRun:
         values["imagenet"] = _accuracy(metrics, epoch if placed else math.nan)
         if placed and not math.isfinite(values["imagenet"]):
             notes.append(f"no accuracy was measured at epoch {epoch:g}, of which the brain scores are")
-    if by_epoch.keys() - {"top1"} and not placed:
+    if found.keys() - {"top1"} and not placed:
         notes.append("no part of the Brain-Score was scored at the last evaluation: only curves are shown")
     values["depth"], parameters = _network(path, config, summary, notes)
     return ComparedRun(
@@ -97,7 +97,7 @@ def open_run(path: Path, number: int) -> ComparedRun:
         path=path,
         title=_title(path, config, summary),
         values=values,
-        curves=by_epoch,
+        curves=found,
         own_images=own,
         finished=bool(summary),
         parameters=parameters,
@@ -196,22 +196,18 @@ def parts(rows: pd.DataFrame, notes: list[str]) -> dict[str, float]:
                 notes.append(f"{name} has no score at the last evaluation" + (f": {told}" if told else ""))
             if not failure:
                 found[part] = raw
-    others = [found.get(part, math.nan) for part in ("v4", "it", "behaviour")]
-    if "ost" in found and all(map(math.isfinite, others)):
+    lacking = [] if "ost" in found else [PARTS["ost"]]
+    others = [part for part in PARTS if part != "ost"]
+    lacking += [PARTS[part] for part in others if not math.isfinite(found.get(part, math.nan))]
+    if not lacking:
         late = found["ost"]
         if not math.isfinite(late):
             notes.append(
                 "undefined solution times count 0 in the Brain-Score, as for all published networks but one"
             )
             late = 0.0
-        found["brain_score"] = (sum(others) + late) / 4
+        found["brain_score"] = (sum(found[part] for part in others) + late) / 4
     elif found:
-        lacking = [name for part, name in PARTS.items() if part == "ost" and part not in found]
-        lacking += [
-            name
-            for part, name in PARTS.items()
-            if part != "ost" and not math.isfinite(found.get(part, math.nan))
-        ]
         notes.append(f"no Brain-Score of 2019, which needs {' and '.join(lacking)} at the last evaluation")
     return found
 
@@ -238,17 +234,16 @@ def curves(
     found = {}
     view = "val/top1" if own or metrics is None or "val/top1_squash" not in metrics else "val/top1_squash"
     if metrics is not None and view in metrics:
-        there = metrics[np.isfinite(metrics["epoch"]) & np.isfinite(metrics[view])]
-        found["top1"] = _curve(there["epoch"] + 1, there[view])
+        found["top1"] = by_epoch(metrics["epoch"] + 1, metrics[view])
         if not own and view == "val/top1":
             notes.append("top-1 is of centre crops, and that of the published training of squashed images")
     elif rows is not None:
-        found["top1"] = _curve(rows["epoch"], rows["top1"])
+        found["top1"] = by_epoch(rows["epoch"], rows["top1"])
     for name, one in CURVE.items():
         part = rows[rows["benchmark"] == one.benchmark] if rows is not None and one.benchmark else None
         if part is None or part.empty or _refused(part, one.benchmark, notes):
             continue
-        found[name] = _curve(part["epoch"], _on(part, one.scale))
+        found[name] = by_epoch(part["epoch"], _on(part, one.scale))
         if found[name].empty:
             notes.append(f"{one.benchmark} has no value as {one.scale}: it lacks a raw score or a ceiling")
     return {name: curve for name, curve in found.items() if len(curve)}
@@ -256,23 +251,11 @@ def curves(
 
 def _on(rows: pd.DataFrame, scale: str) -> list[float]:
     """Values on a scale: as they were written where they are on it, else from the raw value and the ceiling."""
-    return [
-        float(row["value"])
-        if row["scale"] == scale
-        else shown(float(row["raw"]), float(row["ceiling"]), scale)
-        for _, row in rows.iterrows()
-    ]
+    each = zip(rows["scale"], rows["value"], rows["raw"], rows["ceiling"], strict=True)
+    return [value if of == scale else shown(raw, ceiling, scale) for of, value, raw, ceiling in each]
 
 
-def _curve(epochs: Any, values: Any) -> pd.Series:
-    curve = pd.Series(np.asarray(values, float), index=np.asarray(epochs, float))
-    curve = curve[np.isfinite(curve)]
-    return curve[~curve.index.duplicated(keep="last")].sort_index()
-
-
-def one_kind(
-    scores: pd.DataFrame | None, notes: list[str]
-) -> tuple[pd.DataFrame | None, dict[str, tuple[str, ...]]]:
+def one_kind(scores: pd.DataFrame | None, notes: list[str]) -> tuple[pd.DataFrame | None, dict[str, Any]]:
     """The rows of one kind of weights, and what each benchmark was."""
     if scores is None:
         notes.append("no brain scores")

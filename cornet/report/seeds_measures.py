@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from cornet.report.brain_data import by_epoch
 from cornet.report.closing import label
 from cornet.report.seeds_runs import SeedRun
 from cornet.report.statistics import Estimate, mean_interval
@@ -68,25 +69,13 @@ class Measure:
 
 def plain_measures(runs: Sequence[SeedRun]) -> list[Measure]:
     """Accuracies, then losses, of validation, from each run's metrics.csv."""
-    tables = {run.seed: run.metrics for run in runs}
-    names = dict.fromkeys(name for table in tables.values() if table is not None for name in table)
-    found = [name for name in names if name.startswith("val/")]
+    found = [name for name in _names(runs) if name.startswith("val/")]
     best = {run.seed: _epoch(run.summary, "best_epoch") for run in runs}
     measures = []
     for name in sorted(found, key=lambda one: (not one.startswith("val/top"), one)):
-        curves = {seed: _logged(table, name, "epoch", 1) for seed, table in tables.items()}
-        last = {seed: _last(curve) for seed, curve in curves.items()}
-        measures.append(
-            Measure(
-                name=name,
-                label=label(name),
-                kind="loss" if "loss" in name else "accuracy",
-                curves=_table(curves),
-                last=pd.Series(last, dtype=float),
-                best=_at(curves, best),
-                notes=_lacking(last, {}),
-            )
-        )
+        curves = {run.seed: _logged(run.metrics, name, "epoch", 1) for run in runs}
+        kind = "loss" if "loss" in name else "accuracy"
+        measures.append(_measure(curves, best, {}, name=name, label=label(name), kind=kind))
     return measures
 
 
@@ -130,24 +119,22 @@ def _benchmark(
     name: str, weights: str, rows: Mapping[int, pd.DataFrame], seeds: Iterable[int], best: Mapping[int, float]
 ) -> Measure:
     curves = {seed: rows[seed]["value"] if seed in rows else pd.Series(dtype=float) for seed in seeds}
-    last = {seed: _last(curve) for seed, curve in curves.items()}
     why = {seed: (one.iloc[-1]["failure"] or one.iloc[-1]["notes"]) for seed, one in rows.items()}
     every = pd.concat(list(rows.values()))
     there = every[np.isfinite(every["value"])]
     ceilings = there["ceiling"][np.isfinite(there["ceiling"])]
-    return Measure(
+    return _measure(
+        curves,
+        best,
+        why,
         name=f"brain/{name}",
         label=f"{name} ({weights} weights)" if weights else name,
         kind="brain",
-        curves=_table(curves),
-        last=pd.Series(last, dtype=float),
-        best=_at(curves, best),
         region=str(every["region"].iloc[-1]),
         scale=str(there["scale"].iloc[-1]) if len(there) else "",
         ceiling=float(ceilings.iloc[-1]) if len(ceilings) else math.nan,
         simulated=bool(every["simulated"].any()) or name.startswith("simulated"),
         apart=not_alike(rows),
-        notes=_lacking(last, why),
     )
 
 
@@ -155,36 +142,50 @@ def _composites(
     runs: Sequence[SeedRun], measures: Sequence[Measure], best: Mapping[int, float]
 ) -> list[Measure]:
     """brain/mean and the published averages: not logged where a part of them was undefined, and NaN there."""
-    tables = {run.seed: run.metrics for run in runs}
-    names = dict.fromkeys(name for table in tables.values() if table is not None for name in table)
-    evaluated = {
-        seed: _logged(table, "brain/epoch", "brain/epoch", 0).index for seed, table in tables.items()
-    }
+    evaluated = {run.seed: _logged(run.metrics, "brain/epoch", "brain/epoch", 0).index for run in runs}
     separate = [one.label for one in measures if one.apart]
+    why = dict.fromkeys(evaluated, "a part of it is undefined, failed, or was not scored then")
     found = []
-    for name in filter(_COMPOSITE.fullmatch, names):
+    for name in filter(_COMPOSITE.fullmatch, _names(runs)):
         curves = {
-            seed: _logged(table, name, "brain/epoch", 0).reindex(evaluated[seed])
-            for seed, table in tables.items()
+            run.seed: _logged(run.metrics, name, "brain/epoch", 0).reindex(evaluated[run.seed])
+            for run in runs
         }
-        last = {seed: _last(curve) for seed, curve in curves.items()}
-        why = dict.fromkeys(last, "a part of it is undefined, failed, or was not scored then")
         kind = "simulated average" if "simulated" in name else "average"
         found.append(
-            Measure(
+            _measure(
+                curves,
+                best,
+                why,
                 name=name,
                 label=label(name) if name == "brain/mean" else f"{kind} {name[-4:]}",
                 kind="brain",
-                curves=_table(curves),
-                last=pd.Series(last, dtype=float),
-                best=_at(curves, best),
                 scale="" if name == "brain/mean" else "raw",
                 simulated="simulated" in name or all(one.simulated for one in measures),
                 apart=f"it is made of {separate[0]}, which is not averaged" if separate else "",
-                notes=_lacking(last, why),
             )
         )
     return found
+
+
+def _measure(
+    curves: Mapping[int, pd.Series], best: Mapping[int, float], why: Mapping[int, str], **facts: Any
+) -> Measure:
+    """curves: value by epoch, of each seed. best: its best epoch. why: it may lack a last value."""
+    last = pd.Series({seed: _last(curve) for seed, curve in curves.items()}, dtype=float)
+    at_best = {seed: float(curve.get(best[seed], math.nan)) for seed, curve in curves.items()}
+    return Measure(
+        curves=pd.DataFrame(dict(curves), dtype=float).sort_index(),
+        last=last,
+        best=pd.Series(at_best, dtype=float),
+        notes=_lacking(last, why),
+        **facts,
+    )
+
+
+def _names(runs: Sequence[SeedRun]) -> list[str]:
+    """What any of the runs logged."""
+    return list(dict.fromkeys(name for run in runs if run.metrics is not None for name in run.metrics))
 
 
 def _differing(column: str, rows: pd.DataFrame, what: str) -> str:
@@ -193,9 +194,9 @@ def _differing(column: str, rows: pd.DataFrame, what: str) -> str:
     return f"its {column.replace('_', ' ')} is not the same: {'; '.join(shown)}"
 
 
-def _lacking(last: Mapping[int, float], why: Mapping[int, str]) -> tuple[str, ...]:
+def _lacking(last: pd.Series, why: Mapping[int, str]) -> tuple[str, ...]:
     """How many seeds have no last value, which, and for what reasons."""
-    without = [seed for seed, value in last.items() if not math.isfinite(value)]
+    without = list(last.index[last.isna()])
     if not without:
         return ()
     reasons = dict.fromkeys(text.rstrip(".") for seed in without if (text := str(why.get(seed, ""))))
@@ -208,23 +209,12 @@ def _logged(table: pd.DataFrame | None, name: str, counter: str, offset: int) ->
     """A metric by epochs completed: the last value of each epoch."""
     if table is None or name not in table or counter not in table:
         return pd.Series(dtype=float)
-    there = table[np.isfinite(table[counter]) & np.isfinite(table[name])]
-    values = pd.Series(there[name].to_numpy(float), index=there[counter].to_numpy(float) + offset)
-    return values[~values.index.duplicated(keep="last")].sort_index()
-
-
-def _table(curves: Mapping[int, pd.Series]) -> pd.DataFrame:
-    return pd.DataFrame(dict(curves), dtype=float).sort_index()
+    return by_epoch(table[counter] + offset, table[name])
 
 
 def _last(curve: pd.Series) -> float:
     value = float(curve.iloc[-1]) if len(curve) else math.nan
     return value if math.isfinite(value) else math.nan
-
-
-def _at(curves: Mapping[int, pd.Series], epochs: Mapping[int, float]) -> pd.Series:
-    found = {seed: float(curve.get(epochs[seed], math.nan)) for seed, curve in curves.items()}
-    return pd.Series(found, dtype=float)
 
 
 def _epoch(summary: Mapping[str, object], key: str) -> float:

@@ -100,9 +100,8 @@ def welch_difference(other: ArrayLike, base: ArrayLike) -> Difference:
     mean, n = one.mean - two.mean, (one.n, two.n)
     if min(n) < 2:
         return Difference(mean, n=n)
-    if math.hypot(one.sd / math.sqrt(one.n), two.sd / math.sqrt(two.n)) <= SMALL * max(
-        abs(one.mean), abs(two.mean)
-    ):
+    error = math.hypot(one.sd / math.sqrt(one.n), two.sd / math.sqrt(two.n))
+    if error <= SMALL * max(abs(one.mean), abs(two.mean)):
         return Difference(mean, mean, mean, n=n)
     found = ttest_ind(np.ravel(other), np.ravel(base), equal_var=False, nan_policy="omit")
     low, high = found.confidence_interval(CONFIDENCE)
@@ -131,9 +130,8 @@ def holm(ps: Sequence[float]) -> list[float]:
 
     The k-th smallest of m (from 0) is multiplied by m - k, is at most 1, and at least as large as the one before it.
     """
-    known = sorted((p, place) for place, p in enumerate(ps) if math.isfinite(p))
-    found, largest = [math.nan] * len(ps), 0.0
-    for k, (p, place) in enumerate(known):
-        largest = max(largest, min(1.0, (len(known) - k) * p))
-        found[place] = largest
-    return found
+    found = np.array(ps, float)
+    order = np.argsort(found, kind="stable")[: np.isfinite(found).sum()]
+    each = np.minimum(1.0, np.arange(len(order), 0, -1) * found[order])
+    found[order] = np.maximum.accumulate(each)
+    return found.tolist()

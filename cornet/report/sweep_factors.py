@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +13,9 @@ from cornet.report.sweep_keys import Factor
 from cornet.report.sweep_runs import Sweep
 
 __all__ = ["Column", "Design", "Effect", "Explained", "design_of", "effects", "explain", "held_out_share"]
+
+Numbers = NDArray[np.float64]
+Labels = NDArray[np.int64]
 
 SPAN = 4.0
 """Positive numbers whose largest is at least this many times the smallest enter as log2."""
@@ -63,12 +67,12 @@ class Design(NamedTuple):
     related: pairs of columns and their correlation. why: "" or the sentence why there is no analysis.
     """
 
-    x: NDArray[np.float64]
-    codes: NDArray[np.float64]
+    x: Numbers
+    codes: Numbers
     columns: tuple[Column, ...]
     factors: tuple[str, ...]
-    variants: NDArray[np.int64]
-    seeds: NDArray[np.int64]
+    variants: Labels
+    seeds: Labels
     related: tuple[tuple[str, str, float], ...]
     why: str
 
@@ -115,9 +119,8 @@ def explain(sweep: Sweep, design: Design, measure: str, seed: int = 0) -> Explai
     if why := design.why or _too_few(x, design.columns, variants):
         return Explained(measure, n=len(y), why=why)
     if np.ptp(y) <= 1e-12 * max(1.0, float(np.abs(y).max())):
-        return Explained(
-            measure, n=len(y), why="it is the same in all runs, so that there is nothing to explain."
-        )
+        why = "it is the same in all runs, so that there is nothing to explain."
+        return Explained(measure, n=len(y), why=why)
     found = effects(x, y, variants, seeds, seed)
     named = tuple(Effect(c, *map(float, row)) for c, row in zip(design.columns, found, strict=True))
     importance = _importance(design.codes[there], y, variants, seed)
@@ -126,13 +129,8 @@ def explain(sweep: Sweep, design: Design, measure: str, seed: int = 0) -> Explai
 
 
 def effects(
-    x: NDArray[np.float64],
-    y: NDArray[np.float64],
-    variants: NDArray[np.int64],
-    seeds: NDArray[np.int64],
-    seed: int = 0,
-    draws: int = DRAWS,
-) -> NDArray[np.float64]:
+    x: Numbers, y: Numbers, variants: Labels, seeds: Labels, seed: int = 0, draws: int = DRAWS
+) -> Numbers:
     """(column, 3): least squares on standardised columns and values, and the 95 % interval of each.
 
     The interval is from a bootstrap that draws variants and seeds anew, both with replacement; a run counts as often as
@@ -156,15 +154,13 @@ def effects(
     good = spread[:, 0] > 1e-9 * spread[:, -1]
     found = np.linalg.solve(squares[good], products[good][:, :, None])[:, 1:, 0]
     tails = (1 - CONFIDENCE) / 2
-    low, high = (
-        np.quantile(found, (tails, 1 - tails), axis=0)
-        if len(found) >= draws / 4
-        else np.full((2, len(best)), math.nan)
-    )
+    low = high = np.full(len(best), math.nan)
+    if len(found) >= draws / 4:
+        low, high = np.quantile(found, (tails, 1 - tails), axis=0)
     return np.column_stack([best, low, high])
 
 
-def held_out_share(x: NDArray[np.float64], y: NDArray[np.float64], variants: NDArray[np.int64]) -> float:
+def held_out_share(x: Numbers, y: Numbers, variants: Labels) -> float:
     """1 - squared error of the linear model over that of the mean, both of variants that neither was fitted to.
 
     Whole variants are left out (`GroupKFold`): another seed of a variant would tell of it. Below 0 where the model
@@ -184,9 +180,7 @@ def held_out_share(x: NDArray[np.float64], y: NDArray[np.float64], variants: NDA
     return 1 - wrong / spread if spread > 0 else math.nan
 
 
-def _importance(
-    codes: NDArray[np.float64], y: NDArray[np.float64], variants: NDArray[np.int64], seed: int
-) -> list[float]:
+def _importance(codes: Numbers, y: Numbers, variants: Labels, seed: int) -> list[float]:
     """Of each factor, on the half of the variants that a forest has not seen; mean over several halvings."""
     from sklearn.ensemble import RandomForestRegressor
     from sklearn.inspection import permutation_importance
@@ -196,20 +190,13 @@ def _importance(
     halves = GroupShuffleSplit(SPLITS, test_size=0.5, random_state=seed)
     for train, test in halves.split(codes, y, variants):
         forest = RandomForestRegressor(TREES, random_state=seed, n_jobs=1).fit(codes[train], y[train])
-        told = permutation_importance(
-            forest,
-            codes[test],
-            y[test],
-            scoring="neg_mean_squared_error",
-            n_repeats=SHUFFLES,
-            random_state=seed,
-            n_jobs=1,
-        )
+        options = {"scoring": "neg_mean_squared_error", "n_repeats": SHUFFLES, "random_state": seed}
+        told = permutation_importance(forest, codes[test], y[test], n_jobs=1, **options)
         found.append(told.importances_mean / y.var())
     return [float(one) for one in np.mean(found, axis=0)]
 
 
-def _columns(factor: Factor, values: Sequence[object], base: str) -> list[tuple[str, NDArray[np.float64]]]:
+def _columns(factor: Factor, values: Sequence[object], base: str) -> list[tuple[str, Numbers]]:
     """A number as it is or as its log2; categories as indicators of all but the base's."""
     if factor.numeric:
         numbers = np.array(values, float)
@@ -226,24 +213,22 @@ def _columns(factor: Factor, values: Sequence[object], base: str) -> list[tuple[
     ]
 
 
-def _standard(x: NDArray[np.float64]) -> NDArray[np.float64]:
+def _standard(x: Numbers) -> Numbers:
     scale = x.std(axis=0)
     return (x - x.mean(axis=0)) / np.where(scale > 0, scale, 1.0)
 
 
-def _related(x: NDArray[np.float64], columns: Sequence[Column]) -> tuple[tuple[str, str, float], ...]:
+def _related(x: Numbers, columns: Sequence[Column]) -> tuple[tuple[str, str, float], ...]:
     """Pairs that vary together; categories of one factor do so by their nature and are not told."""
-    found = []
-    z = _standard(x)
-    for one in range(len(columns)):
-        for two in range(one):
-            r = float((z[:, one] * z[:, two]).mean())
-            if abs(r) >= RELATED and columns[one].factor != columns[two].factor:
-                found.append((columns[two].name, columns[one].name, r))
+    found, z = [], _standard(x)
+    for one, two in sorted(combinations(range(len(columns)), 2), key=lambda pair: pair[1]):
+        r = float((z[:, one] * z[:, two]).mean())
+        if abs(r) >= RELATED and columns[one].factor != columns[two].factor:
+            found.append((columns[one].name, columns[two].name, r))
     return tuple(sorted(found, key=lambda pair: -abs(pair[2])))
 
 
-def _too_few(x: NDArray[np.float64], columns: Sequence[Column], variants: NDArray[np.int64]) -> str:
+def _too_few(x: Numbers, columns: Sequence[Column], variants: Labels) -> str:
     number, needed = len(np.unique(variants)), PER_COLUMN * (len(columns) + 1)
     if number < needed:
         return (
