@@ -1,6 +1,7 @@
 """Which step of which area predicts which region: a table of raw scores as a picture."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,7 @@ from matplotlib.patches import Rectangle
 
 from cornet.report.brain_data import is_simulated
 from cornet.report.brain_style import epoch_text, grid, headline, message, png, style, wrapped
+from cornet.report.tables import with_error
 
 __all__ = ["draw_matrix"]
 
@@ -33,7 +35,7 @@ def draw_matrix(matrix: pd.DataFrame, scores: pd.DataFrame | None = None, column
         for e in dict.fromkeys(epochs[:1] + epochs[-1:])
     ]
     headings = dict(zip(benchmarks, _headings(matrix, benchmarks, scores), strict=True))
-    tops = {one: matrix.loc[matrix["benchmark"] == one, "raw"].max() for one in benchmarks}
+    tops = matrix.groupby("benchmark")["raw"].max()
     lines = max(text.count("\n") + 1 for text in headings.values())
     named = any(text.split("\n")[0] not in set(matrix["region"]) for text in headings.values())
     cell = 1.05 if named else 0.85
@@ -89,18 +91,17 @@ def _heat(
     axes: Axes,
     part: pd.DataFrame,
     sites: list[tuple[str, int]],
-    benchmarks: list[str],
-    tops: dict[str, float],
+    names: list[str],
+    tops: pd.Series,
     across: int,
 ) -> None:
     """across: columns that there is room for; a shorter block keeps the width of its cells."""
-    for x, benchmark in enumerate(benchmarks):
+    for x, benchmark in enumerate(names):
         rows = part[part["benchmark"] == benchmark].drop_duplicates(["area", "step"], keep="last")
-        cells = {(r.area, r.step): (r.raw, r.error) for r in rows.itertuples()}
-        values = np.array([cells.get(site, (math.nan, math.nan))[0] for site in sites], float)
-        best = int(np.nanargmax(values)) if np.isfinite(values).any() else -1
-        for y, site in enumerate(sites):
-            _cell(axes, x, y, *cells.get(site, (math.nan, math.nan)), tops[benchmark], y == best)
+        cells = rows.set_index(["area", "step"])[["raw", "error"]].reindex(sites)
+        best = int(np.nanargmax(cells["raw"])) if np.isfinite(cells["raw"]).any() else -1
+        for y, (raw, error) in enumerate(cells.to_numpy(float)):
+            _cell(axes, x, y, raw, error, tops[benchmark], y == best)
     axes.set(xlim=(-0.5, across - 0.5), ylim=(len(sites) - 0.5, -0.5))
     axes.xaxis.tick_top()
     axes.tick_params(length=0)
@@ -122,12 +123,8 @@ def _cell(axes: Axes, x: int, y: int, raw: float, error: float, top: float, best
     light = sum(w * s**2.2 for w, s in zip((0.2126, 0.7152, 0.0722), colour, strict=True))
     axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, fc=colour, ec="white", lw=1, zorder=1))
     ink = "white" if light < 0.2 else "0.1"
-    words = f"{raw:.2f}" + (
-        f" \u00b1{error:.2f}".replace("\u00b10.", "\u00b1.") if math.isfinite(error) else ""
-    )
-    axes.text(
-        x, y, words, ha="center", va="center", color=ink, fontsize=7.5, fontweight="bold" if best else None
-    )
+    look: dict[str, Any] = {"ha": "center", "va": "center", "color": ink, "fontsize": 7.5}
+    axes.text(x, y, with_error(raw, error, 2), fontweight="bold" if best else None, **look)
     if best:
         box = Rectangle((x - 0.46, y - 0.44), 0.92, 0.88, fill=False, ec="#d1495b", lw=1.8, zorder=3)
         axes.add_patch(box)

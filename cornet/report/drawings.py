@@ -1,5 +1,4 @@
-"""From a figure to a drawing inside a page: text stays text, a browser names a point under the mouse, and words stand
-beside the points that are named: where they hide least."""
+"""From a figure to a drawing inside a page: text stays text, points are named under the mouse or beside them."""
 
 import io
 import re
@@ -125,7 +124,8 @@ def write_labels(
         return
     axes.get_xlim(), axes.get_ylim()  # now, and not when it is drawn, is the place of the data known
     room = np.array(figure.get_size_inches()) * 72 * share  # type: ignore[union-attr]
-    others = _at(axes, _offsets(axes), room)
+    points = [np.asarray(one.get_offsets(), float).reshape(-1, 2) for one in axes.collections]
+    others = _at(axes, np.concatenate([*points, np.empty((0, 2))]), room)
     named = _at(axes, np.array([(one.x, one.y) for one in labels]), room)
     taken: list[Box] = []
     for place, one in enumerate(labels):
@@ -136,20 +136,12 @@ def write_labels(
             for moved, left, box in _boxes(x, y, one.text, size)
         )
         taken.append(box)
-        line: dict[str, Any] = {"arrowprops": {"arrowstyle": "-", "color": one.colour, "lw": 0.7}}
-        word = axes.annotate(
-            one.text,
-            (one.x, one.y),
-            ((box.right if left else box.left) - x, height),
-            textcoords="offset points",
-            ha="right" if left else "left",
-            va="center",
-            fontsize=size,
-            color=one.colour,
-            zorder=6,
-            **(line if abs(height) > size else {}),
-        )
-        word.set_in_layout(False)
+        look: dict[str, Any] = {"fontsize": size, "color": one.colour, "zorder": 6}
+        look |= {"textcoords": "offset points", "ha": "right" if left else "left", "va": "center"}
+        if abs(height) > size:
+            look["arrowprops"] = {"arrowstyle": "-", "color": one.colour, "lw": 0.7}
+        moved = (box.right if left else box.left) - x, height
+        axes.annotate(one.text, (one.x, one.y), moved, **look).set_in_layout(False)
 
 
 def _boxes(x: float, y: float, text: str, size: float) -> Iterator[tuple[float, bool, Box]]:
@@ -179,11 +171,6 @@ def _inside(box: Box, points: NDArray[Any], margin: float = 2) -> int:
     x, y = points[:, 0], points[:, 1]
     across = (x > box.left - margin) & (x < box.right + margin)
     return int((across & (y > box.bottom - margin) & (y < box.top + margin)).sum())
-
-
-def _offsets(axes: Axes) -> NDArray[Any]:
-    found = [np.asarray(one.get_offsets(), float).reshape(-1, 2) for one in axes.collections]
-    return np.concatenate([*found, np.empty((0, 2))])
 
 
 def _at(axes: Axes, points: NDArray[Any], room: NDArray[Any]) -> NDArray[Any]:

@@ -19,6 +19,7 @@ from cornet.report.brain_plots import BrainTables, Picture, draw_pictures, read_
 from cornet.report.curves import plot_curves
 from cornet.report.page_tables import banner, evaluations, lacking, notes, summary_table, times_table
 from cornet.report.render import data_address, page, part, picture
+from cornet.report.seeds_runs import folders_below
 from cornet.saved_config import config_text
 
 __all__ = [
@@ -69,8 +70,7 @@ def find_run_folder(path: Path | str) -> Path:
         raise CornetError(f"{path} is no folder; name the folder of a run.")
     if _has_numbers(path):
         return path
-    below = [one for depth in ("*", "*/*", "*/*/*") for one in sorted(path.glob(depth))]
-    found = [one for one in below if one.is_dir() and not set_aside(one) and _has_numbers(one)]
+    found = [one for one in folders_below(path, 3) if not set_aside(one) and _has_numbers(one)]
     if len(found) > 1:
         shown = ", ".join(map(str, found[:4])) + (" ..." if len(found) > 4 else "")
         raise CornetError(f"{path} holds {len(found)} runs; name one or several of {shown}.")
@@ -140,14 +140,8 @@ def _lede(folder: Path, finished: Mapping[str, Any], scored: bool) -> Markup:
     if isinstance(finished.get("best"), float):
         what = str(finished.get("monitor", "val/top1")).removeprefix("val/").replace("top1", "top-1")
         facts.append(f"best {what} {finished['best']:.3f} (epoch {finished.get('best_epoch', '?')})")
-    told = "How a network learnt to name objects."
-    if scored:
-        told = (
-            "How a network that learnt to name objects came to resemble the primate ventral stream: its scores on "
-            "benchmarks, taken while it was trained."
-        )
-    facts += chance_fact(finished)
-    return part("parts.facts", what=told, told="; ".join(facts), label="Run", folder=str(folder))
+    told = "; ".join([*facts, *chance_fact(finished)])
+    return part("run.lede", scored=scored, told=told, folder=str(folder))
 
 
 def _made_with(folder: Path) -> Markup:

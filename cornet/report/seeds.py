@@ -1,5 +1,6 @@
 """Several seeds of one configuration: what they have in common, told with how far a single one may be from it."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,9 +80,7 @@ def _common(paths: Sequence[Path]) -> Path:
     parents = [path.absolute().parent for path in paths]
     if not parents:
         raise CornetError("no run is named; name the folders of two or more.")
-    common = parents[0]
-    while not all(parent.is_relative_to(common) for parent in parents):
-        common = common.parent
+    common = Path(os.path.commonpath(parents))
     if common == common.parent and len(set(parents)) > 1:
         raise CornetError(
             f"{paths[0]} and {paths[-1]} lie in no common folder, into which their report could go; "

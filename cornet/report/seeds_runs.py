@@ -20,6 +20,7 @@ __all__ = [
     "check_same",
     "find_seeds",
     "flat",
+    "folders_below",
     "open_runs",
     "other_versions",
     "seed_folders",
@@ -59,13 +60,18 @@ def seed_folders(folder: Path | str) -> list[Path]:
     return [path for _, path in sorted(found)]
 
 
+def folders_below(path: Path, levels: int) -> list[Path]:
+    """The folder itself and those below it, by level and name."""
+    below = [one for level in range(levels) for one in sorted(path.glob("*" + "/*" * level))]
+    return [path, *(one for one in below if one.is_dir())]
+
+
 def find_seeds(path: Path | str) -> Path | None:
     """The folder that holds several seeds: the one named, or the only one with runs below it. None: missing."""
     path = Path(path).expanduser()
     if not path.is_dir() or _is_run(path):
         return None
-    places = [path, *(one for depth in ("*", "*/*") for one in sorted(path.glob(depth)) if one.is_dir())]
-    holding = [place for place in places if ".old" not in place.name and seed_folders(place)]
+    holding = [place for place in folders_below(path, 2) if ".old" not in place.name and seed_folders(place)]
     return holding[0] if len(holding) == 1 and len(seed_folders(holding[0])) > 1 else None
 
 

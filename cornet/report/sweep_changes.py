@@ -11,6 +11,7 @@ import pandas as pd
 
 from cornet.errors import CornetError
 from cornet.report.statistics import Difference, holm, pair_difference, welch_difference
+from cornet.report.sweep_keys import value_text
 from cornet.report.sweep_runs import Sweep, Variant
 
 __all__ = [
@@ -176,13 +177,4 @@ def _published_value(one: Variant, key: str) -> str:
     """As the table of figure 4 writes it."""
     if _published_key(key) == "steps":
         return "/".join(map(str, one.steps[1:]))
-    value = one.values[key]
-    if value is None:
-        return "default"
-    return (
-        str(value).lower()
-        if isinstance(value, bool)
-        else f"{value:g}"
-        if isinstance(value, float)
-        else str(value)
-    )
+    return value_text(one.values[key])

@@ -9,7 +9,7 @@ from typing import Any
 from cornet.report.seeds_runs import SeedRun, flat
 from cornet.training.run_path import IGNORED, identity_of
 
-__all__ = ["Factor", "find_factors", "identity_key", "own_identity"]
+__all__ = ["Factor", "find_factors", "identity_key", "own_identity", "value_text"]
 
 OTHER_KEYS = (*IGNORED, "sweep", "callbacks.halving")
 """What makes no other run, and how a sweep was led."""
@@ -38,12 +38,8 @@ class Factor:
     same: tuple[str, ...] = ()
 
     def text(self, value: Any) -> str:
-        """A value as it is shown; what is not set is the default."""
-        if value is None:
-            return "default"
-        if isinstance(value, float):
-            return f"{value:g}"
-        return value if isinstance(value, str) else json.dumps(value, default=str)
+        """A value as it is shown."""
+        return value_text(value)
 
     def order(self, value: Any) -> tuple[int, float, str]:
         """By which variants are sorted: defaults, then numbers, then words."""
@@ -52,6 +48,15 @@ class Factor:
         if _is_number(value):
             return 1, float(value), ""
         return 2, 0.0, self.text(value)
+
+
+def value_text(value: Any) -> str:
+    """A value of the configuration as it is shown; what is not set is the default."""
+    if value is None:
+        return "default"
+    if isinstance(value, float):
+        return f"{value:g}"
+    return value if isinstance(value, str) else json.dumps(value, default=str)
 
 
 def own_identity(run: SeedRun) -> dict[str, Any]:

@@ -14,7 +14,15 @@ from cornet.names import set_aside
 from cornet.report.brain_data import is_int
 from cornet.report.run_network import describe_run
 from cornet.report.seeds_measures import Measure, brain_measures, not_alike, plain_measures
-from cornet.report.seeds_runs import LeftOut, SeedRun, check_same, flat, open_runs, seed_folders
+from cornet.report.seeds_runs import (
+    LeftOut,
+    SeedRun,
+    check_same,
+    flat,
+    folders_below,
+    open_runs,
+    seed_folders,
+)
 from cornet.report.statistics import Estimate
 from cornet.report.sweep_keys import Factor, find_factors, identity_key, own_identity
 
@@ -127,17 +135,22 @@ def read_sweep(folder: Path | str) -> Sweep:
     for run in runs:
         groups.setdefault(identity_key(run), []).append(run)
     if len(groups) < 2:
-        what = f"holds {len(paths)} run{'' if len(paths) == 1 else 's'}, {len(runs)} finished, of {_variants(groups)}"
+        number = f"{len(groups) or 'no'} variant{'' if len(groups) == 1 else 's'}"
+        what = f"holds {len(paths)} run{'' if len(paths) == 1 else 's'}, {len(runs)} finished, of {number}"
         hint = "train a sweep, or name the folder above; several seeds of one variant are for cornet report FOLDER"
         raise CornetError(f"{folder} {what}, and a sweep needs two: {hint}.")
     for several in groups.values():
         check_same(sorted(several, key=lambda run: run.seed))
     _check_benchmarks(folder, [run for run in runs if not _stopped(run)])
     factors = find_factors([several[0] for several in groups.values()])
-    told = [(_sort_key(several[0], factors), several) for several in groups.values()]
+
+    def order(several: Sequence[SeedRun]) -> list[Any]:
+        entries = dict(flat(several[0].identity))
+        return [factor.order(entries.get(factor.key)) for factor in factors]
+
     variants = [
         _variant(number, sorted(several, key=lambda run: run.seed), factors)
-        for number, (_, several) in enumerate(sorted(told, key=lambda one: one[0]), 1)
+        for number, several in enumerate(sorted(groups.values(), key=order), 1)
     ]
     measures = {name: one for variant in variants for name, one in variant.measures.items()}
     ordered = {name: measures[name] for name in sorted(measures, key=lambda name: _place(measures[name]))}
@@ -150,17 +163,8 @@ def read_sweep(folder: Path | str) -> Sweep:
 
 
 def _run_folders(folder: Path) -> list[Path]:
-    places = [folder, *(one for depth in ("*", "*/*", "*/*/*") for one in sorted(folder.glob(depth)))]
-    return [
-        run
-        for place in places
-        if place.is_dir() and not set_aside(place) and ".old" not in place.name
-        for run in seed_folders(place)
-    ]
-
-
-def _variants(groups: Mapping[str, Sequence[SeedRun]]) -> str:
-    return f"{len(groups) or 'no'} variant{'' if len(groups) == 1 else 's'}"
+    places = [one for one in folders_below(folder, 3) if not set_aside(one) and ".old" not in one.name]
+    return [run for place in places for run in seed_folders(place)]
 
 
 def _stopped(run: SeedRun) -> bool:
@@ -226,11 +230,6 @@ def _place(one: Measure) -> tuple[int, int]:
     return (2, regions.index(one.region)) if one.region in regions else (3, 0)
 
 
-def _sort_key(run: SeedRun, factors: Sequence[Factor]) -> list[Any]:
-    entries = dict(flat(run.identity))
-    return [factor.order(entries.get(factor.key)) for factor in factors]
-
-
 def _cost(runs: Sequence[SeedRun]) -> Cost:
     """Of the first run; seconds are the mean over runs whose speed was measured."""
     run, summary = runs[0], runs[0].summary
@@ -245,14 +244,10 @@ def _cost(runs: Sequence[SeedRun]) -> Cost:
     except CornetError as error:
         note = f"what it costs is not known: {str(error).rstrip('.')}"
         return Cost(parameters=counted, steps=total, seconds=seconds, note=note)
-    return Cost(
-        counted if math.isfinite(counted) else float(known.parameters),
-        float(known.macs),
-        float(known.depth.layers),
-        float(known.depth.unrolled),
-        total if math.isfinite(total) else float(sum(known.steps.values())),
-        seconds,
-    )
+    counted = counted if math.isfinite(counted) else float(known.parameters)
+    total = total if math.isfinite(total) else float(sum(known.steps.values()))
+    layers, unrolled = float(known.depth.layers), float(known.depth.unrolled)
+    return Cost(counted, float(known.macs), layers, unrolled, total, seconds)
 
 
 def _seconds(runs: Sequence[SeedRun]) -> float:

@@ -28,6 +28,13 @@ __all__ += ["print_public_data", "print_rerun", "print_scores", "say", "simulate
 WIDE = 110
 """Columns of a terminal from which on the recorded sites are shown, too."""
 
+WORDS = {
+    "compute": "the network itself",
+    "gradients": "averaging gradients among devices",
+    "decode": "decoding images: more cores, or a prepared copy (cornet prepare)",
+    "storage": "reading images: faster storage, or a prepared copy (cornet prepare)",
+}
+
 
 def print_models(rows: "list[ModelSummary]") -> None:
     """Print the table of networks, and what its columns mean."""
@@ -205,18 +212,12 @@ def simulated_text(simulated: Sequence[bool]) -> str:
     return f"{what}: a check of the pipeline; no brain was recorded."
 
 
-def with_error(value: float, error: float) -> str:
+def with_error(value: float, error: float, digits: int = 3) -> str:
+    """0.412 ±.013; - for NaN."""
     if math.isnan(value):
         return "-"
-    return f"{value:.3f}" if math.isnan(error) else f"{value:.3f} ±{error:.3f}".replace("±0.", "±.")
-
-
-WORDS = {
-    "compute": "the network itself",
-    "gradients": "averaging gradients among devices",
-    "decode": "decoding images: more cores, or a prepared copy (cornet prepare)",
-    "storage": "reading images: faster storage, or a prepared copy (cornet prepare)",
-}
+    told = f"{value:.{digits}f}"
+    return f"{told} ±{error:.{digits}f}".replace("±0.", "±.") if math.isfinite(error) else told
 
 
 def print_plan(plan: Any, console: Terminal | None = None) -> None:
