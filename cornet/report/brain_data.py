@@ -9,6 +9,7 @@ They are read leniently (`cornet.brain.score_tables`): what is missing is a colu
 """
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -24,6 +25,7 @@ __all__ = [
     "by_epoch",
     "is_int",
     "is_simulated",
+    "latest",
     "read_curves",
     "read_json",
     "read_logged",
@@ -122,6 +124,12 @@ def by_epoch(epochs: ArrayLike, values: ArrayLike) -> pd.Series:
     curve = pd.Series(np.asarray(values, float), index=np.asarray(epochs, float))
     curve = curve[np.isfinite(curve) & np.isfinite(curve.index)]
     return curve[~curve.index.duplicated(keep="last")].sort_index()
+
+
+def latest(numbers: pd.Series) -> float:
+    """The last that is finite; NaN where none is."""
+    there = numbers[np.isfinite(numbers)]
+    return float(there.iloc[-1]) if len(there) else math.nan
 
 
 def series(scores: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from cornet.report import brain_style
-from cornet.report.brain_data import series
+from cornet.report.brain_data import latest, series
 from cornet.report.brain_style import (
     epoch_axis,
     epoch_text,
@@ -177,8 +177,7 @@ def _value_axis(axes: Axes, rows: pd.DataFrame) -> None:
     there = rows[np.isfinite(rows["value"])]
     error = there["value_error"].fillna(0.0)
     low, high = float((there["value"] - error).min()), float((there["value"] + error).max())
-    finite = there["ceiling"][np.isfinite(there["ceiling"])]
-    top = top_of_scale(str(there["scale"].iloc[-1]), float(finite.iloc[-1]) if len(finite) else math.nan)
+    top = top_of_scale(str(there["scale"].iloc[-1]), latest(there["ceiling"]))
     axes.axhline(0, color="0.45", lw=0.7, zorder=0)
     highest = max(high, 0.0)
     if near_ceiling(axes, top, highest):

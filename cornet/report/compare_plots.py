@@ -41,13 +41,11 @@ def run_colour(number: int) -> str:
     return RUNS[(number - 1) % len(RUNS)]
 
 
-def _mark(
-    axes: Axes, run: ComparedRun, x: ArrayLike, y: ArrayLike, hollow: bool, size: float, **look: Any
-) -> None:
+def _mark(axes: Axes, run: ComparedRun, x: ArrayLike, y: ArrayLike, hollow: bool, **look: Any) -> None:
     """Draw a run's points in its colour and shape."""
     colour, marker = run_colour(run.number), MARKERS[(run.number - 1) % len(MARKERS)]
     look |= {"facecolor": "white" if hollow else colour, "edgecolor": colour, "zorder": 5}
-    axes.scatter(x, y, s=size, marker=marker, **look)
+    axes.scatter(x, y, marker=marker, **look)
 
 
 def draw_panel(panel: Panel, runs: Sequence[ComparedRun], alt: str) -> str:
@@ -100,7 +98,7 @@ def _points(
     for run in runs:
         x, y, gid = run.values[panel.x], run.values[panel.y], f"{prefix}-run-{run.number}"
         hollow = run.own_images and panel.x == "imagenet"
-        _mark(axes, run, [x], [y], hollow, 46, lw=1.4, gid=gid)
+        _mark(axes, run, [x], [y], hollow, s=46, lw=1.4, gid=gid)
         told = "top-1 of its own images" if hollow else _short(panel.x)
         names[gid] = [f"{run.label}, {run.title}: {told} {x:.3g}, {_short(panel.y)} {y:.3f}"]
         text = run.label if len(runs) <= NAMED_IN_FULL else str(run.number)
@@ -198,7 +196,7 @@ def _run(axes: Axes, run: ComparedRun, name: str, names: dict[str, list[str]]) -
     values, colour, gid = run.curves[name], run_colour(run.number), f"run-{run.number}"
     own = name == "top1" and run.own_images
     axes.plot(values.index, values, color=colour, lw=1.2, ls="--" if own else "-", zorder=4)
-    _mark(axes, run, values.index, values, own, 20, lw=1.1, gid=gid)
+    _mark(axes, run, values.index, values, own, s=20, lw=1.1, gid=gid)
     told = f"{run.label}, {run.title}" + (", its own images" if own else "")
     names[gid] = _names(told, values.index, values)
     text = run.label + (", own" if own else "")

@@ -6,12 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from cornet.brain.scales import shown
 from cornet.errors import CornetError
-from cornet.report.brain_data import by_epoch, is_int, read_json, read_metrics, read_scores, series
+from cornet.report.brain_data import by_epoch, is_int, latest, read_json, read_metrics, read_scores, series
 from cornet.report.published import CURVE
 from cornet.report.run_network import describe_run
 from cornet.saved_config import read_config
@@ -82,8 +81,7 @@ def open_run(path: Path, number: int) -> ComparedRun:
     if rows is not None:
         epoch = float(rows["epoch"].max())
         values |= parts(rows[rows["epoch"] == epoch], notes)
-        accuracies = rows.loc[rows["epoch"] == epoch, "top1"].dropna()
-        values["imagenet"] = float(accuracies.iloc[-1]) if len(accuracies) else math.nan
+        values["imagenet"] = latest(rows.loc[rows["epoch"] == epoch, "top1"])
     placed = any(math.isfinite(values[part]) for part in PARTS)
     if not math.isfinite(values["imagenet"]):
         values["imagenet"] = _accuracy(metrics, epoch if placed else math.nan)
@@ -161,10 +159,8 @@ def _accuracy(metrics: pd.DataFrame | None, epoch: float) -> float:
     """After so many epochs; the last one where epoch is NaN."""
     if metrics is None or "val/top1" not in metrics:
         return math.nan
-    there = metrics[np.isfinite(metrics["val/top1"])]
-    if math.isfinite(epoch):
-        there = there[there["epoch"] + 1 == epoch]
-    return float(there["val/top1"].iloc[-1]) if len(there) else math.nan
+    there = metrics if math.isnan(epoch) else metrics[metrics["epoch"] + 1 == epoch]
+    return latest(there["val/top1"])
 
 
 PARTS = {

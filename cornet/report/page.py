@@ -22,14 +22,7 @@ from cornet.report.render import data_address, page, part, picture
 from cornet.report.seeds_runs import folders_below
 from cornet.saved_config import config_text
 
-__all__ = [
-    "chance_fact",
-    "find_run_folder",
-    "stimuli_section",
-    "training_facts",
-    "whole_picture",
-    "write_page",
-]
+__all__ = ["chance_fact", "find_run_folder", "stimuli_section", "training_facts", "write_page"]
 
 
 def write_page(folder: Path | str) -> Path:

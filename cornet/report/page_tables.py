@@ -2,13 +2,12 @@
 
 import math
 from collections import Counter
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from cornet.report.brain_data import is_simulated, seconds_of, series
+from cornet.report.brain_data import is_simulated, latest, seconds_of, series
 from cornet.report.brain_plots import BrainTables
 from cornet.report.render import part, simulated_banner
 
@@ -55,7 +54,7 @@ def summary_table(scores: pd.DataFrame) -> Markup:
     rows = []
     for name, kind, rows_of in _columns(scores):
         there = rows_of[np.isfinite(rows_of["value"])]
-        count = _latest(rows_of["n"])
+        count = latest(rows_of["n"])
         rows.append(
             {
                 "name": name,
@@ -65,7 +64,7 @@ def summary_table(scores: pd.DataFrame) -> Markup:
                 "first": rows_of.iloc[0].to_dict(),
                 "last": rows_of.iloc[-1].to_dict(),
                 "best": there.loc[there["value"].idxmax()].to_dict() if len(there) else None,
-                "ceiling": _latest(rows_of["ceiling"]),
+                "ceiling": latest(rows_of["ceiling"]),
                 "scale": _scale(rows_of),
                 "n": count if count > 0 else math.nan,
             }
@@ -147,11 +146,6 @@ def _columns(scores: pd.DataFrame) -> list[tuple[str, str, pd.DataFrame]]:
         for name, rows in series(scores)
         for kind, part_of in rows.groupby("weights", sort=False)
     ]
-
-
-def _latest(numbers: pd.Series) -> Any:
-    there = numbers[np.isfinite(numbers)]
-    return float(there.iloc[-1]) if len(there) else math.nan
 
 
 def _scale(rows: pd.DataFrame) -> str:

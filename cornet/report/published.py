@@ -6,6 +6,7 @@ import io
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 import pandas as pd
 
@@ -24,6 +25,7 @@ __all__ = [
     "correlations",
     "published_models",
     "published_training",
+    "read_published",
 ]
 
 CORNET_S = "CORnet-S"
@@ -66,7 +68,7 @@ def published_models() -> pd.DataFrame:
 
     The table is one for all callers: copy it before changing it. Source: Kubilius, Schrimpf et al. 2019 (NeurIPS).
     """
-    return _read("models_2019.csv")
+    return read_published("models_2019.csv")
 
 
 @cache
@@ -76,12 +78,13 @@ def published_training() -> pd.DataFrame:
     Neural scores and i2n are on the scales that `CURVE` names. Of solution times the source names no ceiling, and they
     are taken as raw. The table is one for all callers: copy it before changing it.
     """
-    return _read("cornet_s_training.csv")
+    return read_published("cornet_s_training.csv")
 
 
-def _read(name: str) -> pd.DataFrame:
+def read_published(name: str, **options: Any) -> pd.DataFrame:
+    """A table of `published_data` as pandas reads it."""
     text = (files("cornet.report") / "published_data" / name).read_text(encoding="utf-8")
-    return pd.read_csv(io.StringIO(text), comment="#")
+    return pd.read_csv(io.StringIO(text), comment="#", **options)
 
 
 HIGH = 0.70

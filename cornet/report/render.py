@@ -17,7 +17,6 @@ from cornet.report.brain_style import epoch_text
 from cornet.report.statistics import Estimate
 
 __all__ = [
-    "broken",
     "count_text",
     "data_address",
     "interval_text",

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cornet.report.brain_data import by_epoch
+from cornet.report.brain_data import by_epoch, latest
 from cornet.report.closing import label
 from cornet.report.seeds_runs import SeedRun
 from cornet.report.statistics import Estimate, mean_interval
@@ -122,7 +122,6 @@ def _benchmark(
     why = {seed: (one.iloc[-1]["failure"] or one.iloc[-1]["notes"]) for seed, one in rows.items()}
     every = pd.concat(list(rows.values()))
     there = every[np.isfinite(every["value"])]
-    ceilings = there["ceiling"][np.isfinite(there["ceiling"])]
     return _measure(
         curves,
         best,
@@ -132,7 +131,7 @@ def _benchmark(
         kind="brain",
         region=str(every["region"].iloc[-1]),
         scale=str(there["scale"].iloc[-1]) if len(there) else "",
-        ceiling=float(ceilings.iloc[-1]) if len(ceilings) else math.nan,
+        ceiling=latest(there["ceiling"]),
         simulated=bool(every["simulated"].any()) or name.startswith("simulated"),
         apart=not_alike(rows),
     )

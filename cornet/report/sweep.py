@@ -49,12 +49,12 @@ def sweep_page(sweep: Sweep, base: Variant) -> str:
     """HTML: the whole page. It needs nothing outside itself."""
     brain = [name for name, one in sweep.measures.items() if one.kind == "brain"]
     parts = [_lede(sweep, base), simulated_banner(brain, sweep.simulated, "all brain scores on this page")]
-    parts += [_left_out(sweep), _variants(sweep, base)]
-    parts += [part("parts.heading", text="Change against the base"), _changes(sweep, base)]
-    parts += [_factors(sweep, base), *_plots(sweep, base), part("parts.notes", texts=sweep.notes)]
-    config = config_text(base.folders[0])
-    if config is not None:
-        parts.append(part("sweep.configuration", number=base.number, text=config))
+    stopped = sum(len(one.stopped) for one in sweep.variants)
+    parts.append(part("sweep.left_out", text=left_out_text(sweep), stopped=stopped))
+    parts += [_variants(sweep, base), part("parts.heading", text="Change against the base")]
+    parts += [_changes(sweep, base), _factors(sweep, base), *_plots(sweep, base)]
+    parts.append(part("parts.notes", texts=sweep.notes))
+    parts.append(part("sweep.configuration", number=base.number, text=config_text(base.folders[0])))
     return page(sweep.title, parts)
 
 
@@ -65,14 +65,6 @@ def _lede(sweep: Sweep, base: Variant) -> Markup:
         also = f" (and {', '.join(factor.same)}, the same in every run)" if factor.same else ""
         factors.append(f"{factor.name}{also}: {', '.join(dict.fromkeys(map(factor.text, values)))}")
     return part("sweep.lede", told="; ".join(factors), base=base, folder=str(sweep.folder))
-
-
-def _left_out(sweep: Sweep) -> Markup:
-    stopped = sum(len(one.stopped) for one in sweep.variants)
-    texts = [left_out_text(sweep)] if sweep.left_out else []
-    if stopped:
-        texts.append(f"{stopped} run{'s were' if stopped > 1 else ' was'} stopped early, and in no mean.")
-    return part("sweep.left_out", texts=texts)
 
 
 def _variants(sweep: Sweep, base: Variant) -> Markup:

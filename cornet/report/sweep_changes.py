@@ -1,15 +1,14 @@
 """Change against the base variant, factor by factor, in the manner of the 2019 paper's figure 4."""
 
-import io
 import math
 from collections.abc import Mapping
 from functools import cache
-from importlib.resources import files
 from typing import NamedTuple
 
 import pandas as pd
 
 from cornet.errors import CornetError
+from cornet.report.published import read_published
 from cornet.report.statistics import Difference, holm, pair_difference, welch_difference
 from cornet.report.sweep_keys import value_text
 from cornet.report.sweep_runs import Sweep, Variant
@@ -128,8 +127,7 @@ def published_variants() -> pd.DataFrame:
 
     The table is one for all callers: copy it before changing it.
     """
-    path = files("cornet.report") / "published_data" / "circuit_variants_2019.csv"
-    return pd.read_csv(io.StringIO(path.read_text(encoding="utf-8")), comment="#", dtype={"value": str})
+    return read_published("circuit_variants_2019.csv", dtype={"value": str})
 
 
 def published_change(sweep: Sweep, base: Variant, variant: Variant) -> PublishedChange | None:

@@ -67,7 +67,7 @@ def own_identity(run: SeedRun) -> dict[str, Any]:
 def identity_key(run: SeedRun) -> str:
     """The same text for runs of one variant."""
     entries = {key: value for key, value in flat(run.identity) if value is not None}
-    return json.dumps(entries, sort_keys=True, default=str)
+    return _json(entries)
 
 
 def find_factors(runs: Sequence[SeedRun]) -> tuple[Factor, ...]:
@@ -81,11 +81,8 @@ def find_factors(runs: Sequence[SeedRun]) -> tuple[Factor, ...]:
         key for key in dict.fromkeys(key for table in tables for key in table) if not _parent(key, tables)
     ]
     columns = {key: [table.get(key) for table in tables] for key in keys}
-    varying = {
-        key: _texts(values)
-        for key, values in columns.items()
-        if key not in NAMES and len(set(_texts(values))) > 1
-    }
+    texts = {key: [_json(value) for value in values] for key, values in columns.items()}
+    varying = {key: one for key, one in texts.items() if key not in NAMES and len(set(one)) > 1}
     kept: dict[str, list[str]] = {}
     for key in sorted(varying, key=lambda key: (key.startswith(ECHOES), keys.index(key))):
         alike = (one for one in kept if key.startswith(ECHOES) or (_is_steps(one) and _is_steps(key)))
@@ -119,8 +116,8 @@ def _parent(key: str, tables: Sequence[Mapping[str, Any]]) -> bool:
     )
 
 
-def _texts(values: Sequence[Any]) -> list[str]:
-    return [json.dumps(value, sort_keys=True, default=str) for value in values]
+def _json(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, default=str)
 
 
 def _names(keys: Sequence[str]) -> dict[str, str]:

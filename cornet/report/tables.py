@@ -22,8 +22,13 @@ __all__ = [
     "print_intervals",
     "print_models",
     "print_plan",
+    "print_public_data",
+    "print_rerun",
+    "print_scores",
+    "say",
+    "simulated_text",
+    "with_error",
 ]
-__all__ += ["print_public_data", "print_rerun", "print_scores", "say", "simulated_text", "with_error"]
 
 WIDE = 110
 """Columns of a terminal from which on the recorded sites are shown, too."""
