@@ -25,14 +25,10 @@ class BatchFit(pl.Callback):
     def __init__(self) -> None:
         self.images: tuple[int, ...] | None = None
 
-    def on_train_batch_start(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Batch, batch_idx: int
-    ) -> None:
+    def on_train_batch_start(self, trainer: pl.Trainer, _: Any, batch: Batch, batch_idx: int) -> None:
         self.images = tuple(batch.images.shape)
 
-    def on_exception(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
-    ) -> None:
+    def on_exception(self, trainer: pl.Trainer, pl_module: Any, exception: BaseException) -> None:
         if not out_of_memory(exception):
             return
         device = pl_module.device

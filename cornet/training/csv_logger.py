@@ -46,16 +46,12 @@ class ContinueMetrics(pl.Callback):
     ends is added. The rows that a checkpoint goes on from are on the disk before it is written.
     """
 
-    def on_save_checkpoint(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
-    ) -> None:
+    def on_save_checkpoint(self, trainer: pl.Trainer, *_: Any) -> None:
         for logger in trainer.loggers:
             if isinstance(logger, CsvLogger):
                 logger.sync()
 
-    def on_load_checkpoint(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
-    ) -> None:
+    def on_load_checkpoint(self, trainer: pl.Trainer, _: Any, checkpoint: dict[str, Any]) -> None:
         for logger in trainer.loggers:
             if isinstance(logger, CsvLogger):
                 logger.complete(checkpoint.get("epoch_metrics", {}))
@@ -79,12 +75,8 @@ class CsvLogger(Logger):
         self.path = Path(folder) / "metrics.csv"
         self._columns: list[str] = list(_FIRST)
         self._rows: dict[int, dict[str, str]] = {}  # by step: the file's last row, and what it lacks
-        self._new: set[int] = set()  # steps of the latter
-        self._last = self._in_file = -1  # the last step, and that in the file
-        self._before: int | None = 0  # bytes before the file's last row; None where all is to be written anew
-        self._end = 0  # and with that row
-        self._rewrite = False
-        self._unsynced = True  # an earlier process may have been killed before it was
+        self._before: int | None = 0  # bytes of the file before these; None where it is as others write it
+        self._new = self._rewrite = False
         if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
             self._load()
 
@@ -107,20 +99,18 @@ class CsvLogger(Logger):
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
         """Add to the row of `step` (by default the last one); of two values for one name the later one stays."""
-        step = max(self._last, 0) if step is None else step
-        self._rewrite |= step < self._last
+        step = max(self._rows, default=0) if step is None else step
         row = self._rows.setdefault(step, {"step": str(step)})
         row.update({name: _written(value) for name, value in metrics.items() if name != "step"})
-        self._new.add(step)
-        self._last = max(step, self._last)
-        if new := [name for name in row if name not in self._columns]:
-            self._columns += new
-            self._rewrite = True
+        new = [name for name in row if name not in self._columns]
+        self._columns += new
+        self._rewrite |= bool(new) or step < next(iter(self._rows))
+        self._new = True
 
     @rank_zero_only
     def resume_from(self, step: int) -> None:
         """Drop the rows after `step`: a run that goes on from there computes them again."""
-        if step < self._last:
+        if step < max(self._rows, default=-1):
             self._write({s: row for s, row in self._all().items() if s <= step})
         else:
             self.save()
@@ -145,9 +135,7 @@ class CsvLogger(Logger):
     @rank_zero_only
     def sync(self) -> None:
         """Bring the file to the disk, as far as it is written."""
-        if self._unsynced:
-            sync(self.path)
-            self._unsynced = False
+        sync(self.path)
 
     @rank_zero_only
     def finalize(self, status: str) -> None:
@@ -155,13 +143,10 @@ class CsvLogger(Logger):
         self.save()
 
     def _append(self) -> None:
-        """New rows go to the end; the last row, when more was logged at its step, is written over in one call."""
-        steps = sorted(self._new)
-        lines = [_line(self._columns, self._rows[step]) for step in steps]
-        start = self._before if self._in_file in self._new else self._end
-        assert start is not None
-        self._unsynced = True
-        data = "".join(lines).encode()
+        """Write the last row over, in one call with the new ones: a torn write leaves all that was there."""
+        rows = dict(sorted(self._rows.items()))
+        lines = [_line(self._columns, row) for row in rows.values()]
+        start, data = self._before or 0, "".join(lines).encode()
         try:
             with open(self.path, "r+b", buffering=0) as file:
                 file.seek(start)
@@ -175,15 +160,14 @@ class CsvLogger(Logger):
                 f"Could not write {self.path}, {len(data):,} bytes: {error.strerror}; mend that, and the same "
                 "command continues this run."
             ) from error
-        self._forget(self._rows[steps[-1]], start + len(data))
+        self._hold_last(rows, lines, start)
 
     def _write(self, rows: dict[int, dict[str, str]]) -> None:
         """The whole file anew."""
-        text = _text(self._columns, list(rows.values()))
+        lines = self._lines(rows)
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        atomic_write(self.path, text)
-        self._last = max(rows, default=-1)
-        self._forget(rows.get(self._last), len(text.encode()))
+        atomic_write(self.path, "".join(lines))
+        self._hold_last(rows, lines)
 
     def _all(self) -> dict[int, dict[str, str]]:
         """By step, those of the file and what it lacks."""
@@ -192,24 +176,25 @@ class CsvLogger(Logger):
             rows.setdefault(step, {}).update(row)
         return dict(sorted(rows.items()))
 
-    def _forget(self, last: dict[str, str] | None, end: int) -> None:
-        """All but the last row, now that all are in the file, which ends there."""
-        self._rows = {} if last is None else {self._last: last}
-        self._new, self._rewrite = set(), False
-        self._in_file, self._end = self._last, end
-        self._before = end - (0 if last is None else len(_line(self._columns, last).encode()))
+    def _lines(self, rows: dict[int, dict[str, str]]) -> list[str]:
+        names = {name: name for name in self._columns}
+        return [_line(self._columns, row) for row in (names, *rows.values())]
+
+    def _hold_last(self, rows: dict[int, dict[str, str]], lines: list[str], start: int = 0) -> None:
+        """Forget all but the last row, now that these lines are in the file, from the byte `start` on."""
+        self._rows = dict(list(rows.items())[-1:])
+        self._before = start + len("".join(lines[:-1] if rows else lines).encode())
+        self._new = self._rewrite = False
 
     def _load(self) -> None:
         columns, listed = _read(self.path)
-        rows = _by_step(self.path, listed)
-        self._columns = columns or self._columns
-        self._last = max(rows, default=-1)
-        text = _text(self._columns, list(rows.values()))
+        rows = dict(sorted(_by_step(self.path, listed).items()))
         if self.path.is_file():
-            self._forget(rows.get(self._last), len(text.encode()))
-            if read_bytes(self.path) != text.encode() or list(rows) != sorted(rows):
-                # a half-written line, or another program's way to write
-                self._rows, self._before, self._rewrite = {}, None, True
+            self._columns = columns or self._columns
+            lines = self._lines(rows)
+            self._hold_last(rows, lines)
+            if read_bytes(self.path) != "".join(lines).encode():
+                self._before, self._rewrite = None, True  # a half-written line, or another program's way to write
 
 
 def _by_step(path: Path, rows: list[dict[str, str]]) -> dict[int, dict[str, str]]:
@@ -248,10 +233,6 @@ def _line(columns: list[str], row: Mapping[str, str]) -> str:
     out = io.StringIO()
     csv.writer(out, lineterminator="\n").writerow([row.get(name, "") for name in columns])
     return out.getvalue()
-
-
-def _text(columns: list[str], rows: list[dict[str, str]]) -> str:
-    return _line(columns, {name: name for name in columns}) + "".join(_line(columns, row) for row in rows)
 
 
 def _written(value: Any) -> str:

@@ -37,9 +37,7 @@ class FiniteLoss(pl.Callback):
         self.norms: Tensor | None = None  # (parameter,), of the gradients at that step
         self.names: list[str] = []
 
-    def on_before_optimizer_step(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, optimizer: torch.optim.Optimizer
-    ) -> None:
+    def on_before_optimizer_step(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
         if getattr(trainer.precision_plugin, "scaler", None) is not None:
             return
         found = {name: p.grad for name, p in pl_module.named_parameters() if p.grad is not None}
@@ -54,9 +52,7 @@ class FiniteLoss(pl.Callback):
         self.first_bad_gradient = torch.where(new, step, self.first_bad_gradient)
         self.norms = torch.where(new, norms, self.norms)
 
-    def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, trainer: pl.Trainer, _: Any, outputs: Any, *rest: Any) -> None:
         loss = (outputs["loss"] if isinstance(outputs, dict) else outputs).detach()
         step = torch.full((), trainer.global_step, dtype=torch.int64, device=loss.device)
         if self.first_bad is None:
@@ -69,9 +65,7 @@ class FiniteLoss(pl.Callback):
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.check(trainer)
 
-    def on_save_checkpoint(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
-    ) -> None:
+    def on_save_checkpoint(self, trainer: pl.Trainer, _: Any, checkpoint: dict[str, Any]) -> None:
         self.check(trainer)
         entries = [t for t in checkpoint["state_dict"].values() if t.is_floating_point()]
         if not bool(torch.stack([torch.isfinite(t).all() for t in entries]).all()):
@@ -116,20 +110,10 @@ class UnreadableFiles(pl.Callback):
             for split, rows in pd.read_csv(self.path).groupby("split"):
                 self.tally.add(str(split), rows["path"])
 
-    def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, _: Any, module: Any, outputs: Any, batch: Batch, *rest: Any) -> None:
         self.add("train", batch.bad)
 
-    def on_validation_batch_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        outputs: Any,
-        batch: Batch,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
+    def on_validation_batch_end(self, _: Any, module: Any, outputs: Any, batch: Batch, *rest: Any) -> None:
         self.add("val", batch.bad)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

@@ -95,9 +95,7 @@ class LastCheckpoint(Checkpoint):
         trainer.save_checkpoint(self.path)
         self.saved = time.monotonic()
 
-    def on_save_checkpoint(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
-    ) -> None:
+    def on_save_checkpoint(self, trainer: pl.Trainer, _: Any, checkpoint: dict[str, Any]) -> None:
         checkpoint["random_state"] = random_state()
         if self.between_steps:
             count_step_once(trainer, checkpoint["loops"]["fit_loop"])
@@ -106,9 +104,7 @@ class LastCheckpoint(Checkpoint):
         if self.after_epoch:
             checkpoint["epoch_metrics"] = epoch_metrics(trainer)
 
-    def on_load_checkpoint(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
-    ) -> None:
+    def on_load_checkpoint(self, trainer: pl.Trainer, _: Any, checkpoint: dict[str, Any]) -> None:
         self.random_state = checkpoint.get("random_state")
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:

@@ -12,18 +12,12 @@ from urllib.parse import urlsplit
 from pytorch_lightning.loggers import TensorBoardLogger
 
 from cornet.errors import CornetError
-from cornet.training.csv_logger import CsvLogger
 from cornet.training.run_labels import LONGEST_TAG
 from cornet.training.wandb_logger import ForgivingWandbLogger, rank_zero
 
-__all__ = ["csv", "tensorboard", "wandb"]
+__all__ = ["tensorboard", "wandb"]
 
 log = logging.getLogger("cornet")
-
-
-def csv(folder: Path | str) -> CsvLogger:
-    """`<folder>/metrics.csv`, continued where there is one. Raises CornetError when it is no table of metrics."""
-    return CsvLogger(folder)
 
 
 def tensorboard(folder: Path | str) -> TensorBoardLogger:

@@ -57,11 +57,9 @@ class Throughput(pl.Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.peak = self.peak or known_peak(pl_module.device)
-        self.on_train_epoch_start(
-            trainer, pl_module
-        )  # which does not come where a training goes on within an epoch
+        self.on_train_epoch_start()  # which does not come where a training goes on within an epoch
 
-    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_train_epoch_start(self, *_: Any) -> None:
         self.ended: float | None = None  # when the last batch did, if nothing but training has happened since
         self.epoch_seconds, self.epoch_images = 0.0, 0
         self.begin()
@@ -70,9 +68,7 @@ class Throughput(pl.Callback):
         """Count anew, from a step that was logged."""
         self.seconds, self.waited, self.images, self.flops = 0.0, 0.0, 0, 0.0
 
-    def on_train_batch_start(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Batch, batch_idx: int
-    ) -> None:
+    def on_train_batch_start(self, *_: Any) -> None:
         if self.ended is not None:
             self.waited += time.perf_counter() - self.ended
 
@@ -114,7 +110,7 @@ class Throughput(pl.Callback):
         self.seconds += now - self.ended
         self.epoch_seconds += now - self.ended
 
-    def on_brain_scores(self, trainer: pl.Trainer, *_: Any) -> None:
+    def on_brain_scores(self, *_: Any) -> None:
         """Within an epoch: the time is not training's, and what the next batch waits for is not known."""
         self.ended = None
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from cornet.errors import CornetError
 from cornet.training import loggers, wandb_logger
-from cornet.training.csv_logger import read_metrics
+from cornet.training.csv_logger import CsvLogger, read_metrics
 from cornet.training.hand_over import hand_over
 from cornet.training.wandb_logger import definition
 from tests.training.wandb_records import definitions, finished, no_account, row, rows
@@ -138,7 +138,7 @@ def test_tensorboard(tmp_path):
 def test_pictures_and_tables_reach_tensorboard_and_nothing_there_is_no_trouble(tmp_path, caplog):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    metrics, logger = loggers.csv(tmp_path), loggers.tensorboard(tmp_path)
+    metrics, logger = CsvLogger(tmp_path), loggers.tensorboard(tmp_path)
     hand_over(tmp_path, [metrics, logger])  # an empty folder: one line, no error
     (told,) = [r.message for r in caplog.records if r.name == "cornet"]
     assert "did not reach TensorBoardLogger (There are no metrics" in told
@@ -189,7 +189,7 @@ def test_tensorboard_missing(tmp_path, monkeypatch):
 
 
 def test_csv(tmp_path):
-    logger = loggers.csv(tmp_path)
+    logger = CsvLogger(tmp_path)
     logger.log_metrics({"x": 0.5}, step=1)
     logger.save()
     assert list(read_metrics(tmp_path)["x"]) == [0.5]
