@@ -17,11 +17,10 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from cornet.errors import CornetError
+from cornet.errors import CornetError, own_error
 from cornet.files import file_error
 from cornet.instantiate import find_own_modules
 from cornet.terminal import steady_streams
-from cornet.training.random_network import own_error
 from cornet.training.secrets import mask_logs, message_without_secrets
 from cornet.training.sweep import Sweep, find_sweep, start_message
 from cornet.training.sweep_runner import follow_parent, in_sweep, run_sweep

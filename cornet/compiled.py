@@ -26,6 +26,5 @@ def keep_compiled_code() -> None:
         return
     if stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid() and not status.st_mode & 0o022:
         os.environ[VARIABLE] = str(folder)
-        os.environ[HEADERS] = (
-            os.environ.get(HEADERS) or "0"
-        )  # torch keeps these among temporary files all the same
+        # torch keeps precompiled headers among temporary files all the same
+        os.environ[HEADERS] = os.environ.get(HEADERS) or "0"

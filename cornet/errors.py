@@ -2,7 +2,7 @@
 
 import unicodedata
 
-__all__ = ["CornetError", "printable"]
+__all__ = ["CornetError", "own_error", "printable"]
 
 LONGEST = 1500
 """Characters of a message; of a longer one the start and the end are told."""
@@ -16,6 +16,14 @@ class CornetError(Exception):
 
     def __str__(self) -> str:
         return _plain(super().__str__())
+
+
+def own_error(error: BaseException) -> CornetError | None:
+    """The CornetError that another one wraps, as Hydra and OmegaConf do; None where there is none."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, CornetError):
+        cause = cause.__cause__ or cause.__context__
+    return cause
 
 
 def printable(text: str, keep: str = "") -> str:

@@ -13,7 +13,7 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from cornet.errors import CornetError
+from cornet.errors import CornetError, own_error
 
 __all__ = ["find_own_modules", "make", "targets"]
 
@@ -39,11 +39,8 @@ def make(config: Any, what: str, **extra: Any) -> Any:
     except InstantiationException as error:
         from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
-        cause: BaseException | None = error
-        while cause is not None and not isinstance(cause, CornetError):
-            cause = cause.__cause__ or cause.__context__
-        if cause is not None:
-            raise cause from None
+        if (own := own_error(error)) is not None:
+            raise own from None
         inner = error.__cause__
         if inner is None or isinstance(inner, TypeError | ValueError | MisconfigurationException):
             reason = " ".join(str(inner or error).split()).rstrip(".!")

@@ -6,25 +6,11 @@ from typing import Any
 
 __all__ = ["composed", "encodable", "escaped", "left_behind", "set_aside"]
 
-LEFT_BEHIND = frozenset(
-    {
-        "__macosx",
-        "icon\r",
-        "thumbs.db",
-        "ehthumbs.db",
-        "ehthumbs_vista.db",
-        "desktop.ini",
-        "$recycle.bin",
-        "recycler",
-        "system volume information",
-        "@eadir",
-        "@tmp",
-        "#recycle",
-        "#snapshot",
-        "lost+found",
-        "__pycache__",
-    }
-)
+LEFT_BEHIND = {
+    *("__macosx", "icon\r", "thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "$recycle.bin"),
+    *("recycler", "system volume information", "@eadir", "@tmp", "#recycle", "#snapshot", "lost+found"),
+    "__pycache__",
+}
 """In lower case. Everything that begins with a dot belongs here, too: .DS_Store, ._*, .ipynb_checkpoints, .Trash-*,
 .nfs*, .snapshot, .git, .~lock.*"""
 

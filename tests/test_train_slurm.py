@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from cornet.errors import CornetError
-from cornet.training.submitting import check_launcher
+from cornet.training.overrides import check_launcher
 from tests.stand_in_slurm import install
 from tests.test_train import ROOT
 from tests.test_train_ddp import FEED_FORWARD, SMALL
@@ -39,7 +39,7 @@ def runs(folder: Path) -> list[Path]:
 
 
 def test_without_the_package_one_sentence_says_what_to_install(monkeypatch):
-    monkeypatch.setattr("cornet.training.submitting.find_spec", lambda name: None)
+    monkeypatch.setattr("cornet.training.overrides.find_spec", lambda name: None)
     check_launcher(["trainer=ddp", "hydra/launcher=basic"])
     with pytest.raises(CornetError, match=r"^trainer=slurm needs the package hydra-submitit-launcher"):
         check_launcher(["trainer=slurm", "seed=0,1"])

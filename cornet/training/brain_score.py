@@ -1,9 +1,10 @@
-"""How brain-like the network is, after any validation."""
+"""How brain-like the network is, after any validation, and when that is asked."""
 
 import logging
 import math
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,65 @@ from cornet.errors import CornetError
 from cornet.models import CORnet
 from cornet.training.brain_checks import check_benchmark, check_monitors
 from cornet.training.brain_metrics import averages, compared, mean_value, metrics, monitors
-from cornet.training.brain_schedule import Schedule
 from cornet.training.loaders import rank_and_world
 from cornet.training.scores_csv import ScoresCsv
 from cornet.training.shared_subject import SharedSubject, raise_together
 
-__all__ = ["BrainScore"]
+__all__ = ["BrainScore", "Schedule"]
 
 log = logging.getLogger("cornet")
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Before training, at fractions of the first epoch, every `every` epochs, and at the end.
+
+    before: score the network with its first weights. fractions: of the first epoch, between 0 and 1, as (.1, .5).
+    every: epochs between two scores; 0: none between. end: after the last epoch, whatever `every` says.
+
+    Raises CornetError for a schedule that would never fire.
+    """
+
+    before: bool = True
+    fractions: Sequence[float] = ()
+    every: int = 1
+    end: bool = True
+
+    def __post_init__(self) -> None:
+        for fraction in self.fractions:
+            if not 0 < fraction < 1:
+                raise CornetError(
+                    f"fractions={list(self.fractions)} of the first epoch must lie between 0 and 1; use for example "
+                    "[0.1, 0.5]."
+                )
+        if self.every < 0 or int(self.every) != self.every:
+            raise CornetError(
+                f"every={self.every} must be a number of epochs, or 0 for none between start and end."
+            )
+        if not (self.before or self.fractions or self.every or self.end):
+            raise CornetError(
+                "the brain schedule never fires: before and end are false, every is 0, fractions is empty; set one of "
+                "them, or leave the benchmarks out with brain=none."
+            )
+
+    def check(self, epochs: int) -> None:
+        """Raise CornetError where no score would be taken in so many epochs."""
+        if not (self.before or self.fractions or self.end) and self.every > epochs:
+            raise CornetError(
+                f"the brain schedule never fires: every={self.every} epochs, and the training has {epochs}; lower "
+                "every, or set end=true."
+            )
+
+    def after_epoch(self, number: int, epochs: int) -> bool:
+        """Whether to score after epoch `number` (1 is the first) of `epochs`."""
+        return (self.every > 0 and number % self.every == 0) or (self.end and number == epochs)
+
+    def after_batch(self, number: int, batches: int) -> float | None:
+        """The fraction of the first epoch that is reached with batch `number` (1 is the first), if one is."""
+        for fraction in sorted(self.fractions):
+            if math.ceil(fraction * batches) == number < batches:
+                return fraction
+        return None
 
 
 class BrainScore(pl.Callback):
@@ -73,8 +125,8 @@ class BrainScore(pl.Callback):
         self.names = list(dict.fromkeys(name for names in lists for name in names))
         self.schedule = Schedule(before, tuple(fractions), every, end)
         self.ends = list(ends)
-        self.metric, self.scale, self.decoder, self.time_bin = metric, scale, decoder, time_bin
-        self.groups, self.stratify, self.ignore = groups, stratify, ignore
+        self.options: dict[str, Any] = {"metric": metric, "scale": scale, "decoder": decoder}
+        self.options |= {"time_bin": time_bin, "groups": groups, "stratify": stratify, "ignore": ignore}
         self.size, self.degrees, self.strict = size, degrees, strict
         self.scores = ScoresCsv(folder)
         self.benchmarks: list[Benchmark[Any]] = []
@@ -109,7 +161,7 @@ class BrainScore(pl.Callback):
             self.take(trainer, pl_module, 0.0, math.nan, last=True)
 
     def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+        self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         if self.benchmarks and trainer.current_epoch == 0 and self.schedule.fractions:
             batches = int(trainer.num_training_batches)
@@ -137,17 +189,7 @@ class BrainScore(pl.Callback):
 
     def open(self, device: torch.device | str) -> list[Benchmark[Any]]:
         """The benchmarks, as they were asked for."""
-        return open_benchmarks(
-            self.names,
-            metric=self.metric,
-            scale=self.scale,
-            decoder=self.decoder,
-            time_bin=self.time_bin,
-            groups=self.groups,
-            stratify=self.stratify,
-            ignore=self.ignore,
-            device=device,
-        )
+        return open_benchmarks(self.names, device=device, **self.options)
 
     def subject(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> SharedSubject:
         """The network as it is now. Raises CornetError for one that has no areas."""
@@ -157,25 +199,12 @@ class BrainScore(pl.Callback):
                 "choose brain=none."
             )
         source = trainer.datamodule.source  # type: ignore[attr-defined]
-        subject = SharedSubject(
-            pl_module.net,
-            "network",
-            mean=source.mean,
-            std=source.std,
-            size=self.size or source.size,
-            degrees=self.degrees,
-        )
+        screen: dict[str, Any] = {"size": self.size or source.size, "degrees": self.degrees}
+        subject = SharedSubject(pl_module.net, "network", mean=source.mean, std=source.std, **screen)
         subject.screens = self.screens
         return subject
 
-    def take(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        epoch: float,
-        top1: float,
-        last: bool = False,
-    ) -> None:
+    def take(self, trainer: Any, pl_module: Any, epoch: float, top1: float, last: bool = False) -> None:
         """Score now, log, and write the rows. last: also what is scored at the ends only."""
         start = time.perf_counter()
         due = [one for one in self.benchmarks if last or one.name not in self.ends]
@@ -195,18 +224,14 @@ class BrainScore(pl.Callback):
                     "%s could not be scored and is left out: %s", result.benchmark.name, result.failure
                 )
         if trainer.is_global_zero:
+            finite = {name: value for name, value in values.items() if math.isfinite(value)}
             for logger in trainer.loggers:
-                finite = {name: value for name, value in values.items() if math.isfinite(value)}
                 logger.log_metrics({**finite, "brain/epoch": epoch}, step=trainer.global_step)
-            about = {
-                "epoch": epoch,
-                "step": trainer.global_step,
-                "top1": top1,
-                "weights": pl_module.scored_weights,
-            }
-            made_of = pl_module.provenance.columns()  # type: ignore[operator, union-attr]
+            about = {"epoch": epoch, "step": trainer.global_step, "top1": top1}
+            about["weights"] = pl_module.scored_weights
+            made_of = pl_module.provenance.columns()
             self.scores.add([{**about, **result.row(), **made_of} for result in results])
-        for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        for callback in trainer.callbacks:
             if hear := getattr(callback, "on_brain_scores", None):
                 hear(trainer, pl_module, results, epoch)
 

@@ -50,7 +50,9 @@ def build(config: DictConfig, source: ImageSource | None = None) -> Training:
     facts = {f"model.{key}": value for key, value in arguments.items() if key != "pretrained"}
     facts["data.classes"] = told(source.classes)
     module = Classifier(net, recipe, source.mean, source.std, source.views, facts)
-    data = ImageLoaders(source, **in_parts(plain(config.loader), recipe))
+    loader = plain(config.loader)
+    loader["batch_size"] //= recipe.accumulate  # a batch is what goes through the network at once
+    data = ImageLoaders(source, **loader)
     check_batch_norm(net, data.batch_size // find_ranks().world, source, recipe)
     steps = len(data.train_images) // data.batch_size
     return Training(source, net, module, data, make_trainer(config, recipe, steps))
@@ -71,11 +73,6 @@ def check_batch_norm(net: nn.Module, batch: int, source: Any, recipe: Recipe) ->
             f"one image of {size} pixels at a time leaves batch norm one value per channel, which has no variance; "
             "set recipe.batch_size to at least 2 times recipe.accumulate (and the ranks), or model.norm=group."
         )
-
-
-def in_parts(loader: dict[str, Any], recipe: Recipe) -> dict[str, Any]:
-    """The loaders' arguments: a batch is what goes through the network at once."""
-    return {**loader, "batch_size": loader["batch_size"] // recipe.accumulate}
 
 
 def told(classes: Sequence[str]) -> str:

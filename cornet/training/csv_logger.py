@@ -194,7 +194,8 @@ class CsvLogger(Logger):
             lines = self._lines(rows)
             self._hold_last(rows, lines)
             if read_bytes(self.path) != "".join(lines).encode():
-                self._before, self._rewrite = None, True  # a half-written line, or another program's way to write
+                # a half-written line, or another program's way to write
+                self._before, self._rewrite = None, True
 
 
 def _by_step(path: Path, rows: list[dict[str, str]]) -> dict[int, dict[str, str]]:

@@ -11,7 +11,6 @@ import logging
 import math
 import os
 from collections.abc import Iterable, Mapping
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +18,7 @@ import pytorch_lightning as pl
 
 from cornet.errors import CornetError
 from cornet.opening import take_lock
+from cornet.training.overrides import check_installed
 
 __all__ = ["Halving", "Rungs", "check_halving", "stopped_early"]
 
@@ -49,11 +49,8 @@ def check_halving(halving: Any) -> Rungs | None:
         least = {"first": 1, "factor": 2}[key]
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
             raise CornetError(f"sweep.halving.{key}={value} must be a whole number, {least} or more.")
-    if given and find_spec("optuna") is None:
-        raise CornetError(
-            "sweep.halving needs the package optuna, which is not installed; add it with `pip install optuna` "
-            "(in a checkout: `uv sync --extra sweep`)."
-        )
+    if given:
+        check_installed("sweep.halving", "optuna", "sweep")
     return Rungs(**given) if given else None
 
 

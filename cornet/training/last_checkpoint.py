@@ -38,7 +38,7 @@ class LastCheckpoint(Checkpoint):
         self.minutes = minutes
         self.signals = StopSignals()
         self.random_state: dict[str, Any] | None = None
-        self.in_validation = self.between_steps = self.after_epoch = False
+        self.moment = ""  # of the one that is being written
         self.saved = time.monotonic()
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
@@ -51,20 +51,15 @@ class LastCheckpoint(Checkpoint):
             set_random_state(self.random_state)
             self.random_state = None
 
-    def on_train_batch_start(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_start(self, trainer: pl.Trainer, _: Any, batch: Any, batch_idx: int) -> None:
         if batch_idx % trainer.accumulate_grad_batches:
             return
         if trainer.world_size > 1 and trainer.global_step % trainer.log_every_n_steps:  # type: ignore[attr-defined]
             return
         asked, late = self.signals.asked, time.monotonic() - self.saved > 60 * self.minutes
-        if trainer.world_size > 1:  # a signal that comes during this is for the next time
-            asked, late = agreed(asked, late, pl_module.device)
+        asked, late = agreed(trainer, asked, late)  # a signal that comes during this is for the next time
         if asked is not None or late:
-            self.between_steps = True
-            self.save(trainer)
-            self.between_steps = False
+            self.save(trainer, "between steps")
         if asked is not None:
             self.signals.asked = asked
             self.signals.obey()
@@ -74,34 +69,30 @@ class LastCheckpoint(Checkpoint):
         if trainer.state.fn != "fit" or trainer.sanity_checking:
             return
         if self.signals.asked is not None and trainer.world_size == 1:
-            self.in_validation = True
-            self.save(trainer)
-            self.in_validation = False
+            self.save(trainer, "in validation")
             self.signals.obey()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self.after_epoch = True
-        self.save(trainer)
-        self.after_epoch = False
-        asked = self.signals.asked
-        if trainer.world_size > 1:
-            asked, _ = agreed(asked, False, pl_module.device)
+        self.save(trainer, "after epoch")
+        asked, _ = agreed(trainer, self.signals.asked)
         if asked is not None and trainer.current_epoch + 1 < (trainer.max_epochs or 0):
             self.signals.asked = asked
             self.signals.obey()
 
-    def save(self, trainer: pl.Trainer) -> None:
+    def save(self, trainer: pl.Trainer, moment: str) -> None:
         """Write it, on all ranks."""
+        self.moment = moment
         trainer.save_checkpoint(self.path)
+        self.moment = ""
         self.saved = time.monotonic()
 
     def on_save_checkpoint(self, trainer: pl.Trainer, _: Any, checkpoint: dict[str, Any]) -> None:
         checkpoint["random_state"] = random_state()
-        if self.between_steps:
+        if self.moment == "between steps":
             count_step_once(trainer, checkpoint["loops"]["fit_loop"])
-        if self.in_validation:
+        if self.moment == "in validation":
             begin_validation_anew(checkpoint["loops"]["fit_loop"])
-        if self.after_epoch:
+        if self.moment == "after epoch":
             checkpoint["epoch_metrics"] = epoch_metrics(trainer)
 
     def on_load_checkpoint(self, trainer: pl.Trainer, _: Any, checkpoint: dict[str, Any]) -> None:
@@ -115,9 +106,7 @@ def epoch_metrics(trainer: pl.Trainer) -> dict[str, float]:
     """What Lightning logs of an epoch when its checkpoint is written already, with its step."""
     loop = trainer.fit_loop.epoch_loop
     found = loop._results.metrics(on_step=False)["log"]
-    plain = {
-        name: value.item() if isinstance(value, torch.Tensor) else value for name, value in found.items()
-    }
+    plain = {name: one.item() if isinstance(one, torch.Tensor) else one for name, one in found.items()}
     return {**plain, "epoch": trainer.current_epoch, "step": loop._batches_that_stepped - 1}
 
 
@@ -140,10 +129,12 @@ def count_step_once(trainer: pl.Trainer, loop: dict[str, Any]) -> None:
         loop["epoch_loop.state_dict"]["_batches_that_stepped"] -= 1
 
 
-def agreed(asked: int | None, late: bool, device: torch.device) -> tuple[int | None, bool]:
+def agreed(trainer: pl.Trainer, asked: int | None, late: bool = False) -> tuple[int | None, bool]:
     """The highest signal that any rank was sent, and whether rank 0 finds that it is time."""
-    first = dist.get_rank() == 0
-    told = torch.tensor([asked or 0, int(late and first)], device=device)
+    if trainer.world_size == 1:
+        return asked, late
+    device = trainer.strategy.root_device
+    told = torch.tensor([asked or 0, int(late and trainer.is_global_zero)], device=device)
     dist.all_reduce(told, op=dist.ReduceOp.MAX)
     signum, time_is_over = told.tolist()
     return signum or None, bool(time_is_over)

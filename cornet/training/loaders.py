@@ -94,11 +94,7 @@ class EpochLoader(DataLoader[Batch]):
         self.sampler.skip = done * (self.batch_size or 1) if done < len(self) else 0
         try:
             yield from unheard(super().__iter__)
-        except (
-            RuntimeError,
-            OSError,
-            EOFError,
-        ) as error:  # a batch that a dead process has left cannot be fetched
+        except (RuntimeError, OSError, EOFError) as error:  # a dead process has left a batch unfinished
             code = ended_with(getattr(self._iterator, "_workers", ()))
             if code is None:
                 raise

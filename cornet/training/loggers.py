@@ -4,7 +4,6 @@ import logging
 import netrc
 import os
 from collections.abc import Mapping, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,7 +11,8 @@ from urllib.parse import urlsplit
 from pytorch_lightning.loggers import TensorBoardLogger
 
 from cornet.errors import CornetError
-from cornet.training.run_labels import LONGEST_TAG
+from cornet.training.overrides import check_installed
+from cornet.training.run_path import LONGEST_TAG
 from cornet.training.wandb_logger import ForgivingWandbLogger, rank_zero
 
 __all__ = ["tensorboard", "wandb"]
@@ -25,11 +25,7 @@ def tensorboard(folder: Path | str) -> TensorBoardLogger:
 
     Raises CornetError when the package is not installed.
     """
-    if find_spec("tensorboard") is None:
-        raise CornetError(
-            "logger=tensorboard needs the package tensorboard, which is not installed; "
-            "add it with `pip install tensorboard` (in a checkout: `uv sync --extra tensorboard`)."
-        )
+    check_installed("logger=tensorboard", "tensorboard", "tensorboard")
     return TensorBoardLogger(folder, name="tensorboard", version="", default_hp_metric=False)
 
 

@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 
 from cornet.errors import CornetError
 
-__all__ = ["MOST_PARAMETERS", "draw_network", "own_error"]
+__all__ = ["MOST_PARAMETERS", "draw_network"]
 
 MOST_PARAMETERS = 2_000_000
 """Of a compact network with ten classes, less than a tenth of CORnet-S."""
@@ -49,14 +49,6 @@ def draw_network(draw: int, most_parameters: int = MOST_PARAMETERS) -> dict[str,
         raise CornetError(f"draw={draw} must be a whole number, 0 or more, which chooses a network.")
     found = _drawn(draw, most_parameters)
     return {**found, "times": dict(found["times"])}
-
-
-def own_error(error: BaseException) -> CornetError | None:
-    """What was raised here while a configuration's references were followed, which OmegaConf wraps; None for others."""
-    cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, CornetError):
-        cause = cause.__cause__ or cause.__context__
-    return cause
 
 
 def _one(rng: np.random.Generator) -> dict[str, Any]:

@@ -94,28 +94,20 @@ class Ranks:
         """What `work` returns here; a CornetError that any rank meets in it is raised on all."""
         if self.store is None:
             return work()
-        error, result = "", None
-        try:
-            result = work()
-        except CornetError as raised:
-            error = str(raised)
+        error, result = attempt(work)
         self._judge(json.dumps([error, None]), self._compare)
-        return result  # type: ignore[return-value]
+        return result
 
     def from_first(self, work: Callable[[], T]) -> T:
         """What `work` returns on rank 0, where alone it is done, on all ranks: plain data, as JSON has it."""
         if self.store is None:
             return work()
-        key, answer = self._next(), None
+        key = self._next()
         if self.first:
-            try:
-                answer = work()
-                self.store.set(key, json.dumps(["", answer]))
-            except CornetError as raised:
-                self.store.set(key, json.dumps([str(raised), None]))
-                raise
-            return answer
-        error, answer = json.loads(self._get(key, 0))
+            error, answer = attempt(work)
+            self.store.set(key, json.dumps([error, answer]))
+        else:
+            error, answer = json.loads(self._get(key, 0))
         if error:
             raise CornetError(error)
         return answer
@@ -172,6 +164,14 @@ class Ranks:
         )
 
 
+def attempt(work: Callable[[], Any]) -> tuple[str, Any]:
+    """A CornetError that `work` raises, as a sentence, and else what it returns."""
+    try:
+        return "", work()
+    except CornetError as error:
+        return str(error), None
+
+
 def meet() -> Ranks:
     """The ranks of this training, met once; hides the others' info logs. Raises CornetError if one is missing."""
     global _met
@@ -191,10 +191,9 @@ def meet() -> Ranks:
             f"{os.environ.get('MASTER_PORT')} ({reason}); see that all are started, and that nodes reach each other."
         ) from error
     store.set_timeout(WAIT)
-    attempt = os.environ.get(
-        "TORCHELASTIC_RESTART_COUNT", "0"
-    )  # a store may have outlived the ranks before these
-    _met = Ranks(place, dist.PrefixStore(f"cornet{attempt}", store))
+    # A store may have outlived the ranks before these.
+    restart = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    _met = Ranks(place, dist.PrefixStore(f"cornet{restart}", store))
     quieten_others(_met)
     return _met
 

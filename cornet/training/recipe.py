@@ -75,17 +75,12 @@ class Recipe:
                 raise CornetError(f"recipe.{name}={value!r} must be a whole number, at least 1.")
         if not self.learning_rate > 0 or not math.isfinite(self.learning_rate):
             raise CornetError(f"recipe.learning_rate={self.learning_rate!r} must be above 0.")
-        if self.schedule not in get_args(Schedule):
-            raise CornetError(
-                f"recipe.schedule={self.schedule!r} is unknown; choose one of {', '.join(get_args(Schedule))}."
-            )
+        for name, known in (("schedule", get_args(Schedule)), ("precision", get_args(Precision))):
+            if (value := getattr(self, name)) not in known:
+                raise CornetError(f"recipe.{name}={value!r} is unknown; choose one of {', '.join(known)}.")
         if self.schedule == "divide" and (self.divide_every or 0) < 1:
             raise CornetError(
                 f"recipe.divide_every={self.divide_every!r} must be at least 1 epoch with schedule=divide."
-            )
-        if self.precision not in get_args(Precision):
-            raise CornetError(
-                f"recipe.precision={self.precision!r} is unknown; choose one of {', '.join(get_args(Precision))}."
             )
         if not 0 <= self.warmup < self.epochs:
             raise CornetError(
@@ -93,16 +88,12 @@ class Recipe:
             )
         if not 0 <= self.label_smoothing < 1:
             raise CornetError(f"recipe.label_smoothing={self.label_smoothing} must be from 0 to below 1.")
-        for name in ("momentum", "weight_decay"):
+        for name in ("momentum", "weight_decay", "step_loss"):
             value = getattr(self, name)
             if not (value >= 0 and math.isfinite(value)):
                 raise CornetError(f"recipe.{name}={value} must be a number, at least 0.")
         if self.nesterov and not self.momentum:
             raise CornetError("recipe.nesterov=true needs recipe.momentum above 0; set it to false.")
-        self.check_speed()
-
-    def check_speed(self) -> None:
-        """Raise CornetError for what makes training faster or smaller, and cannot be."""
         if self.batch_size % self.accumulate:
             raise CornetError(
                 f"recipe.accumulate={self.accumulate} does not divide recipe.batch_size={self.batch_size}; choose a "
@@ -116,8 +107,6 @@ class Recipe:
                     f"recipe.memory_budget={self.memory_budget} is kept by the compiler; set recipe.compile=true, or "
                     "use recipe.accumulate to save memory."
                 )
-        if not (self.step_loss >= 0 and math.isfinite(self.step_loss)):
-            raise CornetError(f"recipe.step_loss={self.step_loss} must be a number, at least 0.")
         check_average(self.average)
         check_sizes(self.sizes, self.epochs)
 

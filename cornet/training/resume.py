@@ -32,43 +32,21 @@ REFUSED = "refused"
 NO_INFLUENCE = "does not influence training"
 
 OUTCOMES = {
-    "recipe": TAKES_EFFECT,
-    "recipe._target_": REFUSED,
-    "recipe.batch_size": WHOLE_EPOCHS,
-    "recipe.accumulate": WHOLE_EPOCHS,
-    "recipe.decay_norms_and_biases": REFUSED,
-    "model": REFUSED,
-    "data": WHOLE_EPOCHS,
-    "data.folder": TAKES_EFFECT,  # where the same images lie; other images are found by their fingerprint
-    "data.cache": NO_INFLUENCE,
-    "data.cache_gb": NO_INFLUENCE,
-    "data.storage_options": NO_INFLUENCE,
-    "seed": WHOLE_EPOCHS,
-    "loader": WHOLE_EPOCHS,
-    "loader.val_batch_size": NO_INFLUENCE,
-    "loader.workers": NO_INFLUENCE,
-    "deterministic": TAKES_EFFECT,
-    "trainer": TAKES_EFFECT,
-    "trainer.limit_train_batches": WHOLE_EPOCHS,
-    "trainer.overfit_batches": WHOLE_EPOCHS,
-    "trainer.limit_val_batches": NO_INFLUENCE,
-    "trainer.log_every_n_steps": NO_INFLUENCE,
-    "trainer.num_sanity_val_steps": NO_INFLUENCE,
-    "callbacks": TAKES_EFFECT,
-    "brain": TAKES_EFFECT,
-    "monitor": TAKES_EFFECT,
-    "name": NO_INFLUENCE,
-    "root": NO_INFLUENCE,
-    "run_folder": NO_INFLUENCE,
-    "run_id": NO_INFLUENCE,
-    "ckpt_path": NO_INFLUENCE,
-    "fresh": NO_INFLUENCE,
-    "plan": NO_INFLUENCE,
-    "sweep": NO_INFLUENCE,
-    "hardware": NO_INFLUENCE,
-    "logger": NO_INFLUENCE,
+    key: outcome
+    for outcome, keys in {
+        TAKES_EFFECT: "recipe data.folder deterministic trainer callbacks brain monitor",
+        WHOLE_EPOCHS: "recipe.batch_size recipe.accumulate data seed loader trainer.limit_train_batches "
+        "trainer.overfit_batches",
+        REFUSED: "recipe._target_ recipe.decay_norms_and_biases model",
+        NO_INFLUENCE: "data.cache data.cache_gb data.storage_options loader.val_batch_size loader.workers "
+        "trainer.limit_val_batches trainer.log_every_n_steps trainer.num_sanity_val_steps name root run_folder "
+        "run_id ckpt_path fresh plan sweep hardware logger",
+    }.items()
+    for key in keys.split()
 }
-"""What becomes of a setting that another value was given to, by key; the longest key that fits counts."""
+"""What becomes of a setting that another value was given to, by key; the longest key that fits counts.
+
+data.folder is where the same images lie: others are found by their fingerprint."""
 
 WHY = {
     "recipe._target_": "another optimiser has no use for the state of this one",
@@ -127,11 +105,9 @@ def position_in(checkpoint: Mapping[str, Any]) -> Position:
     if epochs["ready"] > whole:
         done, ready = batches["current"]["processed"], batches["current"]["ready"]
         loaders = checkpoint["ImageLoaders"]
-        part = (
-            1.0
-            if batches["is_last_batch"] and done == ready
-            else done / (loaders["images"] // loaders["batch_size"])
-        )
+        part = done / (loaders["images"] // loaders["batch_size"])
+        if batches["is_last_batch"] and done == ready:
+            part = 1.0
     return Position(whole + part, int(checkpoint["global_step"]))
 
 
@@ -164,10 +140,8 @@ def check_continuation(
             "give more steps."
         )
     now = flat(config)
-    changed = {*before, *now} if before else set()
-    for key in sorted(
-        changed, key=lambda key: (key != "model.name", not key.startswith(("recipe", "seed")), key)
-    ):
+    first = ("model.name", "recipe", "seed")
+    for key in sorted({*before, *now} if before else (), key=lambda key: (not key.startswith(first), key)):
         if before.get(key, ABSENT) != now.get(key, ABSENT):
             check_key(key, before.get(key, ABSENT), now.get(key, ABSENT), position, path)
     held = made_of.get("images")
@@ -183,9 +157,8 @@ def check_key(key: str, before: str, now: str, position: Position, path: Path) -
     """Raise CornetError where this setting cannot change."""
     outcome = outcome_of(key)
     changed = f"ckpt_path={path} was written with {key}={before}, which cannot become {now}"
-    if (
-        outcome == REFUSED and before != ABSENT and key != "model.num_classes"
-    ):  # auto, or as many as there are
+    as_many = key == "model.num_classes"  # auto, or as many as there are
+    if outcome == REFUSED and before != ABSENT and not as_many:
         why = WHY.get(key) or WHY[key.split(".")[0]]
         raise CornetError(
             f"{changed}, because {why}; leave it as it was, or start from the weights with model.pretrained={path}."

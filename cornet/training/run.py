@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import threading
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,9 +28,8 @@ from cornet.training.provenance import Provenance
 from cornet.training.ranks import Ranks, lost_rank, meet
 from cornet.training.resume import check_continuation, record_start
 from cornet.training.run_folder import RunFolder
-from cornet.training.run_labels import label_loggers
 from cornet.training.run_lock import locked
-from cornet.training.run_path import identity_of, run_path
+from cornet.training.run_path import identity_of, label_loggers, run_path
 from cornet.training.secrets import without_secrets
 from cornet.training.summary import summarise
 from cornet.training.versions import versions
@@ -58,38 +58,44 @@ def run(config: DictConfig, overrides: Sequence[str] = (), folder: Path | None =
     what came of it (None on ranks other than 0); a run that had been finished before is not repeated. Raises
     CornetError for anything the user can mend: up to the first step on all ranks alike, whichever met it.
     """
-    with contextlib.ExitStack() as held:
-        return train_in_folder(config, overrides, folder, held)
-
-
-def train_in_folder(
-    config: DictConfig, overrides: Sequence[str], place: Path | None, held: contextlib.ExitStack
-) -> Outcome | None:
-    """As `run`. held: what is let go in the end, which is the lock of the folder."""
     quieten()
     ranks = meet()
-    folder, finished, identity, source = open_folder(config, overrides, place, ranks, held)
-    if finished is not None:
-        return Outcome(folder.path, finished, already=True) if ranks.first else None
-    pl.seed_everything(config.seed, workers=True, verbose=False)
-    try:
-        training = ranks.together(lambda: build(config, source))
-        start = ranks.from_first(lambda: starting_point(config, folder, training.source))
-    except CornetError:
-        leave_nothing(folder.path, Path(config.root))
-        raise
-    set_precision(training)
-    if ranks.first:  # which writes checkpoints and scores
-        training.module.provenance = provenance_of(config, identity, training, folder)
-    described = encodable({**resolved(config), "versions": versions()})
-    for logger in training.trainer.loggers:
-        logger.log_hyperparams(described)
-    if start is not None:
-        log.info("going on from %s", start)
-        if Path(start).parent != folder.checkpoints:
-            training.module.begins_with_seed = config.seed
-    restored = Restored()
-    training.trainer.callbacks.append(restored)  # type: ignore[attr-defined]
+    with contextlib.ExitStack() as held:  # the lock of the folder
+        kept, finished, identity, source = open_folder(config, overrides, folder, ranks, held)
+        if finished is not None:
+            return Outcome(kept.path, finished, already=True) if ranks.first else None
+        pl.seed_everything(config.seed, workers=True, verbose=False)
+        try:
+            training = ranks.together(lambda: build(config, source))
+            start = ranks.from_first(lambda: starting_point(config, kept, training.source))
+        except CornetError:
+            leave_nothing(kept.path, Path(config.root))
+            raise
+        set_precision(training)
+        if ranks.first:  # which writes checkpoints and scores
+            training.module.provenance = provenance_of(config, identity, training, kept)
+        described = encodable({**resolved(config), "versions": versions()})
+        for logger in training.trainer.loggers:
+            logger.log_hyperparams(described)
+        if start is not None:
+            log.info("going on from %s", start)
+            if Path(start).parent != kept.checkpoints:
+                training.module.begins_with_seed = config.seed
+        fit(training, start)
+        if not ranks.first:
+            return None
+        summary = summarise(training, config, kept.path)
+        kept.finish(summary)
+        return Outcome(kept.path, summary, loggers=training.trainer.loggers)
+
+
+def fit(training: Training, start: str | None) -> None:
+    """Train, from the checkpoint `start` on where there is one."""
+    begun = threading.Event()  # by then all that a checkpoint holds was taken over
+    callback = pl.callbacks.LambdaCallback(
+        on_train_batch_start=lambda *_: begun.set(), on_train_end=lambda *_: begun.set()
+    )
+    training.trainer.callbacks.append(callback)  # type: ignore[attr-defined]
     try:
         training.trainer.fit(training.module, datamodule=training.data, ckpt_path=start, weights_only=True)
     except SIGTERMException:
@@ -99,34 +105,17 @@ def train_in_folder(
             raise KeyboardInterrupt from None
         raise  # a scheduler's, which has seen to it that the run goes on
     except (RuntimeError, *UNFIT) as error:
-        if ranks.place.world > 1 and isinstance(error, RuntimeError) and lost_rank(error):
+        if training.trainer.world_size > 1 and isinstance(error, RuntimeError) and lost_rank(error):
             raise CornetError(
                 "another rank was lost, and training stopped; the same command goes on from the last checkpoint."
             ) from error
-        if start is not None and not restored.done:
+        if start is not None and not begun.is_set():
             reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
             raise CornetError(
                 f"a training cannot go on from {start}, which holds other things than train.py writes ({reason}); "
                 "give another ckpt_path, or begin anew with fresh=true."
             ) from error
         raise
-    if not training.trainer.is_global_zero:
-        return None
-    summary = summarise(training, config, folder.path)
-    folder.finish(summary)
-    return Outcome(folder.path, summary, loggers=training.trainer.loggers)
-
-
-class Restored(pl.Callback):
-    """Tells whether all that a checkpoint holds was taken over, which is so when the first batch begins."""
-
-    done = False
-
-    def on_train_batch_start(self, *_: Any) -> None:
-        self.done = True
-
-    def on_train_end(self, *_: Any) -> None:
-        self.done = True
 
 
 def open_folder(

@@ -1,6 +1,7 @@
 """The folder of one run: its configuration, versions, checkpoints and whether it is finished."""
 
 import contextlib
+import itertools
 import json
 import os
 import secrets
@@ -71,7 +72,7 @@ class RunFolder:
                 "run another name=..., or fresh=true which moves that folder aside."
             )
         if held is None:
-            atomic_write(folder.path / "identity.json", json.dumps(wanted, indent=1) + "\n")
+            folder._write("identity.json", wanted)
         atomic_write(folder.path / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(config)))
         folder._record_versions()
         folder._make_run_id()
@@ -111,18 +112,16 @@ class RunFolder:
         """Note the images trained on; returns the earlier fingerprint if it differs. Raises CornetError."""
         held = self.read("images.json") or {"fingerprint": fingerprint}
         known = [held["fingerprint"], *held.get("continued_with", [])]
-        if not (self.path / "images.json").exists():
-            atomic_write(self.path / "images.json", json.dumps(held, indent=1) + "\n")
-        if fingerprint in known:
-            return None if fingerprint == known[0] else known[0]
-        held["continued_with"] = [*known[1:], fingerprint]
-        atomic_write(self.path / "images.json", json.dumps(held, indent=1) + "\n")
-        return known[0]
+        if fingerprint not in known:
+            held["continued_with"] = [*known[1:], fingerprint]
+        if fingerprint not in known or not (self.path / "images.json").exists():
+            self._write("images.json", held)
+        return None if fingerprint == known[0] else known[0]
 
     def finish(self, summary: dict[str, Any]) -> None:
         """Record that the run is finished. Raises CornetError when that cannot be written."""
         self.checkpoint("previous").unlink(missing_ok=True)  # first: nobody would come back for it
-        atomic_write(self.path / "finished.json", json.dumps(_plain(summary), indent=1) + "\n")
+        self._write("finished.json", _plain(summary))
 
     @property
     def checkpoints(self) -> Path:
@@ -140,11 +139,9 @@ class RunFolder:
     def _move_aside(self) -> None:
         if not self.path.exists():
             return
-        number = 1
-        while self.path.with_name(f"{self.path.name}.old{number}").exists():
-            number += 1
+        names = (self.path.with_name(f"{self.path.name}.old{number}") for number in itertools.count(1))
         try:
-            self.path.rename(self.path.with_name(f"{self.path.name}.old{number}"))
+            self.path.rename(next(name for name in names if not name.exists()))
         except OSError as error:
             raise CornetError(
                 f"fresh=true cannot rename {self.path}: {error.strerror}; rename or remove it yourself."
@@ -164,15 +161,16 @@ class RunFolder:
             ) from error
         return content
 
+    def _write(self, name: str, content: dict[str, Any]) -> None:
+        atomic_write(self.path / name, json.dumps(content, indent=1) + "\n")
+
     def _record_versions(self) -> None:
         now, held = versions(), self.read("versions.json")
+        later = [] if held is None else held.pop("continued_with", [])
         if held is None:
-            atomic_write(self.path / "versions.json", json.dumps(now, indent=1) + "\n")
-            return
-        later = held.pop("continued_with", [])
-        if now != (later[-1] if later else held):
-            held["continued_with"] = [*later, now]
-            atomic_write(self.path / "versions.json", json.dumps(held, indent=1) + "\n")
+            self._write("versions.json", now)
+        elif now != (later[-1] if later else held):
+            self._write("versions.json", {**held, "continued_with": [*later, now]})
 
     def _make_run_id(self) -> None:
         """From the system's randomness, as seeded generators are the training's. The first of two writers wins."""

@@ -106,12 +106,7 @@ def alive(process: int) -> bool:
 def refusal(folder: Path, owner: dict[str, Any], remedy: str = "") -> CornetError:
     who = "another process"
     if owner:
-        host, since = (plain(owner[key]) for key in ("host", "since"))
-        who = f"process {owner['pid']} on {host} (since {since})"
+        who = f"process {owner['pid']} on {owner['host'][:100]} (since {owner['since'][:100]})"
     return CornetError(
         f"{folder} is being written by {who}; wait for it, stop it, or give this run another name=...{remedy}"
     )
-
-
-def plain(words: str) -> str:
-    return "".join(c if c.isprintable() else "?" for c in words)[:100]

@@ -1,50 +1,30 @@
-"""Where a run lives: `runs/<name>/<what was overridden>/seed<k>`, the same for the same configuration."""
+"""Where a run lives, `runs/<name>/<what was overridden>/seed<k>`, and what it is called among others."""
 
 import hashlib
 import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from hydra.core.override_parser.types import Override
+from omegaconf import DictConfig
 
 from cornet.errors import CornetError
 from cornet.training.overrides import parse_overrides
 
-__all__ = ["IGNORED", "identity_of", "is_ignored", "run_path"]
+__all__ = ["IGNORED", "RunLabels", "identity_of", "is_ignored", "label_loggers", "run_labels", "run_path"]
 
-IGNORED = (
-    "seed",
-    "name",
-    "root",
-    "run_folder",
-    "run_id",
-    "fresh",
-    "plan",
-    "hardware",
-    "data.cache",
-    "data.cache_gb",
-    "data.storage_options",
-    "sweep",
-    "logger",
-    "progress",
-    "callbacks.progress",
-    "callbacks.sample_stimuli",
-    "callbacks.brain_checkpoint",
-    "callbacks.last_checkpoint",
-    "callbacks.throughput",
-    "callbacks.halving",
-    "trainer=",
-    "trainer.accelerator",
-    "trainer.strategy",
-    "trainer.devices",
-    "trainer.num_nodes",
-    "trainer.enable_progress_bar",
-    "trainer.log_every_n_steps",
-    "loader.workers",
-    "loader.val_batch_size",
-    "hydra",
+IGNORED = tuple(
+    f"{group}{key}"
+    for group, keys in {
+        "": "seed name root run_folder run_id fresh plan hardware sweep logger progress hydra trainer=",
+        "data.": "cache cache_gb storage_options",
+        "loader.": "workers val_batch_size",
+        "callbacks.": "progress sample_stimuli brain_checkpoint last_checkpoint throughput halving",
+        "trainer.": "accelerator strategy devices num_nodes enable_progress_bar log_every_n_steps",
+    }.items()
+    for key in keys.split()
 )
 """Keys, with all below them, that do not make another run: its seed and name (which are in the path already), where
 it is kept, where fetched images are kept, how it is watched, how its sweep goes on, and the devices and processes that
@@ -55,6 +35,8 @@ _OWN_START = (None, "auto")
 """Values of ckpt_path that make no other run; a path does."""
 
 _LONGEST = 100
+LONGEST_TAG = 64  # characters; Weights & Biases refuses a longer one
+LONGEST_NAME = 128
 _PLAIN = re.compile(r"[a-z0-9_][a-z0-9_.]*=([a-z0-9_.-]*[a-z0-9_])?")
 _BARE_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_./:@+-]*")
 _NOT_STRINGS = ("null", "true", "false", "nan", "inf")
@@ -153,3 +135,49 @@ def _text(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return "null" if value is None else str(value).lower()
     return repr(value)
+
+
+class RunLabels(NamedTuple):
+    """name: "objects-cornet_s width=0.5 seed=1"; group: "objects-cornet_s/model.width-0.5"; tags: ["width=0.5"]."""
+
+    name: str
+    group: str
+    tags: list[str]
+
+
+def run_labels(path: Path, overrides: Sequence[str]) -> RunLabels:
+    """The labels of a run.
+
+    path: `<root>/<name>/<what was overridden>/seed<k>`; the group is that of all seeds. overrides: those that make no
+    other run are left out. Tags omit the configuration's group (`width=0.5`) unless keys clash; long ones end in a
+    digest.
+    """
+    last = {o.key_or_group: (o.input_line or "").lstrip("+") for o in parse_overrides(overrides)}
+    kept = {key: text for key, text in sorted(last.items()) if not is_ignored(key)}
+    bare = {key: key.partition(".")[2] or key for key in kept}
+    tags = []
+    for key, text in kept.items():
+        unique = list(bare.values()).count(bare[key]) == 1
+        tags.append(cut(text.replace(key, bare[key], 1) if unique else text, LONGEST_TAG))
+    name, seed = path.parts[-3], path.name.removeprefix("seed")
+    return RunLabels(
+        cut(" ".join([name, *tags]), LONGEST_NAME - len(f" seed={seed}")) + f" seed={seed}",
+        cut(f"{name}/{path.parts[-2]}", LONGEST_NAME),
+        tags,
+    )
+
+
+def label_loggers(loggers: DictConfig, path: Path, overrides: Sequence[str]) -> None:
+    """Fill in the name, group and tags that a logger's configuration has as null; what was given stays."""
+    labels = run_labels(path, overrides)
+    for part in loggers.values():
+        for key, value in labels._asdict().items():
+            if key in part and part[key] is None:
+                part[key] = value
+
+
+def cut(text: str, longest: int) -> str:
+    """The text, or as much of it as there is room for with six digits of its SHA-256."""
+    if len(text) <= longest:
+        return text
+    return f"{text[: longest - 7]}+{hashlib.sha256(text.encode()).hexdigest()[:6]}"

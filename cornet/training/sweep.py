@@ -18,12 +18,11 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from cornet.errors import CornetError
+import cornet.training.random_network  # noqa: F401 (what ${cornet.draw:...} stands for)
+from cornet.errors import CornetError, own_error
 from cornet.training.command_line import reading
 from cornet.training.near_names import one_sentence
-from cornet.training.overrides import parse_overrides
-from cornet.training.random_network import own_error
-from cornet.training.submitting import check_launcher
+from cornet.training.overrides import check_launcher, check_missing, parse_overrides
 
 __all__ = ["Job", "Sweep", "find_sweep", "job_of", "start_message", "without_hydra"]
 
@@ -143,7 +142,6 @@ def check(config: DictConfig) -> None:
     from cornet.models import describe
     from cornet.training.build import plain
     from cornet.training.halving import check_halving
-    from cornet.training.overrides import check_missing
 
     check_missing(config)
     check_halving(OmegaConf.select(config, "sweep.halving"))

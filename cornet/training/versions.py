@@ -15,16 +15,8 @@ from cornet.training.ranks import find_ranks
 __all__ = ["versions"]
 
 _PACKAGES = (
-    "torch",
-    "torchvision",
-    "pytorch-lightning",
-    "numpy",
-    "scipy",
-    "scikit-learn",
-    "xarray",
-    "pillow",
-    "simplejpeg",
-    "cornet-ventral",
+    *("torch", "torchvision", "pytorch-lightning", "numpy", "scipy", "scikit-learn", "xarray", "pillow"),
+    *("simplejpeg", "cornet-ventral"),
 )
 
 

@@ -15,8 +15,7 @@ from cornet import CornetError, create_model
 from cornet.stimuli.objects import RenderedObjects
 from cornet.training.brain_checkpoint import BestCheckpoint
 from cornet.training.brain_metrics import averages, compared, mean_value, monitors
-from cornet.training.brain_schedule import Schedule
-from cornet.training.brain_score import BrainScore
+from cornet.training.brain_score import BrainScore, Schedule
 from cornet.training.classifier import Classifier
 from cornet.training.csv_logger import CsvLogger, read_metrics
 from cornet.training.loaders import ImageLoaders

@@ -205,7 +205,7 @@ def test_what_the_configuration_may_say():
 
 
 def test_without_optuna_one_sentence_says_what_to_install(monkeypatch):
-    monkeypatch.setattr("cornet.training.halving.find_spec", lambda name: None)
+    monkeypatch.setattr("cornet.training.overrides.find_spec", lambda name: None)
     assert check_halving(False) is None
     with pytest.raises(CornetError, match=r"^sweep\.halving needs the package optuna.*--extra sweep"):
         check_halving(True)

@@ -15,8 +15,7 @@ from cornet.brain.score_tables import read_scores
 from cornet.cli import app
 from cornet.errors import CornetError
 from cornet.report.closing import close
-from cornet.training.differences import compare_results, compare_versions
-from cornet.training.rerun import rerun
+from cornet.training.rerun import compare_results, compare_versions, rerun
 from cornet.training.run import run
 from cornet.training.run_folder import RunFolder
 from tests.brain.test_benchmarks import assembly, write

@@ -13,7 +13,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from cornet.training.run import place_of
-from cornet.training.run_labels import run_labels
+from cornet.training.run_path import run_labels
 from cornet.training.secrets import (
     MASK,
     arguments_without_secrets,
