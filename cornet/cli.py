@@ -274,8 +274,7 @@ def rerun(
         Path | None, typer.Option("--to", help="Where to; beside the run as seed0.rerun unless told.")
     ] = None,
     trust: Annotated[
-        bool,
-        typer.Option("--trust", help="Build whatever its configuration names: it can run any program."),
+        bool, typer.Option("--trust", help="Build whatever its configuration names: it can run any program.")
     ] = False,
 ) -> None:
     """Repeat a run from what it recorded, and say whether the result is the same.

@@ -1,8 +1,8 @@
 """`cornet score MODEL... --on BENCHMARK...`: networks compared with brains."""
 
 import json
+import math
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,7 +14,7 @@ from cornet.errors import CornetError
 from cornet.files import atomic_write
 
 if TYPE_CHECKING:
-    from cornet.brain import Site, Subject
+    from cornet.brain import Subject
     from cornet.brain.benchmarks import Result
 
 __all__ = ["SeveralValues", "score"]
@@ -104,43 +104,46 @@ def score(
       cornet score torchvision:resnet18 --on my-bundle --area auto --choose-on other-bundle
     """
     from cornet.brain.benchmarks import open_benchmarks, run_battery
+    from cornet.brain.subjects.base import site_or_layer
 
     if trust:
         from cornet.instantiate import find_own_modules
 
         find_own_modules()
-    where = best_device(device)
-    named = None if area in ("", "auto") else area
-    local: dict[str, Any] = {
-        "time_bin": parse_bin(time_bin),
-        "groups": groups,
-        "stratify": stratify,
-        "ignore": ignore or None,
-    }
+    if device == "auto":
+        import torch
+
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    site = None if area in ("", "auto") else site_or_layer(area)
+    local: dict[str, Any] = {"time_bin": parse_bin(time_bin), "groups": groups, "stratify": stratify}
+    local["ignore"] = ignore or None
     compared = open_benchmarks(
-        on,
-        metric=metric,
-        scale=scale,
-        area=named and parse_site(named),
-        decoder=decoder,
-        device=where,
-        **local,
+        on, metric=metric, scale=scale, area=site, decoder=decoder, device=device, **local
     )
-    subjects = open_subjects(models, where, untrained, seed, trust)
+    subjects = open_subjects(models, device, untrained, seed, trust)
     if (area == "auto") != bool(choose_on):
         raise CornetError("--area auto and --choose-on BUNDLE go together; give both, or neither.")
     if choose_on:
-        subjects = [with_chosen_layers(subject, choose_on, metric, where, **local) for subject in subjects]
-    quiet = not sys.stderr.isatty()
+        subjects = [with_chosen_layers(subject, choose_on, metric, device, local) for subject in subjects]
+    shown = sys.stderr.isatty()
+
+    def tell(words: str) -> None:
+        if shown:
+            typer.echo(words, err=True)
+
     results = []
-    for result in run_battery(
-        subjects, compared, strict=not keep_going, progress=not quiet, tell=tell(quiet)
-    ):
+    for result in run_battery(subjects, compared, strict=not keep_going, progress=shown, tell=tell):
         results.append(result)
         if csv:
-            write_csv(csv, scored_rows(results, subjects))
-    if as_json:
-        rows = [{k: none_for_nan(v) for k, v in row.items()} for row in scored_rows(results, subjects)]
+            import pandas as pd
+
+            table = pd.DataFrame(scored_rows(results, subjects))
+            atomic_write(Path(csv).expanduser(), csv_text(table))
+    if as_json:  # which has no NaN
+        rows = [
+            {k: None if isinstance(v, float) and math.isnan(v) else v for k, v in row.items()}
+            for row in scored_rows(results, subjects)
+        ]
         typer.echo(json.dumps(rows, indent=2))
     else:
         from cornet.report.tables import print_scores
@@ -169,21 +172,17 @@ def open_subjects(
 
 
 def with_chosen_layers(
-    subject: "Subject",
-    folder: str,
-    metric: str,
-    device: str,
-    time_bin: list[float] | None = None,
-    groups: str | None = None,
-    stratify: str | None = None,
-    ignore: list[str] | None = None,
+    subject: "Subject", folder: str, metric: str, device: str, local: dict[str, Any]
 ) -> "Subject":
-    """The subject with the layer of each region that predicts the set-aside bundle best, split as that is scored."""
+    """The subject with the layer of each region that predicts the set-aside bundle best, split as that is scored.
+
+    local: what was asked of bundles, time_bin, groups, stratify and ignore.
+    """
     from cornet.brain import choose_layers, load_bundle
     from cornet.brain.split_rule import Asked, read_statement, split_rule
 
     bundle = load_bundle(folder)
-    asked = Asked(groups, stratify, None if ignore is None else tuple(ignore))
+    asked = Asked(local["groups"], local["stratify"], local["ignore"] and tuple(local["ignore"]))
     rule = split_rule(bundle, read_statement(Path(folder).expanduser()), asked)
     if rule.fixed:
         raise CornetError(
@@ -192,7 +191,7 @@ def with_chosen_layers(
     choice = choose_layers(
         subject,
         bundle,
-        time_bin=time_bin and (time_bin[0], time_bin[1]),
+        time_bin=local["time_bin"],
         metric=metric,
         stratify=rule.stratify,
         groups=rule.groups,
@@ -218,40 +217,12 @@ def scored_rows(results: "list[Result]", subjects: "list[Subject]") -> "list[dic
     return [{**one.row(), "model_identity": identities[one.subject], **common} for one in results]
 
 
-def parse_bin(text: str) -> list[float] | None:
-    """70-170 -> [70, 170]; "" -> None. Raises CornetError for anything else."""
+def parse_bin(text: str) -> tuple[float, float] | None:
+    """70-170 -> (70, 170); "" -> None. Raises CornetError for anything else."""
     if not text:
         return None
     try:
         start, end = (float(edge) for edge in text.split("-"))
     except ValueError:
         raise CornetError(f"--time-bin {text} must be start and end in ms, such as 70-170.") from None
-    return [start, end]
-
-
-def parse_site(area: str) -> "str | Site":
-    """V4 is left to the subject; V4[2] names the step, too."""
-    from cornet.brain.subjects.base import to_site
-
-    return to_site(area) if area.endswith("]") else area
-
-
-def best_device(device: str) -> str:
-    import torch
-
-    return ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-
-
-def tell(quiet: bool) -> Callable[[str], None]:
-    return lambda words: None if quiet else typer.echo(words, err=True)
-
-
-def none_for_nan(value: object) -> object:
-    """JSON has no NaN."""
-    return None if isinstance(value, float) and value != value else value
-
-
-def write_csv(path: str, rows: "list[dict[str, object]]") -> None:
-    import pandas as pd
-
-    atomic_write(Path(path).expanduser(), csv_text(pd.DataFrame(rows)))
+    return start, end

@@ -35,7 +35,7 @@ class Content:
         return config
 
 
-def content_of(config: DictConfig, known: dict[str, Content] | None = None) -> Content:
+def content_of(config: DictConfig, known: dict[str, str] | None = None) -> Content:
     """What is in the folders named by data.folder and brain.benchmarks: fingerprints of images, hashes of bundles.
 
     Paths and times of change do not count. known: a cache for the runs of a sweep. Raises CornetError.
@@ -52,13 +52,12 @@ def content_of(config: DictConfig, known: dict[str, Content] | None = None) -> C
     assert isinstance(given, dict)
     ours = str(given.get("_target_")).startswith("cornet.")  # of which the seed draws crops and flips only
     key = json.dumps({k: v for k, v in given.items() if not (ours and k == "seed")}, default=str)
-    if known is None or key not in known:
-        pl.seed_everything(
-            config.seed, workers=True, verbose=False
-        )  # for sources that draw when they are made
+    name, source = (known or {}).get(key), None
+    if name is None:
+        # for sources that draw when they are made
+        pl.seed_everything(config.seed, workers=True, verbose=False)
         source = make(config.data, "data")
-        found = Content({"data.folder": f"images-{fingerprint(source)}"}, source if known is None else None)
-        if known is None:
-            return Content({**found.values, **values}, source)
-        known[key] = found
-    return Content({**known[key].values, **values})
+        name = f"images-{fingerprint(source)}"
+    if known is not None:
+        known[key], source = name, None
+    return Content({"data.folder": name, **values}, source)

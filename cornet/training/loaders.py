@@ -39,13 +39,7 @@ class EpochSampler(Sampler[Key]):
     """
 
     def __init__(
-        self,
-        length: int,
-        seed: int,
-        shuffle: bool,
-        rank: int = 0,
-        world: int = 1,
-        order: Order | None = None,
+        self, length: int, seed: int, shuffle: bool, rank: int = 0, world: int = 1, order: Order | None = None
     ):
         self.length, self.seed, self.shuffle = length, seed, shuffle
         self.rank, self.world = rank, world

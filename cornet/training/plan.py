@@ -154,9 +154,8 @@ def plan_training(config: DictConfig) -> Plan:
     known = {*Hardware.__dataclass_fields__, "images_per_second"}
     if unknown := sorted(set(given) - known):
         raise CornetError(f"hardware.{unknown[0]} is unknown; there are {', '.join(sorted(known))}.")
-    hardware = Hardware(
-        **{"cores": default_processes(), **{k: v for k, v in given.items() if k != "images_per_second"}}
-    )
+    described = {key: value for key, value in given.items() if key != "images_per_second"}
+    hardware = Hardware(**{"cores": default_processes(), **described})
     batch = config.recipe.batch_size
     if batch % hardware.devices:
         raise CornetError(

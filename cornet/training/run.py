@@ -119,11 +119,7 @@ def fit(training: Training, start: str | None) -> None:
 
 
 def open_folder(
-    config: DictConfig,
-    overrides: Sequence[str],
-    place: Path | None,
-    ranks: Ranks,
-    held: contextlib.ExitStack,
+    config: DictConfig, overrides: Sequence[str], place: Path | None, ranks: Ranks, held: contextlib.ExitStack
 ) -> tuple[RunFolder, dict[str, Any] | None, dict[str, Any], ImageSource | None]:
     """The run's folder, summary (if finished), identity, and images if in a folder; adds path and token to the config.
 

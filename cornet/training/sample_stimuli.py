@@ -93,19 +93,12 @@ class SampleStimuli(pl.Callback):
         tiles = [sample(placed.permute(1, 2, 0).numpy()) for placed in shown]
         names = stimuli.table[column or "stimulus_id"].iloc[rows]
         labels = ["-" if pd.isna(label) else str(label) for label in names]
-        self.save(file, contact_sheet(tiles, len(tiles), labels, gap=GAP))
-        spread = {
-            "column": column,
-            "kinds": kinds,
-            "ids": [str(stimuli.ids[k]) for k in rows],
-            "labels": labels,
-        }
-        return {**spread, "degrees": degrees, "file": file, "side": tiles[0].width, "gap": GAP}
-
-    def save(self, file: str, sheet: Image.Image) -> None:
         content = io.BytesIO()
-        sheet.save(content, format="png")
+        contact_sheet(tiles, len(tiles), labels, gap=GAP).save(content, format="png")
         atomic_write(self.folder / file, content.getvalue())
+        ids = [str(stimuli.ids[k]) for k in rows]
+        spread = {"column": column, "kinds": kinds, "ids": ids, "labels": labels}
+        return {**spread, "degrees": degrees, "file": file, "side": tiles[0].width, "gap": GAP}
 
 
 def about(group: list[Benchmark[Any]]) -> dict[str, Any]:

@@ -19,29 +19,21 @@ __all__ = ["SharedSubject", "raise_together"]
 class SharedSubject(NetworkSubject):
     """Each rank shows its share of the stimuli; all then hold all features. Not cached: weights change."""
 
-    def record(
-        self,
-        stimuli: StimulusSet,
-        sites: Sequence[Site],
-        degrees: float | None = None,
-        label: str = "",
-        **options: Any,
-    ) -> Recording:
+    def record(self, stimuli: StimulusSet, sites: Sequence[Site], *rest: Any, **options: Any) -> Recording:
         rank, ranks = rank_and_world()
         options = {**options, "cache": False}
         if ranks == 1:
-            return super().record(stimuli, sites, degrees, label, **options)
+            return super().record(stimuli, sites, *rest, **options)
         rows = np.array_split(np.arange(len(stimuli)), ranks)
         mine = rows[rank]
         part: Recording | None = None
         error = ""
         try:
             if len(mine):
-                part = super().record(stimuli.subset(mine), sites, degrees, label, **options)
+                part = super().record(stimuli.subset(mine), sites, *rest, **options)
         except Exception as raised:  # the others wait: they must be told
-            error = (
-                f"{type(raised).__name__}: {raised}" if not isinstance(raised, CornetError) else str(raised)
-            )
+            kind = "" if isinstance(raised, CornetError) else f"{type(raised).__name__}: "
+            error = f"{kind}{raised}"
         raise_together(error)
         features = {site: _together(part[site] if part else None, [len(r) for r in rows]) for site in sites}
         return Recording(stimuli.ids, features)

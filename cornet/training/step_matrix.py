@@ -62,12 +62,7 @@ class StepMatrix(pl.Callback):
             atomic_write(self.path, csv_text(pd.DataFrame(rows)))
 
     def rows_of(
-        self,
-        one: NeuralBenchmark,
-        brain: BrainScore,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        epoch: int,
+        self, one: NeuralBenchmark, brain: BrainScore, trainer: pl.Trainer, pl_module: Any, epoch: int
     ) -> list[dict[str, Any]]:
         """One benchmark's rows; every rank records its share, the first one compares."""
         subject = brain.subject(trainer, pl_module)

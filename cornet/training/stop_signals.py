@@ -7,7 +7,6 @@ The first raises a flag, so that the step ends with a checkpoint; a second one i
 import os
 import signal
 import threading
-from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
@@ -65,16 +64,12 @@ class StopSignals:
             said = f"\n{name}: a checkpoint is written after this step; a second one stops at once.\n"
             os.write(2, said.encode())  # the log may be in the middle of a line
 
-    def others(self, signum: int) -> Callable[[int, FrameType | None], Any] | None:
-        """Somebody else's handler of a signal; None for Python's and the system's own."""
-        handler = self.before.get(signum)
-        return handler if callable(handler) and handler is not signal.default_int_handler else None
-
     def obey(self) -> None:
         """Now that a checkpoint is written: raise Stopped, unless another's handler returns, who wants to go on."""
         signum = self.asked
         assert signum is not None
-        if (handler := self.others(signum)) is None:
+        handler = self.before.get(signum)
+        if not callable(handler) or handler is signal.default_int_handler:  # Python's or the system's own
             raise Stopped(signum)
         handler(signum, None)
         self.asked = None

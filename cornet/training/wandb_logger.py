@@ -93,18 +93,31 @@ class ForgivingWandbLogger(WandbLogger):
         """
         if self._experiment is None:
             return
-        told = ""
+        told, run = "", self._experiment
         try:
             if not self._failed:
-                self._take(pictures, tables, files, metrics)
+                import wandb
+
+                run.summary.update(ends(metrics))
+                for file in files:
+                    run.save(str(file), base_path=str(file.parent), policy="now")
+                shown = {
+                    f"pictures/{name}": wandb.Image(str(file), caption=caption)
+                    for name, (file, caption) in pictures.items()
+                }
+                if shown:
+                    run.log(shown)
+                for name, table in tables.items():  # last: without a network each waits
+                    cells = table.astype(object).where(table.notna(), None)
+                    run.log({name: wandb.Table(columns=list(cells), data=cells.to_numpy().tolist())})
         except Exception as error:
             told = line(error)
         try:
-            self._experiment.finish()
+            run.finish()
         except Exception as error:
             told = line(error)
         if told:
-            place = self._experiment.settings.sync_dir
+            place = run.settings.sync_dir
             log.warning(
                 "Weights & Biases did not take everything (%s); it lies in %s: upload it later with "
                 "`wandb sync %s`",
@@ -112,29 +125,6 @@ class ForgivingWandbLogger(WandbLogger):
                 place,
                 place,
             )
-
-    def _take(
-        self,
-        pictures: Mapping[str, tuple[Path, str]],
-        tables: Mapping[str, pd.DataFrame],
-        files: Collection[Path],
-        metrics: pd.DataFrame,
-    ) -> None:
-        import wandb
-
-        run: Any = self._experiment
-        run.summary.update(ends(metrics))
-        for file in files:
-            run.save(str(file), base_path=str(file.parent), policy="now")
-        shown = {
-            f"pictures/{name}": wandb.Image(str(file), caption=caption)
-            for name, (file, caption) in pictures.items()
-        }
-        if shown:
-            run.log(shown)
-        for name, table in tables.items():  # last: without a network each waits
-            cells = table.astype(object).where(table.notna(), None)
-            run.log({name: wandb.Table(columns=list(cells), data=cells.to_numpy().tolist())})
 
     def _log_row(self, metrics: Mapping[str, float], step: int | None) -> None:
         row = dict(metrics)
