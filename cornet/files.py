@@ -193,23 +193,15 @@ def _remove_orphan(path: str, kernel: str, now: float) -> None:
 
 def _sentence(path: Path, needed: int, error: OSError) -> str:
     if error.errno in _FULL:
-        try:
+        free = "the free space is unknown"
+        with contextlib.suppress(OSError):
             free = f"{shutil.disk_usage(path.parent).free:,} are free"
-        except OSError:
-            free = "the free space is unknown"
-        why = (
-            "disk full"
-            if error.errno == errno.ENOSPC
-            else "the limit on a file's size or a user's space is reached"
-        )
+        full = error.errno == errno.ENOSPC
+        why = "disk full" if full else "the limit on a file's size or a user's space is reached"
         return f"Could not write {path} ({why}): {needed:,} bytes are needed and {free}; make room and run again."
     if not path.parent.is_dir():
         return f"Could not write {path}: there is no folder {path.parent}; create it first."
+    reason, remedy = error.strerror, "choose another folder or mend this one"
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return (
-            f"Could not write {path}, {needed:,} bytes: no permission to write in {path.parent}; "
-            "choose a folder of your own."
-        )
-    return (
-        f"Could not write {path}, {needed:,} bytes: {error.strerror}; choose another folder or mend this one."
-    )
+        reason, remedy = f"no permission to write in {path.parent}", "choose a folder of your own"
+    return f"Could not write {path}, {needed:,} bytes: {reason}; {remedy}."

@@ -1,17 +1,36 @@
-"""What may be built from a configuration that a run recorded, which is not trusted.
+"""Reading the configuration that a run recorded, which may be a stranger's, and what may be built from it.
 
-`_target_` may name only what is listed here for its place; references (${...}) and addresses are refused, and every
-output goes to the new run's folder.
+It is read as plain data, bounded and never resolved. `_target_` may name only what is listed here for its place;
+references (${...}) and addresses are refused, and every output goes to the new run's folder.
 """
 
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
+import yaml
+from omegaconf import OmegaConf
+
 from cornet.errors import CornetError
+from cornet.opening import read_bytes
 from cornet.sizes import is_seed
 
-__all__ = ["BUILT", "SOURCES", "check_recorded", "moved_to_new_folder"]
+__all__ = [
+    "BUILT",
+    "SOURCES",
+    "check_recorded",
+    "config_text",
+    "entries",
+    "moved_to_new_folder",
+    "read_config",
+]
+
+LARGEST = 2**20
+"""Bytes of a configuration; ours have some thousands."""
+
+DEEPEST = 50
+"""Levels of lists and keys in one another."""
 
 SOURCES = (
     "cornet.stimuli.cifar.Cifar",
@@ -49,10 +68,55 @@ TRAINER_WORDS = ("_target_", "accelerator", "devices", "deterministic")
 """Keys of the trainer that may be text; as others text can name a profiler, a logger, or a place to write."""
 
 
+def read_config(path: Path) -> dict[str, Any]:
+    """The content of a config.yaml as plain Python, references as written.
+
+    Raises FileNotFoundError, and CornetError for one that is unreadable, no table of keys, too large or deep, or has
+    aliases.
+    """
+    try:
+        data = read_bytes(path)
+        if len(data) > LARGEST:
+            raise ValueError(f"it has {len(data):,} bytes, and {LARGEST:,} are the most that is read")
+        text = data.decode()
+        check_events(text)
+        content = OmegaConf.to_container(OmegaConf.create(text), resolve=False)
+        if not isinstance(content, dict):
+            raise ValueError("it is no table of keys")
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # damage makes the YAML readers fail in many ways
+        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+        raise CornetError(f"{path} cannot be read ({reason}); restore it.") from None
+    return {str(key): value for key, value in content.items()}
+
+
+def config_text(folder: Path) -> str | None:
+    """The text of a run's config.yaml, to be shown; None where it is absent, is no text, is large or is a link."""
+    path = folder / "config.yaml"
+    try:
+        if path.is_symlink() or path.stat().st_size > LARGEST:
+            return None
+        return read_bytes(path).decode()
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+def check_events(text: str) -> None:
+    """Raise ValueError for aliases and for depth, before anything is built of the text."""
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        if isinstance(event, yaml.AliasEvent):
+            raise ValueError(f"it has the alias *{event.anchor}, and train.py writes none")
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST:
+            raise ValueError(f"it is deeper than {DEEPEST} levels")
+
+
 def check_recorded(config: Mapping[str, Any], where: str, trust: bool = False) -> None:
     """Raise CornetError where a recorded configuration asks for more than cornet provides.
 
-    config: plain data, as of `cornet.saved_config.read_config`. where: its file, for messages. trust: of all this only
+    config: plain data, as of `read_config`. where: its file, for messages. trust: of all this only
     that it is whole and without references is checked.
     """
     if lacking := [part for part in PARTS if not isinstance(config.get(part), Mapping)]:
@@ -126,12 +190,5 @@ def moved_to_new_folder(config: Mapping[str, Any]) -> dict[str, Any]:
             callback.update({key: value for key, value in outputs.items() if key in callback})
     again["data"].pop("cache", None)  # the user's own cache is used
     logger = {"csv": {"_target_": "cornet.training.csv_logger.CsvLogger", "folder": "${run_folder}"}}
-    return {
-        **again,
-        "run_folder": None,
-        "run_id": None,
-        "fresh": False,
-        "plan": False,
-        "root": ".",
-        "logger": logger,
-    }
+    own = {"run_folder": None, "run_id": None, "fresh": False, "plan": False, "root": "."}
+    return {**again, **own, "logger": logger}

@@ -16,7 +16,7 @@ from cornet.brain.recording_cache import RecordingCache
 from cornet.errors import CornetError
 from cornet.models.safe_load import read_checkpoint
 from cornet.opening import is_foreign, locked_file, open_entry, open_regular
-from cornet.saved_config import read_config
+from cornet.recorded import read_config
 from cornet.stimuli.objects.cache import Cache
 from cornet.stimuli.prepared import Prepared
 from cornet.training.checkpoint_io import AtomicCheckpointIO

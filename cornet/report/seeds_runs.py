@@ -11,8 +11,8 @@ import pandas as pd
 
 from cornet.errors import CornetError
 from cornet.opening import read_bytes
+from cornet.recorded import read_config
 from cornet.report.brain_data import is_int, read_metrics, read_scores
-from cornet.saved_config import read_config
 
 __all__ = [
     "LeftOut",

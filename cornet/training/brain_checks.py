@@ -60,9 +60,6 @@ def check_monitors(trainer: pl.Trainer, names: Sequence[str]) -> None:
                 f"monitor={monitor} watches a brain score, but none is taken; choose brain=simulated, public or local."
             )
         near = difflib.get_close_matches(monitor, names, n=3, cutoff=0.4) or list(names)
-        key = (
-            "brain.monitor"
-            if isinstance(callback, Checkpoint) and hasattr(callback, "optional")
-            else "monitor"
-        )
+        brain = isinstance(callback, Checkpoint) and hasattr(callback, "optional")
+        key = "brain.monitor" if brain else "monitor"
         raise CornetError(f"{key}={monitor} is not among the scores taken; choose one of {', '.join(near)}.")

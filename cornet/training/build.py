@@ -132,17 +132,17 @@ def make_trainer(config: DictConfig, recipe: Recipe, steps: int) -> pl.Trainer:
 
 def devices_of(config: DictConfig, place: Place) -> dict[str, Any]:
     """Devices, nodes and strategy of the trainer. Raises CornetError where the configuration wants other ranks."""
-    shared = "strategy" in config
-    if not shared and place.world > 1:
-        raise CornetError(
-            f"{place.launcher} started {place.world} ranks, and this trainer is of one process; add trainer=ddp."
-        )
-    if not shared and config.devices not in (1, "1", "auto") and len(listed(config.devices)) != 1:
-        raise CornetError(
-            f"trainer.devices={config.devices} needs as many ranks, started from outside: "
-            f"torchrun --nproc-per-node={config.devices} train.py trainer=ddp ..."
-        )
-    if not shared:
+    if "strategy" not in config:  # a trainer of one process
+        devices = config.devices
+        if place.world > 1:
+            raise CornetError(
+                f"{place.launcher} started {place.world} ranks, and this trainer is of one process; add trainer=ddp."
+            )
+        if devices not in (1, "1", "auto") and not (OmegaConf.is_list(devices) and len(devices) == 1):
+            raise CornetError(
+                f"trainer.devices={devices} needs as many ranks, started from outside: "
+                f"torchrun --nproc-per-node={devices} train.py trainer=ddp ..."
+            )
         return {}
     if place.launcher is None:
         raise CornetError(
@@ -156,11 +156,6 @@ def devices_of(config: DictConfig, place: Place) -> dict[str, Any]:
             )
     alone = {"strategy": "auto"} if place.world == 1 else {}
     return {"devices": place.local_world, "num_nodes": place.nodes, **alone}
-
-
-def listed(devices: Any) -> Sequence[Any]:
-    """The devices that are named one by one, as [1]; none where they are a number."""
-    return devices if isinstance(devices, Sequence) and not isinstance(devices, str) else ()
 
 
 def plain(config: DictConfig) -> dict[str, Any]:

@@ -41,19 +41,17 @@ class Command(NamedTuple):
 
 
 @contextmanager
-def reading(
-    argv: Sequence[str], config_dir: Path, config_name: str = "config", task: str = "train"
-) -> Iterator[Command]:
+def reading(argv: Sequence[str], config_dir: Path) -> Iterator[Command]:
     """The command line, for the length of the block; Hydra's global state is restored.
 
-    argv: without the program. config_dir: the program's, replaced by --config-path. task: Hydra's name of the job.
+    argv: without the program. config_dir: the program's, replaced by --config-path.
     """
     arguments = get_args_parser().parse_args(list(argv))
     saved = dict(Singleton._instances)
     try:
         setup_globals()
-        JobRuntime.instance().set("name", task)
-        yield Command(arguments, loader_of(arguments, config_dir), arguments.config_name or config_name)
+        JobRuntime.instance().set("name", "train")
+        yield Command(arguments, loader_of(arguments, config_dir), arguments.config_name or "config")
     finally:
         Singleton._instances.clear()
         Singleton._instances.update(saved)

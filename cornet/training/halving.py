@@ -89,11 +89,8 @@ class Halving(pl.Callback):
                 f"sweep.halving compares runs by monitor={self.monitor}, which is not measured after each epoch; give "
                 "another monitor, such as val/top1."
             )
-        value, epochs, total = (
-            trainer.callback_metrics[self.monitor],
-            trainer.current_epoch + 1,
-            trainer.max_epochs,
-        )
+        value = trainer.callback_metrics[self.monitor]
+        epochs, total = trainer.current_epoch + 1, trainer.max_epochs
         stop = bool(self.trial and is_hopeless(self.trial, float(value), epochs, total or 0))
         if stop:
             best = f"the best 1/{self.rungs.factor}"

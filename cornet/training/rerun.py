@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,7 +14,7 @@ from cornet.brain.score_tables import NUMBER, SCORES, read_scores
 from cornet.errors import CornetError
 from cornet.instantiate import find_own_modules
 from cornet.models.safe_load import read_checkpoint
-from cornet.recorded import check_recorded, moved_to_new_folder
+from cornet.recorded import check_recorded, entries, moved_to_new_folder
 from cornet.training.csv_logger import read_metrics
 from cornet.training.ranks import find_ranks
 from cornet.training.resume import RECORD, check_start
@@ -104,15 +103,8 @@ def rerun(folder: Path, target: Path | None = None, trust: bool = False) -> Reru
 
 def check_whole(run: RunFolder) -> None:
     """Raise CornetError where something was left out when the configuration was written down."""
-
-    def hidden(node: Any, key: str = "") -> list[str]:
-        if isinstance(node, dict):
-            return [one for name, value in node.items() for one in hidden(value, f"{key}.{name}".strip("."))]
-        if isinstance(node, list):
-            return [one for value in node for one in hidden(value, key)]
-        return [key] if isinstance(node, str) and MASK in node else []
-
-    if lacking := hidden({key: value for key, value in run.config.items() if key != "logger"}):
+    used = {key: value for key, value in run.config.items() if key != "logger"}
+    if lacking := [key for key, value in entries(used) if isinstance(value, str) and MASK in value]:
         raise CornetError(
             f"{run.path} did not record {lacking[0]}, which holds a secret; begin the run again by its own command, "
             "with another name=."

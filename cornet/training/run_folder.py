@@ -14,7 +14,7 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from cornet.errors import CornetError
 from cornet.files import atomic_write
 from cornet.opening import read_bytes
-from cornet.saved_config import read_config
+from cornet.recorded import read_config
 from cornet.training.ranks import differences
 from cornet.training.run_path import identity_of, run_path
 from cornet.training.versions import versions

@@ -44,12 +44,8 @@ def locked(folder: Path) -> Iterator[None]:
             owner = owner_of(descriptor)
             if owner and not gone(owner):
                 raise refusal(folder, owner, f", or remove {path} if that process is gone") from None
-        content = {
-            "host": socket.gethostname(),
-            "pid": os.getpid(),
-            "container": container(),
-            "since": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
-        }
+        content = {"host": socket.gethostname(), "pid": os.getpid(), "container": container()}
+        content["since"] = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
         os.ftruncate(descriptor, 0)
         try:
             os.pwrite(descriptor, json.dumps(content).encode(), 0)
@@ -87,20 +83,15 @@ def container() -> str:
 
 def gone(owner: dict[str, Any]) -> bool:
     """Whether a process of this container has ended; of others that cannot be known."""
-    return owner.get("container") == container() and not alive(owner["pid"])
-
-
-def alive(process: int) -> bool:
-    """Whether a process of this container runs."""
-    if not 0 < process < 2**31:
+    if owner.get("container") != container():
         return False
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
+    if not 0 < owner["pid"] < 2**31:
         return True
-    return True
+    try:
+        os.kill(owner["pid"], 0)
+    except OSError as error:
+        return isinstance(error, ProcessLookupError)
+    return False
 
 
 def refusal(folder: Path, owner: dict[str, Any], remedy: str = "") -> CornetError:

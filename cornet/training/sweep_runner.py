@@ -160,9 +160,8 @@ def run_sweep(sweep: Sweep, program: Sequence[str]) -> int:
             failed = sum(bool(one.code) for one in ended)
             left, seconds = len(runs) - len(ended), time.monotonic() - began
             clock = timedelta(seconds=round(seconds / len(ended) * left if left else seconds))  # 0:00:42
-            message = (
-                f"sweep: {finished + len(ended) - failed} of {total} done, {failed} failed, {left} left, "
-            )
+            done = finished + len(ended) - failed
+            message = f"sweep: {done} of {total} done, {failed} failed, {left} left, "
             message += f"about {clock} to go\n" if left else f"in {clock}\n"
             say(f"[{run.job.words}] failed: {run.how}\n{message}" if run.code else message)
 
@@ -227,10 +226,8 @@ def saved_by_halving(sweep: Sweep) -> str:
             whole += summary["epochs"]
             saved += summary["epochs"] - summary["stopped_early"]
             stopped += 1
-    runs = f"{stopped} run{'s' * (stopped > 1)}"
-    return (
-        f"Successive halving stopped {runs} early and saved {saved} of {whole} epochs.\n" if stopped else ""
-    )
+    runs = f"{stopped} run{'s' * (stopped > 1)} early and saved {saved} of {whole} epochs"
+    return f"Successive halving stopped {runs}.\n" if stopped else ""
 
 
 def say(text: str, stream: IO[str] | None = None) -> None:

@@ -90,9 +90,8 @@ class Throughput(pl.Callback):
                 "speed/data_wait": self.waited / self.seconds,
             }
             if self.peak and math.isfinite(self.flops):
-                rates["speed/utilisation"] = (
-                    self.flops / self.seconds / (1e12 * self.peak * trainer.world_size)
-                )
+                most = 1e12 * self.peak * trainer.world_size
+                rates["speed/utilisation"] = self.flops / self.seconds / most
             pl_module.log_dict(rates, on_step=True, on_epoch=False)
             self.logged = step
             self.begin()

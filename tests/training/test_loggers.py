@@ -11,7 +11,7 @@ from PIL import Image
 from cornet.errors import CornetError
 from cornet.training import loggers, wandb_logger
 from cornet.training.csv_logger import CsvLogger, read_metrics
-from cornet.training.hand_over import hand_over
+from cornet.training.loggers import hand_over
 from cornet.training.wandb_logger import definition
 from tests.training.wandb_records import definitions, finished, no_account, row, rows
 

@@ -243,7 +243,7 @@ def _network_by_weights(path: Path, content: Mapping[str, Any], model: str | Non
 
 def _images_of(path: Path, size: int | None) -> tuple[int, tuple[float, ...], tuple[float, ...]]:
     """Size, mean and std of a run's images, from the config.yaml beside its folder of checkpoints."""
-    from cornet.saved_config import read_config
+    from cornet.recorded import read_config
 
     config = path.parent.parent / "config.yaml"
     try:
