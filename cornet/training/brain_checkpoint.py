@@ -27,13 +27,8 @@ class BestCheckpoint(ModelCheckpoint):
         enable_version_counter: bool = False,
         optional: bool = False,
     ) -> None:
-        super().__init__(
-            dirpath=dirpath,
-            filename=filename,
-            monitor=monitor,
-            mode=mode,
-            enable_version_counter=enable_version_counter,
-        )
+        counter = enable_version_counter
+        super().__init__(dirpath, filename, monitor, mode=mode, enable_version_counter=counter)
         self.optional = optional
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -43,9 +38,8 @@ class BestCheckpoint(ModelCheckpoint):
         def moved(value: Any) -> Any:
             if isinstance(value, dict):
                 return {moved(key): score for key, score in value.items()}
-            return (
-                new + value.removeprefix(old) if isinstance(value, str) and value.startswith(old) else value
-            )
+            ours = isinstance(value, str) and value.startswith(old)
+            return new + value.removeprefix(old) if ours else value
 
         super().load_state_dict({key: moved(value) for key, value in state_dict.items()})
 

@@ -70,6 +70,8 @@ class CsvLogger(Logger):
     long the training. Raises CornetError when the file cannot be written.
     """
 
+    name = version = ""
+
     def __init__(self, folder: Path | str) -> None:
         super().__init__()
         self.path = Path(folder) / "metrics.csv"
@@ -79,14 +81,6 @@ class CsvLogger(Logger):
         self._new = self._rewrite = False
         if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
             self._load()
-
-    @property
-    def name(self) -> str:
-        return ""
-
-    @property
-    def version(self) -> str:
-        return ""
 
     @property
     def save_dir(self) -> str:

@@ -10,10 +10,10 @@
     storage   their bytes / bytes per second that a machine reads
 
 An epoch is its steps, its validation (forward passes only) and its brain scores (recorded by all devices, compared by
-one). Start-up, compilation, checkpoints, logging and stragglers are left out. benchmarks/LOG.md compares the model with
-real runs.
+one). Start-up, compilation, checkpoints, logging and stragglers are left out. Real runs beside it: benchmarks/LOG.md.
 """
 
+import contextlib
 import math
 import statistics
 import time
@@ -145,8 +145,7 @@ def plan_training(config: DictConfig) -> Plan:
     """Measure a composed configuration on one device here, and plan it for `config.hardware`.
 
     config.hardware: the fields of Hardware, and images_per_second of one device, used instead of the measured rate;
-    null: as here. The devices share the batch. Raises CornetError for hardware that cannot be, a batch that does not
-    divide among the devices, and all that a run of the configuration would raise.
+    null: as here. Raises CornetError for impossible hardware, for a batch that it cannot share, and as a run does.
     """
     check_missing(config)
     quieten()
@@ -212,12 +211,12 @@ def measure(training: Training) -> Measured:
         gradient_clip_val=like.gradient_clip_val,
         default_root_dir=like.default_root_dir,
         callbacks=[pl.callbacks.LambdaCallback(on_train_batch_end=lambda *_: ends.append(now(device)))],
+        limit_val_batches=0,
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
         use_distributed_sampler=False,
-        limit_val_batches=0,
     )
     steps = DataLoader[Batch]([batch] * STEPS, batch_size=None, collate_fn=lambda one: one)  # type: ignore[arg-type]
     try:
@@ -253,9 +252,8 @@ def measure(training: Training) -> Measured:
 
 def loading(training: Training) -> tuple[Batch, float]:
     """A batch, and the images per second that one core loads (inf where they are in memory)."""
-    data = training.data
-    data.workers = 0
-    batches = iter(data.train_dataloader())
+    training.data.workers = 0
+    batches = iter(training.data.train_dataloader())
     first = next(batches)
     start, images = time.perf_counter(), 0
     for batch in [] if training.source.in_memory else batches:
@@ -297,7 +295,6 @@ def now(device: torch.device) -> float:
 
 def resident_peak() -> float:
     """The most memory that this process has held, bytes."""
-    try:
+    with contextlib.suppress(OSError, IndexError):
         return int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]) * 1024
-    except (OSError, IndexError):
-        return math.nan
+    return math.nan

@@ -46,26 +46,19 @@ def find_ranks(environment: Mapping[str, str] | None = None) -> Place:
     given = os.environ if environment is None else environment
     if "RANK" in given and "WORLD_SIZE" in given:
         world = int(given["WORLD_SIZE"])
-        local = int(given.get("LOCAL_WORLD_SIZE", "1"))
+        local, nodes, uneven = int(given.get("LOCAL_WORLD_SIZE", "1")), 1, False
         place = Place(int(given["RANK"]), world, int(given.get("LOCAL_RANK", "0")), local, "torchrun")
     elif "SLURM_STEP_ID" in given and "SLURM_PROCID" in given:  # a batch script itself has no step
         world = int(given.get("SLURM_STEP_NUM_TASKS") or given.get("SLURM_NTASKS", "1"))
         nodes = int(given.get("SLURM_STEP_NUM_NODES") or given.get("SLURM_NNODES", "1"))
-        place = Place(
-            int(given["SLURM_PROCID"]), world, int(given.get("SLURM_LOCALID", "0")), world // nodes, "srun"
-        )
-        spread = given.get("SLURM_STEP_TASKS_PER_NODE", "")
-        if world % nodes or "," in spread:
-            raise CornetError(
-                f"{world} ranks are spread unevenly over {nodes} nodes; ask for as many on each, with "
-                "--ntasks-per-node."
-            )
+        local, uneven = world // nodes, "," in given.get("SLURM_STEP_TASKS_PER_NODE", "")
+        place = Place(int(given["SLURM_PROCID"]), world, int(given.get("SLURM_LOCALID", "0")), local, "srun")
     else:
         return Place()
-    if place.local_world < 1 or place.world % place.local_world:
+    if uneven or local < 1 or world % local or world % nodes:
         raise CornetError(
-            f"{place.world} ranks are spread unevenly over the nodes ({place.local_world} on this one); start as "
-            "many on each."
+            f"{world} ranks are spread unevenly over the nodes ({local} on this one); start as many on each, with srun "
+            "by --ntasks-per-node."
         )
     return place
 

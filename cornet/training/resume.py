@@ -12,17 +12,7 @@ import pytorch_lightning as pl
 from cornet.errors import CornetError
 from cornet.files import atomic_write
 
-__all__ = [
-    "OUTCOMES",
-    "Position",
-    "begin_at",
-    "check_continuation",
-    "check_start",
-    "outcome_of",
-    "position_in",
-    "position_now",
-    "record_start",
-]
+__all__ = ["begin_at", "check_continuation", "check_start", "position_now", "record_start", "steps_per_epoch"]
 
 RECORD = "started_from.json"
 ABSENT = "absent"

@@ -15,14 +15,7 @@ from urllib.parse import quote
 
 from cornet.names import encodable
 
-__all__ = [
-    "MASK",
-    "arguments_without_secrets",
-    "mask_logs",
-    "message_without_secrets",
-    "secrets_here",
-    "without_secrets",
-]
+__all__ = ["MASK", "arguments_without_secrets", "mask_logs", "message_without_secrets", "without_secrets"]
 
 MASK = "***"
 SHORTEST = 8

@@ -66,14 +66,9 @@ def told(name: str, score: Score, untrained: float) -> dict[str, float]:
     if not details:
         return {}
     low, high = details["interval"]
-    found: dict[str, float] = {
-        "low": low,
-        "high": high,
-        "share_solved": details["share_solved"],
-        "share_solved_first_bin": details["share_solved_first_bin"],
-        "images": float(np.mean(details["entering"])),
-        "untrained": untrained,
-    }
+    found: dict[str, float] = {"low": low, "high": high, "untrained": untrained}
+    found |= {key: details[key] for key in ("share_solved", "share_solved_first_bin")}
+    found["images"] = float(np.mean(details["entering"]))
     for what in ("accuracy", "dprime"):
         states = np.unique(np.asarray(details[what]).round(12), return_index=True)[1]
         for step, first in enumerate(sorted(states)):

@@ -42,7 +42,7 @@ def test_srun():
     given |= {"SLURM_STEP_NUM_NODES": "2", "SLURM_STEP_TASKS_PER_NODE": "8(x2)"}
     assert find_ranks(given) == Place(9, 16, 1, 8, "srun")
     given |= {"SLURM_STEP_TASKS_PER_NODE": "9,7"}
-    with pytest.raises(CornetError, match=r"16 ranks are spread unevenly over 2 nodes.*--ntasks-per-node"):
+    with pytest.raises(CornetError, match=r"16 ranks are spread unevenly over the nodes.*--ntasks-per-node"):
         find_ranks(given)
 
 
