@@ -55,8 +55,8 @@ def first(tmp_path_factory) -> Path:
         patch.setenv("CORNET_CACHE", str(place / "cache"))
         save = LastCheckpoint.save
 
-        def copied(callback, trainer):
-            save(callback, trainer)
+        def copied(callback, trainer, moment):
+            save(callback, trainer, moment)
             if trainer.global_step == 4 and trainer.current_epoch == 1:
                 shutil.copy(callback.path, place / "middle.ckpt")
 
