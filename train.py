@@ -34,7 +34,7 @@ def train(config: DictConfig) -> float | None:
     """One run; of submitted sweeps, each of them. Returns the monitored value at its best."""
     from cornet.report.closing import close
     from cornet.report.tables import print_plan
-    from cornet.training.hand_over import hand_over
+    from cornet.training.loggers import hand_over
     from cornet.training.plan import plan_training
     from cornet.training.run import run
     from cornet.training.stop_signals import Stopped
