@@ -178,7 +178,12 @@ def photograph_folder(s: Setting) -> Path:
     source = s.work / "originals"
     if s.photographs:
         with zipfile.ZipFile(s.photographs) as archive:
-            archive.extractall(source, [n for n in archive.namelist() if n.startswith("train/")])
+            for name in archive.namelist():
+                parts = Path(name).parts
+                if parts[0] == "train" and len(parts) == 3 and ".." not in parts:
+                    path = source.joinpath(*parts)
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    path.write_bytes(archive.read(name))
     else:
         images = render(draw_latents(16, seed=0), 96 if s.small else 400)
         for number, image in enumerate(images):

@@ -122,7 +122,7 @@ def _open(path: Path) -> tuple[xr.Dataset, dict[str, int]]:
             if problem := hdf5_problem(path):
                 raise CornetError(f"the assembly {path} {problem}; write it again, as one plain file.")
             if groups := groups_of(path):
-                log.warning("%s: %d groups are not read (%s)", path, len(groups), ", ".join(groups)[:200])
+                log.warning("%s: groups that are not read: %s", path, ", ".join(groups)[:200])
             with h5py.File(path) as content:
                 names = list(content)
         else:
