@@ -193,7 +193,7 @@ def test_further_groups_are_skipped_and_said(tmp_path, caplog, compress):
     got = load_assembly(path)
     xr.testing.assert_equal(got, assembly)
     assert got.attrs["identifier"] == "lab.Set2020"
-    assert "2 groups are not read (mask, reliability)" in caplog.text
+    assert "groups that are not read: mask, reliability" in caplog.text
 
 
 @pytest.mark.slow
