@@ -57,13 +57,13 @@ from cornet.brain.benchmarks.registry import GROUPS
 from cornet.brain.kept_screens import KeptScreens
 from cornet.brain.recording import Screen, _screens
 from cornet.brain.subject import Recording, Site
-from cornet.brain.subjects.base import normalised
 from cornet.files import atomic_write
+from cornet.runs.provenance import versions
+from cornet.stimuli.normalisation import normalised
 from cornet.stimuli.stimulus_set import StimulusSet
 from cornet.training.brain_checks import check_benchmark
 from cornet.training.brain_score import battery
 from cornet.training.shared_subject import SharedSubject
-from cornet.training.versions import versions
 
 RESULTS = Path(__file__).parent / "results" / "battery_cost.json"
 IMAGENET = 1_281_167

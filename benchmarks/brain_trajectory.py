@@ -30,8 +30,8 @@ from rich.table import Table
 from cornet import brain
 from cornet.brain.benchmarks import Benchmark, open_benchmarks
 from cornet.files import atomic_write
-from cornet.training.scores_csv import read_scores
-from cornet.training.versions import versions
+from cornet.runs.provenance import versions
+from cornet.runs.scores import read_scores
 
 RESULTS = Path(__file__).parent / "results"
 PUBLISHED = {

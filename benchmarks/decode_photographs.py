@@ -24,9 +24,9 @@ from rich.console import Console
 from rich.table import Table
 from torchvision.transforms import v2
 
+from cornet.runs.provenance import versions
 from cornet.stimuli.decode import decode_image
 from cornet.stimuli.geometry import center_view, random_box, random_generator, resize_crop
-from cornet.training.versions import versions
 
 RESULTS = Path(__file__).parent / "results" / "decode_photographs.json"
 SIZE = 224

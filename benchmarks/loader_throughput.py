@@ -29,10 +29,10 @@ from torchvision.datasets import ImageFolder as TorchvisionFolder
 from torchvision.transforms import v2
 
 from cornet.prepare import prepare_copy, write_shards
+from cornet.runs.provenance import versions
 from cornet.stimuli.photographs import ImageFolder
 from cornet.stimuli.shards import ImageShards
 from cornet.training.loaders import ImageLoaders
-from cornet.training.versions import versions
 
 RESULTS = Path(__file__).parent / "results" / "loader_throughput.json"
 SIZE, BATCH = 224, 50

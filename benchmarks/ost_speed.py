@@ -24,7 +24,7 @@ import numpy as np
 import torch
 
 from cornet.brain import object_solution_times, reference_decoder, time_decoders
-from cornet.training.versions import versions
+from cornet.runs.provenance import versions
 
 RESULTS = Path(__file__).parent / "results" / "ost_speed.json"
 OBJECTS = 10

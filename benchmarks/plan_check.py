@@ -27,9 +27,9 @@ from rich.table import Table
 
 from cornet.files import atomic_write
 from cornet.report.tables import duration
-from cornet.training.csv_logger import read_metrics
+from cornet.runs.metrics import read_metrics
+from cornet.runs.provenance import versions
 from cornet.training.plan import Hardware, Measured, Plan, plan_training
-from cornet.training.versions import versions
 
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results" / "plan_check.json"

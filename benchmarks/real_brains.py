@@ -48,7 +48,7 @@ from cornet.brain.benchmarks import NeuralBenchmark, open_benchmarks
 from cornet.brain.benchmarks.base import rows_of
 from cornet.brain.subject import Site
 from cornet.files import atomic_write
-from cornet.training.versions import versions
+from cornet.runs.provenance import versions
 
 RESULTS = Path(__file__).parent / "results" / "real_brains.json"
 RUNS = ("tiny_z", "tiny_s", "tiny_rt", "tiny_z_2018")

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from cornet.files import atomic_write
-from cornet.training.versions import versions
+from cornet.runs.provenance import versions
 
 
 def device_named(name: str) -> torch.device:

@@ -18,9 +18,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from cornet.runs.provenance import versions
 from cornet.stimuli.objects import RENDERER_VERSION, RenderedObjects, draw_latents, render
 from cornet.stimuli.samples import Key, collate
-from cornet.training.versions import versions
 
 RESULTS = Path(__file__).parent / "results" / "render_objects.json"
 SETTINGS = {

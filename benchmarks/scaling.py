@@ -31,7 +31,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from cornet.models import create_model
-from cornet.training.versions import versions
+from cornet.runs.provenance import versions
 
 RESULTS = Path(__file__).parent / "results" / "scaling.json"
 STEPS = (1, 2, 4, 8, 16)

@@ -39,7 +39,7 @@ from sklearn.cross_decomposition import PLSRegression
 
 from cornet import brain
 from cornet.brain.splits import make_splits
-from cornet.training.versions import versions
+from cornet.runs.provenance import versions
 
 RESULTS = Path(__file__).parent / "results" / "score_speed.json"
 RECORDED = {"ceiling": 1.4, "i2n": 8.0}

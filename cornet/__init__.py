@@ -13,12 +13,13 @@ if TYPE_CHECKING:
     from cornet.models import list_models as list_models
     from cornet.models import load_published as load_published
     from cornet.models import to_published as to_published
+    from cornet.runs.folder import load_run as load_run
 
     __version__: str
 
 MODELS = ("create_model", "list_models", "load_published", "to_published")
 
-__all__ = ["CornetError", "__version__", "brain", *MODELS]
+__all__ = ["CornetError", "__version__", "brain", "load_run", *MODELS]
 
 
 def __getattr__(name: str) -> Any:
@@ -34,6 +35,8 @@ def __getattr__(name: str) -> Any:
         from importlib import import_module
 
         value = import_module("cornet.brain")
+    elif name == "load_run":
+        from cornet.runs.folder import load_run as value
     elif name in MODELS:
         from cornet import models
 

@@ -158,7 +158,7 @@ def open_subjects(
 ) -> "list[Subject]":
     """The subjects, each followed by itself before training where that is asked for and there is such a thing."""
     from cornet.brain import open_subject
-    from cornet.brain.subjects.checkpoints import KINDS
+    from cornet.runs.checkpoints import KINDS
 
     found = []
     for model in models:
@@ -208,8 +208,7 @@ def with_chosen_layers(
 def scored_rows(results: "list[Result]", subjects: "list[Subject]") -> "list[dict[str, object]]":
     """The scores as rows that say what they were made of: a hash of the model's weights and preprocessing, and the
     versions that compared them; brain_data is in them already."""
-    from cornet.training.provenance import Provenance
-    from cornet.training.versions import versions
+    from cornet.runs.provenance import Provenance, versions
 
     made_of = Provenance(versions=versions()).columns()
     identities = {subject.name: subject.identity for subject in subjects}

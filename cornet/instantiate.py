@@ -1,6 +1,6 @@
 """Building what a `_target_` names: the one place that calls Hydra's instantiate. It imports whatever is named.
 
-Configurations recorded by a run go through `cornet.recorded` first.
+Configurations recorded by a run go through `cornet.runs.config` first.
 """
 
 import os

@@ -16,13 +16,13 @@ from cornet.brain.recording_cache import RecordingCache
 from cornet.errors import CornetError
 from cornet.models.safe_load import read_checkpoint
 from cornet.opening import is_foreign, locked_file, open_entry, open_regular
-from cornet.recorded import read_config
+from cornet.runs.config import read_config
+from cornet.runs.folder import RunFolder
+from cornet.runs.metrics import read_metrics
 from cornet.stimuli.objects.cache import Cache
 from cornet.stimuli.prepared import Prepared
 from cornet.training.checkpoint_io import AtomicCheckpointIO
-from cornet.training.csv_logger import read_metrics
 from cornet.training.run import leave_nothing
-from cornet.training.run_folder import RunFolder
 
 STRANGER = 12345
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root makes files of others")

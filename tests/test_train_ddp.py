@@ -20,10 +20,10 @@ from cornet.brain.benchmarks import open_benchmarks, run_battery
 from cornet.brain.subjects import NetworkSubject
 from cornet.errors import CornetError
 from cornet.models import create_model
+from cornet.runs.scores import read_scores
 from cornet.stimuli.objects import RenderedObjects
 from cornet.training.build import devices_of
 from cornet.training.ranks import Place
-from cornet.training.scores_csv import read_scores
 from tests.brain.test_benchmarks import assembly, write
 from tests.stimuli.pictures import class_folders
 from tests.test_train import ROOT, only_run, wait_for_epoch, weights

@@ -27,6 +27,7 @@ from cornet.errors import CornetError
 from cornet.models.areas import Size, conv_work, strided
 from cornet.models.choices import check_positive, check_whole
 from cornet.models.gabor_bank import check_frequencies, draw_bank, gabor_kernels
+from cornet.stimuli.normalisation import IMAGENET_MEAN, IMAGENET_STD
 
 __all__ = ["GaborArea"]
 
@@ -71,8 +72,8 @@ class GaborArea(nn.Module):
         stride: int = 4,
         noise: bool = True,
         seed: int = 0,
-        mean: Sequence[float] = (0.485, 0.456, 0.406),
-        std: Sequence[float] = (0.229, 0.224, 0.225),
+        mean: Sequence[float] = IMAGENET_MEAN,
+        std: Sequence[float] = IMAGENET_STD,
     ):
         super().__init__()
         for word, value in (("in_channels", in_channels), ("channels", channels), ("stride", stride)):

@@ -5,7 +5,7 @@ step_matrix.csv      raw score by area and step, against each region
 solution_times.csv   target and predicted solution time of each image
 metrics.csv          losses and accuracies (see cornet.report.curves)
 
-They are read leniently (`cornet.brain.score_tables`): what is missing is a column of NaN.
+They are read leniently (`cornet.runs.tables`): what is missing is a column of NaN.
 """
 
 import json
@@ -18,8 +18,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from cornet.brain.score_tables import NUMBER, SCORES, TEXT, TRUTH, read_table
 from cornet.opening import read_bytes
+from cornet.runs.tables import NUMBER, SCORES, TEXT, TRUTH, read_table
 
 __all__ = [
     "by_epoch",

@@ -22,8 +22,8 @@ def describe_run(source: Path, model: Any, classes: Any, size: Any = None) -> "M
     takes their number from the images (1,000 where that is not known). size: of images (224). Raises CornetError for
     what is no network: a stranger's configuration may say anything.
     """
-    from cornet.brain.subjects.checkpoints import refuse_code  # here, as they import torch
     from cornet.models import describe
+    from cornet.runs.checkpoints import refuse_code  # here, as they import torch
 
     given = {str(key): value for key, value in model.items()} if isinstance(model, Mapping) else {}
     name = given.pop("name", None)

@@ -10,7 +10,6 @@ import pandas as pd
 
 from cornet.errors import CornetError
 from cornet.files import atomic_write
-from cornet.recorded import config_text
 from cornet.report.closing import label
 from cornet.report.page import chance_fact, find_run_folder, training_facts, write_page
 from cornet.report.render import interval_text, number, page, part, picture, simulated_banner
@@ -20,6 +19,7 @@ from cornet.report.seeds_plots import draw_seeds
 from cornet.report.seeds_runs import find_seeds, seed_folders
 from cornet.report.statistics import Estimate
 from cornet.report.tables import new_table, say, simulated_text
+from cornet.runs.config import config_text
 from cornet.terminal import Terminal, cell
 
 __all__ = ["close_seeds", "print_seeds", "report_runs", "write_seeds_page"]

@@ -11,8 +11,8 @@ import pandas as pd
 
 from cornet.errors import CornetError
 from cornet.opening import read_bytes
-from cornet.recorded import read_config
 from cornet.report.brain_data import is_int, read_metrics, read_scores
+from cornet.runs.config import read_config
 
 __all__ = [
     "LeftOut",
@@ -90,7 +90,7 @@ def check_same(runs: Sequence[SeedRun]) -> None:
     """Raise CornetError for two runs of one seed, and for two whose configurations differ in anything else.
 
     What differs as the seeds do (loader.seed) is the seed. Names, folders, devices and logging are not compared: they
-    make no other run (`cornet.training.run_path.IGNORED`).
+    make no other run (`cornet.runs.path.IGNORED`).
     """
     for first, other in pairwise(runs):
         if first.seed == other.seed:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cornet.report.seeds_runs import SeedRun, flat
-from cornet.training.run_path import IGNORED, identity_of
+from cornet.runs.path import IGNORED, identity_of
 
 __all__ = ["Factor", "find_factors", "identity_key", "own_identity", "value_text"]
 

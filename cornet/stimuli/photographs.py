@@ -17,6 +17,7 @@ from cornet.sizes import check_pixels
 from cornet.stimuli.decode import BadImage, decode_image
 from cornet.stimuli.folder import scan_splits
 from cornet.stimuli.geometry import VIEWS, random_box, random_generator, resize_crop
+from cornet.stimuli.normalisation import IMAGENET_MEAN, IMAGENET_STD
 from cornet.stimuli.prepared import check_complete, check_count
 from cornet.stimuli.samples import IGNORED, Key, Sample
 
@@ -71,8 +72,8 @@ class ImageFolder:
         size: int = 224,
         name: str = "imagefolder",
         views: Sequence[str] = ("center",),
-        mean: Sequence[float] = (0.485, 0.456, 0.406),
-        std: Sequence[float] = (0.229, 0.224, 0.225),
+        mean: Sequence[float] = IMAGENET_MEAN,
+        std: Sequence[float] = IMAGENET_STD,
         crop_scale: Sequence[float] = (0.08, 1.0),
         crop_ratio: Sequence[float] = (3 / 4, 4 / 3),
         flip: bool = True,

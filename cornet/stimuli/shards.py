@@ -12,6 +12,7 @@ import numpy as np
 from cornet.errors import CornetError
 from cornet.stimuli.draws import bits, uniform
 from cornet.stimuli.folder import ByClass
+from cornet.stimuli.normalisation import IMAGENET_MEAN, IMAGENET_STD
 from cornet.stimuli.photographs import ImageFiles, ImageFolder, TrainPhotographs
 from cornet.stimuli.shard_format import DESCRIPTION, Item, ShardSet, item_at, shard_name
 from cornet.stimuli.shard_store import ShardStore
@@ -103,8 +104,8 @@ class ImageShards(ImageFolder):
         size: int = 224,
         name: str = "imagenet",
         views: Sequence[str] = ("center",),
-        mean: Sequence[float] = (0.485, 0.456, 0.406),
-        std: Sequence[float] = (0.229, 0.224, 0.225),
+        mean: Sequence[float] = IMAGENET_MEAN,
+        std: Sequence[float] = IMAGENET_STD,
         crop_scale: Sequence[float] = (0.08, 1.0),
         crop_ratio: Sequence[float] = (3 / 4, 4 / 3),
         flip: bool = True,

@@ -16,10 +16,10 @@ from cornet.brain.benchmarks import Benchmark, Result, open_benchmarks, run_batt
 from cornet.brain.kept_screens import KeptScreens
 from cornet.errors import CornetError
 from cornet.models import CORnet
+from cornet.runs.scores import ScoresCsv
 from cornet.training.brain_checks import check_benchmark, check_monitors
 from cornet.training.brain_metrics import averages, compared, mean_value, metrics, monitors
 from cornet.training.loaders import rank_and_world
-from cornet.training.scores_csv import ScoresCsv
 from cornet.training.shared_subject import SharedSubject, raise_together
 
 __all__ = ["BrainScore", "Schedule"]

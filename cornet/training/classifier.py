@@ -13,10 +13,10 @@ from torchmetrics import Metric, SumMetric
 from cornet.errors import CornetError
 from cornet.models import CORnet
 from cornet.models.own_network import OwnNetwork
+from cornet.runs.provenance import Provenance
 from cornet.stimuli.samples import IGNORED, Batch
 from cornet.training.averaging import AveragedWeights
 from cornet.training.image_size import shrunk, size_at
-from cornet.training.provenance import Provenance
 from cornet.training.recipe import Recipe, learning_rate_factor
 from cornet.training.resume import begin_at, position_now, steps_per_epoch
 

@@ -16,8 +16,8 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from cornet.errors import CornetError
+from cornet.runs.path import parse_overrides
 from cornet.training.near_names import explain
-from cornet.training.overrides import parse_overrides
 
 __all__ = ["Command", "reading"]
 

@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
 import pytorch_lightning as pl
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
@@ -16,27 +14,11 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from cornet.errors import CornetError
 from cornet.files import atomic_write, sync
 from cornet.opening import read_bytes
+from cornet.runs.metrics import read_metric_rows
 
-__all__ = ["ContinueMetrics", "CsvLogger", "read_metrics"]
+__all__ = ["ContinueMetrics", "CsvLogger"]
 
 _FIRST = ("epoch", "step")
-LONGEST = 19  # characters of a whole number that surely fits in 64 bits
-
-
-def read_metrics(path: Path | str) -> pd.DataFrame:
-    """The rows of a metrics.csv (or of that in a run's folder), NaN where nothing was logged; without a cut last line.
-
-    Raises CornetError where there is none.
-    """
-    path = Path(path)
-    path = path / "metrics.csv" if path.is_dir() else path
-    columns, rows = _read(path)
-    if not columns:
-        raise CornetError(f"There are no metrics at {path}; train first, or name the folder of a run.")
-    try:
-        return pd.DataFrame({name: _numbers([row.get(name, "") for row in rows]) for name in columns})
-    except ValueError as error:
-        raise CornetError(f"{path} is no table of metrics ({error}); name the folder of a run.") from error
 
 
 class ContinueMetrics(pl.Callback):
@@ -165,7 +147,7 @@ class CsvLogger(Logger):
 
     def _all(self) -> dict[int, dict[str, str]]:
         """By step, those of the file and what it lacks."""
-        rows = _by_step(self.path, _read(self.path, self._before)[1])
+        rows = _by_step(self.path, read_metric_rows(self.path, self._before)[1])
         for step, row in self._rows.items():
             rows.setdefault(step, {}).update(row)
         return dict(sorted(rows.items()))
@@ -181,7 +163,7 @@ class CsvLogger(Logger):
         self._new = self._rewrite = False
 
     def _load(self) -> None:
-        columns, listed = _read(self.path)
+        columns, listed = read_metric_rows(self.path)
         rows = dict(sorted(_by_step(self.path, listed).items()))
         if self.path.is_file():
             self._columns = columns or self._columns
@@ -199,29 +181,6 @@ def _by_step(path: Path, rows: list[dict[str, str]]) -> dict[int, dict[str, str]
         raise CornetError(
             f"{path} is no table of metrics: it has no column of whole steps; rename or remove it."
         ) from None
-
-
-def _read(path: Path, end: int | None = None) -> tuple[list[str], list[dict[str, str]]]:
-    """Columns and rows of a file's first `end` bytes, neither when there is none; a half line at its end is not."""
-    try:
-        text = read_bytes(path)[:end].decode()
-        whole = io.StringIO(text[: text.rfind("\n") + 1], newline=None)
-        table = [row for row in csv.reader(whole) if row]
-    except FileNotFoundError:
-        return [], []
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise CornetError(f"{path} cannot be read ({error}); rename or remove it.") from error
-    if not table:
-        return [], []
-    columns = table[0]
-    return columns, [{k: v for k, v in zip(columns, row, strict=False) if v} for row in table[1:]]
-
-
-def _numbers(texts: list[str]) -> np.ndarray:
-    """Exactly what was written: by Python's own reading, for pandas' is not exact in all its versions."""
-    if all(text.lstrip("-").isdigit() and len(text) < LONGEST for text in texts):
-        return np.array([int(text) for text in texts], dtype=np.int64)
-    return np.array([float(text or "nan") for text in texts])
 
 
 def _line(columns: list[str], row: Mapping[str, str]) -> str:

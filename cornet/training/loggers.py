@@ -14,9 +14,9 @@ from PIL import Image
 from pytorch_lightning.loggers import Logger, TensorBoardLogger
 
 from cornet.errors import CornetError
-from cornet.training.csv_logger import read_metrics
+from cornet.runs.metrics import read_metrics
+from cornet.runs.path import LONGEST_TAG
 from cornet.training.overrides import check_installed
-from cornet.training.run_path import LONGEST_TAG
 from cornet.training.wandb_logger import ForgivingWandbLogger, rank_zero
 
 __all__ = ["hand_over", "tensorboard", "wandb"]

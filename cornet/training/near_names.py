@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError
 
 from cornet.errors import CornetError
-from cornet.training.overrides import parse_overrides
+from cornet.runs.path import parse_overrides
 
 __all__ = ["explain", "near", "one_sentence"]
 

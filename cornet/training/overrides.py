@@ -1,37 +1,14 @@
-"""Reading overrides of a command line, and what must be given or installed for them."""
+"""What must be given or installed for the overrides of a command line."""
 
 from collections.abc import Sequence
 from importlib.util import find_spec
 
-from hydra.core.config_loader import ConfigLoader
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
-from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
 from cornet.errors import CornetError
+from cornet.runs.path import parse_overrides
 
-__all__ = ["check_installed", "check_launcher", "check_missing", "parse_overrides"]
-
-
-def parse_overrides(overrides: Sequence[str], loader: ConfigLoader | None = None) -> list[Override]:
-    """Hydra's reading of each override, without flags. loader: for `glob(*)`. Raises CornetError."""
-    parser, found = OverridesParser.create(loader), []
-    for text in overrides:
-        try:
-            found += parser.parse_overrides([text])
-        except HydraException as error:
-            if "=" not in text and not text.startswith("~"):
-                raise CornetError(
-                    f"{text!r} is no override: write key=value (or ~key to remove a key)."
-                ) from None
-            lines = [line.strip() for line in str(error).splitlines() if line.strip(" ^")]
-            why = next((line for line in lines if not line.startswith(("Error parsing", "See http"))), "")
-            raise CornetError(
-                f"The override {text} cannot be read ({why}); quote values with special characters twice, "
-                "once for the shell and once for Hydra, as in 'key=\"a (b)\"'."
-            ) from None
-    return found
+__all__ = ["check_installed", "check_launcher", "check_missing"]
 
 
 def check_missing(config: DictConfig) -> None:

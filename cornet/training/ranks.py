@@ -17,6 +17,7 @@ import torch.distributed as dist
 from pytorch_lightning.plugins.environments import SLURMEnvironment
 
 from cornet.errors import CornetError
+from cornet.runs.config import differences
 
 __all__ = ["Place", "Ranks", "find_ranks", "known", "lost_rank", "meet"]
 
@@ -227,17 +228,3 @@ def _export(place: Place) -> None:
     given["RANK"], given["WORLD_SIZE"] = str(place.rank), str(place.world)
     given["LOCAL_RANK"], given["LOCAL_WORLD_SIZE"] = str(place.local_rank), str(place.local_world)
     given["GROUP_RANK"] = given.get("SLURM_NODEID", "0")
-
-
-def differences(held: Any, wanted: Any, there: str = "there", here: str = "here", most: int = 3) -> str:
-    """width is 2 there and 3 here, ..."""
-    one, two = _flat(held), _flat(wanted)
-    keys = [k for k in sorted({*one, *two}) if one.get(k, "absent") != two.get(k, "absent")]
-    shown = [f"{k} is {one.get(k, 'absent')} {there} and {two.get(k, 'absent')} {here}" for k in keys[:most]]
-    return ", ".join(shown + ([f"{len(keys) - most} more"] if len(keys) > most else []))
-
-
-def _flat(node: Any, prefix: str = "") -> dict[str, str]:
-    if isinstance(node, dict) and node:
-        return {k: v for key, value in node.items() for k, v in _flat(value, f"{prefix}{key}.").items()}
-    return {prefix.rstrip("."): json.dumps(node)}

@@ -10,16 +10,16 @@ import torch
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from cornet.brain.score_tables import NUMBER, SCORES, read_scores
 from cornet.errors import CornetError
 from cornet.instantiate import find_own_modules
 from cornet.models.safe_load import read_checkpoint
-from cornet.recorded import check_recorded, entries, moved_to_new_folder
-from cornet.training.csv_logger import read_metrics
+from cornet.runs.config import check_recorded, entries, moved_to_new_folder
+from cornet.runs.folder import RunFolder
+from cornet.runs.metrics import read_metrics
+from cornet.runs.tables import NUMBER, SCORES, read_scores
 from cornet.training.ranks import find_ranks
 from cornet.training.resume import RECORD, check_start
 from cornet.training.run import UNFIT, run
-from cornet.training.run_folder import RunFolder
 from cornet.training.secrets import MASK
 
 __all__ = ["Difference", "Rerun", "compare_results", "compare_versions", "rerun"]
@@ -63,7 +63,7 @@ def rerun(folder: Path, target: Path | None = None, trust: bool = False) -> Reru
     target: where; None: beside it, seed0.rerun for seed0. One that was stopped there goes on. It computes with as many
     threads as the first did, and is logged to files only. Paths of data are as recorded, so relative ones hold from
     the same folder. Started by torchrun, it is repeated on as many ranks. Returns None on ranks other than 0.
-    trust: build whatever the configuration names; without, only what `cornet.recorded` lists.
+    trust: build whatever the configuration names; without, only what `cornet.runs.config` lists.
 
     Raises CornetError for a folder without a finished run, for one that halving stopped early, for a configuration
     that is not whole or not allowed, for a run that began from a checkpoint that has changed since, for a target with

@@ -18,21 +18,20 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from cornet.errors import CornetError
 from cornet.models.safe_load import read_checkpoint
 from cornet.names import encodable
+from cornet.runs.folder import RunFolder
+from cornet.runs.lock import locked
+from cornet.runs.path import identity_of, label_loggers, run_path
+from cornet.runs.provenance import Provenance, versions
 from cornet.sizes import is_seed
 from cornet.stimuli.fingerprint import fingerprint
 from cornet.stimuli.samples import ImageSource
 from cornet.training.build import Training, build
 from cornet.training.content import Content, content_of
 from cornet.training.overrides import check_missing
-from cornet.training.provenance import Provenance
 from cornet.training.ranks import Ranks, lost_rank, meet
 from cornet.training.resume import check_continuation, record_start
-from cornet.training.run_folder import RunFolder
-from cornet.training.run_lock import locked
-from cornet.training.run_path import identity_of, label_loggers, run_path
 from cornet.training.secrets import without_secrets
 from cornet.training.summary import summarise
-from cornet.training.versions import versions
 
 __all__ = ["Outcome", "run"]
 
@@ -73,8 +72,8 @@ def run(config: DictConfig, overrides: Sequence[str] = (), folder: Path | None =
             raise
         set_precision(training)
         if ranks.first:  # which writes checkpoints and scores
-            training.module.provenance = provenance_of(config, identity, training, kept)
-        described = encodable({**resolved(config), "versions": versions()})
+            training.module.provenance = provenance_of(config, identity, training, kept, ranks)
+        described = encodable({**resolved(config), "versions": versions(ranks.place.world)})
         for logger in training.trainer.loggers:
             logger.log_hyperparams(described)
         if start is not None:
@@ -147,7 +146,7 @@ def open_folder(
         if path.is_dir():
             with locked(path):  # before anything of it is moved or written
                 pass
-        folder = RunFolder.open(path, resolved(config), identity, fresh=config.fresh)
+        folder = RunFolder.open(path, resolved(config), identity, config.fresh, ranks.place.world)
         held.enter_context(locked(path))
         return [folder.run_id, folder.finished]
 
@@ -156,7 +155,7 @@ def open_folder(
 
 
 def provenance_of(
-    config: DictConfig, identity: dict[str, Any], training: Training, folder: RunFolder
+    config: DictConfig, identity: dict[str, Any], training: Training, folder: RunFolder, ranks: Ranks
 ) -> Provenance:
     """What the run is made of. A run that goes on with other images than it began with is told of."""
     images = fingerprint(training.source)
@@ -166,7 +165,7 @@ def provenance_of(
             images,
             earlier,
         )
-    return Provenance(config.seed, images, versions(), resolved(config), identity)
+    return Provenance(config.seed, images, versions(ranks.place.world), resolved(config), identity)
 
 
 def place_of(

@@ -7,8 +7,8 @@ from typing import Any
 import pandas as pd
 from omegaconf import DictConfig
 
+from cornet.runs.metrics import read_metrics
 from cornet.training.build import Training
-from cornet.training.csv_logger import read_metrics
 from cornet.training.halving import stopped_early
 
 __all__ = ["best_of", "summarise"]

@@ -20,9 +20,10 @@ from omegaconf.errors import OmegaConfBaseException
 
 import cornet.training.random_network  # noqa: F401 (what ${cornet.draw:...} stands for)
 from cornet.errors import CornetError, own_error
+from cornet.runs.path import parse_overrides
 from cornet.training.command_line import reading
 from cornet.training.near_names import one_sentence
-from cornet.training.overrides import check_launcher, check_missing, parse_overrides
+from cornet.training.overrides import check_launcher, check_missing
 
 __all__ = ["Job", "Sweep", "find_sweep", "job_of", "start_message", "without_hydra"]
 
@@ -161,9 +162,9 @@ def job_of(config: DictConfig, overrides: tuple[str, ...], words: str, contents:
 
     Where the images are missing, as on the machine that submits a job, their path stands for their content.
     """
+    from cornet.runs.folder import RunFolder, identity_of
     from cornet.training.content import Content, content_of
     from cornet.training.run import place_of, resolved
-    from cornet.training.run_folder import RunFolder, identity_of
 
     content, finished = Content(), False
     with contextlib.suppress(CornetError):

@@ -19,7 +19,7 @@ from threading import Lock, Thread
 from typing import IO
 
 from cornet.errors import CornetError
-from cornet.training.run_folder import RunFolder
+from cornet.runs.folder import RunFolder
 from cornet.training.secrets import without_secrets
 from cornet.training.stop_signals import SIGNALS
 from cornet.training.sweep import Job, Sweep

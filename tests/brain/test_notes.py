@@ -14,7 +14,7 @@ from cornet.brain.kar2019 import SolutionTimeData
 from cornet.brain.predictivity import METRICS
 from cornet.brain.score import Score
 from cornet.cli import app
-from cornet.training.scores_csv import ScoresCsv, read_scores
+from cornet.runs.scores import ScoresCsv, read_scores
 from tests.brain.bundles import ids, make_zip, write_assembly
 from tests.brain.test_solution_times import made_up
 

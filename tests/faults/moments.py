@@ -60,7 +60,7 @@ MOMENTS = {
     "scores: comparison after an epoch": moment(
         "call", "cornet.brain.benchmarks.neural:NeuralBenchmark.compare", 6
     ),
-    "scores: logged, before scores.csv": moment("call", "cornet.training.scores_csv:ScoresCsv.add", 3),
+    "scores: logged, before scores.csv": moment("call", "cornet.runs.scores:ScoresCsv.add", 3),
     "scores: scores.csv written aside": moment("os.rename", r"/scores\.csv$", 3),
     "scores: between scores.csv and the checkpoint": moment("open", r"seed0$", 6),
     # metrics

@@ -16,8 +16,8 @@ from omegaconf import OmegaConf
 from cornet import create_model, load_published, to_published
 from cornet.brain.subjects import open_subject
 from cornet.models.safe_load import read_checkpoint
+from cornet.runs.folder import RunFolder
 from cornet.training.run import starting_point
-from cornet.training.run_folder import RunFolder
 from tests.faults.malformed import BOMB, EFFORT, damaged, fuzz, members, odd_tree, odd_values, odd_zip, packed
 from tests.faults.watched import Watched
 

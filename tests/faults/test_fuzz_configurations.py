@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from cornet import create_model
-from cornet.brain.subjects.checkpoints import network_of_run
 from cornet.report.page import _made_with
+from cornet.runs.checkpoints import network_of_run
+from cornet.runs.folder import RunFolder
+from cornet.runs.path import run_path
 from cornet.stimuli.prepared import Prepared, check_complete, check_count, read_journal
 from cornet.stimuli.shard_format import DESCRIPTION, Item, ShardSet, pack, shard_name
 from cornet.stimuli.shards import ImageShards
 from cornet.training.command_line import reading
-from cornet.training.run_folder import RunFolder
-from cornet.training.run_path import run_path
 from tests.faults.malformed import EFFORT, TEXTS, damaged, fuzz, odd_json, odd_tree
 from tests.faults.watched import Watched
 

@@ -7,15 +7,16 @@ from typing import Any
 import pytest
 from hypothesis import strategies as st
 
-from cornet.brain.score_tables import read_scores
 from cornet.report.brain_data import read_metrics as read_report_metrics
 from cornet.report.brain_plots import read_brain_tables
 from cornet.report.closing import close
 from cornet.report.page import find_run_folder, write_page
 from cornet.report.page_tables import banner, evaluations, lacking, notes, summary_table, times_table
-from cornet.training.csv_logger import CsvLogger, read_metrics
-from cornet.training.run_folder import RunFolder
-from cornet.training.scores_csv import ScoresCsv
+from cornet.runs.folder import RunFolder
+from cornet.runs.metrics import read_metrics
+from cornet.runs.scores import ScoresCsv
+from cornet.runs.tables import read_scores
+from cornet.training.csv_logger import CsvLogger
 from tests.faults.malformed import EFFORT, clear, fuzz, odd_json, odd_table
 from tests.faults.watched import Watched
 from tests.report import brain_runs

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cornet.training.scores_csv import read_scores
+from cornet.runs.scores import read_scores
 from tests.brain.test_benchmarks import assembly, write
 
 ROOT = Path(__file__).parents[2]

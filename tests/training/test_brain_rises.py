@@ -6,13 +6,14 @@ import pytest
 import pytorch_lightning as pl
 
 from cornet import create_model
+from cornet.runs.metrics import read_metrics
+from cornet.runs.scores import read_scores
 from cornet.stimuli.objects import RenderedObjects
 from cornet.training.brain_score import BrainScore
 from cornet.training.classifier import Classifier
-from cornet.training.csv_logger import CsvLogger, read_metrics
+from cornet.training.csv_logger import CsvLogger
 from cornet.training.loaders import ImageLoaders
 from cornet.training.recipe import Recipe
-from cornet.training.scores_csv import read_scores
 from cornet.training.solution_times import ObjectSolutionTimes
 from cornet.training.step_matrix import StepMatrix
 

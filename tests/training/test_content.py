@@ -13,9 +13,9 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from cornet.brain.benchmarks import open_benchmarks
 from cornet.errors import CornetError
+from cornet.runs.path import identity_of
 from cornet.training.content import content_of
 from cornet.training.run import place_of, resolved
-from cornet.training.run_path import identity_of
 from cornet.training.sweep import find_sweep
 from tests.brain.test_benchmarks import assembly
 from tests.brain.test_benchmarks import write as write_bundle

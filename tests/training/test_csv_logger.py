@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from torch.utils.data import DataLoader, TensorDataset
 
 from cornet.errors import CornetError
+from cornet.runs.metrics import read_metrics
 from cornet.training.checkpoint_io import AtomicCheckpointIO
-from cornet.training.csv_logger import ContinueMetrics, CsvLogger, read_metrics
+from cornet.training.csv_logger import ContinueMetrics, CsvLogger
 from cornet.training.last_checkpoint import LastCheckpoint
 
 

@@ -9,8 +9,9 @@ import wandb as wandb_package
 from PIL import Image
 
 from cornet.errors import CornetError
+from cornet.runs.metrics import read_metrics
 from cornet.training import loggers, wandb_logger
-from cornet.training.csv_logger import CsvLogger, read_metrics
+from cornet.training.csv_logger import CsvLogger
 from cornet.training.loggers import hand_over
 from cornet.training.wandb_logger import definition
 from tests.training.wandb_records import definitions, finished, no_account, row, rows

@@ -11,13 +11,14 @@ import torch
 from hydra import compose, initialize_config_dir
 from typer.testing import CliRunner
 
-from cornet.brain.score_tables import read_scores
+import cornet
 from cornet.cli import app
 from cornet.errors import CornetError
 from cornet.report.closing import close
+from cornet.runs.folder import RunFolder
+from cornet.runs.tables import read_scores
 from cornet.training.rerun import compare_results, compare_versions, rerun
 from cornet.training.run import run
-from cornet.training.run_folder import RunFolder
 from tests.brain.test_benchmarks import assembly, write
 from tests.test_train import SMALL, checkpoint, elsewhere, train  # noqa: F401 -- fixtures
 from train import CONF
@@ -188,3 +189,29 @@ def test_deterministic_is_asked_of_torch_and_changes_nothing_on_a_cpu(train, tmp
     plain, strict = (next(tmp_path.glob(f"{name}/*/*/seed0")) for name in ("plain", "strict"))
     assert plain.parent.name != strict.parent.name
     assert all(one.same for one in compare_results(plain, strict))
+
+
+def test_load_run(trained):
+    run = cornet.load_run(trained)
+    assert run.config["seed"] == 3
+    assert run.summary["epochs"] == 2
+    assert run.metrics["epoch"].max() == 1
+    assert set(run.scores["benchmark"]) == {"mine.V4", "mine.IT"}
+    assert cornet.load_run(trained.parent.parent).path == trained  # the only run below
+    net = run.model("last")
+    assert not net.training
+    saved = {name.removeprefix("net."): value for name, value in checkpoint(trained)["state_dict"].items()}
+    assert all(torch.equal(value, saved[name]) for name, value in net.state_dict().items())
+    with pytest.raises(CornetError, match="checkpoint='first' is unknown"):
+        run.model("first")
+
+
+def test_load_run_without_one(tmp_path):
+    with pytest.raises(CornetError, match=r"holds no run of train\.py"):
+        cornet.load_run(tmp_path)
+    (tmp_path / "config.yaml").write_text("seed: 0\n")
+    started = cornet.load_run(tmp_path)
+    assert started.summary == {}
+    assert len(started.scores) == 0
+    with pytest.raises(CornetError, match="There are no metrics"):
+        _ = started.metrics

@@ -11,12 +11,12 @@ import torch
 from hydra import compose, initialize_config_dir
 
 from cornet.errors import CornetError
+from cornet.runs.folder import RunFolder
+from cornet.runs.path import identity_of, run_path
 from cornet.training.last_checkpoint import LastCheckpoint
 from cornet.training.rerun import rerun
 from cornet.training.resume import OUTCOMES, REFUSED, WHOLE_EPOCHS, flat, outcome_of
 from cornet.training.run import run
-from cornet.training.run_folder import RunFolder
-from cornet.training.run_path import identity_of, run_path
 from tests.test_train import ROOT, elsewhere  # noqa: F401 -- no account, no cache of the user's
 from tests.test_train_ddp import torchrun
 from train import CONF

@@ -12,8 +12,8 @@ from urllib.parse import quote
 import pytest
 from omegaconf import OmegaConf
 
+from cornet.runs.path import run_labels
 from cornet.training.run import place_of
-from cornet.training.run_path import run_labels
 from cornet.training.secrets import (
     MASK,
     arguments_without_secrets,

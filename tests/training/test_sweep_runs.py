@@ -16,11 +16,11 @@ from omegaconf import OmegaConf, open_dict
 import train  # noqa: F401 -- registers what configurations refer to
 from cornet.errors import CornetError
 from cornet.models import create_model
+from cornet.runs.folder import RunFolder
+from cornet.runs.path import identity_of
 from cornet.training import random_network
 from cornet.training.random_network import MOST_PARAMETERS, draw_network
 from cornet.training.run import place_of, resolved
-from cornet.training.run_folder import RunFolder
-from cornet.training.run_path import identity_of
 from cornet.training.sweep import Job, Sweep, find_sweep
 from cornet.training.sweep_runner import run_sweep, share
 from tests.faults.starter import until

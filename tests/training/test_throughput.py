@@ -7,7 +7,8 @@ import pytorch_lightning as pl
 
 from cornet.errors import CornetError
 from cornet.models import count_macs
-from cornet.training.csv_logger import CsvLogger, read_metrics
+from cornet.runs.metrics import read_metrics
+from cornet.training.csv_logger import CsvLogger
 from cornet.training.throughput import Throughput, known_peak
 from tests.training.test_fast_training import batches, classifier, fit
 

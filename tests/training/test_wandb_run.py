@@ -13,8 +13,8 @@ import wandb
 from hydra.core.global_hydra import GlobalHydra
 
 import train as program
+from cornet.runs.metrics import read_metrics
 from cornet.training import wandb_logger
-from cornet.training.csv_logger import read_metrics
 from tests.brain.test_benchmarks import assembly, write
 from tests.training.interrupt import Interrupt
 from tests.training.wandb_records import (

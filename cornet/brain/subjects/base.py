@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from cornet.brain.kept_screens import KeptScreens
 from cornet.brain.recording import DEFAULT_MEMORY, DTYPES, Screen, feature_counts, record_pass
@@ -20,10 +20,7 @@ from cornet.hashing import code_version, digest
 from cornet.sizes import check_pixels
 from cornet.stimuli.stimulus_set import StimulusSet
 
-__all__ = ["IMAGENET_MEAN", "IMAGENET_STD", "ScreenSubject", "nearby", "quietly", "to_site"]
-
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
+__all__ = ["ScreenSubject", "nearby", "quietly", "to_site"]
 
 
 class ScreenSubject(ABC):
@@ -191,16 +188,6 @@ def quietly(net: nn.Module, device: torch.device) -> Iterator[None]:
             module.training = training
 
 
-def normalised(
-    images: Tensor, mean: Sequence[float], std: Sequence[float], dtype: torch.dtype = torch.float32
-) -> Tensor:
-    """Images (batch, 3, y, x) of a floating type from uint8 ones, given mean and std of images scaled to 0..1."""
-    wide = torch.promote_types(dtype, torch.float32)
-    center = torch.tensor(mean, device=images.device, dtype=wide).view(-1, 1, 1) * 255
-    spread = torch.tensor(std, device=images.device, dtype=wide).view(-1, 1, 1) * 255
-    return ((images.to(wide) - center) / spread).to(dtype)
-
-
 def checked_device(device: torch.device | str) -> torch.device:
     """A device that is there. Raises CornetError for another."""
     try:
@@ -212,18 +199,6 @@ def checked_device(device: torch.device | str) -> torch.device:
     ):
         raise CornetError(f"device={str(device)!r} is not here; use cpu.")
     return found
-
-
-def checked_normalisation(
-    mean: Sequence[float], std: Sequence[float]
-) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Three numbers each, the second above 0. Raises CornetError."""
-    center, spread = tuple(map(float, mean)), tuple(map(float, std))
-    if len(center) != 3 or len(spread) != 3 or not all(value > 0 for value in spread):
-        raise CornetError(
-            f"mean={center} and std={spread} must be three numbers each, of images scaled to 0..1, std above 0."
-        )
-    return center, spread
 
 
 def to_site(text: Site | str | tuple[str, int]) -> Site:

@@ -11,18 +11,12 @@ from torch import Tensor, nn
 from cornet.brain.memory import out_of_memory
 from cornet.brain.recording import Answer
 from cornet.brain.subject import Site
-from cornet.brain.subjects.base import (
-    IMAGENET_MEAN,
-    IMAGENET_STD,
-    ScreenSubject,
-    checked_normalisation,
-    nearby,
-    normalised,
-)
+from cornet.brain.subjects.base import ScreenSubject, nearby
 from cornet.brain.subjects.identity import module_identity
 from cornet.brain.subjects.networks import device_of, ready
 from cornet.brain.times import Intervals, check_intervals, step_for
 from cornet.errors import CornetError
+from cornet.stimuli.normalisation import IMAGENET_MEAN, IMAGENET_STD, checked_normalisation, normalised
 from cornet.stimuli.screen import grey_screens
 
 __all__ = ["LayerSubject"]

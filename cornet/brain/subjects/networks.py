@@ -9,20 +9,13 @@ from torch import Tensor, nn
 
 from cornet.brain.recording import Answer
 from cornet.brain.subject import Site
-from cornet.brain.subjects.base import (
-    IMAGENET_MEAN,
-    IMAGENET_STD,
-    ScreenSubject,
-    checked_normalisation,
-    nearby,
-    normalised,
-    quietly,
-)
+from cornet.brain.subjects.base import ScreenSubject, nearby, quietly
 from cornet.brain.subjects.identity import module_identity
 from cornet.brain.times import network_intervals, step_for
 from cornet.errors import CornetError
 from cornet.models import CORnet
 from cornet.models.choices import Times, resolve_steps
+from cornet.stimuli.normalisation import IMAGENET_MEAN, IMAGENET_STD, checked_normalisation, normalised
 
 __all__ = ["NetworkSubject"]
 

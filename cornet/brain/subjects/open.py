@@ -28,15 +28,7 @@ import torch
 from torch import nn
 
 from cornet.brain.subject import Subject
-from cornet.brain.subjects.base import IMAGENET_MEAN, IMAGENET_STD, nearby
-from cornet.brain.subjects.checkpoints import (
-    KINDS,
-    Prepared,
-    find_run,
-    network_of_file,
-    network_of_run,
-    seeded,
-)
+from cornet.brain.subjects.base import nearby
 from cornet.brain.subjects.filters import GaborSubject, PixelSubject
 from cornet.brain.subjects.layers import LayerSubject
 from cornet.brain.subjects.networks import NetworkSubject
@@ -45,6 +37,15 @@ from cornet.errors import CornetError
 from cornet.models import CORnet, create_model, list_models
 from cornet.models.published import refuse_whole_numbers, weights_in
 from cornet.models.safe_load import read_checkpoint
+from cornet.runs.checkpoints import (
+    KINDS,
+    Prepared,
+    find_run,
+    network_of_file,
+    network_of_run,
+    seeded,
+)
+from cornet.stimuli.normalisation import IMAGENET_MEAN, IMAGENET_STD
 
 __all__ = ["open_subject"]
 

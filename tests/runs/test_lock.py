@@ -9,8 +9,8 @@ import sys
 import pytest
 
 from cornet.errors import CornetError
-from cornet.training import run_lock
-from cornet.training.run_lock import container, gone, locked, owner_of
+from cornet.runs import lock as run_lock
+from cornet.runs.lock import container, gone, locked, owner_of
 
 OWNER = {"host": socket.gethostname(), "pid": 2**22 + 1, "since": "then", "container": container()}
 CONTENTS = {
@@ -84,7 +84,7 @@ def test_containers_with_one_host_name_exclude_each_other(tmp_path):
     if subprocess.run([*unshare, "true"], capture_output=True).returncode:
         pytest.skip("namespaces are not permitted here")
     code = (
-        "import sys; from pathlib import Path; from cornet.training.run_lock import container, locked\n"
+        "import sys; from pathlib import Path; from cornet.runs.lock import container, locked\n"
         "with locked(Path(sys.argv[1])): print(container(), flush=True); sys.stdin.read()"
     )
     command = [*unshare, sys.executable, "-c", code, str(tmp_path)]

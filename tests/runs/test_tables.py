@@ -10,10 +10,11 @@ import pandas as pd
 import pytest
 
 from cornet import CornetError
-from cornet.brain import Score, score_tables
+from cornet.brain import Score
 from cornet.brain.benchmarks import Result, open_benchmarks
-from cornet.brain.score_tables import NUMBER, SCORES, TEXT, read_rows, read_scores, read_table
-from cornet.training.provenance import COLUMNS
+from cornet.runs import tables as score_tables
+from cornet.runs.provenance import COLUMNS
+from cornet.runs.tables import NUMBER, SCORES, TEXT, read_rows, read_scores, read_table
 
 TABLE = pd.DataFrame(
     {

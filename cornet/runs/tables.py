@@ -56,7 +56,7 @@ SCORES: Mapping[str, str] = {
     "config": TEXT,
 }
 """The columns of scores.csv: epoch, step, accuracy and weights of an evaluation, those of `Result.row`, and what the
-run was made of (`cornet.training.provenance`)."""
+run was made of (`cornet.runs.provenance`)."""
 
 
 def read_rows(path: Path | str) -> pd.DataFrame:

@@ -4,6 +4,7 @@ It is read as plain data, bounded and never resolved. `_target_` may name only w
 references (${...}) and addresses are refused, and every output goes to the new run's folder.
 """
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -21,6 +22,7 @@ __all__ = [
     "SOURCES",
     "check_recorded",
     "config_text",
+    "differences",
     "entries",
     "moved_to_new_folder",
     "read_config",
@@ -192,3 +194,17 @@ def moved_to_new_folder(config: Mapping[str, Any]) -> dict[str, Any]:
     logger = {"csv": {"_target_": "cornet.training.csv_logger.CsvLogger", "folder": "${run_folder}"}}
     own = {"run_folder": None, "run_id": None, "fresh": False, "plan": False, "root": "."}
     return {**again, **own, "logger": logger}
+
+
+def differences(held: Any, wanted: Any, there: str = "there", here: str = "here", most: int = 3) -> str:
+    """width is 2 there and 3 here, ..."""
+    one, two = _flat(held), _flat(wanted)
+    keys = [k for k in sorted({*one, *two}) if one.get(k, "absent") != two.get(k, "absent")]
+    shown = [f"{k} is {one.get(k, 'absent')} {there} and {two.get(k, 'absent')} {here}" for k in keys[:most]]
+    return ", ".join(shown + ([f"{len(keys) - most} more"] if len(keys) > most else []))
+
+
+def _flat(node: Any, prefix: str = "") -> dict[str, str]:
+    if isinstance(node, dict) and node:
+        return {k: v for key, value in node.items() for k, v in _flat(value, f"{prefix}{key}.").items()}
+    return {prefix.rstrip("."): json.dumps(node)}

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from cornet.training.run_path import label_loggers, run_labels
+from cornet.runs.path import label_loggers, run_labels
 
 FOLDER = Path("runs/objects-cornet_s/model.width-0.5/seed1")
 

@@ -7,13 +7,24 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
 from omegaconf import DictConfig
 
 from cornet.errors import CornetError
-from cornet.training.overrides import parse_overrides
 
-__all__ = ["IGNORED", "RunLabels", "identity_of", "is_ignored", "label_loggers", "run_labels", "run_path"]
+__all__ = [
+    "IGNORED",
+    "RunLabels",
+    "identity_of",
+    "is_ignored",
+    "label_loggers",
+    "parse_overrides",
+    "run_labels",
+    "run_path",
+]
 
 IGNORED = tuple(
     f"{group}{key}"
@@ -40,6 +51,26 @@ LONGEST_NAME = 128
 _PLAIN = re.compile(r"[a-z0-9_][a-z0-9_.]*=([a-z0-9_.-]*[a-z0-9_])?")
 _BARE_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_./:@+-]*")
 _NOT_STRINGS = ("null", "true", "false", "nan", "inf")
+
+
+def parse_overrides(overrides: Sequence[str], loader: ConfigLoader | None = None) -> list[Override]:
+    """Hydra's reading of each override, without flags. loader: for `glob(*)`. Raises CornetError."""
+    parser, found = OverridesParser.create(loader), []
+    for text in overrides:
+        try:
+            found += parser.parse_overrides([text])
+        except HydraException as error:
+            if "=" not in text and not text.startswith("~"):
+                raise CornetError(
+                    f"{text!r} is no override: write key=value (or ~key to remove a key)."
+                ) from None
+            lines = [line.strip() for line in str(error).splitlines() if line.strip(" ^")]
+            why = next((line for line in lines if not line.startswith(("Error parsing", "See http"))), "")
+            raise CornetError(
+                f"The override {text} cannot be read ({why}); quote values with special characters twice, "
+                "once for the shell and once for Hydra, as in 'key=\"a (b)\"'."
+            ) from None
+    return found
 
 
 def run_path(

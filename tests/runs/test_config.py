@@ -13,7 +13,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from cornet.errors import CornetError
-from cornet.recorded import BUILT, SOURCES, check_recorded, entries, moved_to_new_folder, read_config
+from cornet.runs.config import BUILT, SOURCES, check_recorded, entries, moved_to_new_folder, read_config
 from cornet.training.brain_checkpoint import BestCheckpoint
 from cornet.training.rerun import rerun
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pandas as pd
 
-from cornet.brain.score_tables import read_rows, read_scores
 from cornet.csv_cells import csv_text
 from cornet.errors import CornetError
 from cornet.files import atomic_write
+from cornet.runs.tables import read_rows, read_scores
 
 __all__ = ["ScoresCsv", "read_scores"]
 

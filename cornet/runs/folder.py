@@ -6,20 +6,25 @@ import json
 import os
 import secrets
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import pandas as pd
 from omegaconf import OmegaConf
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from cornet.errors import CornetError
 from cornet.files import atomic_write
 from cornet.opening import read_bytes
-from cornet.recorded import read_config
-from cornet.training.ranks import differences
-from cornet.training.run_path import identity_of, run_path
-from cornet.training.versions import versions
+from cornet.runs.config import differences, read_config
+from cornet.runs.metrics import read_metrics
+from cornet.runs.path import identity_of, run_path
+from cornet.runs.provenance import versions
+from cornet.runs.tables import SCORES, read_scores
 
-__all__ = ["RunFolder", "identity_of", "run_path"]
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["RunFolder", "identity_of", "load_run", "run_path"]
 
 
 class RunFolder:
@@ -39,13 +44,18 @@ class RunFolder:
 
     @classmethod
     def open(
-        cls, path: Path | str, config: dict[str, Any], identity: dict[str, Any], fresh: bool = False
+        cls,
+        path: Path | str,
+        config: dict[str, Any],
+        identity: dict[str, Any],
+        fresh: bool = False,
+        ranks: int = 1,
     ) -> "RunFolder":
         """Make the folder, or continue in the one that is there.
 
         `identity` is `identity_of(config)`. With `fresh`, a folder that is there is first renamed to `<folder>.old1`
-        (or 2, 3, ...). Only the process of rank 0 touches the disk. Raises CornetError when the folder holds a run of
-        another configuration, or cannot be written.
+        (or 2, 3, ...). ranks: how many train together, for versions.json. Only the process of rank 0 touches the disk.
+        Raises CornetError when the folder holds a run of another configuration, or cannot be written.
         """
         folder = cls(path)
         if getattr(rank_zero_only, "rank", 0) not in (0, None):
@@ -74,7 +84,7 @@ class RunFolder:
         if held is None:
             folder._write("identity.json", wanted)
         atomic_write(folder.path / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(config)))
-        folder._record_versions()
+        folder._record_versions(ranks)
         folder._make_run_id()
         return folder
 
@@ -107,6 +117,35 @@ class RunFolder:
     def finished(self) -> dict[str, Any] | None:
         """The summary given to `finish`, or None while the run is not finished."""
         return self.read("finished.json")
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """What finished.json says: network, parameters, epochs, best value and its epoch, ...; {} before the end."""
+        return self.finished or {}
+
+    @property
+    def metrics(self) -> pd.DataFrame:
+        """metrics.csv: a row a logged step, NaN where a column was not logged. Raises CornetError without one."""
+        return read_metrics(self.path)
+
+    @property
+    def scores(self) -> pd.DataFrame:
+        """scores.csv: a row for each benchmark and evaluation, none where nothing was scored."""
+        path = self.path / "scores.csv"
+        return read_scores(path) if path.exists() else pd.DataFrame(columns=list(SCORES))
+
+    def model(self, checkpoint: str | None = None, trust: bool = False) -> "nn.Module":
+        """The network with the weights of a checkpoint, in evaluation mode.
+
+        checkpoint: "best" (by the monitored value), "last" or "best_brain"; None: the best, or else the last. trust:
+        import and build a network of your own, which the run names. Raises CornetError where there is no such
+        checkpoint, or where it cannot be read.
+        """
+        from cornet.runs.checkpoints import KINDS, network_of_run
+
+        if checkpoint is not None and checkpoint not in KINDS:
+            raise CornetError(f"checkpoint={checkpoint!r} is unknown; choose one of {', '.join(KINDS)}.")
+        return network_of_run(self.path, checkpoint, trust=trust).net.eval()
 
     def record_images(self, fingerprint: str) -> str | None:
         """Note the images trained on; returns the earlier fingerprint if it differs. Raises CornetError."""
@@ -164,8 +203,8 @@ class RunFolder:
     def _write(self, name: str, content: dict[str, Any]) -> None:
         atomic_write(self.path / name, json.dumps(content, indent=1) + "\n")
 
-    def _record_versions(self) -> None:
-        now, held = versions(), self.read("versions.json")
+    def _record_versions(self, ranks: int) -> None:
+        now, held = versions(ranks), self.read("versions.json")
         later = [] if held is None else held.pop("continued_with", [])
         if held is None:
             self._write("versions.json", now)
@@ -185,6 +224,22 @@ class RunFolder:
                 except OSError:  # no hard links on this file system
                     os.replace(aside, kept)
         aside.unlink(missing_ok=True)
+
+
+def load_run(path: Path | str) -> RunFolder:
+    """A run of train.py: the folder named, or the only run below it. Nothing is written.
+
+    Has `config`, `metrics`, `scores`, `summary` and `model()`. Raises CornetError where there is no run, or several.
+    """
+    from cornet.runs.checkpoints import find_run
+
+    folder = Path(path).expanduser()
+    found = folder if (folder / "config.yaml").is_file() else find_run(folder)
+    if found is None:
+        raise CornetError(
+            f"{folder} holds no run of train.py; name a run's folder, such as runs/objects-cornet_s."
+        )
+    return RunFolder(found)
 
 
 def _strangers(path: Path) -> list[str]:

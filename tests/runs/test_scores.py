@@ -5,7 +5,7 @@ import math
 import pytest
 
 from cornet import CornetError
-from cornet.training.scores_csv import ScoresCsv, read_scores
+from cornet.runs.scores import ScoresCsv, read_scores
 
 
 def row(step, name="a.V4", weights="raw", value=0.1 + 0.2):

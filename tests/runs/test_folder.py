@@ -10,9 +10,9 @@ from omegaconf import OmegaConf
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from cornet.errors import CornetError
-from cornet.training.run_folder import RunFolder
-from cornet.training.run_path import IGNORED, identity_of, run_path
-from cornet.training.versions import versions
+from cornet.runs.folder import RunFolder
+from cornet.runs.path import IGNORED, identity_of, run_path
+from cornet.runs.provenance import versions
 
 
 def slug(*overrides: str) -> str:

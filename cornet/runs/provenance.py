@@ -1,18 +1,65 @@
-"""What a run was made with: packages, the commit, the machine."""
+"""What a run was made with: configuration, packages, commit, machine, images and seed; every result records them."""
 
 import importlib.metadata
+import json
 import os
 import platform
 import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 
 import cornet
-from cornet.training.ranks import find_ranks
 
-__all__ = ["versions"]
+__all__ = ["COLUMNS", "Provenance", "versions"]
+
+COLUMNS = ("seed", "images", "commit", "versions", "config")
+"""What `Provenance.columns` adds to a row of scores."""
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What a run was made of, in every checkpoint and every row of scores.csv.
+
+    config: resolved. identity: its part that can change a number. versions: with the commit. images: fingerprint of
+    those trained on.
+    """
+
+    seed: int = 0
+    images: str = ""
+    versions: Mapping[str, Any] = field(default_factory=dict)
+    config: Mapping[str, Any] = field(default_factory=dict)
+    identity: Mapping[str, Any] = field(default_factory=dict)
+
+    def content(self) -> dict[str, Any]:
+        """As plain data, for a checkpoint."""
+        return {
+            "seed": self.seed,
+            "images": self.images,
+            "versions": dict(self.versions),
+            "config": dict(self.config),
+        }
+
+    def columns(self) -> dict[str, Any]:
+        """For a row of a table, which may be copied elsewhere and then is all that is known: versions and the identity
+        are JSON. A commit with a + had changes that are in no commit."""
+        commit = self.versions.get("commit") or ""
+        return {
+            "seed": self.seed,
+            "images": self.images,
+            "commit": commit + ("+" if self.versions.get("dirty") else ""),
+            "versions": compact(self.versions),
+            "config": compact(self.identity),
+        }
+
+
+def compact(node: Mapping[str, Any]) -> str:
+    """JSON on one line, keys in order."""
+    return json.dumps(node, default=str, sort_keys=True, separators=(",", ":"))
+
 
 _PACKAGES = (
     *("torch", "torchvision", "pytorch-lightning", "numpy", "scipy", "scikit-learn", "xarray", "pillow"),
@@ -20,7 +67,7 @@ _PACKAGES = (
 )
 
 
-def versions() -> dict[str, Any]:
+def versions(ranks: int = 1) -> dict[str, Any]:
     """Python, packages, commit (None outside a checkout) and whether dirty, platform, CPU, GPUs, threads and ranks."""
     return {
         "python": platform.python_version(),
@@ -32,7 +79,7 @@ def versions() -> dict[str, Any]:
         "cpus": os.cpu_count(),
         "gpus": _lines("nvidia-smi", "--query-gpu=name", "--format=csv,noheader") or [],
         "threads": torch.get_num_threads(),
-        "ranks": find_ranks().world,
+        "ranks": ranks,
     }
 
 

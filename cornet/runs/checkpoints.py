@@ -16,14 +16,14 @@ from typing import Any
 import torch
 from torch import nn
 
-from cornet.brain.subjects.base import IMAGENET_MEAN, IMAGENET_STD
 from cornet.errors import CornetError
 from cornet.models import CORnet, create_model, load_published
 from cornet.models.published import check_published, own_layout, settings, weights_in
 from cornet.models.safe_load import read_checkpoint
 from cornet.names import set_aside
-from cornet.recorded import SOURCES
+from cornet.runs.config import SOURCES
 from cornet.sizes import MOST_PIXELS, MOST_STEPS
+from cornet.stimuli.normalisation import IMAGENET_MEAN, IMAGENET_STD
 
 __all__ = ["KINDS", "Prepared", "find_run", "network_of_file", "network_of_run", "seeded"]
 
@@ -243,7 +243,7 @@ def _network_by_weights(path: Path, content: Mapping[str, Any], model: str | Non
 
 def _images_of(path: Path, size: int | None) -> tuple[int, tuple[float, ...], tuple[float, ...]]:
     """Size, mean and std of a run's images, from the config.yaml beside its folder of checkpoints."""
-    from cornet.recorded import read_config
+    from cornet.runs.config import read_config
 
     config = path.parent.parent / "config.yaml"
     try:
