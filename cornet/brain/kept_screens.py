@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cornet.brain.memory import available_memory
+from cornet.memory import available_memory
 from cornet.stimuli.stimulus_set import StimulusSet
 
 __all__ = ["Kept", "KeptScreens"]

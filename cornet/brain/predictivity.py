@@ -17,12 +17,12 @@ from cornet.brain.best_unit import best_unit_correlations
 from cornet.brain.correlation import missing_patterns
 from cornet.brain.gram import MEMORY, PRECISIONS, as_matrix
 from cornet.brain.mappings import Mapping
-from cornet.brain.memory import first_that_fits
 from cornet.brain.pls import COMPONENTS
 from cornet.brain.response_values import check_responses, missing_notes
 from cornet.brain.score import Score
 from cornet.brain.splits import Split, make_splits
 from cornet.errors import CornetError
+from cornet.memory import first_that_fits
 
 __all__ = ["METRICS", "Metric", "neural_predictivity"]
 

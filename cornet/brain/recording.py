@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cornet.brain.kept_screens import KeptScreens
-from cornet.brain.memory import OutOfMemory, free_memory, out_of_memory
 from cornet.brain.recording_cache import RecordingCache, RowFile, note_unwritable
 from cornet.brain.subject import Site
 from cornet.errors import CornetError
+from cornet.memory import OutOfMemory, free_memory, out_of_memory
 from cornet.stimuli.screen import check_degrees, grey_screens, place_on_screen
 from cornet.stimuli.stimulus_set import StimulusSet
 

@@ -11,7 +11,7 @@ from functools import cache
 import torch
 from threadpoolctl import ThreadpoolController
 
-from cornet.brain.memory import available_memory
+from cornet.memory import available_memory
 
 __all__ = ["each_in_a_thread"]
 

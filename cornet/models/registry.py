@@ -56,7 +56,7 @@ def create_model(
 
 def check_room(name: str, arguments: Mapping[str, Any]) -> None:
     """Raise CornetError for a network whose weights do not fit in memory. They are counted, not made."""
-    from cornet.brain.memory import available_memory
+    from cornet.memory import available_memory
 
     if torch.get_default_device().type == "meta":
         return

@@ -12,7 +12,7 @@ from cornet.terminal import Terminal, cell
 if TYPE_CHECKING:
     from cornet.brain.benchmarks import Benchmark, Result
     from cornet.models import ModelSummary
-    from cornet.training.rerun import Rerun
+    from cornet.runs.comparison import Rerun
 
 __all__ = [
     "duration",

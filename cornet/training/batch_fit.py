@@ -9,8 +9,8 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from cornet.brain.memory import out_of_memory
 from cornet.errors import CornetError
+from cornet.memory import out_of_memory
 from cornet.stimuli.samples import Batch
 
 __all__ = ["BatchFit", "out_of_memory"]

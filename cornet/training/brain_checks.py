@@ -9,8 +9,8 @@ from pytorch_lightning.callbacks import Checkpoint
 
 from cornet.brain.benchmarks import Benchmark, NeuralBenchmark
 from cornet.brain.benchmarks.room import check_memory
-from cornet.brain.memory import first_that_fits
 from cornet.errors import CornetError
+from cornet.memory import first_that_fits
 from cornet.training.loaders import rank_and_world
 from cornet.training.shared_subject import SharedSubject
 

@@ -8,9 +8,9 @@ import pytest
 
 from cornet.brain.benchmarks import open_benchmarks
 from cornet.brain.benchmarks.room import check_memory
-from cornet.brain.memory import available_memory
 from cornet.brain.subjects import NetworkSubject
 from cornet.errors import CornetError
+from cornet.memory import available_memory
 from cornet.models import create_model
 from tests.brain.test_benchmarks import assembly, write
 
@@ -23,7 +23,7 @@ def test_no_more_is_free_than_the_machine_has():
 @pytest.mark.slow
 def test_the_processs_own_limit_counts():
     program = (
-        "import resource; from cornet.brain.memory import available_memory; import pathlib;"
+        "import resource; from cornet.memory import available_memory; import pathlib;"
         "used = int(pathlib.Path('/proc/self/statm').read_text().split()[0]) * 4096;"
         "resource.setrlimit(resource.RLIMIT_AS, (used + 10**9, used + 10**9));"
         "print(available_memory())"

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from cornet.brain.benchmarks import run_battery
-from cornet.brain.memory import OutOfMemory, first_that_fits, out_of_memory
+from cornet.memory import OutOfMemory, first_that_fits, out_of_memory
 from tests.brain.test_benchmarks import assembly, write
 from tests.faults.runs import finished, run_of
 from tests.faults.starter import until
@@ -63,7 +63,7 @@ import resource, sys
 from pathlib import Path
 import numpy as np, torch
 from cornet.brain.gram import centred_blocks
-from cornet.brain.memory import out_of_memory
+from cornet.memory import out_of_memory
 from cornet.brain.predictivity import neural_predictivity
 rng = np.random.default_rng(0)
 features = rng.standard_normal((200, 60_000), dtype=np.float32)

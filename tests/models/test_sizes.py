@@ -5,8 +5,8 @@ import time
 import pytest
 
 from cornet.brain import open_subject
-from cornet.brain.memory import available_memory
 from cornet.errors import CornetError
+from cornet.memory import available_memory
 from cornet.models import create_model, describe
 
 TOO_LARGE = [

@@ -15,9 +15,10 @@ import cornet
 from cornet.cli import app
 from cornet.errors import CornetError
 from cornet.report.closing import close
+from cornet.runs.comparison import compare_results, compare_versions
 from cornet.runs.folder import RunFolder
 from cornet.runs.tables import read_scores
-from cornet.training.rerun import compare_results, compare_versions, rerun
+from cornet.training.rerun import rerun
 from cornet.training.run import run
 from tests.brain.test_benchmarks import assembly, write
 from tests.test_train import SMALL, checkpoint, elsewhere, train  # noqa: F401 -- fixtures

@@ -11,10 +11,10 @@ import numpy as np
 import torch
 
 from cornet.brain.benchmarks.base import Benchmark
-from cornet.brain.memory import first_that_fits, free_memory, out_of_memory
 from cornet.brain.score import Score
 from cornet.brain.subject import Recording, Site, Subject
 from cornet.errors import CornetError
+from cornet.memory import first_that_fits, free_memory, out_of_memory
 
 __all__ = ["Result", "run_battery"]
 

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from cornet.brain.benchmarks.base import Benchmark
-from cornet.brain.memory import OutOfMemory, available_memory
 from cornet.brain.recording import DEFAULT_MEMORY
 from cornet.brain.subjects.base import ScreenSubject
 from cornet.errors import CornetError
+from cornet.memory import OutOfMemory, available_memory
 
 __all__ = ["check_memory"]
 

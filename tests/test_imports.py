@@ -1,0 +1,72 @@
+"""Imports point downwards only: from what is built on something to what it is built on."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "cornet"
+
+LEVELS = [
+    {"stimuli", "models", "prepare"},
+    {"runs"},
+    {"brain"},
+    {"training", "report"},  # of which neither imports the other
+    {"cli", "cli_prepare", "cli_report", "cli_score", "__main__"},
+]
+"""Packages and modules from the lowest up; all others are below these, and may be imported everywhere."""
+
+LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
+APART = [{"training", "report"}]
+
+
+def part(path: Path) -> str:
+    """The package below cornet, or the module beside it."""
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports(path: Path) -> list[str]:
+    """All modules of cornet that a file imports, inside functions and for types too."""
+    found = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return [name for name in found if name.startswith("cornet.")]
+
+
+def upward(path: Path) -> list[str]:
+    own = part(path)
+    wrong = []
+    for name in imports(path):
+        other = name.split(".")[1]
+        if other not in LEVEL or own == "__init__" or other == own:
+            continue
+        if LEVEL[other] > LEVEL.get(own, -1) or {own, other} in APART:
+            wrong.append(f"{path.relative_to(PACKAGE)} imports {name}")
+    return wrong
+
+
+def test_imports_point_downwards():
+    files = sorted(PACKAGE.rglob("*.py"))
+    assert len(files) > 100
+    assert [one for path in files for one in upward(path)] == []
+
+
+@pytest.mark.parametrize(
+    ("own", "imported"),
+    [
+        ("models", "brain"),
+        ("report", "training"),
+        ("training", "report"),
+        ("errors", "models"),
+        ("brain", "cli"),
+    ],
+)
+def test_an_upward_import_is_found(own, imported, tmp_path, monkeypatch):
+    monkeypatch.setattr("tests.test_imports.PACKAGE", tmp_path)
+    path = tmp_path / own / "some.py" if own in LEVEL else tmp_path / f"{own}.py"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f"def inside():\n    from cornet.{imported} import thing\n")
+    assert upward(path)
