@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 from cornet.errors import CornetError
 from cornet.opening import SAFE, open_checked, take_lock
 
-__all__ = ["NewFile", "atomic_write", "cache_folder", "file_error", "sync"]
+__all__ = ["NewFile", "atomic_write", "cache_folder", "file_error", "sync", "write_error"]
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _DAY = 86_400.0
@@ -103,7 +103,7 @@ def atomic_write(
             new.file.write(content)
             new.commit(previous)
     except OSError as error:
-        raise CornetError(_sentence(path, len(content), error) + (f" {hint}" if hint else "")) from error
+        raise write_error(path, len(content), error, hint) from error
 
 
 def sync(path: Path) -> None:
@@ -189,6 +189,11 @@ def _remove_orphan(path: str, kernel: str, now: float) -> None:
             os.unlink(path)
     finally:
         os.close(descriptor)
+
+
+def write_error(path: Path, needed: int, error: OSError, hint: str = "") -> CornetError:
+    """The error for a file of `needed` bytes that could not be written: the reason, and what helps."""
+    return CornetError(_sentence(path, needed, error) + (f" {hint}" if hint else ""))
 
 
 def _sentence(path: Path, needed: int, error: OSError) -> str:

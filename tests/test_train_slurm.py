@@ -80,7 +80,7 @@ def test_an_array_on_the_stand_in_goes_on_after_its_time_was_over(tmp_path):
     last = None
     for _ in range(2400):
         found = [run for run in runs(tmp_path) if (run / "checkpoints" / "last.ckpt").exists()]
-        if found and (found[0] / "metrics.csv").read_text().count("\n") > 2 * 8:
+        if found and (found[0] / "metrics.jsonl").read_text().count("\n") > 2 * 8:
             last = found[0]
             break
         assert process.poll() is None, process.communicate()

@@ -16,7 +16,7 @@ from cornet.brain.benchmarks import Benchmark, Result, open_benchmarks, run_batt
 from cornet.brain.kept_screens import KeptScreens
 from cornet.errors import CornetError
 from cornet.models import CORnet
-from cornet.runs.scores import ScoresCsv
+from cornet.runs.scores import RunScores
 from cornet.training.brain_checks import check_benchmark, check_monitors
 from cornet.training.brain_metrics import averages, compared, mean_value, metrics, monitors
 from cornet.training.loaders import rank_and_world
@@ -128,7 +128,7 @@ class BrainScore(pl.Callback):
         self.options: dict[str, Any] = {"metric": metric, "scale": scale, "decoder": decoder}
         self.options |= {"time_bin": time_bin, "groups": groups, "stratify": stratify, "ignore": ignore}
         self.size, self.degrees, self.strict = size, degrees, strict
-        self.scores = ScoresCsv(folder)
+        self.scores = RunScores(folder)
         self.benchmarks: list[Benchmark[Any]] = []
         self.shown: dict[str, float] = {}  # what monitors find again after a validation without scores
         self.stale: set[str] = set()  # of these, what was not measured now: no line of an epoch tells it
@@ -156,7 +156,8 @@ class BrainScore(pl.Callback):
         raise_together(error)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self.scores.resume_from(trainer.global_step)
+        if trainer.is_global_zero:
+            self.scores.resume_from(trainer.global_step)
         if self.benchmarks and self.schedule.before and trainer.global_step == 0:
             self.take(trainer, pl_module, 0.0, math.nan, last=True)
 

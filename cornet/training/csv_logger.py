@@ -1,9 +1,7 @@
-"""metrics.csv in the run's folder: one row a step, continued by a resumed run (Lightning's CSVLogger deletes it)."""
+"""The metrics of a run: a journal that a resumed run continues, and metrics.csv, written from it."""
 
-import csv
-import io
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,44 +10,51 @@ from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from cornet.errors import CornetError
-from cornet.files import atomic_write, sync
-from cornet.opening import read_bytes
+from cornet.runs.journal import Journal, Row, write_table
 from cornet.runs.metrics import read_metric_rows
 
 __all__ = ["ContinueMetrics", "CsvLogger"]
 
-_FIRST = ("epoch", "step")
-
 
 class ContinueMetrics(pl.Callback):
-    """When training goes on, the CSV is as it was at the checkpoint.
+    """Writes metrics.csv at every evaluation, and makes metrics continue as they were at a checkpoint.
 
-    What a stopped run had logged after it is dropped, and what it had not yet logged of the epoch that the checkpoint
-    ends is added. The rows that a checkpoint goes on from are on the disk before it is written.
+    When training continues, what a stopped run had logged after the checkpoint is dropped, and what it had not yet
+    logged of the epoch that the checkpoint ends is added. The rows that a checkpoint continues from are on the disk
+    before it is written.
     """
 
     def on_save_checkpoint(self, trainer: pl.Trainer, *_: Any) -> None:
-        for logger in trainer.loggers:
-            if isinstance(logger, CsvLogger):
-                logger.sync()
+        for logger in csv_loggers(trainer):
+            logger.sync()
 
     def on_load_checkpoint(self, trainer: pl.Trainer, _: Any, checkpoint: dict[str, Any]) -> None:
-        for logger in trainer.loggers:
-            if isinstance(logger, CsvLogger):
-                logger.complete(checkpoint.get("epoch_metrics", {}))
+        for logger in csv_loggers(trainer):
+            logger.complete(checkpoint.get("epoch_metrics", {}))
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        for logger in trainer.loggers:
-            if isinstance(logger, CsvLogger):
-                logger.resume_from(trainer.global_step)
+        for logger in csv_loggers(trainer):
+            logger.resume_from(trainer.global_step)
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.on_validation_end(trainer, pl_module)  # now with what is logged at the end of an epoch
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if not trainer.sanity_checking:
+            for logger in csv_loggers(trainer):
+                logger.write_table()
+
+
+def csv_loggers(trainer: pl.Trainer) -> list["CsvLogger"]:
+    return [logger for logger in trainer.loggers if isinstance(logger, CsvLogger)]
 
 
 class CsvLogger(Logger):
-    """Appends to `<folder>/metrics.csv`: epoch, step, then the other columns in the order in which they first came.
+    """Appends to `<folder>/metrics.jsonl`, and writes `<folder>/metrics.csv` from it: one row for each logged step.
 
-    What is logged at one step becomes one row. `save` writes what is new; only a new column, or a change further up,
-    makes it write the whole file, and then atomically. In memory are the last row and what is not yet written, however
-    long the training. Raises CornetError when the file cannot be written.
+    Columns: epoch, step, then the others in the order in which they first came. In memory is only what is not yet
+    saved. A folder with a metrics.csv alone, of an earlier version, continues from that. Raises CornetError when a
+    file cannot be read or written.
     """
 
     name = version = ""
@@ -57,10 +62,9 @@ class CsvLogger(Logger):
     def __init__(self, folder: Path | str) -> None:
         super().__init__()
         self.path = Path(folder) / "metrics.csv"
-        self._columns: list[str] = list(_FIRST)
-        self._rows: dict[int, dict[str, str]] = {}  # by step: the file's last row, and what it lacks
-        self._before: int | None = 0  # bytes of the file before these; None where it is as others write it
-        self._new = self._rewrite = False
+        self.journal = Journal(self.path.with_suffix(".jsonl"))
+        self._new: dict[int, Row] = {}  # by step: what is not yet in the journal
+        self._last, self._ordered = -1, True
         if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
             self._load()
 
@@ -75,120 +79,95 @@ class CsvLogger(Logger):
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
         """Add to the row of `step` (by default the last one); of two values for one name the later one stays."""
-        step = max(self._rows, default=0) if step is None else step
-        row = self._rows.setdefault(step, {"step": str(step)})
-        row.update({name: _written(value) for name, value in metrics.items() if name != "step"})
-        new = [name for name in row if name not in self._columns]
-        self._columns += new
-        self._rewrite |= bool(new) or step < next(iter(self._rows))
-        self._new = True
+        step = max(self._last, 0) if step is None else step
+        values = {name: value for name, value in metrics.items() if name != "step"}
+        self._new.setdefault(step, {"step": step}).update(values)
+        self._ordered &= step >= self._last
+        self._last = max(step, self._last)
 
     @rank_zero_only
     def resume_from(self, step: int) -> None:
-        """Drop the rows after `step`: a run that goes on from there computes them again."""
-        if step < max(self._rows, default=-1):
-            self._write({s: row for s, row in self._all().items() if s <= step})
-        else:
-            self.save()
+        """Drop the rows after `step`: a run that continues from there computes them again."""
+        self.save()
+        if step < self._last:
+            self.journal.keep(lambda row: row["step"] <= step)
+            self._load()
+        self.write_table()
 
     @rank_zero_only
     def complete(self, metrics: Mapping[str, Any]) -> None:
         """Add to the row of metrics["step"], where there is one, what it lacks."""
-        row = self._all().get(metrics.get("step", -1), {})
-        lacking = {name: value for name, value in metrics.items() if name not in row}
-        if row and lacking:
-            self.log_metrics(lacking, metrics["step"])
+        step, known = metrics.get("step", -1), set[str]()
+        for row in self.journal.read():
+            if row["step"] == step:
+                known |= {*row}
+        missing = {name: value for name, value in metrics.items() if name not in known}
+        if known and missing:
+            self.log_metrics(missing, step)
             self.save()
 
     @rank_zero_only
     def save(self) -> None:
-        """Write what was logged since the last call. Raises CornetError when that is not possible."""
-        if self._rewrite or (self._new and not self.path.is_file()):
-            self._write(self._all())
-        elif self._new:
-            self._append()
+        """Append what was logged since the last call to the journal."""
+        if self._new:
+            self.journal.append(self._new.values())
+            self._new = {}
+
+    @rank_zero_only
+    def write_table(self) -> None:
+        """Write metrics.csv."""
+        self.save()
+        write_table(self.path, self._rows, first=("epoch", "step"), key="step")
 
     @rank_zero_only
     def sync(self) -> None:
-        """Bring the file to the disk, as far as it is written."""
-        sync(self.path)
+        """Bring the journal to the disk, as far as it is written."""
+        self.journal.sync()
 
     @rank_zero_only
     def finalize(self, status: str) -> None:
         """Write what is not yet written."""
-        self.save()
+        self.write_table()
 
-    def _append(self) -> None:
-        """Write the last row over, in one call with the new ones: a torn write leaves all that was there."""
-        rows = dict(sorted(self._rows.items()))
-        lines = [_line(self._columns, row) for row in rows.values()]
-        start, data = self._before or 0, "".join(lines).encode()
-        try:
-            with open(self.path, "r+b", buffering=0) as file:
-                file.seek(start)
-                done = file.write(data)
-                if done != len(data):
-                    done += file.write(data[done:])
-                file.truncate(start + len(data))
-        except OSError as error:
-            self._rewrite = True
-            raise CornetError(
-                f"Could not write {self.path}, {len(data):,} bytes: {error.strerror}; mend that, and the same "
-                "command continues this run."
-            ) from error
-        self._hold_last(rows, lines, start)
-
-    def _write(self, rows: dict[int, dict[str, str]]) -> None:
-        """The whole file anew."""
-        lines = self._lines(rows)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        atomic_write(self.path, "".join(lines))
-        self._hold_last(rows, lines)
-
-    def _all(self) -> dict[int, dict[str, str]]:
-        """By step, those of the file and what it lacks."""
-        rows = _by_step(self.path, read_metric_rows(self.path, self._before)[1])
-        for step, row in self._rows.items():
-            rows.setdefault(step, {}).update(row)
-        return dict(sorted(rows.items()))
-
-    def _lines(self, rows: dict[int, dict[str, str]]) -> list[str]:
-        names = {name: name for name in self._columns}
-        return [_line(self._columns, row) for row in (names, *rows.values())]
-
-    def _hold_last(self, rows: dict[int, dict[str, str]], lines: list[str], start: int = 0) -> None:
-        """Forget all but the last row, now that these lines are in the file, from the byte `start` on."""
-        self._rows = dict(list(rows.items())[-1:])
-        self._before = start + len("".join(lines[:-1] if rows else lines).encode())
-        self._new = self._rewrite = False
+    def _rows(self) -> Iterator[Row]:
+        """Those of the journal by step."""
+        rows = self.journal.read()
+        yield from rows if self._ordered else sorted(rows, key=lambda row: row["step"])
 
     def _load(self) -> None:
-        columns, listed = read_metric_rows(self.path)
-        rows = dict(sorted(_by_step(self.path, listed).items()))
-        if self.path.is_file():
-            self._columns = columns or self._columns
-            lines = self._lines(rows)
-            self._hold_last(rows, lines)
-            if read_bytes(self.path) != "".join(lines).encode():
-                # a half-written line, or another program's way to write
-                self._before, self._rewrite = None, True
+        """The last step of the journal, which is made from the table where there is none."""
+        if not self.journal.path.exists():
+            _, rows = read_metric_rows(self.path)
+            if rows:
+                self.journal.append(row_of(text, self.path) for text in rows)
+        self._last, self._ordered = -1, True
+        for row in self.journal.read():
+            step = row.get("step")
+            if type(step) is not int:
+                raise no_steps(self.journal.path)
+            self._ordered &= step >= self._last
+            self._last = max(step, self._last)
 
 
-def _by_step(path: Path, rows: list[dict[str, str]]) -> dict[int, dict[str, str]]:
+def row_of(texts: Mapping[str, str], path: Path) -> Row:
+    """A row of a table as it was before it was written."""
     try:
-        return {int(float(row["step"])): row for row in rows}
-    except (KeyError, ValueError):
-        raise CornetError(
-            f"{path} is no table of metrics: it has no column of whole steps; rename or remove it."
-        ) from None
+        return {**{name: number(text) for name, text in texts.items()}, "step": int(float(texts["step"]))}
+    except (KeyError, ValueError, OverflowError):
+        raise no_steps(path) from None
 
 
-def _line(columns: list[str], row: Mapping[str, str]) -> str:
-    out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerow([row.get(name, "") for name in columns])
-    return out.getvalue()
+def no_steps(path: Path) -> CornetError:
+    return CornetError(
+        f"{path} is not a table of metrics: it has no column of whole steps; rename or remove it."
+    )
 
 
-def _written(value: Any) -> str:
-    value = value.item() if hasattr(value, "item") else value
-    return repr(value) if isinstance(value, float) else str(value)
+def number(text: str) -> int | float | str:
+    """The number that a cell of a table holds; the text where it holds none."""
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text

@@ -14,7 +14,7 @@ from cornet.brain.kar2019 import SolutionTimeData
 from cornet.brain.predictivity import METRICS
 from cornet.brain.score import Score
 from cornet.cli import app
-from cornet.runs.scores import ScoresCsv, read_scores
+from cornet.runs.scores import RunScores, read_scores
 from tests.brain.bundles import ids, make_zip, write_assembly
 from tests.brain.test_solution_times import made_up
 
@@ -272,7 +272,7 @@ def test_an_exclusion_is_counted_in_the_score_the_command_and_the_table(case, tm
     (result,) = run_battery([brain.open_subject(subject)], open_benchmarks([folder]))
     assert result.score.n == n
     assert len(set(result.score.notes)) == len(result.score.notes)
-    table = ScoresCsv(tmp_path / "run")
+    table = RunScores(tmp_path / "run")
     table.add([{"epoch": 1, "step": 1, **result.row()}])
     command = CliRunner().invoke(
         app, ["score", subject, "--on", folder, "--csv", str(tmp_path / "s.csv")], env={"COLUMNS": "1000"}

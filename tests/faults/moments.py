@@ -60,13 +60,16 @@ MOMENTS = {
     "scores: comparison after an epoch": moment(
         "call", "cornet.brain.benchmarks.neural:NeuralBenchmark.compare", 6
     ),
-    "scores: logged, before scores.csv": moment("call", "cornet.runs.scores:ScoresCsv.add", 3),
+    "scores: logged, before scores.csv": moment("call", "cornet.runs.scores:RunScores.add", 3),
+    "scores: rows are appended": moment("open", r"/scores\.jsonl$", 6, then="write"),
     "scores: scores.csv written aside": moment("os.rename", r"/scores\.csv$", 3),
     "scores: between scores.csv and the checkpoint": moment("open", r"seed0$", 6),
     # metrics
-    "metrics: a row is appended": moment("open", r"/metrics\.csv$", 9, then="write"),
-    "metrics: a row is written, its end is not set": moment("open", r"/metrics\.csv$", 9, then="truncate"),
-    "metrics: new columns, all is written anew": moment("os.rename", r"/metrics\.csv$", 2),
+    "metrics: a row is appended": moment("open", r"/metrics\.jsonl$", 9, then="write"),
+    "metrics: a row is appended, its file is still open": moment(
+        "open", r"/metrics\.jsonl$", 9, then="close"
+    ),
+    "metrics: metrics.csv written aside": moment("os.rename", r"/metrics\.csv$", 2),
     # the parts of an epoch
     "epoch: before a step": moment("call", "cornet.training.classifier:Classifier.training_step", 7),
     "epoch: between gradients and step": moment(

@@ -14,7 +14,7 @@ from cornet.report.page import find_run_folder, write_page
 from cornet.report.page_tables import banner, evaluations, lacking, notes, summary_table, times_table
 from cornet.runs.folder import RunFolder
 from cornet.runs.metrics import read_metrics
-from cornet.runs.scores import ScoresCsv
+from cornet.runs.scores import RunScores
 from cornet.runs.tables import read_scores
 from cornet.training.csv_logger import CsvLogger
 from tests.faults.malformed import EFFORT, clear, fuzz, odd_json, odd_table
@@ -88,11 +88,11 @@ def rows_of(text: str) -> list[list[str]]:
 
 
 def go_on_with_scores(folder: Path) -> None:
-    scores = ScoresCsv(folder)
+    scores = RunScores(folder)
     scores.resume_from(4)
     scores.add([{"epoch": 3.0, "step": 300, "benchmark": "simulated.V1", "weights": "raw", "value": 0.5}])
     read_scores(folder)
-    ScoresCsv(folder)
+    RunScores(folder)
 
 
 def go_on_with_metrics(folder: Path) -> None:
@@ -102,7 +102,7 @@ def go_on_with_metrics(folder: Path) -> None:
     logger.log_metrics({"epoch": 1, "train/loss": 0.5}, 6)
     logger.save()
     logger.log_metrics({"new": 0.5}, 7)
-    logger.save()
+    logger.write_table()
     read_metrics(folder)
 
 
@@ -152,6 +152,37 @@ def test_metrics_of_a_run_that_goes_on(watched, tmp_path, effort):
 
     cases = odd_table(rows_of(tables()["metrics.csv"]))
     fuzz(effort, 8, cases, watched, go_on_with_metrics, tmp_path / "mine", write)
+
+
+ROWS = {
+    "metrics": {"step": 4, "epoch": 0, "train/loss": 0.5, "train/learning_rate": 0.1},
+    "scores": {
+        "epoch": 1.0,
+        "step": 4,
+        "benchmark": "simulated.V1",
+        "weights": "raw",
+        "value": 0.5,
+        "notes": "",
+    },
+}
+
+
+@EFFORT
+@pytest.mark.parametrize(("kind", "go_on"), [("metrics", go_on_with_metrics), ("scores", go_on_with_scores)])
+def test_journals_of_a_run_that_goes_on(watched, tmp_path, effort, kind, go_on):
+    def write(content: bytes, folder: Path) -> None:
+        (folder / f"{kind}.jsonl").write_bytes(content)
+
+    lines = st.lists(st.just(json.dumps(ROWS[kind]).encode()) | odd_json(ROWS[kind]), max_size=4)
+    fuzz(
+        effort,
+        4,
+        lines.map(lambda parts: b"".join(part + b"\n" for part in parts)),
+        watched,
+        go_on,
+        tmp_path / "mine",
+        write,
+    )
 
 
 @st.composite

@@ -74,7 +74,7 @@ def same(whole: Path, ours: Path) -> None:
 
 
 def has_begun(folder: Path) -> bool:
-    return any(folder.glob("*/*/seed*/metrics.csv"))
+    return any(folder.glob("*/*/seed*/metrics.jsonl"))
 
 
 def kill_at_random(starter: Starter, run: Run, root: Path, most: float) -> str:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from torch.utils.data import DataLoader, TensorDataset
 
 from cornet.errors import CornetError
+from cornet.runs.journal import Journal
 from cornet.runs.metrics import read_metrics
 from cornet.training.checkpoint_io import AtomicCheckpointIO
 from cornet.training.csv_logger import ContinueMetrics, CsvLogger
@@ -44,7 +45,7 @@ def test_values_come_back_exactly(tmp_path):
     logger = CsvLogger(tmp_path)
     for step, value in enumerate(values):
         logger.log_metrics({"x": value}, step)
-    logger.save()
+    logger.write_table()
     frame = read_metrics(tmp_path)
     assert list(frame.columns) == ["epoch", "step", "x"]
     np.testing.assert_array_equal(frame["x"], values)
@@ -55,14 +56,18 @@ def test_appends_and_does_not_rewrite(tmp_path):
     logger = CsvLogger(tmp_path)
     logger.log_metrics({"x": 1.0}, 0)
     logger.save()
-    file = os.stat(tmp_path / "metrics.csv").st_ino
+    journal = tmp_path / "metrics.jsonl"
+    file, before = os.stat(journal).st_ino, journal.read_bytes()
     for step in range(1, 5):
         logger.log_metrics({"x": float(step)}, step)
         logger.save()
         logger.log_metrics({"x": 10.0**step, "epoch": 0}, step)  # more at the same step
         logger.save()
         logger.save()
-    assert os.stat(tmp_path / "metrics.csv").st_ino == file
+        assert journal.read_bytes().startswith(before)
+        before = journal.read_bytes()
+    assert os.stat(journal).st_ino == file
+    logger.write_table()
     assert list(read_metrics(tmp_path)["x"]) == [1, 10, 100, 1000, 10000]
 
 
@@ -71,19 +76,31 @@ def test_a_new_session_continues_and_a_half_line_is_dropped(tmp_path):
     for step in range(5):
         first.log_metrics({"x": step / 10, "epoch": 0}, step)
     first.save()
-    with open(tmp_path / "metrics.csv", "a") as file:
-        file.write("0,5,0.")
-    assert len(read_metrics(tmp_path)) == 5
+    with open(tmp_path / "metrics.jsonl", "a") as file:
+        file.write('{"step": 5, "x": 0.')
     second = CsvLogger(tmp_path)
+    second.write_table()
+    assert len(read_metrics(tmp_path)) == 5
     second.resume_from(2)
     assert list(read_metrics(tmp_path)["step"]) == [0, 1, 2]
     second.log_metrics({"x": 9.0, "y": 1}, 3)
-    second.save()
+    second.write_table()
     assert text(tmp_path).splitlines() == ["epoch,step,x,y", "0,0,0.0,", "0,1,0.1,", "0,2,0.2,", ",3,9.0,1"]
     third = CsvLogger(tmp_path)
     third.log_metrics({"x": 8.0}, 2)  # without resume_from: still one row a step
-    third.save()
+    third.write_table()
     assert text(tmp_path).splitlines()[3:] == ["0,2,8.0,", ",3,9.0,1"]
+
+
+@pytest.mark.parametrize("ends", [b"\n", b"\r\n"])
+def test_a_table_of_an_earlier_version_is_continued(tmp_path, ends):
+    lines = [b"epoch,step,x,y", b"0,1,0.1,", b"0,2,0.30000000000000004,nan", b"0,3,0.5,"]
+    (tmp_path / "metrics.csv").write_bytes(ends.join([*lines, b"0,4"]))  # and the last row was cut short
+    logger = CsvLogger(tmp_path)
+    logger.resume_from(2)
+    logger.log_metrics({"y": 7}, 3)
+    logger.write_table()
+    assert text(tmp_path) == "epoch,step,x,y\n0,1,0.1,\n0,2,0.30000000000000004,nan\n,3,,7\n"
 
 
 EVENTS = st.lists(
@@ -99,7 +116,8 @@ EVENTS = st.lists(
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
 @given(EVENTS)
 def test_the_file_is_what_was_logged(tmp_path, events):
-    (tmp_path / "metrics.csv").unlink(missing_ok=True)
+    for name in ("metrics.csv", "metrics.jsonl"):
+        (tmp_path / name).unlink(missing_ok=True)
     logger, expected = CsvLogger(tmp_path), {}
     for event, step, values in events:
         if event == "log":
@@ -112,13 +130,11 @@ def test_the_file_is_what_was_logged(tmp_path, events):
             logger.save()
             if event == "reopen":
                 logger = CsvLogger(tmp_path)
-    logger.save()
-    if (tmp_path / "metrics.csv").exists():
+    logger.write_table()
+    if expected:
         rows = read_metrics(tmp_path).set_index("step").drop(columns="epoch").to_dict("index")
         assert {s: {k: v for k, v in row.items() if not math.isnan(v)} for s, row in rows.items()} == expected
         assert list(rows) == sorted(expected)
-    else:
-        assert expected == {}
 
 
 def test_memory_does_not_grow_with_the_rows(tmp_path):
@@ -133,34 +149,9 @@ def test_memory_does_not_grow_with_the_rows(tmp_path):
                 held.append(tracemalloc.get_traced_memory()[0])
     finally:
         tracemalloc.stop()
+    logger.write_table()
     assert len(read_metrics(tmp_path)) == 4000
     assert held[-1] - held[9] < 50_000  # the rows since would take 5 MB
-
-
-def test_a_disk_that_filled_up_in_the_last_row_costs_nothing(tmp_path):
-    logger = CsvLogger(tmp_path)
-    for step in range(3):
-        logger.log_metrics({"x": step / 10}, step)
-        logger.save()
-    logger.log_metrics({"y": 1.0}, 0)
-    logger.save()
-    with open(tmp_path / "metrics.csv", "r+b") as file:  # as a write over the last row that went half
-        file.seek(-6, os.SEEK_END)
-        file.write(b"9")
-    logger.log_metrics({"x": 0.7}, 2)
-    logger._rewrite = True  # what a failed write leaves
-    logger.save()
-    assert text(tmp_path) == "epoch,step,x,y\n,0,0.0,1.0\n,1,0.1,\n,2,0.7,\n"
-
-
-def test_lines_that_end_as_elsewhere(tmp_path):
-    (tmp_path / "metrics.csv").write_bytes(b"epoch,step,x\r\n0,1,0.5\r\n0,2,0.5\r\n")
-    logger = CsvLogger(tmp_path)
-    logger.log_metrics({"x": 1.5}, 2)
-    logger.save()
-    logger.log_metrics({"x": 2.5}, 3)
-    logger.save()
-    assert text(tmp_path) == "epoch,step,x\n0,1,0.5\n0,2,1.5\n,3,2.5\n"
 
 
 def test_what_is_no_table(tmp_path):
@@ -214,7 +205,7 @@ def test_stopped_and_resumed_training_gives_the_same_table(tmp_path):
     fit(tmp_path / "whole")
     with pytest.raises(SystemExit):
         fit(tmp_path / "parts", stop_at=9)
-    assert read_metrics(tmp_path / "parts")["step"].max() >= 7
+    assert max(row["step"] for row in Journal(tmp_path / "parts/metrics.jsonl").read()) >= 7
     fit(tmp_path / "parts", ckpt_path=str(tmp_path / "parts/last.ckpt"))
     whole, parts = read_metrics(tmp_path / "whole"), read_metrics(tmp_path / "parts")
     pd.testing.assert_frame_equal(parts, whole, check_exact=True)
@@ -226,7 +217,7 @@ def test_stopped_and_resumed_training_gives_the_same_table(tmp_path):
 @pytest.mark.filterwarnings("ignore:.*does not have many workers", "ignore:.*isinstance.treespec, LeafSpec.*")
 def test_rows_are_on_the_disk_before_a_checkpoint_that_follows_them(tmp_path, monkeypatch):
     """A power cut leaves no checkpoint whose rows are missing."""
-    table, synced, checkpoints = tmp_path / "metrics.csv", {}, []
+    table, synced, checkpoints = tmp_path / "metrics.jsonl", {}, []
     fsync, replace = os.fsync, os.replace
 
     def watched_fsync(descriptor):
