@@ -12,7 +12,7 @@ but for the columns of times. Then comes the next run, with another seed.
 
 One run is longer than the others: in its middle a session lives a sixth of the minutes without any harm, and its memory
 and open files are watched for growth (a robust line through medians, and its 95 % interval). Steps repeated are those
-that metrics.csv told of before a session ended, less those of the checkpoint. Time lost compares the time from the
+that metrics.jsonl told of before a session ended, less those of the checkpoint. Time lost compares the time from the
 first session of a run to its end with that of the undisturbed run beside it.
 
 Writes results/endurance.json and .png. The exit status is 1 when something was lost, refused or did not end.
@@ -129,7 +129,7 @@ class Endurance:
         run = self.calm.start(*OVERRIDES, "recipe.epochs=4", "name=warm-up")
         began: dict[int, float] = {}
         while run.alive:
-            for path in (self.folder / "alone").glob("runs/warm-up/*/seed*/metrics.csv"):
+            for path in (self.folder / "alone").glob("runs/warm-up/*/seed*/metrics.jsonl"):
                 began.setdefault(trained_steps(path.parent), time.monotonic())
             time.sleep(0.1)
             self.tell_time("warming up")
@@ -239,7 +239,7 @@ class Endurance:
         end = time.monotonic() + HUNG
         while run.alive:
             folder = self.folder_of(self.folder, seed)
-            metrics = folder / "metrics.csv" if folder else None
+            metrics = folder / "metrics.jsonl" if folder else None
             if metrics and metrics.is_file() and metrics.stat().st_mtime > wall:
                 self.watcher.metrics = metrics
                 self.survive()

@@ -11,6 +11,7 @@ import torch
 
 from cornet.errors import CornetError
 from cornet.models.safe_load import read_checkpoint
+from cornet.runs.journal import Journal
 
 __all__ = ["differences", "doubled", "good_checkpoint", "leftovers", "size_of", "trained_steps"]
 
@@ -103,11 +104,11 @@ def doubled(run: Path) -> list[str]:
 
 
 def trained_steps(run: Path) -> int:
-    """How many steps metrics.csv tells of; 0 where there is none."""
+    """How many steps metrics.jsonl tells of; 0 where there is none."""
     try:
-        rows = rows_of(run / "metrics.csv")
-        return max((int(float(row["step"])) + 1 for row in rows if row.get("train/loss")), default=0)
-    except (OSError, ValueError, KeyError, csv.Error, UnicodeDecodeError):
+        rows = Journal(run / "metrics.jsonl").read()
+        return max((row["step"] + 1 for row in rows if "train/loss" in row), default=0)
+    except (CornetError, KeyError):
         return 0
 
 

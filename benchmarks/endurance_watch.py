@@ -1,5 +1,6 @@
 """What a process and those below it hold, over time, from /proc: memory, open files, processes."""
 
+import json
 import os
 import threading
 import time
@@ -17,7 +18,7 @@ PAGE = os.sysconf("SC_PAGE_SIZE")
 class Sample(NamedTuple):
     """At a moment (s on the monotonic clock): resident memory of all processes in MB, their open files, how many.
 
-    step: the last one that metrics.csv tells, -1 for none.
+    step: the last one that metrics.jsonl tells, -1 for none.
     """
 
     session: int
@@ -41,7 +42,7 @@ class Growth(NamedTuple):
 class Watcher(threading.Thread):
     """Takes a sample of the session that runs, every so many seconds, until it is told to stop.
 
-    Set `pid`, `session` and `metrics` (the run's metrics.csv, or None) when a session begins; pid 0: none runs.
+    Set `pid`, `session` and `metrics` (the run's metrics.jsonl, or None) when a session begins; pid 0: none runs.
     `seen` holds every process that was below one, with its time of start, by which it is known again.
     """
 
@@ -111,8 +112,8 @@ def last_step(metrics: Path) -> int:
         with open(metrics, "rb") as file:
             file.seek(max(0, os.fstat(file.fileno()).st_size - 4096))
             rows = file.read().split(b"\n")[1:-1]
-        return int(float(rows[-1].split(b",")[1]))
-    except (OSError, IndexError, ValueError):
+        return int(json.loads(rows[-1])["step"])
+    except (OSError, IndexError, KeyError, TypeError, ValueError):
         return -1
 
 

@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 import torch
 
+from cornet.runs.journal import Journal
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -74,6 +76,8 @@ def a_run(folder: Path, change: bool = False) -> Path:
     (folder / "metrics.csv").write_text(
         f"epoch,step,train/loss,speed/data_wait\n0,0,2.5,0.{random.randrange(9)}\n0,1,{2.25 if change else 2.0},0.1\n"
     )
+    rows = [{"step": step, "epoch": 0, "train/loss": 2.5} for step in (0, 1)]
+    Journal(folder / "metrics.jsonl").append(rows)
     (folder / "scores.csv").write_text("step,benchmark,value,seconds\n0,mine.V4,0.5,1.0\n")
     return folder
 
