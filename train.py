@@ -32,7 +32,7 @@ STOPPED = 130  # by Ctrl-C before the first step, or a second one; as shells cou
 @hydra.main(config_path=str(CONF), config_name="config", version_base="1.3")
 def train(config: DictConfig) -> float | None:
     """One run; of submitted sweeps, each of them. Returns the monitored value at its best."""
-    from cornet.report.closing import close
+    from cornet.report.run.closing import close
     from cornet.report.tables import print_plan
     from cornet.training.loggers import hand_over
     from cornet.training.plan import plan_training
@@ -95,7 +95,7 @@ def close_sweep(sweep: Sweep | None) -> None:
     """The seeds of a sweep together."""
     if sweep is None or not sweep.seeds:
         return
-    from cornet.report.seeds_report import close_seeds
+    from cornet.report.seeds.report import close_seeds
     from cornet.training.ranks import find_ranks
 
     if find_ranks().rank == 0:

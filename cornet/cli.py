@@ -229,7 +229,7 @@ def rerun(
     """
     import logging
 
-    from cornet.report.page import find_run_folder
+    from cornet.report.run.page import find_run_folder
     from cornet.report.tables import print_rerun
     from cornet.training.rerun import rerun as repeat
     from cornet.training.stop_signals import Stopped

@@ -50,7 +50,7 @@ def run(
 
       cornet report --together here/seed0 there/seed1
     """
-    from cornet.report.seeds_report import report_runs
+    from cornet.report.seeds.report import report_runs
 
     for path in report_runs(runs, together):
         typer.echo(str(path))
@@ -78,7 +78,7 @@ def sweep(
 
       cornet report sweep runs/recurrence --base 3
     """
-    from cornet.report.sweep import report_sweep
+    from cornet.report.sweep.report import report_sweep
 
     typer.echo(str(report_sweep(folder, base)))
 
@@ -105,6 +105,6 @@ def compare(
 
       cornet report compare runs/a runs/b --to among.html
     """
-    from cornet.report.compare import compare_runs
+    from cornet.report.published.report import compare_runs
 
     typer.echo(str(compare_runs(runs, target)))

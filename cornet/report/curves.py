@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from cornet.files import atomic_write
-from cornet.report.brain_style import gridlines, png, style
+from cornet.report.style import gridlines, png, style
 from cornet.report.thinning import thinned
 
 __all__ = ["plot_curves"]

@@ -13,8 +13,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 from PIL import Image
 
-from cornet.report.brain_style import epoch_text
 from cornet.report.statistics import Estimate
+from cornet.report.style import epoch_text
 
 __all__ = [
     "count_text",

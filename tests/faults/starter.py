@@ -130,7 +130,7 @@ class Starter:
 def main() -> None:
     import pytorch_lightning  # noqa: F401 -- all that takes time
 
-    import cornet.report.closing
+    import cornet.report.run.closing
     import cornet.training.run  # noqa: F401
     import train  # noqa: F401
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from cornet import create_model
-from cornet.report.page import _made_with
+from cornet.report.run.page import _made_with
 from cornet.runs.checkpoints import network_of_run
 from cornet.runs.folder import RunFolder
 from cornet.runs.path import run_path

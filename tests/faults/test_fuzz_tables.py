@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from hypothesis import strategies as st
 
-from cornet.report.brain_data import read_metrics as read_report_metrics
-from cornet.report.brain_plots import read_brain_tables
-from cornet.report.closing import close
-from cornet.report.page import find_run_folder, write_page
-from cornet.report.page_tables import banner, evaluations, lacking, notes, summary_table, times_table
+from cornet.report.run.closing import close
+from cornet.report.run.data import read_metrics as read_report_metrics
+from cornet.report.run.page import find_run_folder, write_page
+from cornet.report.run.plots import read_brain_tables
+from cornet.report.run.tables import banner, evaluations, lacking, notes, summary_table, times_table
 from cornet.runs.folder import RunFolder
 from cornet.runs.metrics import read_metrics
 from cornet.runs.scores import RunScores

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cornet.report.closing import line_of, print_summary
+from cornet.report.run.closing import line_of, print_summary
 
 SUMMARY = {
     "network": "cornet_s",

@@ -16,10 +16,10 @@ from browser import Browser, find_browser, open_browser
 from test_page import Page
 
 from cornet.errors import CornetError
-from cornet.report.compare import compare_page, compare_runs
-from cornet.report.compare_plots import draw_panel
-from cornet.report.compare_runs import ComparedRun, open_run, other_data
-from cornet.report.published import CURVE, PANELS, published_models, published_training
+from cornet.report.published.networks import CURVE, PANELS, published_models, published_training
+from cornet.report.published.plots import draw_panel
+from cornet.report.published.report import compare_page, compare_runs
+from cornet.report.published.runs import ComparedRun, open_run, other_data
 from cornet.report.render import part
 
 PUBLIC = (
@@ -391,7 +391,9 @@ def test_bad_input(runs: list[Path], tmp_path: Path):
 
 
 def test_where_the_page_goes(runs: list[Path], page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("cornet.report.compare.compare_page", lambda opened, left: f"{len(opened)} runs")
+    monkeypatch.setattr(
+        "cornet.report.published.report.compare_page", lambda opened, left: f"{len(opened)} runs"
+    )
     assert page == runs[0].parent / "compare.html"
     assert compare_runs(runs[:1]) == runs[0] / "compare.html"
     assert compare_runs(runs[:1], tmp_path / "my.html") == tmp_path / "my.html"

@@ -10,10 +10,10 @@ import yaml
 from brain_runs import BENCHMARKS, make_run, metrics, scores
 from sweep_runs import made_up_sweep
 
-from cornet.report.compare import compare_runs
-from cornet.report.page import write_page
-from cornet.report.seeds_report import report_runs as report_seeds
-from cornet.report.sweep import report_sweep
+from cornet.report.published.report import compare_runs
+from cornet.report.run.page import write_page
+from cornet.report.seeds.report import report_runs as report_seeds
+from cornet.report.sweep.report import report_sweep
 
 BAD = (
     "<script>a()</script><img src=x onerror=a()></style></title></svg>"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from cornet.brain.scales import SCALES
-from cornet.report.published import (
+from cornet.report.published.networks import (
     CORNET_S,
     CURVE,
     HIGH,
@@ -59,7 +59,7 @@ def test_the_tables_name_their_source():
         "models_2019.csv": "NeurIPS, arXiv 1909.06161",
         "cornet_s_training.csv": "ImageNet",
     }.items():
-        head = (files("cornet.report") / "published_data" / name).read_text().splitlines()[0:3]
+        head = (files("cornet.report.published") / "data" / name).read_text().splitlines()[0:3]
         assert all(line.startswith("# ") for line in head)
         assert words in " ".join(head)
 

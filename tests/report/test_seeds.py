@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cornet.errors import CornetError
-from cornet.report.seeds import read_seeds
-from cornet.report.seeds_runs import find_seeds, seed_folders
+from cornet.report.seeds.read import read_seeds
+from cornet.report.seeds.runs import find_seeds, seed_folders
 from cornet.report.statistics import mean_interval
 
 TWO = BENCHMARKS[:2]

@@ -14,9 +14,9 @@ from typer.testing import CliRunner
 
 from cornet.cli import app, main
 from cornet.report.render import interval_text, number
-from cornet.report.seeds import read_seeds
-from cornet.report.seeds_plots import draw_seeds
-from cornet.report.seeds_report import _page, close_seeds, print_seeds, write_seeds_page
+from cornet.report.seeds.plots import draw_seeds
+from cornet.report.seeds.read import read_seeds
+from cornet.report.seeds.report import _page, close_seeds, print_seeds, write_seeds_page
 from cornet.report.statistics import Estimate
 
 

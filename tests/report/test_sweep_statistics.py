@@ -12,13 +12,13 @@ import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cornet.report.seeds_measures import Measure
+from cornet.report.seeds.measures import Measure
 from cornet.report.statistics import pair_difference, welch_difference
-from cornet.report.sweep_changes import changes_of, find_base, published_variants
-from cornet.report.sweep_factors import design_of, effects, explain, held_out_share
-from cornet.report.sweep_keys import Factor
-from cornet.report.sweep_plots import pareto_front
-from cornet.report.sweep_runs import Cost, Sweep, Variant
+from cornet.report.sweep.changes import changes_of, find_base, published_variants
+from cornet.report.sweep.factors import design_of, effects, explain, held_out_share
+from cornet.report.sweep.keys import Factor
+from cornet.report.sweep.plots import pareto_front
+from cornet.report.sweep.runs import Cost, Sweep, Variant
 
 SEEDS = (0, 1, 2)
 NAMES = ("best top-1", "score")

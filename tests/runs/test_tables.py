@@ -147,7 +147,7 @@ def test_a_row_that_is_too_long_is_named_in_any_part(tmp_path: Path, monkeypatch
 GROWTH = """
 import resource, sys
 from pathlib import Path
-from cornet.report.brain_data import read_curves, read_metrics
+from cornet.report.run.data import read_curves, read_metrics
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 before = peak()
 metrics, curves = read_metrics(Path(sys.argv[1])), read_curves(Path(sys.argv[1]))

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 import cornet
 from cornet.cli import app
 from cornet.errors import CornetError
-from cornet.report.closing import close
+from cornet.report.run.closing import close
 from cornet.runs.comparison import compare_results, compare_versions
 from cornet.runs.folder import RunFolder
 from cornet.runs.tables import read_scores

@@ -14,7 +14,7 @@ from PIL import Image
 
 from cornet import create_model
 from cornet.brain import load_bundle
-from cornet.report.page import write_page
+from cornet.report.run.page import write_page
 from cornet.stimuli.objects import RenderedObjects
 from cornet.stimuli.screen import place_on_screen
 from cornet.training.brain_score import BrainScore

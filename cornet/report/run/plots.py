@@ -11,10 +11,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from cornet.brain.rank_correlation import spearman
-from cornet.report.brain_data import read_matrix, read_scores, read_times, series
-from cornet.report.brain_matrix import draw_matrix
-from cornet.report.brain_scores import draw_accuracy, draw_scores
-from cornet.report.brain_style import grid, gridlines, headline, message, png, style, wrapped
+from cornet.report.run.data import read_matrix, read_scores, read_times, series
+from cornet.report.run.matrix import draw_matrix
+from cornet.report.run.scores import draw_accuracy, draw_scores
+from cornet.report.style import grid, gridlines, headline, message, png, style, wrapped
 
 __all__ = ["BrainTables", "Picture", "draw_pictures", "draw_times", "read_brain_tables"]
 
@@ -68,7 +68,7 @@ NETWORK, BRAIN = "#1b6ca8", "#b07d2b"
 def draw_times(times: pd.DataFrame, columns: int = 3) -> bytes:
     """PNG: predicted against target times with their Spearman correlation, the share solved, and where they agree.
 
-    times: as `cornet.report.brain_data.read_times` gives them; an image that no split tested has no time for that
+    times: as `cornet.report.run.data.read_times` gives them; an image that no split tested has no time for that
     reason, and is left out where the table tells it. Where the truth is known (a simulated brain), a
     second panel holds the target times against it.
     """

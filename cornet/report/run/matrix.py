@@ -8,8 +8,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from cornet.report.brain_data import is_simulated
-from cornet.report.brain_style import epoch_text, grid, headline, message, png, style, wrapped
+from cornet.report.run.data import is_simulated
+from cornet.report.style import epoch_text, grid, headline, message, png, style, wrapped
 from cornet.report.tables import with_error
 
 __all__ = ["draw_matrix"]
@@ -23,7 +23,7 @@ ORDER = ("V1", "V2", "V4", "IT", "decoder")
 def draw_matrix(matrix: pd.DataFrame, scores: pd.DataFrame | None = None, columns: int = 2) -> bytes:
     """PNG: rows are areas and steps, columns benchmarks; at the first and at the last evaluation.
 
-    matrix: as `cornet.report.brain_data.read_matrix` gives it. scores: tell which benchmarks are simulated.
+    matrix: as `cornet.report.run.data.read_matrix` gives it. scores: tell which benchmarks are simulated.
     columns: tables side by side, where they fit; 1: for a narrow screen. More benchmarks than fit make further tables.
     A box marks the best of each column; shading runs from zero to the best of the column in all tables.
     """

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cornet.errors import CornetError
-from cornet.report.brain_data import is_int
+from cornet.report.run.data import is_int
 
 if TYPE_CHECKING:
     from cornet.models import ModelSummary

@@ -11,10 +11,10 @@ import pandas as pd
 
 from cornet.errors import CornetError
 from cornet.names import set_aside
-from cornet.report.brain_data import is_int
-from cornet.report.run_network import describe_run
-from cornet.report.seeds_measures import Measure, brain_measures, not_alike, plain_measures
-from cornet.report.seeds_runs import (
+from cornet.report.run.data import is_int
+from cornet.report.run.network import describe_run
+from cornet.report.seeds.measures import Measure, brain_measures, not_alike, plain_measures
+from cornet.report.seeds.runs import (
     LeftOut,
     SeedRun,
     check_same,
@@ -24,7 +24,7 @@ from cornet.report.seeds_runs import (
     seed_folders,
 )
 from cornet.report.statistics import Estimate
-from cornet.report.sweep_keys import Factor, find_factors, identity_key, own_identity
+from cornet.report.sweep.keys import Factor, find_factors, identity_key, own_identity
 
 __all__ = ["Cost", "Sweep", "Variant", "read_sweep"]
 

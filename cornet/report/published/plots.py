@@ -12,10 +12,18 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator, ScalarFormatter
 from numpy.typing import ArrayLike
 
-from cornet.report.brain_style import epoch_text, gridlines, style
-from cornet.report.compare_runs import ComparedRun
 from cornet.report.drawings import Label, drawing, write_labels
-from cornet.report.published import CORNET_S, CURVE, HIGH, TITLES, Panel, published_models, published_training
+from cornet.report.published.networks import (
+    CORNET_S,
+    CURVE,
+    HIGH,
+    TITLES,
+    Panel,
+    published_models,
+    published_training,
+)
+from cornet.report.published.runs import ComparedRun
+from cornet.report.style import epoch_text, gridlines, style
 
 __all__ = ["COLOURS", "draw_panel", "draw_training", "run_colour", "shown_curves"]
 

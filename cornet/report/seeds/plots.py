@@ -9,11 +9,11 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from cornet.report import brain_style
-from cornet.report.brain_scores import near_ceiling, top_of_scale
-from cornet.report.brain_style import PANEL, epoch_axis, gridlines, message, panel_title, region_colour
-from cornet.report.seeds import Seeds
-from cornet.report.seeds_measures import Measure
+from cornet.report import style as brain_style
+from cornet.report.run.scores import near_ceiling, top_of_scale
+from cornet.report.seeds.measures import Measure
+from cornet.report.seeds.read import Seeds
+from cornet.report.style import PANEL, epoch_axis, gridlines, message, panel_title, region_colour
 from cornet.report.thinning import thinned
 
 __all__ = ["draw_seeds"]

@@ -10,13 +10,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullFormatter, NullLocator
 from numpy.typing import ArrayLike, NDArray
 
-from cornet.report.brain_style import gridlines, region_colour, style, wrapped
 from cornet.report.drawings import Label, drawing, write_labels
-from cornet.report.seeds_measures import Measure
-from cornet.report.seeds_plots import PLAIN
+from cornet.report.seeds.measures import Measure
+from cornet.report.seeds.plots import PLAIN
 from cornet.report.statistics import Estimate
-from cornet.report.sweep_changes import Change, PublishedChange, change_text, name_of, published_change
-from cornet.report.sweep_runs import Sweep, Variant
+from cornet.report.style import gridlines, region_colour, style, wrapped
+from cornet.report.sweep.changes import Change, PublishedChange, change_text, name_of, published_change
+from cornet.report.sweep.runs import Sweep, Variant
 
 __all__ = ["draw_accuracy", "draw_changes", "draw_cost", "draw_steps", "pareto_front"]
 

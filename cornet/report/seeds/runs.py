@@ -11,7 +11,7 @@ import pandas as pd
 
 from cornet.errors import CornetError
 from cornet.opening import read_bytes
-from cornet.report.brain_data import is_int, read_metrics, read_scores
+from cornet.report.run.data import is_int, read_metrics, read_scores
 from cornet.runs.config import read_config
 
 __all__ = [

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cornet.errors import CornetError
-from cornet.report.seeds_measures import Measure, brain_measures, plain_measures
-from cornet.report.seeds_runs import LeftOut, SeedRun, check_same, open_runs, other_versions, seed_folders
+from cornet.report.seeds.measures import Measure, brain_measures, plain_measures
+from cornet.report.seeds.runs import LeftOut, SeedRun, check_same, open_runs, other_versions, seed_folders
 
 __all__ = ["Seeds", "read_seeds"]
 

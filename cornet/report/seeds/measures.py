@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cornet.report.brain_data import by_epoch, latest
-from cornet.report.closing import label
-from cornet.report.seeds_runs import SeedRun
+from cornet.report.run.closing import label
+from cornet.report.run.data import by_epoch, latest
+from cornet.report.seeds.runs import SeedRun
 from cornet.report.statistics import Estimate, mean_interval
 
 __all__ = ["Measure", "brain_measures", "not_alike", "plain_measures"]

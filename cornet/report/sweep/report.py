@@ -9,11 +9,11 @@ from markupsafe import Markup
 from cornet.csv_cells import csv_text
 from cornet.files import atomic_write
 from cornet.report.render import page, part, simulated_banner
-from cornet.report.sweep_changes import FEW, change_text, changes_of, find_base, name_of, published_change
-from cornet.report.sweep_factors import design_of, explain
-from cornet.report.sweep_plots import draw_accuracy, draw_changes, draw_cost, draw_steps
-from cornet.report.sweep_runs import Sweep, Variant, read_sweep
-from cornet.report.sweep_table import left_out_text, print_sweep, sweep_rows
+from cornet.report.sweep.changes import FEW, change_text, changes_of, find_base, name_of, published_change
+from cornet.report.sweep.factors import design_of, explain
+from cornet.report.sweep.plots import draw_accuracy, draw_changes, draw_cost, draw_steps
+from cornet.report.sweep.runs import Sweep, Variant, read_sweep
+from cornet.report.sweep.table import left_out_text, print_sweep, sweep_rows
 from cornet.runs.config import config_text
 from cornet.terminal import Terminal
 

@@ -9,12 +9,20 @@ from markupsafe import Markup
 
 from cornet.errors import CornetError
 from cornet.files import atomic_write
-from cornet.report.compare_plots import COLOURS, draw_panel, draw_training, run_colour, shown_curves
-from cornet.report.compare_runs import PARTS, ComparedRun, open_run, other_data
-from cornet.report.page import find_run_folder
-from cornet.report.published import CORNET_S, CURVE, HIGH, PANELS, Panel, correlations, published_models
+from cornet.report.published.networks import (
+    CORNET_S,
+    CURVE,
+    HIGH,
+    PANELS,
+    Panel,
+    correlations,
+    published_models,
+)
+from cornet.report.published.plots import COLOURS, draw_panel, draw_training, run_colour, shown_curves
+from cornet.report.published.runs import PARTS, ComparedRun, open_run, other_data
 from cornet.report.render import page, part
-from cornet.report.seeds_runs import find_seeds, seed_folders
+from cornet.report.run.page import find_run_folder
+from cornet.report.seeds.runs import find_seeds, seed_folders
 
 __all__ = ["compare_page", "compare_runs"]
 

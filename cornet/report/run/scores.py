@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from cornet.report import brain_style
-from cornet.report.brain_data import latest, series
-from cornet.report.brain_style import (
+from cornet.report import style as brain_style
+from cornet.report.run.data import latest, series
+from cornet.report.style import (
     epoch_axis,
     epoch_text,
     gridlines,
@@ -33,7 +33,7 @@ NEAR = 1 / 3
 def draw_scores(scores: pd.DataFrame, columns: int = 3) -> bytes:
     """PNG: each benchmark's value at each evaluation, a band of one standard error, ceiling, untrained start, zero.
 
-    scores: as `cornet.report.brain_data.read_scores` gives them. columns: panels side by side.
+    scores: as `cornet.report.run.data.read_scores` gives them. columns: panels side by side.
     """
     with brain_style.style():
         figure, panels = _panels(scores, columns, "Brain scores while training")

@@ -1,6 +1,6 @@
 """Published numbers that runs are compared with: the 243 networks of the 2019 paper, and a training of CORnet-S.
 
-Their tables are in `published_data`, and say at their heads where they come from and on which scale they are."""
+Their tables are in the folder data, and say at their heads where they come from and on which scale they are."""
 
 import io
 from dataclasses import dataclass
@@ -82,8 +82,8 @@ def published_training() -> pd.DataFrame:
 
 
 def read_published(name: str, **options: Any) -> pd.DataFrame:
-    """A table of `published_data` as pandas reads it."""
-    text = (files("cornet.report") / "published_data" / name).read_text(encoding="utf-8")
+    """A table of the folder data as pandas reads it."""
+    text = (files("cornet.report.published") / "data" / name).read_text(encoding="utf-8")
     return pd.read_csv(io.StringIO(text), comment="#", **options)
 
 

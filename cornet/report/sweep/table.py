@@ -5,8 +5,8 @@ from dataclasses import astuple
 import pandas as pd
 
 from cornet.report.render import count_text
-from cornet.report.sweep_changes import FEW, name_of
-from cornet.report.sweep_runs import Sweep, Variant
+from cornet.report.sweep.changes import FEW, name_of
+from cornet.report.sweep.runs import Sweep, Variant
 from cornet.report.tables import new_table, say, simulated_text, with_error
 from cornet.terminal import Terminal, cell
 

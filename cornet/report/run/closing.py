@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from cornet.errors import CornetError, printable
-from cornet.report.brain_data import read_curves
 from cornet.report.curves import plot_curves
+from cornet.report.run.data import read_curves
 from cornet.report.tables import facts_table
 from cornet.terminal import Terminal, cell
 
@@ -43,7 +43,7 @@ def close(folder: Path, summary: dict[str, Any], already: bool = False, brief: b
         if metrics is not None:
             plot_curves({summary["network"]: metrics}, folder / "curves.png", summary["chance"], title)
         if (folder / "scores.csv").exists():
-            from cornet.report.page import write_page
+            from cornet.report.run.page import write_page
 
             write_page(folder)
     except Exception as error:  # of any kind: the numbers are safe, and `cornet report` can draw them later

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from cornet.report.brain_data import is_simulated, latest, seconds_of, series
-from cornet.report.brain_plots import BrainTables
 from cornet.report.render import part, simulated_banner
+from cornet.report.run.data import is_simulated, latest, seconds_of, series
+from cornet.report.run.plots import BrainTables
 
 __all__ = ["banner", "evaluations", "lacking", "notes", "summary_table", "times_table"]
 

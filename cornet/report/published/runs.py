@@ -10,9 +10,9 @@ import pandas as pd
 
 from cornet.brain.scales import shown
 from cornet.errors import CornetError
-from cornet.report.brain_data import by_epoch, is_int, latest, read_json, read_metrics, read_scores, series
-from cornet.report.published import CURVE
-from cornet.report.run_network import describe_run
+from cornet.report.published.networks import CURVE
+from cornet.report.run.data import by_epoch, is_int, latest, read_json, read_metrics, read_scores, series
+from cornet.report.run.network import describe_run
 from cornet.runs.config import read_config
 
 __all__ = ["PARTS", "VERSIONS", "ComparedRun", "curves", "one_kind", "open_run", "other_data", "parts"]

@@ -10,13 +10,13 @@ import pandas as pd
 
 from cornet.errors import CornetError
 from cornet.files import atomic_write
-from cornet.report.closing import label
-from cornet.report.page import chance_fact, find_run_folder, training_facts, write_page
 from cornet.report.render import interval_text, number, page, part, picture, simulated_banner
-from cornet.report.seeds import Seeds, read_seeds
-from cornet.report.seeds_measures import Measure
-from cornet.report.seeds_plots import draw_seeds
-from cornet.report.seeds_runs import find_seeds, seed_folders
+from cornet.report.run.closing import label
+from cornet.report.run.page import chance_fact, find_run_folder, training_facts, write_page
+from cornet.report.seeds.measures import Measure
+from cornet.report.seeds.plots import draw_seeds
+from cornet.report.seeds.read import Seeds, read_seeds
+from cornet.report.seeds.runs import find_seeds, seed_folders
 from cornet.report.statistics import Estimate
 from cornet.report.tables import new_table, say, simulated_text
 from cornet.runs.config import config_text

@@ -1,0 +1,1 @@
+"""Runs among the published networks of the CORnet-S paper."""

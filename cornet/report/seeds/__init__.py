@@ -1,0 +1,1 @@
+"""The report of several seeds of one configuration."""
