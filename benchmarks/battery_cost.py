@@ -54,9 +54,9 @@ from cornet.brain.benchmarks import (
     open_benchmarks,
 )
 from cornet.brain.benchmarks.registry import GROUPS
-from cornet.brain.kept_screens import KeptScreens
-from cornet.brain.recording import Screen, _screens
-from cornet.brain.subject import Recording, Site
+from cornet.brain.subjects.kept_screens import KeptScreens
+from cornet.brain.subjects.recording import Screen, _screens
+from cornet.brain.subjects.subject import Recording, Site
 from cornet.files import atomic_write
 from cornet.runs.provenance import versions
 from cornet.stimuli.normalisation import normalised

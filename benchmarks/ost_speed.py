@@ -23,7 +23,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from cornet.brain import object_solution_times, reference_decoder, time_decoders
+from cornet.brain import object_solution_times
+from cornet.brain.metrics.solution_times import reference_decoder, time_decoders
 from cornet.runs.provenance import versions
 
 RESULTS = Path(__file__).parent / "results" / "ost_speed.json"

@@ -46,7 +46,7 @@ from scipy.stats import rankdata
 from cornet import brain
 from cornet.brain.benchmarks import NeuralBenchmark, open_benchmarks
 from cornet.brain.benchmarks.base import rows_of
-from cornet.brain.subject import Site
+from cornet.brain.subjects.subject import Site
 from cornet.files import atomic_write
 from cornet.runs.provenance import versions
 

@@ -38,7 +38,7 @@ import torch
 from sklearn.cross_decomposition import PLSRegression
 
 from cornet import brain
-from cornet.brain.splits import make_splits
+from cornet.brain.metrics.splits import make_splits
 from cornet.runs.provenance import versions
 
 RESULTS = Path(__file__).parent / "results" / "score_speed.json"

@@ -116,8 +116,8 @@ def fetch(
 
       cornet fetch kar2019 --from ~/Downloads/dataset.h5
     """
-    from cornet.brain.fetching import VARIABLE, data_folder, fetch
-    from cornet.brain.public_data import PUBLIC, public_data
+    from cornet.brain.data.fetching import VARIABLE, data_folder, fetch
+    from cornet.brain.data.public_data import PUBLIC, public_data
 
     if listed:
         from cornet.report.tables import print_public_data

@@ -179,7 +179,7 @@ def with_chosen_layers(
     local: what was asked of bundles, time_bin, groups, stratify and ignore.
     """
     from cornet.brain import choose_layers, load_bundle
-    from cornet.brain.split_rule import Asked, read_statement, split_rule
+    from cornet.brain.data.split_rule import Asked, read_statement, split_rule
 
     bundle = load_bundle(folder)
     asked = Asked(local["groups"], local["stratify"], local["ignore"] and tuple(local["ignore"]))

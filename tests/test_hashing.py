@@ -39,11 +39,13 @@ def test_what_is_the_same_has_the_same_digest_in_every_process():
     assert digest(*values) == digest({"a": (1, 2.5, None), "b": np.arange(3)}, "text")
     strided = np.arange(6).reshape(2, 3).T
     assert digest(strided) == digest(np.ascontiguousarray(strided))
-    code = "from cornet.hashing import *; print(digest({'a': 'x'}), code_version('cornet.brain.splits'))"
+    code = (
+        "from cornet.hashing import *; print(digest({'a': 'x'}), code_version('cornet.brain.metrics.splits'))"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code], env={**os.environ, "PYTHONHASHSEED": "7"}, capture_output=True
     )
-    assert done.stdout.decode() == f"{digest({'a': 'x'})} {code_version('cornet.brain.splits')}\n"
+    assert done.stdout.decode() == f"{digest({'a': 'x'})} {code_version('cornet.brain.metrics.splits')}\n"
 
 
 def test_what_has_no_content_is_refused():

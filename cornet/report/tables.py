@@ -77,7 +77,7 @@ def print_intervals(name: str, arguments: Mapping[str, Any]) -> None:
     """Print which milliseconds after onset the steps of a network stand for."""
     import torch
 
-    from cornet.brain.times import network_intervals
+    from cornet.brain.subjects.times import network_intervals
     from cornet.models import create_model
 
     with torch.device("meta"):
@@ -91,8 +91,8 @@ def print_intervals(name: str, arguments: Mapping[str, Any]) -> None:
 
 def print_public_data() -> None:
     """Print the table of public data, and the papers to name."""
-    from cornet.brain.fetching import whereabouts
-    from cornet.brain.public_data import PUBLIC
+    from cornet.brain.data.fetching import whereabouts
+    from cornet.brain.data.public_data import PUBLIC
 
     table = new_table()
     table.add_column("name", no_wrap=True, style="bold")
@@ -175,7 +175,7 @@ def cells(result: "Result", notes: dict[str, int]) -> list[str]:
 
 def print_differences(console: Terminal, results: "Sequence[Result]") -> None:
     """Every model against the first, on the benchmarks that have neuroids to pair."""
-    from cornet.brain.difference import paired_difference
+    from cornet.brain.metrics.difference import paired_difference
 
     first: dict[str, Result] = {}
     lines: list[str] = []

@@ -13,7 +13,7 @@ import torch
 import torch.distributed as dist
 
 from cornet.brain.benchmarks import Benchmark, Result, open_benchmarks, run_battery
-from cornet.brain.kept_screens import KeptScreens
+from cornet.brain.subjects.kept_screens import KeptScreens
 from cornet.errors import CornetError
 from cornet.models import CORnet
 from cornet.runs.scores import RunScores

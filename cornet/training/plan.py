@@ -30,7 +30,7 @@ from omegaconf import DictConfig, open_dict
 from torch.utils.data import DataLoader
 
 from cornet.brain.benchmarks import Benchmark
-from cornet.brain.subject import Recording
+from cornet.brain.subjects.subject import Recording
 from cornet.errors import CornetError
 from cornet.files import cache_folder
 from cornet.prepare.work import default_processes

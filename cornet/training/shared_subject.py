@@ -7,8 +7,8 @@ import numpy as np
 import torch.distributed as dist
 from numpy.typing import NDArray
 
-from cornet.brain.subject import Recording, Site
 from cornet.brain.subjects import NetworkSubject
+from cornet.brain.subjects.subject import Recording, Site
 from cornet.errors import CornetError
 from cornet.stimuli.stimulus_set import StimulusSet
 from cornet.training.loaders import rank_and_world

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 import torch
 
-from cornet.brain import archive as module
-from cornet.brain.archive import ZipPictures, image_names
+from cornet.brain.data import archive as module
+from cornet.brain.data.archive import ZipPictures, image_names
 from cornet.errors import CornetError
 
 from .bundles import ids, make_zip, png

@@ -8,8 +8,8 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cornet.brain import assembly as module
-from cornet.brain.assembly import average_repetitions, by_repetition, presentation_counts
+from cornet.brain.data import assembly as module
+from cornet.brain.data.assembly import average_repetitions, by_repetition, presentation_counts
 from cornet.errors import CornetError
 
 from .bundles import make_assembly

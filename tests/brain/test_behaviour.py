@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from scipy.stats import norm, pearsonr
 
 from cornet import brain
-from cornet.brain.behaviour import human_i1, i1, i1_ceiling, i1_score, i2n, i2n_ceiling
-from cornet.brain.trials import HumanTrials
+from cornet.brain.data.trials import HumanTrials
+from cornet.brain.metrics.behaviour import human_i1, i1, i1_ceiling, i1_score, i2n, i2n_ceiling
 from cornet.errors import CornetError
 from tests.brain.behaviour_cases import drawn, golden_trials
 from tests.brain.golden import golden

@@ -10,9 +10,9 @@ import xarray as xr
 
 from cornet import CornetError, brain
 from cornet.brain.benchmarks import GROUPS, NeuralBenchmark, list_benchmarks, open_benchmarks, run_battery
+from cornet.brain.metrics.splits import make_splits
 from cornet.brain.scales import SCALES
-from cornet.brain.splits import make_splits
-from cornet.brain.subject import Site
+from cornet.brain.subjects.subject import Site
 from tests.brain.bundles import ids, make_zip, write_assembly
 
 STIMULI, NEUROIDS, REPETITIONS = 60, 8, 6

@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 
 from cornet import brain
-from cornet.brain.bundle import load_bundle
+from cornet.brain.data.bundle import load_bundle
 from cornet.errors import CornetError
 
 from .bundles import ids, make_assembly, make_table, write_assembly, write_bundle

@@ -10,11 +10,11 @@ from torch import nn
 
 from cornet import hashing
 from cornet.brain.benchmarks import open_benchmarks
-from cornet.brain.bundle import load_bundle
-from cornet.brain.layer_choice import choose_layers
-from cornet.brain.responses import make_responses
-from cornet.brain.subject import Site
+from cornet.brain.data.bundle import load_bundle
+from cornet.brain.data.responses import make_responses
 from cornet.brain.subjects import LayerSubject, NetworkSubject, PixelSubject
+from cornet.brain.subjects.layer_choice import choose_layers
+from cornet.brain.subjects.subject import Site
 from cornet.models import create_model
 from cornet.stimuli.objects import RenderedObjects
 
@@ -91,7 +91,13 @@ class Ran:
         self.names.add(str(frame.f_globals.get("__name__")))
 
 
-KEEPING = {"cornet.hashing", "cornet.files", "cornet.brain.cache", "cornet.brain.recording_cache", __name__}
+KEEPING = {
+    "cornet.hashing",
+    "cornet.files",
+    "cornet.brain.cache",
+    "cornet.brain.subjects.recording_cache",
+    __name__,
+}
 """Modules that make keys, and read and write entries."""
 
 
@@ -105,7 +111,7 @@ def work(kind: str, tmp_path):
     bundle = load_bundle(folder)
     if kind == "responses":
         return lambda: make_responses(bundle.assembly, bundle.stimuli, "V4", (70, 80)), [
-            "cornet.brain.responses"
+            "cornet.brain.data.responses"
         ]
     if kind == "ceiling":
         (benchmark,) = open_benchmarks([f"{folder}:V4"], time_bin=(70, 80))
@@ -116,7 +122,7 @@ def work(kind: str, tmp_path):
         subject = NetworkSubject(create_model("cornet_s", width=0.1, num_classes=3), size=16)
         return lambda: subject.record(bundle.stimuli, [Site("IT", 1)]), [type(subject).__module__, read]
     layers = LayerSubject(nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1)), size=8)
-    modules = ["cornet.brain.layer_choice", type(layers).__module__, read]
+    modules = ["cornet.brain.subjects.layer_choice", type(layers).__module__, read]
     return lambda: choose_layers(layers, bundle, ["V4"], metric="ridge", time_bin=(70, 80)), modules
 
 
@@ -134,11 +140,11 @@ def test_all_code_that_runs_is_a_part_of_the_key(tmp_path, kind):
 @pytest.mark.parametrize(
     ("kind", "module"),
     [
-        ("responses", "cornet.brain.presentations"),
-        ("ceilings", "cornet.brain.correlation"),
+        ("responses", "cornet.brain.data.presentations"),
+        ("ceilings", "cornet.brain.metrics.correlation"),
         ("recordings", "cornet.models.areas"),
         ("recordings", "cornet.stimuli.screen"),
-        ("layer-choices", "cornet.brain.gram"),
+        ("layer-choices", "cornet.brain.metrics.gram"),
         ("objects", "cornet.stimuli.objects.tracing"),
     ],
 )

@@ -12,8 +12,8 @@ import xarray as xr
 
 from cornet import brain
 from cornet.brain.benchmarks import open_benchmarks
-from cornet.brain.bundle import load_bundle
-from cornet.brain.responses import make_responses
+from cornet.brain.data.bundle import load_bundle
+from cornet.brain.data.responses import make_responses
 from cornet.errors import CornetError
 
 from .bundles import ids

@@ -12,9 +12,9 @@ import torch
 from torch import nn
 
 from cornet import brain
-from cornet.brain.subject import Site
 from cornet.brain.subjects import LayerSubject, NetworkSubject
 from cornet.brain.subjects.identity import module_identity
+from cornet.brain.subjects.subject import Site
 from cornet.models import create_model
 
 from .bundles import ids

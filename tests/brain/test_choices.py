@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 
 from cornet import brain
-from cornet.brain.choices import CATEGORIES, category_probabilities, mapped_choices, readout_choices
+from cornet.brain.metrics.class_choices import (
+    CATEGORIES,
+    category_probabilities,
+    mapped_choices,
+    readout_choices,
+)
 from cornet.errors import CornetError
 
 ALL_DOGS, ALL_BIRDS = set(range(151, 269)), {*range(7, 25), *range(80, 101), *range(127, 147)}

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import cohen_kappa_score
 
 from cornet import brain
-from cornet.brain.consistency import choices_by_subject, error_consistency
+from cornet.brain.metrics.consistency import choices_by_subject, error_consistency
 from cornet.errors import CornetError
 from tests.brain.golden import golden
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from cornet.brain.dprime import dprime, mean_over_distractors
+from cornet.brain.metrics.dprime import dprime, mean_over_distractors
 from tests.brain.golden import golden
 
 

@@ -7,8 +7,8 @@ from scipy import stats
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import KFold, LeaveOneGroupOut
 
-from cornet.brain.subject import Site
 from cornet.brain.subjects import GaborSubject, PixelSubject
+from cornet.brain.subjects.subject import Site
 from cornet.errors import CornetError
 from tests.brain.shown import stimuli
 

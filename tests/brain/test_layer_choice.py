@@ -8,13 +8,12 @@ import xarray as xr
 from sklearn.decomposition import PCA
 from torch import nn
 
-from cornet.brain import layer_choice
-from cornet.brain.bundle import Bundle
-from cornet.brain.layer_choice import _Reduced, choose_layers
-from cornet.brain.predictivity import neural_predictivity
-from cornet.brain.splits import make_splits
-from cornet.brain.subject import Site
-from cornet.brain.subjects import LayerSubject, PixelSubject
+from cornet.brain.data.bundle import Bundle
+from cornet.brain.metrics.predictivity import neural_predictivity
+from cornet.brain.metrics.splits import make_splits
+from cornet.brain.subjects import LayerSubject, PixelSubject, layer_choice
+from cornet.brain.subjects.layer_choice import _Reduced, choose_layers
+from cornet.brain.subjects.subject import Site
 from cornet.errors import CornetError
 from tests.brain.shown import stimuli
 

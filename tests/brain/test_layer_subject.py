@@ -3,8 +3,8 @@ import pytest
 import torch
 from torch import nn
 
-from cornet.brain.subject import Site
 from cornet.brain.subjects import LayerSubject
+from cornet.brain.subjects.subject import Site
 from cornet.errors import CornetError
 from cornet.stimuli.geometry import squash_view
 from tests.brain.shown import stimuli

@@ -6,8 +6,8 @@ import torch
 
 from cornet import CornetError, create_model
 from cornet.brain import open_subject
-from cornet.brain.subject import Site
 from cornet.brain.subjects import NetworkSubject
+from cornet.brain.subjects.subject import Site
 from tests.brain.shown import stimuli as shown_stimuli
 
 

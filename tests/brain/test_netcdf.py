@@ -10,10 +10,10 @@ import pytest
 import xarray as xr
 from scipy.io import netcdf_file
 
-from cornet.brain.assembly import average_repetitions
-from cornet.brain.hdf5 import long_text
-from cornet.brain.netcdf import load_assembly
-from cornet.brain.selection import select
+from cornet.brain.data.assembly import average_repetitions
+from cornet.brain.data.hdf5 import long_text
+from cornet.brain.data.netcdf import load_assembly
+from cornet.brain.data.selection import select
 from cornet.errors import CornetError
 
 from .bundles import make_assembly, write_assembly, write_bundle
@@ -212,8 +212,8 @@ def test_a_small_file_with_many_unwritten_coordinates_takes_little_memory(tmp_pa
     assert path.stat().st_size < 40_000
     code = """
 import resource, sys
-import cornet.brain.bundle, xarray, h5netcdf
-from cornet.brain.netcdf import load_assembly
+import cornet.brain.data.bundle, xarray, h5netcdf
+from cornet.brain.data.netcdf import load_assembly
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 try:
     load_assembly(sys.argv[1])

@@ -3,8 +3,8 @@ import pytest
 import torch
 
 from cornet import create_model
-from cornet.brain.subject import Site
 from cornet.brain.subjects import NetworkSubject
+from cornet.brain.subjects.subject import Site
 from cornet.errors import CornetError
 from cornet.stimuli.geometry import squash_view
 from cornet.stimuli.screen import place_on_screen

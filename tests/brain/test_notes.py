@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 
 from cornet import brain
 from cornet.brain.benchmarks import Benchmark, TimesBenchmark, open_benchmarks, run_battery
-from cornet.brain.kar2019 import SolutionTimeData
-from cornet.brain.predictivity import METRICS
+from cornet.brain.data.kar2019 import SolutionTimeData
+from cornet.brain.metrics.predictivity import METRICS
 from cornet.brain.score import Score
 from cornet.cli import app
 from cornet.runs.scores import RunScores, read_scores

@@ -6,7 +6,6 @@ import torch
 from torchvision import models
 
 from cornet import create_model, to_published
-from cornet.brain.subject import Site
 from cornet.brain.subjects import (
     GaborSubject,
     LayerSubject,
@@ -15,6 +14,7 @@ from cornet.brain.subjects import (
     RecordedSubject,
     open_subject,
 )
+from cornet.brain.subjects.subject import Site
 from cornet.errors import CornetError
 from tests.brain.shown import stimuli
 from tests.conftest import ROOT

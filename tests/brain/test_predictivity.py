@@ -12,7 +12,7 @@ from sklearn.cross_decomposition import PLSRegression
 from sklearn.linear_model import LinearRegression, Ridge
 
 from cornet import CornetError, brain
-from cornet.brain.splits import make_splits
+from cornet.brain.metrics.splits import make_splits
 from tests.brain.golden import golden
 
 CASES = {

@@ -6,8 +6,8 @@ from scipy.spatial.distance import pdist, squareform
 from scipy.stats import spearmanr
 
 from cornet.brain.benchmarks import RdmBenchmark, open_benchmarks
-from cornet.brain.subject import Site
 from cornet.brain.subjects.networks import NetworkSubject
+from cornet.brain.subjects.subject import Site
 from cornet.errors import CornetError
 from cornet.models import create_model
 from tests.brain.bundles import ids, make_table, make_zip

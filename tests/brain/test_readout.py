@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from cornet import brain
-from cornet.brain.readout import held_out_probabilities, readout_probabilities
+from cornet.brain.metrics.readout import held_out_probabilities, readout_probabilities
 from cornet.errors import CornetError
 from tests.brain.golden import golden
 

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-from cornet.brain import recording
-from cornet.brain.kept_screens import KeptScreens
-from cornet.brain.recording import Screen, record_pass
-from cornet.brain.recording_cache import RecordingCache
-from cornet.brain.subject import Site
+from cornet.brain.subjects import recording
+from cornet.brain.subjects.kept_screens import KeptScreens
+from cornet.brain.subjects.recording import Screen, record_pass
+from cornet.brain.subjects.recording_cache import RecordingCache
+from cornet.brain.subjects.subject import Site
 from cornet.errors import CornetError
 from cornet.stimuli.geometry import squash_view
 from tests.brain.shown import stimuli
@@ -198,10 +198,10 @@ def test_a_full_disk_costs_the_cache_of_what_fits_in_memory_and_stops_what_does_
 import logging, resource, sys
 logging.basicConfig(level=logging.WARNING)
 import numpy as np, torch
-from cornet.brain.kept_screens import KeptScreens
-from cornet.brain.recording import Screen, record_pass
-from cornet.brain.recording_cache import RecordingCache
-from cornet.brain.subject import Site
+from cornet.brain.subjects.kept_screens import KeptScreens
+from cornet.brain.subjects.recording import Screen, record_pass
+from cornet.brain.subjects.recording_cache import RecordingCache
+from cornet.brain.subjects.subject import Site
 from cornet.errors import CornetError
 from tests.brain.shown import stimuli
 resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, 30_000))

@@ -12,10 +12,9 @@ import pytest
 import torch
 
 from cornet import create_model
-from cornet.brain import recording_cache
-from cornet.brain.recording_cache import RecordingCache, RowFile, cache_limit
-from cornet.brain.subject import Site
-from cornet.brain.subjects import NetworkSubject
+from cornet.brain.subjects import NetworkSubject, recording_cache
+from cornet.brain.subjects.recording_cache import RecordingCache, RowFile, cache_limit
+from cornet.brain.subjects.subject import Site
 from cornet.errors import CornetError
 from tests.brain.shown import stimuli
 

@@ -5,11 +5,11 @@ import multiprocessing
 import numpy as np
 import pytest
 
-from cornet.brain import responses as module
-from cornet.brain.assembly import average_repetitions, by_repetition
-from cornet.brain.bundle import load_bundle
-from cornet.brain.responses import make_responses
-from cornet.brain.selection import select
+from cornet.brain.data import responses as module
+from cornet.brain.data.assembly import average_repetitions, by_repetition
+from cornet.brain.data.bundle import load_bundle
+from cornet.brain.data.responses import make_responses
+from cornet.brain.data.selection import select
 from cornet.errors import CornetError
 
 from .bundles import make_assembly, make_table, write_bundle

@@ -5,9 +5,9 @@ import pytest
 import torch
 from torch import nn
 
-from cornet.brain.rounding import rounding_notes
-from cornet.brain.subject import Site
+from cornet.brain.metrics.rounding import rounding_notes
 from cornet.brain.subjects import LayerSubject
+from cornet.brain.subjects.subject import Site
 from cornet.stimuli.stimulus_set import StimulusSet
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from cornet.brain import selection as module
-from cornet.brain.netcdf import load_assembly
-from cornet.brain.selection import select
+from cornet.brain.data import selection as module
+from cornet.brain.data.netcdf import load_assembly
+from cornet.brain.data.selection import select
 from cornet.errors import CornetError
 
 from .bundles import make_assembly, write_assembly

@@ -11,7 +11,7 @@ from scipy.spatial.distance import pdist, squareform
 from scipy.stats import spearmanr
 
 from cornet import brain
-from cornet.brain.similarity import cka, compare_rdms, rdm, rdm_noise_ceiling, rdm_similarity
+from cornet.brain.metrics.similarity import cka, compare_rdms, rdm, rdm_noise_ceiling, rdm_similarity
 from cornet.errors import CornetError
 from tests.brain.golden import golden
 

@@ -11,7 +11,7 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.preprocessing import StandardScaler
 
 from cornet import brain
-from cornet.brain.decoding import PENALTY
+from cornet.brain.metrics.solution_times.decoding import PENALTY
 from cornet.errors import CornetError
 
 OBJECTS = ["car", "face", "hand"]

@@ -10,8 +10,8 @@ import pytest
 
 from cornet import CornetError
 from cornet.brain.benchmarks import open_benchmarks
-from cornet.brain.columns import categories, near_names
-from cornet.brain.splits import make_splits
+from cornet.brain.data.columns import categories, near_names
+from cornet.brain.metrics.splits import make_splits
 from cornet.brain.subjects.open import open_subject
 from tests.brain.bundles import ids
 from tests.brain.test_benchmarks import STIMULI, Drawn, assembly, write

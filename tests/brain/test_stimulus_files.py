@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cornet.brain.stimulus_files import load_stimuli
+from cornet.brain.data.stimulus_files import load_stimuli
 from cornet.errors import CornetError
 
 from .bundles import ids, make_table, make_zip

@@ -7,9 +7,9 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from cornet.brain.decoding import PENALTY, Task
-from cornet.brain.optimum_decoder import optimum_probabilities
-from cornet.brain.reference_decoder import draw_weights, reference_probabilities
+from cornet.brain.metrics.solution_times.decoding import PENALTY, Task
+from cornet.brain.metrics.solution_times.optimum_decoder import optimum_probabilities
+from cornet.brain.metrics.solution_times.reference_decoder import draw_weights, reference_probabilities
 from cornet.errors import CornetError
 
 DEVICES = [

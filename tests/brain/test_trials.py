@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cornet.brain.trials import HumanTrials
+from cornet.brain.data.trials import HumanTrials
 from cornet.errors import CornetError
 from tests.brain.behaviour_cases import drawn
 

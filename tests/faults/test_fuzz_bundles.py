@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from cornet import brain
 from cornet.brain.benchmarks import open_benchmarks
-from cornet.brain.kar2019 import load_kar2019
-from cornet.brain.rdm_bundle import load_rdms
+from cornet.brain.data.kar2019 import load_kar2019
+from cornet.brain.data.rdm_bundle import load_rdms
+from cornet.brain.data.trials import HumanTrials
 from cornet.brain.subjects.recorded import RecordedSubject
-from cornet.brain.trials import HumanTrials
 from tests.brain.bundles import write_assembly, write_bundle
 from tests.brain.test_kar2019 import lines
 from tests.brain.test_kar2019 import write as write_kar2019

@@ -62,9 +62,9 @@ LIMITED = """
 import resource, sys
 from pathlib import Path
 import numpy as np, torch
-from cornet.brain.gram import centred_blocks
+from cornet.brain.metrics.gram import centred_blocks
 from cornet.memory import out_of_memory
-from cornet.brain.predictivity import neural_predictivity
+from cornet.brain.metrics.predictivity import neural_predictivity
 rng = np.random.default_rng(0)
 features = rng.standard_normal((200, 60_000), dtype=np.float32)
 responses = features[:, :3] + rng.standard_normal((200, 3))

@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 from torch.utils.flop_counter import FlopCounterMode
 
 from cornet import CornetError, create_model, load_published, to_published
-from cornet.brain.times import network_intervals
+from cornet.brain.subjects.times import network_intervals
 from cornet.models import count_macs, describe
 from cornet.models.summary import count_depth
 

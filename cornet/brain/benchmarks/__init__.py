@@ -7,7 +7,7 @@ for result in run_battery([open_subject("cornet_s")], benchmarks):
 
 from cornet.brain.benchmarks.base import Benchmark
 from cornet.brain.benchmarks.battery import Result, run_battery
-from cornet.brain.benchmarks.choices import ConsistencyBenchmark, HumanChoices, I2nBenchmark
+from cornet.brain.benchmarks.behaviour import ConsistencyBenchmark, HumanChoices, I2nBenchmark
 from cornet.brain.benchmarks.neural import NeuralBenchmark
 from cornet.brain.benchmarks.rdms import RdmBenchmark
 from cornet.brain.benchmarks.registry import GROUPS, list_benchmarks, open_benchmarks

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from cornet.brain.rounding import rounding_notes
+from cornet.brain.metrics.rounding import rounding_notes
 from cornet.brain.score import Score
-from cornet.brain.subject import Recording, Site, Subject
+from cornet.brain.subjects.subject import Recording, Site, Subject
 from cornet.hashing import digest
 from cornet.stimuli.stimulus_set import StimulusSet
 

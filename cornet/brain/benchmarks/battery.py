@@ -12,7 +12,7 @@ import torch
 
 from cornet.brain.benchmarks.base import Benchmark
 from cornet.brain.score import Score
-from cornet.brain.subject import Recording, Site, Subject
+from cornet.brain.subjects.subject import Recording, Site, Subject
 from cornet.errors import CornetError
 from cornet.memory import first_that_fits, free_memory, out_of_memory
 

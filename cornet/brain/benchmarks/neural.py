@@ -11,17 +11,17 @@ import torch
 from numpy.typing import NDArray
 
 from cornet.brain.benchmarks.base import Benchmark, rows_of
-from cornet.brain.bundle import Bundle
 from cornet.brain.cache import cached_arrays
-from cornet.brain.ceiling import internal_consistency
-from cornet.brain.columns import categories
-from cornet.brain.predictivity import Metric, neural_predictivity
-from cornet.brain.responses import Responses
+from cornet.brain.data.bundle import Bundle
+from cornet.brain.data.columns import categories
+from cornet.brain.data.responses import Responses
+from cornet.brain.data.split_rule import SplitRule
+from cornet.brain.metrics.ceiling import internal_consistency
+from cornet.brain.metrics.predictivity import Metric, neural_predictivity
+from cornet.brain.metrics.splits import Split, fixed_splits, make_splits
 from cornet.brain.score import Score
-from cornet.brain.split_rule import SplitRule
-from cornet.brain.splits import Split, fixed_splits, make_splits
-from cornet.brain.subject import Recording, Site, Subject
-from cornet.brain.times import check_bin
+from cornet.brain.subjects.subject import Recording, Site, Subject
+from cornet.brain.subjects.times import check_bin
 from cornet.errors import CornetError
 from cornet.stimuli.stimulus_set import StimulusSet
 

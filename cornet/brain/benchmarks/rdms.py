@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cornet.brain.benchmarks.base import Benchmark, rows_of
-from cornet.brain.rdm_bundle import RdmBundle
+from cornet.brain.data.rdm_bundle import RdmBundle
+from cornet.brain.metrics.similarity import compare_rdms, rdm, rdm_noise_ceiling
 from cornet.brain.score import Score
-from cornet.brain.similarity import compare_rdms, rdm, rdm_noise_ceiling
-from cornet.brain.subject import Recording, Site, Subject
+from cornet.brain.subjects.subject import Recording, Site, Subject
 from cornet.stimuli.stimulus_set import StimulusSet
 
 __all__ = ["RdmBenchmark"]

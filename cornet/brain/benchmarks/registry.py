@@ -12,23 +12,23 @@ import numpy as np
 import torch
 
 from cornet.brain.benchmarks.base import Benchmark
-from cornet.brain.benchmarks.choices import ConsistencyBenchmark, HumanChoices, I2nBenchmark, trials_of
+from cornet.brain.benchmarks.behaviour import ConsistencyBenchmark, HumanChoices, I2nBenchmark, trials_of
 from cornet.brain.benchmarks.neural import STEP_BIN, NeuralBenchmark
 from cornet.brain.benchmarks.rdms import RdmBenchmark
 from cornet.brain.benchmarks.times import TimesBenchmark
-from cornet.brain.bundle import Bundle, load_bundle
 from cornet.brain.cache import file_hash
-from cornet.brain.columns import categories
-from cornet.brain.fetching import require
-from cornet.brain.kar2019 import SolutionTimeData, load_kar2019
-from cornet.brain.layout import assembly_path, checked_folder, images_path, table_path
-from cornet.brain.predictivity import METRICS
-from cornet.brain.rdm_bundle import RDM_FILE, load_rdms
+from cornet.brain.data.bundle import Bundle, load_bundle
+from cornet.brain.data.columns import categories
+from cornet.brain.data.fetching import require
+from cornet.brain.data.kar2019 import SolutionTimeData, load_kar2019
+from cornet.brain.data.layout import assembly_path, checked_folder, images_path, table_path
+from cornet.brain.data.rdm_bundle import RDM_FILE, load_rdms
+from cornet.brain.data.split_rule import STATEMENT, Asked, read_statement, split_rule
+from cornet.brain.data.trials import HumanTrials
+from cornet.brain.metrics.predictivity import METRICS
 from cornet.brain.scales import check_scale
-from cornet.brain.split_rule import STATEMENT, Asked, read_statement, split_rule
-from cornet.brain.subject import Site
-from cornet.brain.times import check_bin
-from cornet.brain.trials import HumanTrials
+from cornet.brain.subjects.subject import Site
+from cornet.brain.subjects.times import check_bin
 from cornet.errors import CornetError
 from cornet.files import cache_folder
 from cornet.names import escaped
@@ -75,7 +75,7 @@ def open_benchmarks(
     subject's region or layer (None: the same name). decoder, seeds: of solution times. time_bin: (start, end) in ms
     after onset, of local bundles' responses and the step compared with them; None: the only bin, and 70 to 170 for the
     step. device: of comparisons. groups, stratify: split columns of local bundles; "none": not so; None: see
-    `cornet.brain.split_rule`. ignore: presentation coordinates of local bundles that may differ within a stimulus.
+    `cornet.brain.data.split_rule`. ignore: presentation coordinates of local bundles that may differ within a stimulus.
 
     Raises CornetError for unknown names, with the nearest, and for two folders with one name.
     """

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from cornet.brain.benchmarks.base import Benchmark
-from cornet.brain.recording import DEFAULT_MEMORY
 from cornet.brain.subjects.base import ScreenSubject
+from cornet.brain.subjects.recording import DEFAULT_MEMORY
 from cornet.errors import CornetError
 from cornet.memory import OutOfMemory, available_memory
 

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from cornet.brain.benchmarks.base import Benchmark
-from cornet.brain.kar2019 import SolutionTimeData
+from cornet.brain.data.kar2019 import SolutionTimeData
+from cornet.brain.metrics.solution_times.solution_times import object_solution_times
 from cornet.brain.score import Score
-from cornet.brain.solution_times import object_solution_times
-from cornet.brain.subject import Recording, Site, Subject
+from cornet.brain.subjects.subject import Recording, Site, Subject
 from cornet.stimuli.stimulus_set import StimulusSet
 
 __all__ = ["CEILING", "TimesBenchmark"]

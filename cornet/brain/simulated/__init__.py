@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cornet.brain.bundle import Bundle
+from cornet.brain.data.bundle import Bundle
 from cornet.brain.simulated.brain import REGIONS, SIMULATION_VERSION, SimulatedBrain
 from cornet.brain.simulated.time_course import SolutionTimes
 from cornet.brain.simulated.truths import NeuralTruth

@@ -11,9 +11,9 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
-from cornet.brain.bundle import Bundle
 from cornet.brain.cache import cached_arrays
-from cornet.brain.crossing import solution_times
+from cornet.brain.data.bundle import Bundle
+from cornet.brain.metrics.solution_times.crossing import solution_times
 from cornet.brain.simulated.choices import choice_probabilities, draw_trials
 from cornet.brain.simulated.early import v1_drive, v2_drive
 from cornet.brain.simulated.objects import BIN, EARLY_BINS, TIME_BIN_START, it_drive

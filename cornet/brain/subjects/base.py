@@ -11,10 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from cornet.brain.kept_screens import KeptScreens
-from cornet.brain.recording import DEFAULT_MEMORY, DTYPES, Screen, feature_counts, record_pass
-from cornet.brain.recording_cache import RecordingCache
-from cornet.brain.subject import Recording, Site
+from cornet.brain.subjects.kept_screens import KeptScreens
+from cornet.brain.subjects.recording import DEFAULT_MEMORY, DTYPES, Screen, feature_counts, record_pass
+from cornet.brain.subjects.recording_cache import RecordingCache
+from cornet.brain.subjects.subject import Recording, Site
 from cornet.errors import CornetError
 from cornet.hashing import code_version, digest
 from cornet.sizes import check_pixels
@@ -124,7 +124,7 @@ class ScreenSubject(ABC):
         memory: bytes of features held in memory; larger sites come as memory maps. dtype: "float32" or "float16",
         which halves them and rounds each value by at most 1 part in 2048. batch: images at once.
 
-        Raises CornetError for sites that there are not, and as `cornet.brain.recording.record_pass`.
+        Raises CornetError for sites that there are not, and as `cornet.brain.subjects.recording.record_pass`.
         """
         sites = [to_site(site) for site in dict.fromkeys(sites)]
         for site in sites:

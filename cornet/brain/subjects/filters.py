@@ -10,9 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cornet.brain.recording import Answer
-from cornet.brain.subject import Site
 from cornet.brain.subjects.base import ScreenSubject
+from cornet.brain.subjects.recording import Answer
+from cornet.brain.subjects.subject import Site
 from cornet.errors import CornetError
 from cornet.hashing import digest
 

@@ -27,12 +27,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from cornet.brain.subject import Subject
 from cornet.brain.subjects.base import nearby
 from cornet.brain.subjects.filters import GaborSubject, PixelSubject
 from cornet.brain.subjects.layers import LayerSubject
 from cornet.brain.subjects.networks import NetworkSubject
 from cornet.brain.subjects.recorded import RecordedSubject
+from cornet.brain.subjects.subject import Subject
 from cornet.errors import CornetError
 from cornet.models import CORnet, create_model, list_models
 from cornet.models.published import refuse_whole_numbers, weights_in

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cornet.brain.npz import read_arrays, read_ids
-from cornet.brain.subject import Recording, Site
+from cornet.brain.data.npz import read_arrays, read_ids
 from cornet.brain.subjects.base import nearby, site_or_layer, to_site
-from cornet.brain.times import Intervals, check_intervals, step_for
+from cornet.brain.subjects.subject import Recording, Site
+from cornet.brain.subjects.times import Intervals, check_intervals, step_for
 from cornet.errors import CornetError
 from cornet.hashing import code_version, digest
 from cornet.stimuli.stimulus_set import StimulusSet

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from cornet.brain.rank_correlation import spearman
+from cornet.brain.metrics.solution_times.rank_correlation import spearman
 from cornet.report.run.data import read_matrix, read_scores, read_times, series
 from cornet.report.run.matrix import draw_matrix
 from cornet.report.run.scores import draw_accuracy, draw_scores

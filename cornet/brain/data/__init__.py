@@ -1,0 +1,1 @@
+"""Data of brains and people: bundles, assemblies, trials, and fetching them."""

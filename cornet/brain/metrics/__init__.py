@@ -1,0 +1,1 @@
+"""Comparisons of features or choices with responses or behaviour, and their ceilings."""

@@ -1,0 +1,267 @@
+"""A linear read-out of a network's features, fitted to the objects' names.
+
+Standardised features, multinomial logistic regression with C = 1e-3 (brainscore-vision 2.4.2, after Rajalingham et al.
+2018, J. Neurosci. 38, 7255). The optimum is unique, so this solver gives the reference's probabilities: on the
+principal axes of the fitting images the curvature is nearly diagonal, and Newton's method with conjugate gradients
+needs few products.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+from torch import Tensor
+
+from cornet.brain.metrics.gram import MEMORY, as_matrix, column_blocks, square
+from cornet.errors import CornetError
+
+__all__ = ["held_out_probabilities", "readout_probabilities"]
+
+TOLERANCE = 1e-10
+"""The largest entry that the gradient of the objective may keep (over its curvature where that is below 1); the
+reference's solver stops at 1e-4."""
+
+
+def readout_probabilities(
+    fit_features: Any,
+    fit_labels: ArrayLike,
+    test_features: Any,
+    C: float = 1e-3,
+    device: str | torch.device = "cpu",
+    memory: int = MEMORY,
+) -> tuple[NDArray[np.float64], NDArray[Any]]:
+    """The probability of each object given each test image, by a read-out fitted on other (or the same) images.
+
+    fit_features, test_features: (image, feature); arrays, memory maps or tensors, read in blocks of columns.
+    fit_labels: (image,), the objects shown.
+    C: the weight of the cross-entropy, summed over images, against half the squared weights; intercepts are free.
+    memory: bytes that a block of features may take.
+
+    Every object has a weight vector, also where there are only two (scikit-learn then has one vector, which comes to
+    the same as this at C / 2). A feature that is constant over the fitting images is centred and left unscaled.
+
+    Returns probabilities (image, choice) float64, and the choices, sorted: the columns.
+    Raises CornetError for features that are not finite or do not match, and for fewer than two objects.
+    """
+    fit, test = as_matrix(fit_features, "fit_features"), as_matrix(test_features, "test_features")
+    labels = np.asarray(fit_labels)
+    if labels.shape != (fit.shape[0],):
+        raise CornetError(
+            f"fit_labels of shape {labels.shape} do not match {fit.shape[0]} fitting images; give one label each."
+        )
+    if fit.shape[1] != test.shape[1]:
+        raise CornetError(
+            f"{fit.shape[1]} features to fit on and {test.shape[1]} to test on must be the same ones; record both "
+            "from one layer."
+        )
+    if not C > 0:
+        raise CornetError(f"C={C} must be above 0; the published read-out has 1e-3.")
+    choices, codes = np.unique(labels, return_inverse=True)
+    if len(choices) < 2:
+        raise CornetError(
+            f"the labels name {len(choices)} object, but a read-out needs at least 2 to choose from."
+        )
+    fitted, tested = _principal_axes(fit, None if test_features is fit_features else test, device, memory)
+    weights, intercepts = _fit(fitted, torch.as_tensor(codes, device=fitted.device), len(choices), C)
+    return torch.softmax(tested @ weights + intercepts, dim=1).cpu().numpy(), choices
+
+
+def held_out_probabilities(
+    features: Any,
+    labels: ArrayLike,
+    folds: int | ArrayLike = 10,
+    seed: int = 0,
+    groups: ArrayLike | None = None,
+    C: float = 1e-3,
+    device: str | torch.device = "cpu",
+) -> tuple[NDArray[np.float64], NDArray[Any]]:
+    """The same for every image by a read-out that did not see it: what the public benchmark, which fits and tests on
+    the same images, does not tell.
+
+    features: (image, feature). labels: (image,), the objects shown.
+    folds: a number, dealt so that every object has its share in each (scikit-learn's StratifiedKFold with this
+        `seed`), or (image,) the fold of each image.
+    groups: (image,); images of one group stay in one fold (StratifiedGroupKFold).
+
+    Returns probabilities (image, choice) and the choices. Raises CornetError where an object cannot be dealt so
+    that every fold's read-out sees it.
+    """
+    matrix, names = as_matrix(features), np.asarray(labels)
+    if names.shape != (matrix.shape[0],):
+        raise CornetError(
+            f"labels of shape {names.shape} do not match {matrix.shape[0]} images; give one each."
+        )
+    fold = _deal(names, folds, seed, groups)
+    choices = np.unique(names)
+    probabilities = np.empty((len(names), len(choices)))
+    for k in np.unique(fold):
+        inside, outside = np.flatnonzero(fold == k), np.flatnonzero(fold != k)
+        missing = np.setdiff1d(choices, names[outside])
+        if len(missing):
+            raise CornetError(
+                f"all images of {str(missing[0])!r} fall into one fold, and a read-out cannot learn what it never "
+                "saw; choose other folds or groups."
+            )
+        rows = torch.as_tensor if isinstance(matrix, Tensor) else np.asarray
+        probabilities[inside], _ = readout_probabilities(
+            matrix[rows(outside)], names[outside], matrix[rows(inside)], C, device
+        )
+    return probabilities, choices
+
+
+def _deal(labels: NDArray[Any], folds: Any, seed: int, groups: ArrayLike | None) -> NDArray[Any]:
+    """The fold of every image."""
+    if np.ndim(folds) > 0:
+        fold = np.asarray(folds)
+        if fold.shape != labels.shape or len(np.unique(fold)) < 2:
+            raise CornetError(
+                f"folds of shape {fold.shape} must name one of at least 2 folds for each of {len(labels)} images."
+            )
+        return fold
+    names, counts = np.unique(labels, return_counts=True)
+    if not 2 <= folds <= counts.min():
+        raise CornetError(
+            f"folds={folds} must be between 2 and the images of the rarest object ({names[counts.argmin()]!s} has "
+            f"{counts.min()}); choose a number between them."
+        )
+    if groups is None:
+        parts = StratifiedKFold(int(folds), shuffle=True, random_state=seed).split(labels, labels)
+    else:
+        grouped = np.asarray(groups)
+        if grouped.shape != labels.shape or len(np.unique(grouped)) < folds:
+            raise CornetError(
+                f"groups of shape {grouped.shape} must name the group of each of {len(labels)} images, and at least "
+                f"folds={folds} different ones."
+            )
+        dealer = StratifiedGroupKFold(int(folds), shuffle=True, random_state=seed)
+        parts = dealer.split(labels, labels, grouped)
+    fold = np.zeros(len(labels), int)
+    for k, (_, inside) in enumerate(parts):
+        fold[inside] = k
+    return fold
+
+
+def _principal_axes(fit: Any, test: Any, device: str | torch.device, memory: int) -> tuple[Tensor, Tensor]:
+    """Both sets standardised and turned to the principal axes of the fitting images. test: None: the fitting images."""
+    images, width = fit.shape
+    if width <= images:
+        blocks = list(_standardised(fit, test, device, memory))
+        x = torch.cat([block for block, _ in blocks], dim=1)
+        y = x if test is None else torch.cat([block for _, block in blocks if block is not None], dim=1)
+        _, axes = torch.linalg.eigh(x.T @ x)
+        fitted = x @ axes
+        return fitted, fitted if test is None else y @ axes
+    gram = torch.zeros(images, images, dtype=torch.float64, device=device)
+    cross = None if test is None else torch.zeros(test.shape[0], images, dtype=torch.float64, device=device)
+    for block, other in _standardised(fit, test, device, memory):
+        gram += square(block)
+        if cross is not None and other is not None:
+            cross += other @ block.T
+    values, vectors = torch.linalg.eigh(gram)
+    real = values > images * torch.finfo(torch.float64).eps * values[-1].clamp(min=1e-300)
+    lengths, vectors = values[real].sqrt(), vectors[:, real]
+    fitted = vectors * lengths
+    return fitted, fitted if cross is None else cross @ (vectors / lengths)
+
+
+def _standardised(
+    fit: Any, test: Any, device: str | torch.device, memory: int
+) -> Iterator[tuple[Tensor, Tensor | None]]:
+    """Blocks of columns of both sets, less the fitting images' mean and over their standard deviation (ddof 0).
+
+    A column counts as constant where its variance is within rounding of 0, by scikit-learn's rule.
+    """
+    epsilon = torch.finfo(torch.float64).eps
+    share = memory // 2 * fit.shape[0] // (fit.shape[0] + (0 if test is None else test.shape[0]))
+    step = max(1, share // (8 * fit.shape[0]))
+    fits = column_blocks(fit, device, "fit_features", memory=step * 8 * fit.shape[0])
+    tests = (
+        (None for _ in range(0, fit.shape[1], step))
+        if test is None
+        else column_blocks(test, device, "test_features", memory=step * 8 * test.shape[0])
+    )
+    for x, y in zip(fits, tests, strict=True):
+        mean = x.mean(dim=0)
+        x = x - mean
+        variance = x.square().mean(dim=0)
+        rounding = len(x) * epsilon * variance + (len(x) * mean * epsilon).square()
+        scale = torch.where(variance <= rounding, 1.0, variance.sqrt())
+        yield x / scale, None if y is None else (y - mean) / scale
+
+
+def _fit(x: Tensor, codes: Tensor, classes: int, C: float) -> tuple[Tensor, Tensor]:
+    """Weights (axis, choice) and intercepts (choice,) where no entry of the gradient is above TOLERANCE.
+
+    Newton's method with conjugate gradients, preconditioned by the curvature where all choices are equally likely.
+    """
+    images = len(x)
+    x = torch.cat([x, torch.ones(images, 1, dtype=x.dtype, device=x.device)], dim=1)
+    target = torch.nn.functional.one_hot(codes, classes).to(x.dtype)
+    penalty = torch.ones(x.shape[1], 1, dtype=x.dtype, device=x.device)
+    penalty[-1] = 0.0
+    diagonal = (penalty + C / classes * x.square().sum(dim=0)[:, None]).clamp(min=1e-300)
+    weights = torch.zeros(x.shape[1], classes, dtype=x.dtype, device=x.device)
+
+    def objective(w: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        logs = torch.log_softmax(x @ w, dim=1)
+        p = logs.exp()
+        value = -C * (logs * target).sum() + 0.5 * (penalty * w.square()).sum()
+        return value, p, C * (x.T @ (p - target)) + penalty * w
+
+    def remaining(g: Tensor) -> float:
+        return float((g / diagonal.clamp(max=1.0)).abs().max())
+
+    value, p, gradient = objective(weights)
+    for _ in range(100):
+        size = remaining(gradient)
+        if size <= TOLERANCE:
+            break
+        direction = _newton_direction(x, p, gradient, penalty, diagonal, C)
+        slope = float((direction * gradient).sum())
+        length = 1.0
+        while True:
+            moved = objective(weights + length * direction)
+            # Near the optimum the objective's own rounding hides the decrease, and the gradient tells instead.
+            lower = float(moved[0] - value) <= 1e-4 * length * slope
+            if lower or remaining(moved[2]) <= 0.5 * size or length < 1e-6:
+                break
+            length /= 2
+        if length < 1e-6:  # nothing but rounding is left to gain
+            break
+        weights = weights + length * direction
+        value, p, gradient = moved
+    if not remaining(gradient) <= 1e-7 * max(1.0, C * images):
+        raise CornetError(
+            f"the read-out found no optimum with C={C:g} (its gradient is still {remaining(gradient):.1g}); choose a "
+            "smaller C, or look at the features' ranges."
+        )
+    return weights[:-1], weights[-1]
+
+
+def _newton_direction(
+    x: Tensor, p: Tensor, gradient: Tensor, penalty: Tensor, diagonal: Tensor, C: float
+) -> Tensor:
+    """-H^-1 gradient by preconditioned conjugate gradients, more exactly the nearer the optimum is."""
+    direction = torch.zeros_like(gradient)
+    residual = -gradient
+    scaled = residual / diagonal
+    step = scaled.clone()
+    product = (residual * scaled).sum()
+    start = float(product)
+    goal = start * min(0.01, start)  # of the squared length: the error shrinks faster than the gradient
+    for _ in range(500):
+        u = x @ step
+        u = p * (u - (p * u).sum(dim=1, keepdim=True))
+        curved = C * (x.T @ u) + penalty * step
+        length = product / (step * curved).sum()
+        direction += length * step
+        residual = residual - length * curved
+        scaled = residual / diagonal
+        before, product = product, (residual * scaled).sum()
+        if float(product) <= goal:
+            break
+        step = scaled + product / before * step
+    return direction

@@ -1,0 +1,1 @@
+"""Object solution times: decoding over time, and comparing the times."""
