@@ -153,7 +153,7 @@ def test_two_ranks_train_as_one_process_does(tmp_path, environment, bundle):
     assert np.abs(scores[1]["raw"].to_numpy()[2:] - scored(two, bundle, tmp_path, "cornet_z")).max() < 1e-5
 
 
-@pytest.mark.slow
+@pytest.mark.longest
 def test_ranks_of_srun_that_disagree_are_told_in_one_sentence(tmp_path, environment):
     both = ranks_by_hand(tmp_path, environment, FEED_FORWARD, [*FEED_FORWARD, "recipe.momentum=0.8"])
     assert [code for code, _ in both] == [2, 2]

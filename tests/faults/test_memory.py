@@ -112,7 +112,7 @@ def ours(starter) -> list[str]:
     ]
 
 
-@pytest.mark.slow
+@pytest.mark.longest
 def test_training_goes_on_where_scoring_finds_no_memory(starter, ours):
     """At the first of two evaluations memory is short, at the second there is enough again."""
     whole = finished(starter, *ours, root=starter.folder / "memory-whole")

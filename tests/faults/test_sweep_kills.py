@@ -93,7 +93,7 @@ def test_two_at_once_are_the_same_bit_for_bit(one_by_one, tmp_path):
         assert f"seed={name[-1]}" in log.splitlines()[0]
 
 
-@pytest.mark.slow
+@pytest.mark.longest
 def test_one_is_killed_and_one_fails_and_only_those_are_repeated(one_by_one, tmp_path):
     """The first is killed in training; the second finds a stranger's file where its folder is to be."""
     given = ("seed=0,1,2", EPOCHS, "root=hurt")

@@ -17,7 +17,7 @@ from cornet.training.recipe import Recipe
 from cornet.training.solution_times import ObjectSolutionTimes
 from cornet.training.step_matrix import StepMatrix
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]  # whole trainings of minutes each
+pytestmark = pytest.mark.timeout(1800)  # whole trainings of minutes each
 EPOCHS = 3
 
 NAMES = ["simulated.V4", "simulated.IT", "simulated-i2n", "simulated-ost"]
@@ -97,6 +97,7 @@ def rises(folder, shuffled, seed=0, names=NAMES):
     return {name: scores[name, EPOCHS] - scores[name, 0] for name in names}
 
 
+@pytest.mark.slow
 def test_scores_rise_with_training(cache, tmp_path):
     rise = rises(tmp_path / "true", shuffled=False)
     assert rise["simulated.V4"] >= 0.03
@@ -113,10 +114,10 @@ def test_scores_rise_with_training(cache, tmp_path):
     assert times["truth_ms"].notna().any()
 
 
-@pytest.mark.parametrize("seeds", [1, pytest.param(3, marks=pytest.mark.longest)])
-def test_scores_do_not_rise_when_the_labels_are_shuffled(cache, tmp_path, seeds):
-    """Untrained behaviour differs from seed to seed by .035 (standard deviation of six): one seed is allowed more."""
+@pytest.mark.longest
+def test_scores_do_not_rise_when_the_labels_are_shuffled(cache, tmp_path):
+    """Untrained behaviour differs from seed to seed by .035 (standard deviation of six)."""
     names = ["simulated.IT", "simulated-i2n"]
-    found = [rises(tmp_path / str(seed), True, seed, names) for seed in range(seeds)]
+    found = [rises(tmp_path / str(seed), True, seed, names) for seed in range(3)]
     assert all(rise["simulated.IT"] < 0.1 for rise in found)
-    assert np.mean([rise["simulated-i2n"] for rise in found]) < (0.05 if seeds > 1 else 0.12)
+    assert np.mean([rise["simulated-i2n"] for rise in found]) < 0.05

@@ -172,7 +172,9 @@ from cornet.training.checkpoint_io import AtomicCheckpointIO
 path, random_times = sys.argv[1], random.Random(0)
 torch.set_num_threads(1)
 plugin = AtomicCheckpointIO()
+began = time.perf_counter()
 plugin.save_checkpoint({"round": -1, "weights": torch.full((4_000_000,), -1.0)}, path)
+one_save = time.perf_counter() - began
 asides, rounds = 0, set()
 for round in range(20):
     child = os.fork()
@@ -180,7 +182,7 @@ for round in range(20):
         weights = torch.full((4_000_000,), float(round))
         while True:
             plugin.save_checkpoint({"round": round, "weights": weights}, path)
-    time.sleep(random_times.uniform(0.005, 0.15))
+    time.sleep(random_times.uniform(0.1, 3) * one_save)
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     asides += len([name for name in os.listdir(os.path.dirname(path)) if name.endswith(".tmp")])
