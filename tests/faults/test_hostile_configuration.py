@@ -12,7 +12,7 @@ import yaml
 from omegaconf import OmegaConf
 
 from cornet.models import create_model
-from tests.training.test_recorded import recorded, run_folder
+from tests.runs.test_config import recorded, run_folder
 
 ROOT = Path(__file__).parents[2]
 ANSWERS = 2  # exit status of a refusal

@@ -144,7 +144,7 @@ def test_pictures_and_tables_reach_tensorboard_and_nothing_there_is_no_trouble(t
     (told,) = [r.message for r in caplog.records if r.name == "cornet"]
     assert "did not reach TensorBoardLogger (There are no metrics" in told
     metrics.log_metrics({"val/top1": 0.5}, step=7)
-    metrics.save()
+    metrics.write_table()
     (tmp_path / "stimuli").mkdir()
     for name in ("curves.png", "stimuli/1-mine.png"):
         Image.new("RGB", (3, 2), "red").save(tmp_path / name)
@@ -192,5 +192,5 @@ def test_tensorboard_missing(tmp_path, monkeypatch):
 def test_csv(tmp_path):
     logger = CsvLogger(tmp_path)
     logger.log_metrics({"x": 0.5}, step=1)
-    logger.save()
+    logger.finalize("success")
     assert list(read_metrics(tmp_path)["x"]) == [0.5]
