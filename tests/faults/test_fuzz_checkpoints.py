@@ -145,7 +145,6 @@ def odd_files(draw: Any, whole: dict[str, Any]) -> bytes:
             TypeError,
             ValueError,
             RecursionError,
-            NotImplementedError,
             AttributeError,
             OverflowError,
         ):

@@ -104,13 +104,19 @@ def test_cache_hit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         constructed.images("val")
 
 
-@pytest.mark.parametrize("damage", ["cut", "bit", "empty", "text", "other"])
+@pytest.mark.parametrize("damage", ["cut", "bit", "empty", "text", "other", "encrypted", "packed"])
 def test_cache_survives_damage(tmp_path: Path, damage: str) -> None:
     first = _small(tmp_path).images("train")
     (path,) = tmp_path.rglob("*.npz")
     whole = path.read_bytes()
     changed = bytearray(whole)
-    changed[len(whole) // 2] ^= 4
+    if damage == "bit":
+        changed[len(whole) // 2] ^= 4
+    entry = whole.index(b"PK\x01\x02")  # in the archive's table of contents
+    if damage == "encrypted":
+        changed[entry + 8] ^= 1
+    if damage == "packed":
+        changed[entry + 10] ^= 64  # a compression that does not exist
     if damage == "other":
         # A whole file of another set of images under this name.
         _small(tmp_path, seed=1).images("train")

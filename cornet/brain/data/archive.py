@@ -153,9 +153,8 @@ _UNREADABLE = (
     zlib.error,
     EOFError,
     KeyError,
-    NotImplementedError,
     OSError,
-    RuntimeError,  # an entry that its own header calls encrypted
+    RuntimeError,  # an entry that its own header calls encrypted, or packed in a way that is not known
     ValueError,
 )
 _IDENTITIES: dict[tuple[Any, ...], str] = {}

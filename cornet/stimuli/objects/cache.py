@@ -68,7 +68,7 @@ def _read(path: Path, shape: tuple[int, ...]) -> np.ndarray | None:
     try:
         with open_entry(path) as file, np.load(file, allow_pickle=False) as archive:
             images, key = archive["images"], str(archive["key"])
-    # The last is zipfile's answer to a compression that no archive has, which one flipped bit can name.
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, NotImplementedError):
+    # RuntimeError: one flipped bit can call an entry encrypted, or packed in a way that is not known.
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, RuntimeError):
         return None
     return images if key == path.stem and images.shape == shape and images.dtype == np.uint8 else None
