@@ -22,8 +22,8 @@ from cornet.files import file_error
 from cornet.instantiate import find_own_modules
 from cornet.terminal import steady_streams
 from cornet.training.secrets import mask_logs, message_without_secrets
-from cornet.training.sweep import Sweep, find_sweep, start_message
-from cornet.training.sweep_runner import follow_parent, in_sweep, run_sweep
+from cornet.training.sweeps.local import follow_parent, in_sweep, run_sweep
+from cornet.training.sweeps.sweep import Sweep, find_sweep, start_message
 
 CONF = Path(__file__).parent / "conf"
 STOPPED = 130  # by Ctrl-C before the first step, or a second one; as shells count it
@@ -33,8 +33,8 @@ STOPPED = 130  # by Ctrl-C before the first step, or a second one; as shells cou
 def train(config: DictConfig) -> float | None:
     """One run; of submitted sweeps, each of them. Returns the monitored value at its best."""
     from cornet.report.run.closing import close
-    from cornet.report.tables import print_plan
-    from cornet.training.loggers import hand_over
+    from cornet.report.terminal_tables import print_plan
+    from cornet.training.loggers.uploads import hand_over
     from cornet.training.plan import plan_training
     from cornet.training.run import run
     from cornet.training.stop_signals import Stopped
@@ -77,7 +77,7 @@ def refuse(error: CornetError) -> None:
 
 def tell(sentence: str) -> None:
     """Say how this ended: of several ranks the first to come here says it, for the others follow from it."""
-    from cornet.training.ranks import known
+    from cornet.training.ranks.processes import known
 
     if known().tells():
         print(message_without_secrets(sentence), file=sys.stderr, flush=True)
@@ -85,7 +85,7 @@ def tell(sentence: str) -> None:
 
 def hear(error: CornetError) -> None:
     """Let the other ranks know of a mistake on this one's command line; they wait for its configuration."""
-    from cornet.training.ranks import meet
+    from cornet.training.ranks.processes import meet
 
     with contextlib.suppress(CornetError):
         meet().agree({}, str(error))
@@ -96,7 +96,7 @@ def close_sweep(sweep: Sweep | None) -> None:
     if sweep is None or not sweep.seeds:
         return
     from cornet.report.seeds.report import close_seeds
-    from cornet.training.ranks import find_ranks
+    from cornet.training.ranks.processes import find_ranks
 
     if find_ranks().rank == 0:
         close_seeds(sweep.seeds)

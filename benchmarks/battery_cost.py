@@ -54,16 +54,16 @@ from cornet.brain.benchmarks import (
     open_benchmarks,
 )
 from cornet.brain.benchmarks.registry import GROUPS
-from cornet.brain.subjects.kept_screens import KeptScreens
 from cornet.brain.subjects.recording import Screen, _screens
+from cornet.brain.subjects.screen_cache import KeptScreens
 from cornet.brain.subjects.subject import Recording, Site
 from cornet.files import atomic_write
 from cornet.runs.provenance import versions
 from cornet.stimuli.normalisation import normalised
 from cornet.stimuli.stimulus_set import StimulusSet
-from cornet.training.brain_checks import check_benchmark
-from cornet.training.brain_score import battery
-from cornet.training.shared_subject import SharedSubject
+from cornet.training.callbacks.brain_checks import check_benchmark
+from cornet.training.callbacks.brain_score import battery
+from cornet.training.callbacks.shared_subject import SharedSubject
 
 RESULTS = Path(__file__).parent / "results" / "battery_cost.json"
 IMAGENET = 1_281_167

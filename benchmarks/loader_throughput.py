@@ -28,10 +28,10 @@ from torch.utils.data import DataLoader
 from torchvision.datasets import ImageFolder as TorchvisionFolder
 from torchvision.transforms import v2
 
-from cornet.prepare import prepare_copy, write_shards
 from cornet.runs.provenance import versions
-from cornet.stimuli.photographs import ImageFolder
-from cornet.stimuli.shards import ImageShards
+from cornet.stimuli.datasets.photographs import ImageFolder
+from cornet.stimuli.datasets.shards import ImageShards
+from cornet.stimuli.prepare import prepare_copy, write_shards
 from cornet.training.loaders import ImageLoaders
 
 RESULTS = Path(__file__).parent / "results" / "loader_throughput.json"

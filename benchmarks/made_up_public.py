@@ -26,8 +26,8 @@ import xarray as xr
 from numpy.typing import NDArray
 from PIL import Image
 
-from cornet.brain.data import fetching
-from cornet.brain.data.public_data import PublicData, public_data
+from cornet.brain.data.public import fetching
+from cornet.brain.data.public.listing import PublicData, public_data
 from cornet.stimuli.objects import draw_latents, render
 
 __all__ = ["SETS", "make_public"]

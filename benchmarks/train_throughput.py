@@ -30,8 +30,8 @@ from rich.table import Table
 from torch import Tensor
 
 from cornet.models import CORnet, count_macs, create_model
+from cornet.training.callbacks.throughput import known_peak
 from cornet.training.recipe import Recipe
-from cornet.training.throughput import known_peak
 
 RESULTS = Path(__file__).parent / "results" / "train_throughput.json"
 PIXELS = (torch.full((3, 1, 1), 120.0), torch.full((3, 1, 1), 60.0))

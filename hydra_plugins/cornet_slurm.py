@@ -30,7 +30,7 @@ class MissingOnSlurm(Launcher):
         return self.submitting.launch(missing, initial_job_idx) if missing else []
 
     def is_finished(self, overrides: Sequence[str]) -> bool:
-        from cornet.training.sweep import job_of, without_hydra
+        from cornet.training.sweeps.sweep import job_of, without_hydra
 
         config = self.loader.load_sweep_config(self.config, list(overrides))
         return job_of(without_hydra(config), tuple(overrides), "", {}).finished

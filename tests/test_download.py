@@ -8,9 +8,8 @@ import time
 
 import pytest
 
-from cornet.download import DownloadError, download
 from cornet.errors import CornetError
-from cornet.obtain import obtain
+from cornet.fetch import DownloadError, download, obtain
 
 MOST = 1_000_000
 

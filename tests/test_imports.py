@@ -1,6 +1,7 @@
 """Imports point downwards only: from what is built on something to what it is built on."""
 
 import ast
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -8,11 +9,11 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "cornet"
 
 LEVELS = [
-    {"stimuli", "models", "prepare"},
+    {"stimuli", "models"},
     {"runs"},
     {"brain"},
     {"training", "report"},  # of which neither imports the other
-    {"cli", "cli_prepare", "cli_report", "cli_score", "__main__"},
+    {"cli", "__main__"},
 ]
 """Packages and modules from the lowest up; all others are below these, and may be imported everywhere."""
 
@@ -46,6 +47,17 @@ def upward(path: Path) -> list[str]:
         if LEVEL[other] > LEVEL.get(own, -1) or {own, other} in APART:
             wrong.append(f"{path.relative_to(PACKAGE)} imports {name}")
     return wrong
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    names = {
+        ".".join(("cornet", *path.relative_to(PACKAGE).with_suffix("").parts)): path
+        for path in PACKAGE.rglob("*.py")
+    }
+    graph = {
+        name: {one for one in imports(path) if one in names and one != name} for name, path in names.items()
+    }
+    assert list(TopologicalSorter(graph).static_order())  # raises CycleError
 
 
 def test_imports_point_downwards():

@@ -19,8 +19,8 @@ from cornet.opening import is_foreign, locked_file, open_entry, open_regular
 from cornet.runs.config import read_config
 from cornet.runs.folder import RunFolder
 from cornet.runs.metrics import read_metrics
-from cornet.stimuli.objects.cache import Cache
-from cornet.stimuli.prepared import Prepared
+from cornet.stimuli.datasets.prepared import Prepared
+from cornet.stimuli.objects.image_cache import Cache
 from cornet.training.checkpoint_io import AtomicCheckpointIO
 from cornet.training.run import leave_nothing
 

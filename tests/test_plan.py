@@ -9,7 +9,7 @@ from hydra import compose, initialize_config_dir
 from rich.console import Console
 
 from cornet.errors import CornetError
-from cornet.report.tables import duration, print_plan
+from cornet.report.terminal_tables import duration, print_plan
 from cornet.training.plan import plan_training
 
 ROOT = Path(__file__).parents[1]

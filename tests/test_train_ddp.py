@@ -23,7 +23,7 @@ from cornet.models import create_model
 from cornet.runs.scores import read_scores
 from cornet.stimuli.objects import RenderedObjects
 from cornet.training.build import devices_of
-from cornet.training.ranks import Place
+from cornet.training.ranks.processes import Place
 from tests.brain.test_benchmarks import assembly, write
 from tests.stimuli.pictures import class_folders
 from tests.test_train import ROOT, only_run, wait_for_epoch, weights

@@ -1,10 +1,10 @@
 """Networks of the ventral stream. Pure torch."""
 
 from cornet.models.catalogue import list_models
-from cornet.models.network import CORnet
-from cornet.models.published import load_published, to_published
+from cornet.models.cornet.network import CORnet
+from cornet.models.cornet.published import load_published, to_published
+from cornet.models.costs import ModelSummary, count_macs, describe
 from cornet.models.registry import create_model
-from cornet.models.summary import ModelSummary, count_macs, describe
 
 __all__ = [
     "CORnet",

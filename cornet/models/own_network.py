@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from cornet.errors import CornetError
 from cornet.instantiate import make
 from cornet.models import CORnet
-from cornet.models.published import weights_in
+from cornet.models.cornet.published import weights_in
 
 __all__ = ["OwnNetwork", "load_own", "make_network"]
 

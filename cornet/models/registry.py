@@ -10,9 +10,9 @@ import torch
 
 from cornet.errors import CornetError
 from cornet.models.catalogue import published_model
-from cornet.models.fetch import fetch_published
-from cornet.models.network import CORnet
-from cornet.models.published import load_published
+from cornet.models.cornet.network import CORnet
+from cornet.models.cornet.published import load_published
+from cornet.models.weights import fetch_published
 
 __all__ = ["create_model"]
 

@@ -22,7 +22,7 @@ def plot_curves(
 ) -> None:
     """Draw loss and top-1 against the epoch and save the picture; very long curves are `thinned`.
 
-    runs: name -> metrics as `cornet.training.csv_logger.read_metrics` gives them. path: of the PNG.
+    runs: name -> metrics as `cornet.training.loggers.csv.read_metrics` gives them. path: of the PNG.
     chance: top-1 of guessing, drawn as a line. Raises CornetError when it cannot be written.
     """
     with style():

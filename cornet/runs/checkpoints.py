@@ -18,7 +18,7 @@ from torch import nn
 
 from cornet.errors import CornetError
 from cornet.models import CORnet, create_model, load_published
-from cornet.models.published import check_published, own_layout, settings, weights_in
+from cornet.models.cornet.published import check_published, own_layout, settings, weights_in
 from cornet.models.safe_load import read_checkpoint
 from cornet.names import set_aside
 from cornet.runs.config import SOURCES

@@ -12,7 +12,7 @@ from cornet.errors import CornetError
 from cornet.models.safe_load import read_checkpoint
 from cornet.runs.folder import RunFolder
 from cornet.runs.metrics import read_metrics
-from cornet.runs.tables import NUMBER, SCORES, read_scores
+from cornet.runs.score_tables import NUMBER, SCORES, read_scores
 
 __all__ = ["Difference", "Rerun", "compare_results", "compare_versions"]
 

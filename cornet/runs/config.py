@@ -14,6 +14,7 @@ import yaml
 from omegaconf import OmegaConf
 
 from cornet.errors import CornetError
+from cornet.old_names import with_current_names
 from cornet.opening import read_bytes
 from cornet.sizes import is_seed
 
@@ -35,30 +36,30 @@ DEEPEST = 50
 """Levels of lists and keys in one another."""
 
 SOURCES = (
-    "cornet.stimuli.cifar.Cifar",
+    "cornet.stimuli.datasets.cifar.Cifar",
     "cornet.stimuli.objects.RenderedObjects",
-    "cornet.stimuli.photographs.ImageFolder",
-    "cornet.stimuli.shards.ImageShards",
+    "cornet.stimuli.datasets.photographs.ImageFolder",
+    "cornet.stimuli.datasets.shards.ImageShards",
 )
 BUILT: dict[str, tuple[str, ...]] = {
     "data": SOURCES,
     "recipe": ("cornet.training.recipe.Recipe",),
     "trainer": ("pytorch_lightning.Trainer",),
-    "trainer.strategy": ("cornet.training.rank_strategy.RankStrategy",),
+    "trainer.strategy": ("cornet.training.ranks.strategy.RankStrategy",),
     "callbacks.*": (
-        "cornet.training.batch_fit.BatchFit",
-        "cornet.training.brain_checkpoint.BestCheckpoint",
-        "cornet.training.brain_score.BrainScore",
-        "cornet.training.csv_logger.ContinueMetrics",
-        "cornet.training.guards.FiniteLoss",
-        "cornet.training.guards.UnreadableFiles",
-        "cornet.training.halving.Halving",
-        "cornet.training.last_checkpoint.LastCheckpoint",
-        "cornet.training.progress.Progress",
-        "cornet.training.sample_stimuli.SampleStimuli",
-        "cornet.training.solution_times.ObjectSolutionTimes",
-        "cornet.training.step_matrix.StepMatrix",
-        "cornet.training.throughput.Throughput",
+        "cornet.training.callbacks.batch_fit.BatchFit",
+        "cornet.training.callbacks.brain_checkpoint.BestCheckpoint",
+        "cornet.training.callbacks.brain_score.BrainScore",
+        "cornet.training.loggers.csv.ContinueMetrics",
+        "cornet.training.callbacks.guards.FiniteLoss",
+        "cornet.training.callbacks.guards.UnreadableFiles",
+        "cornet.training.sweeps.halving.Halving",
+        "cornet.training.callbacks.last_checkpoint.LastCheckpoint",
+        "cornet.training.callbacks.progress.Progress",
+        "cornet.training.callbacks.sample_stimuli.SampleStimuli",
+        "cornet.training.callbacks.solution_times.ObjectSolutionTimes",
+        "cornet.training.callbacks.step_matrix.StepMatrix",
+        "cornet.training.callbacks.throughput.Throughput",
     ),
 }
 """What cornet itself provides, by the part of the configuration that may name it."""
@@ -90,7 +91,7 @@ def read_config(path: Path) -> dict[str, Any]:
     except Exception as error:  # damage makes the YAML readers fail in many ways
         reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
         raise CornetError(f"{path} cannot be read ({reason}); restore it.") from None
-    return {str(key): value for key, value in content.items()}
+    return with_current_names({str(key): value for key, value in content.items()})
 
 
 def config_text(folder: Path) -> str | None:
@@ -191,7 +192,7 @@ def moved_to_new_folder(config: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(callback, dict) and callback.get("_target_") in BUILT["callbacks.*"]:
             callback.update({key: value for key, value in outputs.items() if key in callback})
     again["data"].pop("cache", None)  # the user's own cache is used
-    logger = {"csv": {"_target_": "cornet.training.csv_logger.CsvLogger", "folder": "${run_folder}"}}
+    logger = {"csv": {"_target_": "cornet.training.loggers.csv.CsvLogger", "folder": "${run_folder}"}}
     own = {"run_folder": None, "run_id": None, "fresh": False, "plan": False, "root": "."}
     return {**again, **own, "logger": logger}
 

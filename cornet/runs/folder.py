@@ -14,12 +14,13 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from cornet.errors import CornetError
 from cornet.files import atomic_write
+from cornet.old_names import with_current_names
 from cornet.opening import read_bytes
 from cornet.runs.config import differences, read_config
 from cornet.runs.metrics import read_metrics
 from cornet.runs.path import identity_of, run_path
 from cornet.runs.provenance import versions
-from cornet.runs.tables import SCORES, read_scores
+from cornet.runs.score_tables import SCORES, read_scores
 
 if TYPE_CHECKING:
     from torch import nn
@@ -63,7 +64,7 @@ class RunFolder:
         if fresh:
             folder._move_aside()
         wanted = _plain(identity)
-        held = folder.read("identity.json")
+        held = with_current_names(folder.read("identity.json"))
         if held is not None and held != wanted:
             raise CornetError(
                 f"{folder.path} holds a run of another configuration ({differences(held, wanted)}); give this run "

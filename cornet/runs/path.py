@@ -14,6 +14,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 
 from cornet.errors import CornetError
+from cornet.old_names import with_current_names
 
 __all__ = [
     "IGNORED",
@@ -108,7 +109,7 @@ def identity_of(config: dict[str, Any], ignored: Sequence[str] = IGNORED) -> dic
             if not is_ignored(f"{prefix}{key}", ignored)
         }
 
-    found = kept(config, "")
+    found = kept(with_current_names(config), "")
     if found.get("ckpt_path") in _OWN_START:
         found.pop("ckpt_path", None)
     return found

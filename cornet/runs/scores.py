@@ -6,7 +6,7 @@ from typing import Any
 
 from cornet.errors import CornetError
 from cornet.runs.journal import Journal, Row, write_table
-from cornet.runs.tables import NUMBER, SCORES, read_rows, read_scores
+from cornet.runs.score_tables import NUMBER, SCORES, read_rows, read_scores
 
 __all__ = ["RunScores", "read_scores"]
 

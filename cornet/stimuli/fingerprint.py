@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from cornet.stimuli.datasets.class_folders import ClassFolder
+from cornet.stimuli.datasets.shards import ShardFiles
 from cornet.stimuli.decode import BadImage
-from cornet.stimuli.folder import ClassFolder
 from cornet.stimuli.samples import ImageDataset, ImageSource, InMemory, Key
-from cornet.stimuli.shards import ShardFiles
 
 __all__ = ["READ", "fingerprint"]
 

@@ -19,7 +19,7 @@ from cornet.stimuli.samples import ImageSource
 from cornet.training.checkpoint_io import AtomicCheckpointIO
 from cornet.training.classifier import Classifier
 from cornet.training.loaders import ImageLoaders
-from cornet.training.ranks import Place, find_ranks
+from cornet.training.ranks.processes import Place, find_ranks
 from cornet.training.recipe import Recipe
 
 __all__ = ["Training", "build"]

@@ -16,8 +16,7 @@ from cornet.models.own_network import OwnNetwork
 from cornet.runs.provenance import Provenance
 from cornet.stimuli.samples import IGNORED, Batch
 from cornet.training.averaging import AveragedWeights
-from cornet.training.image_size import shrunk, size_at
-from cornet.training.recipe import Recipe, learning_rate_factor
+from cornet.training.recipe import Recipe, learning_rate_factor, shrunk, size_at
 from cornet.training.resume import begin_at, position_now, steps_per_epoch
 
 __all__ = ["Classifier"]

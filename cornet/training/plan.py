@@ -33,13 +33,13 @@ from cornet.brain.benchmarks import Benchmark
 from cornet.brain.subjects.subject import Recording
 from cornet.errors import CornetError
 from cornet.files import cache_folder
-from cornet.prepare.work import default_processes
+from cornet.stimuli.prepare.work import default_processes
 from cornet.stimuli.samples import Batch
-from cornet.training.brain_score import BrainScore
 from cornet.training.build import Training, build
+from cornet.training.callbacks.brain_score import BrainScore
+from cornet.training.callbacks.shared_subject import SharedSubject
 from cornet.training.overrides import check_missing
 from cornet.training.run import quieten
-from cornet.training.shared_subject import SharedSubject
 
 __all__ = ["Hardware", "Measured", "Plan", "plan_training"]
 

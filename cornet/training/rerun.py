@@ -11,7 +11,7 @@ from cornet.instantiate import find_own_modules
 from cornet.runs.comparison import Rerun, compare_results, compare_versions
 from cornet.runs.config import check_recorded, entries, moved_to_new_folder
 from cornet.runs.folder import RunFolder
-from cornet.training.ranks import find_ranks
+from cornet.training.ranks.processes import find_ranks
 from cornet.training.resume import RECORD, check_start
 from cornet.training.run import UNFIT, run
 from cornet.training.secrets import MASK

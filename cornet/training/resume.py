@@ -11,6 +11,7 @@ import pytorch_lightning as pl
 
 from cornet.errors import CornetError
 from cornet.files import atomic_write
+from cornet.old_names import with_current_names
 
 __all__ = ["begin_at", "check_continuation", "check_start", "position_now", "record_start", "steps_per_epoch"]
 
@@ -112,7 +113,7 @@ def check_continuation(
     try:
         position = position_in(checkpoint)
         made_of = checkpoint.get("provenance", {})
-        before = flat(made_of.get("config", {}))
+        before = flat(with_current_names(made_of.get("config", {})))
     except (KeyError, TypeError, ValueError, ZeroDivisionError, AttributeError) as error:
         raise CornetError(
             f"ckpt_path={path} does not say at which epoch it was written ({error!r}); start from its weights with "
@@ -129,7 +130,7 @@ def check_continuation(
             f"ckpt_path={path} is at step {position.steps} and trainer.max_steps={most}: nothing is left to train; "
             "give more steps."
         )
-    now = flat(config)
+    now = flat(with_current_names(config))
     first = ("model.name", "recipe", "seed")
     for key in sorted({*before, *now} if before else (), key=lambda key: (not key.startswith(first), key)):
         if before.get(key, ABSENT) != now.get(key, ABSENT):

@@ -28,10 +28,10 @@ from cornet.stimuli.samples import ImageSource
 from cornet.training.build import Training, build
 from cornet.training.content import Content, content_of
 from cornet.training.overrides import check_missing
-from cornet.training.ranks import Ranks, lost_rank, meet
+from cornet.training.ranks.processes import Ranks, lost_rank, meet
 from cornet.training.resume import check_continuation, record_start
+from cornet.training.run_summary import summarise
 from cornet.training.secrets import without_secrets
-from cornet.training.summary import summarise
 
 __all__ = ["Outcome", "run"]
 

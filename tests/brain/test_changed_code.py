@@ -142,7 +142,7 @@ def test_all_code_that_runs_is_a_part_of_the_key(tmp_path, kind):
     [
         ("responses", "cornet.brain.data.presentations"),
         ("ceilings", "cornet.brain.metrics.correlation"),
-        ("recordings", "cornet.models.areas"),
+        ("recordings", "cornet.models.cornet.areas"),
         ("recordings", "cornet.stimuli.screen"),
         ("layer-choices", "cornet.brain.metrics.gram"),
         ("objects", "cornet.stimuli.objects.tracing"),

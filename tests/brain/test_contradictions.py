@@ -7,7 +7,7 @@ import xarray as xr
 
 from cornet import CornetError, brain
 from cornet.brain.benchmarks import ConsistencyBenchmark, NeuralBenchmark, open_benchmarks
-from cornet.brain.data.contradictions import check_facts, check_one_value
+from cornet.brain.data.columns import check_facts, check_one_value
 from cornet.brain.data.responses import make_responses
 from cornet.brain.subjects import LayerSubject, RecordedSubject
 from tests.brain.bundles import make_assembly, make_table, write_bundle

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cornet.brain.metrics.solution_times.crossing import solution_times
+from cornet.brain.metrics.solution_times.timing import solution_times
 
 
 def by_loop(curve: np.ndarray, threshold: float, times: np.ndarray, highest: bool) -> tuple[float, bool]:

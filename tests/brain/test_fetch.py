@@ -14,9 +14,9 @@ import pytest
 from typer.testing import CliRunner
 
 from cornet import CornetError, brain
-from cornet.brain.data import fetching
-from cornet.brain.data.fetching import fetch, locate, require, whereabouts
-from cornet.brain.data.public_data import BASE_URL, PUBLIC, PublicData, PublicFile
+from cornet.brain.data.public import fetching
+from cornet.brain.data.public.fetching import fetch, locate, require, whereabouts
+from cornet.brain.data.public.listing import BASE_URL, PUBLIC, PublicData, PublicFile
 from cornet.cli import app, main
 from tests.brain.test_kar2019 import lines, write
 from tests.serving import Server, serving
@@ -70,8 +70,8 @@ def complete(folder):
 def script(folder, url, before=""):
     """The command of a process that fetches the set, after it ran other code."""
     code = (
-        f"{before}\nfrom cornet.brain.data.public_data import PublicData, PublicFile\n"
-        "from cornet.brain.data.fetching import fetch\n"
+        f"{before}\nfrom cornet.brain.data.public.listing import PublicData, PublicFile\n"
+        "from cornet.brain.data.public.fetching import fetch\n"
         f"data = PublicData(name='some2020', summary='', content='', files={DATA.files!r})\n"
         f"print(fetch(data, {url!r}, {str(folder)!r}))"
     )

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from cornet import CornetError
-from cornet.brain.data.kar2019 import OBJECTS, load_kar2019, problem
+from cornet.brain.data.public.kar2019 import OBJECTS, load_kar2019, problem
 
 COUNT = 1320
 LINE = 64  # of each picture: the one in which no two are the same

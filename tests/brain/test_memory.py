@@ -7,11 +7,11 @@ import sys
 import pytest
 
 from cornet.brain.benchmarks import open_benchmarks
-from cornet.brain.benchmarks.room import check_memory
 from cornet.brain.subjects import NetworkSubject
 from cornet.errors import CornetError
 from cornet.memory import available_memory
 from cornet.models import create_model
+from cornet.training.callbacks.brain_checks import check_memory
 from tests.brain.test_benchmarks import assembly, write
 
 

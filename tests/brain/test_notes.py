@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from cornet import brain
 from cornet.brain.benchmarks import Benchmark, TimesBenchmark, open_benchmarks, run_battery
-from cornet.brain.data.kar2019 import SolutionTimeData
+from cornet.brain.data.public.kar2019 import SolutionTimeData
 from cornet.brain.metrics.predictivity import METRICS
 from cornet.brain.score import Score
 from cornet.cli import app

@@ -47,7 +47,11 @@ def make_run(folder, data=None, kinds=("best", "last")):
         torch.save(
             {"state_dict": state, "cornet": FACTS, "epoch": 3}, folder / "checkpoints" / f"{kind}.ckpt"
         )
-    data = data or {"_target_": "cornet.stimuli.photographs.ImageFolder", "size": 48, "mean": [0.1, 0.2, 0.3]}
+    data = data or {
+        "_target_": "cornet.stimuli.datasets.photographs.ImageFolder",
+        "size": 48,
+        "mean": [0.1, 0.2, 0.3],
+    }
     (folder / "config.yaml").write_text(json.dumps({"data": data, "root": "${oc.env:HOME}"}))
     return nets
 
@@ -79,11 +83,15 @@ def test_a_runs_folder_tells_everything(tmp_path):
         ({"_target_": "cornet.stimuli.objects.RenderedObjects", "train_images": 8}, 64, (0.5, 0.5, 0.5)),
         ({"_target_": "cornet.stimuli.objects.RenderedObjects", "size": 32}, 32, (0.5, 0.5, 0.5)),
         (
-            {"_target_": "cornet.stimuli.cifar.Cifar", "name": "cifar100", "folder": "x"},
+            {"_target_": "cornet.stimuli.datasets.cifar.Cifar", "name": "cifar100", "folder": "x"},
             32,
             (0.5071, 0.4865, 0.4409),
         ),
-        ({"_target_": "cornet.stimuli.photographs.ImageFolder", "folder": "x"}, 224, (0.485, 0.456, 0.406)),
+        (
+            {"_target_": "cornet.stimuli.datasets.photographs.ImageFolder", "folder": "x"},
+            224,
+            (0.485, 0.456, 0.406),
+        ),
         ({"_target_": "my.images.Source", "size": 40}, 40, (0.485, 0.456, 0.406)),
     ],
 )

@@ -11,8 +11,8 @@ import xarray as xr
 
 from cornet import brain, create_model
 from cornet.brain.benchmarks import TimesBenchmark, open_benchmarks, run_battery
-from cornet.brain.data import public_data
-from cornet.brain.data.kar2019 import SolutionTimeData
+from cornet.brain.data.public import listing as public_data
+from cornet.brain.data.public.kar2019 import SolutionTimeData
 from cornet.brain.subjects.subject import Site
 from tests.brain.bundles import ids, png, write_assembly
 from tests.brain.shown import stimuli

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.stats import spearmanr
 
-from cornet.brain.metrics.solution_times.rank_correlation import _weighted, bootstrap_spearman, spearman
+from cornet.brain.metrics.solution_times.timing import _weighted, bootstrap_spearman, spearman
 
 
 def test_equals_scipy_with_ties_and_missing_values() -> None:

@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from cornet.brain.subjects import recording
-from cornet.brain.subjects.kept_screens import KeptScreens
 from cornet.brain.subjects.recording import Screen, record_pass
 from cornet.brain.subjects.recording_cache import RecordingCache
+from cornet.brain.subjects.screen_cache import KeptScreens
 from cornet.brain.subjects.subject import Site
 from cornet.errors import CornetError
 from cornet.stimuli.geometry import squash_view
@@ -198,7 +198,7 @@ def test_a_full_disk_costs_the_cache_of_what_fits_in_memory_and_stops_what_does_
 import logging, resource, sys
 logging.basicConfig(level=logging.WARNING)
 import numpy as np, torch
-from cornet.brain.subjects.kept_screens import KeptScreens
+from cornet.brain.subjects.screen_cache import KeptScreens
 from cornet.brain.subjects.recording import Screen, record_pass
 from cornet.brain.subjects.recording_cache import RecordingCache
 from cornet.brain.subjects.subject import Site

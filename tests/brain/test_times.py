@@ -1,6 +1,6 @@
 import pytest
 
-from cornet.brain.subjects.times import network_intervals, step_for
+from cornet.brain.subjects.step_times import network_intervals, step_for
 from cornet.errors import CornetError
 from cornet.models import create_model
 

@@ -52,8 +52,10 @@ MOMENTS = {
     "checkpoint: the best, before the last": moment("os.rename", r"checkpoints/best\.ckpt$", 1),
     "checkpoint: the most brain-like": moment("os.rename", r"checkpoints/best_brain\.ckpt$", 1),
     # brain scores: before training, in mid-epoch, after each epoch
-    "scores: first recording": moment("call", "cornet.training.shared_subject:SharedSubject.record", 2),
-    "scores: recording": moment("call", "cornet.training.shared_subject:SharedSubject.record", 4),
+    "scores: first recording": moment(
+        "call", "cornet.training.callbacks.shared_subject:SharedSubject.record", 2
+    ),
+    "scores: recording": moment("call", "cornet.training.callbacks.shared_subject:SharedSubject.record", 4),
     "scores: comparison in mid-epoch": moment(
         "call", "cornet.brain.benchmarks.neural:NeuralBenchmark.compare", 4
     ),
@@ -77,14 +79,14 @@ MOMENTS = {
     ),
     "epoch: in the validation": moment("call", "cornet.training.classifier:Classifier.validation_step", 3),
     "epoch: after the validation": moment(
-        "call", "cornet.training.last_checkpoint:LastCheckpoint.on_train_epoch_end", 2
+        "call", "cornet.training.callbacks.last_checkpoint:LastCheckpoint.on_train_epoch_end", 2
     ),
     "epoch: its checkpoint is written, its metrics are not": moment("call", EPOCH_METRICS, 2),
     # the start and the end
     "start: the folder is there, and nothing in it": moment("os.rename", r"/identity\.json$", 1),
     "start: no token yet": moment("os.rename", r"/\.run_id$", 1),
     "end: the last checkpoint of all": moment(
-        "call", "cornet.training.last_checkpoint:LastCheckpoint.on_train_epoch_end", 4
+        "call", "cornet.training.callbacks.last_checkpoint:LastCheckpoint.on_train_epoch_end", 4
     ),
     "end: the last checkpoint is written, the epoch's metrics are not": moment("call", EPOCH_METRICS, 4),
     "end: the matrix of steps": moment("os.rename", r"/step_matrix\.csv$", 1),

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from cornet import brain
 from cornet.brain.benchmarks import open_benchmarks
-from cornet.brain.data.kar2019 import load_kar2019
+from cornet.brain.data.public.kar2019 import load_kar2019
 from cornet.brain.data.rdm_bundle import load_rdms
 from cornet.brain.data.trials import HumanTrials
 from cornet.brain.subjects.recorded import RecordedSubject

@@ -17,9 +17,9 @@ from cornet.report.run.page import _made_with
 from cornet.runs.checkpoints import network_of_run
 from cornet.runs.folder import RunFolder
 from cornet.runs.path import run_path
-from cornet.stimuli.prepared import Prepared, check_complete, check_count, read_journal
-from cornet.stimuli.shard_format import DESCRIPTION, Item, ShardSet, pack, shard_name
-from cornet.stimuli.shards import ImageShards
+from cornet.stimuli.datasets.prepared import Prepared, check_complete, check_count, read_journal
+from cornet.stimuli.datasets.shard_format import DESCRIPTION, Item, ShardSet, pack, shard_name
+from cornet.stimuli.datasets.shards import ImageShards
 from cornet.training.command_line import reading
 from tests.faults.malformed import EFFORT, TEXTS, damaged, fuzz, odd_json, odd_tree
 from tests.faults.watched import Watched
@@ -77,7 +77,7 @@ YAMLS = (
     "data: {size: 32, mean: [0], std: [1]}",
     "data: {_target_: cornet.stimuli.nothing.Here, size: 32}",
     "data: {_target_: cornet.stimuli..Here}",
-    "data: {_target_: cornet.stimuli.prepared.json, name: [1]}",
+    "data: {_target_: cornet.stimuli.datasets.prepared.json, name: [1]}",
     "data: {_target_: 5, size: [1, 2]}",
     "1: 2\nnull: 3\ntrue: 4\n2001-01-01: 5\n? [a, b]\n: 6",
     "? {a: 1}\n: 2",

@@ -11,12 +11,12 @@ from cornet.report.run.closing import close
 from cornet.report.run.data import read_metrics as read_report_metrics
 from cornet.report.run.page import find_run_folder, write_page
 from cornet.report.run.plots import read_brain_tables
-from cornet.report.run.tables import banner, evaluations, lacking, notes, summary_table, times_table
+from cornet.report.run.sections import banner, evaluations, lacking, notes, summary_table, times_table
 from cornet.runs.folder import RunFolder
 from cornet.runs.metrics import read_metrics
+from cornet.runs.score_tables import read_scores
 from cornet.runs.scores import RunScores
-from cornet.runs.tables import read_scores
-from cornet.training.csv_logger import CsvLogger
+from cornet.training.loggers.csv import CsvLogger
 from tests.faults.malformed import EFFORT, clear, fuzz, odd_json, odd_table
 from tests.faults.watched import Watched
 from tests.report import brain_runs

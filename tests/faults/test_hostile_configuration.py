@@ -82,7 +82,7 @@ def test_by_a_rerun(started, tmp_path, marker, key) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "name", ["os.system", "cornet.files.atomic_write", "cornet.stimuli.shards.os.system"]
+    "name", ["os.system", "cornet.files.atomic_write", "cornet.stimuli.datasets.shards.os.system"]
 )
 def test_by_the_folder_of_a_run(started, tmp_path, marker, name) -> None:
     """`cornet score` reads a run's configuration for the size of its images, and calls nothing that it names."""

@@ -78,7 +78,7 @@ def test_killed_at_random_moments(starter, overrides, whole):
     ("rank", "when"),
     [
         (0, moment("os.rename", r"checkpoints/last\.ckpt$", 5)),
-        (1, moment("call", "cornet.training.shared_subject:SharedSubject.record", 2)),
+        (1, moment("call", "cornet.training.callbacks.shared_subject:SharedSubject.record", 2)),
         (1, moment("call", "cornet.training.classifier:Classifier.validation_step", 4)),
     ],
     ids=["rank 0 writes a checkpoint", "rank 1 records for brain scores", "rank 1 validates"],
@@ -95,7 +95,9 @@ def test_killed_while_the_other_waits(rank, when, starter, overrides, whole, req
 def test_a_signal_to_one_rank_is_obeyed_by_both_at_the_same_step(starter, overrides, whole):
     """Also one that comes while they ask each other: such were lost once."""
     root = starter.folder / "asked-ranks"
-    while_asking = moment("call", "cornet.training.last_checkpoint:agreed", 5, signum=signal.SIGUSR1)
+    while_asking = moment(
+        "call", "cornet.training.callbacks.last_checkpoint:agreed", 5, signum=signal.SIGUSR1
+    )
     runs = starter.start_ranks(*overrides, f"root={root}", of_rank={1: while_asking})
     codes = starter.wait_ranks()
     assert codes == [128 + signal.SIGUSR1] * 2, [run.said.read_text()[-3000:] for run in runs]

@@ -8,11 +8,11 @@ import torch
 
 from cornet.errors import CornetError
 from cornet.models import create_model
-from cornet.stimuli.photographs import ImageFolder
+from cornet.stimuli.datasets.photographs import ImageFolder
+from cornet.training.callbacks.guards import FiniteLoss
+from cornet.training.callbacks.last_checkpoint import LastCheckpoint
 from cornet.training.checkpoint_io import AtomicCheckpointIO
 from cornet.training.classifier import Classifier
-from cornet.training.guards import FiniteLoss
-from cornet.training.last_checkpoint import LastCheckpoint
 from cornet.training.loaders import ImageLoaders
 from cornet.training.recipe import Recipe
 from tests.faults.runs import refused

@@ -6,8 +6,8 @@ import signal
 import pytest
 
 from cornet.errors import CornetError
-from cornet.prepare.work import pool, spread
 from cornet.stimuli.objects import RenderedObjects
+from cornet.stimuli.prepare.work import pool, spread
 from cornet.training.loaders import ImageLoaders, lost_worker
 from tests.faults.runs import alike, children, finished, refused
 from tests.faults.starter import until

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from cornet.models import CORnet, create_model
-from cornet.models.published import load_published, to_published
+from cornet.models.cornet.published import load_published, to_published
 
 SALT = "public:"
 

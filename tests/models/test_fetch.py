@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from cornet import CornetError, create_model, obtain, to_published
+from cornet import CornetError, create_model, to_published
+from cornet import fetch as obtain
 from cornet.models import catalogue
-from cornet.models.fetch import fetch_published
+from cornet.models.weights import fetch_published
 from tests.serving import Server, serving
 
 

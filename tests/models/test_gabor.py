@@ -12,9 +12,9 @@ from torch._dynamo.testing import CompileCounterWithBackend
 from torch.utils.flop_counter import FlopCounterMode
 
 from cornet import CornetError
-from cornet.models.areas import strided
-from cornet.models.gabor import GaborArea, amplitude, fixed_normals, noisy
-from cornet.models.gabor_bank import draw_bank, gabor_kernels
+from cornet.models.cornet.areas import strided
+from cornet.models.cornet.gabor import GaborArea, amplitude, fixed_normals, noisy
+from cornet.models.cornet.gabor_bank import draw_bank, gabor_kernels
 
 MEAN, STD = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
 

@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import chisquare, kstest, spearmanr
 
 from cornet import CornetError
-from cornet.models.gabor_bank import GaborBank, check_frequencies, draw_bank, gabor_kernels
+from cornet.models.cornet.gabor_bank import GaborBank, check_frequencies, draw_bank, gabor_kernels
 
 DRAWS = 20_000
 LEAST = 0.001

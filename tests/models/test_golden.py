@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from cornet.models import create_model, to_published
-from cornet.models.published import published_names
+from cornet.models.cornet.published import published_names
 from tests.models.golden import golden_images, golden_network
 
 LETTERS = ["z", "r", "rt", "s"]

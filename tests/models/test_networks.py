@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 import cornet
 from cornet import CornetError, create_model, list_models
 from cornet.models import CORnet
-from cornet.models.norm import SteppedNorm
+from cornet.models.cornet.norm import SteppedNorm
 
 AREAS = ["V1", "V2", "V4", "IT"]
 

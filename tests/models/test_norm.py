@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from cornet import CornetError
-from cornet.models.norm import SteppedNorm, group_count
+from cornet.models.cornet.norm import SteppedNorm, group_count
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from cornet import CornetError, create_model, list_models
-from cornet.models import unroll
+from cornet.models.cornet import unroll
 
 AREAS = ["V1", "V2", "V4", "IT"]
 

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from cornet import create_model
-from cornet.models.norm import SteppedNorm
+from cornet.models.cornet.norm import SteppedNorm
 
 NETWORKS = ["cornet_r", "cornet_rt"]
 NORMS = ["group", "per_step", "shared", "shared_affine"]

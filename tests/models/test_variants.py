@@ -11,9 +11,9 @@ from omegaconf import OmegaConf
 from torch.utils.flop_counter import FlopCounterMode
 
 from cornet import CornetError, create_model, load_published, to_published
-from cornet.brain.subjects.times import network_intervals
+from cornet.brain.subjects.step_times import network_intervals
 from cornet.models import count_macs, describe
-from cornet.models.summary import count_depth
+from cornet.models.costs import count_depth
 
 CONF = Path(__file__).parents[2] / "conf"
 FILES = sorted(path.stem for path in (CONF / "experiment" / "variants").glob("*.yaml"))

@@ -16,13 +16,13 @@ from typer.testing import CliRunner
 
 from cornet.cli import app
 from cornet.errors import CornetError
-from cornet.prepare import prepare_copy, verify_copy, write_shards
-from cornet.prepare.reencode import reencode, target_size
+from cornet.stimuli.datasets.photographs import ImageFolder
+from cornet.stimuli.datasets.prepared import JOURNAL, read_journal
+from cornet.stimuli.datasets.shards import ImageShards
 from cornet.stimuli.decode import decode_image
-from cornet.stimuli.photographs import ImageFolder
-from cornet.stimuli.prepared import JOURNAL, read_journal
+from cornet.stimuli.prepare import prepare_copy, verify_copy, write_shards
+from cornet.stimuli.prepare.reencode import reencode, target_size
 from cornet.stimuli.samples import Key
-from cornet.stimuli.shards import ImageShards
 from tests.stimuli.pictures import class_folders, encode, jpeg, picture, write
 
 

@@ -16,11 +16,11 @@ from scipy.stats import spearmanr
 
 from cornet.errors import CornetError
 from cornet.report import style as brain_style
-from cornet.report.run import scores as brain_scores
+from cornet.report.run import score_panels as brain_scores
 from cornet.report.run.data import read_matrix, read_scores, read_times
 from cornet.report.run.matrix import draw_matrix
 from cornet.report.run.plots import draw_pictures, draw_times, read_brain_tables
-from cornet.report.run.scores import draw_accuracy, draw_scores, top_of_scale
+from cornet.report.run.score_panels import draw_accuracy, draw_scores, top_of_scale
 from cornet.report.style import wrapped
 
 FILES = ["brain_scores.png", "brain_accuracy.png", "step_matrix.png", "solution_times.png"]

@@ -16,10 +16,10 @@ from browser import Browser, find_browser, open_browser
 from test_page import Page
 
 from cornet.errors import CornetError
-from cornet.report.published.networks import CURVE, PANELS, published_models, published_training
+from cornet.report.published.comparable import ComparedRun, open_run, other_data
+from cornet.report.published.numbers import CURVE, PANELS, published_models, published_training
 from cornet.report.published.plots import draw_panel
 from cornet.report.published.report import compare_page, compare_runs
-from cornet.report.published.runs import ComparedRun, open_run, other_data
 from cornet.report.render import part
 
 PUBLIC = (

@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 from cornet.cli import app, main
 from cornet.report.run.page import find_run_folder, stimuli_section, write_page
 from cornet.report.run.plots import BrainTables
-from cornet.report.run.tables import banner, evaluations, lacking, notes, summary_table, times_table
+from cornet.report.run.sections import banner, evaluations, lacking, notes, summary_table, times_table
 from cornet.stimuli.sheet import contact_sheet
 
 FEW = scores((0, 1), BENCHMARKS[:1])

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from cornet.brain.scales import SCALES
-from cornet.report.published.networks import (
+from cornet.report.published.numbers import (
     CORNET_S,
     CURVE,
     HIGH,

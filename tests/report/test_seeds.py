@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from cornet.errors import CornetError
 from cornet.report.seeds.read import read_seeds
-from cornet.report.seeds.runs import find_seeds, seed_folders
+from cornet.report.seeds.seed_runs import find_seeds, seed_folders
 from cornet.report.statistics import mean_interval
 
 TWO = BENCHMARKS[:2]

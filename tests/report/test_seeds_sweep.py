@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cornet.training.sweep import Job, Sweep, find_sweep, start_message
+from cornet.training.sweeps.sweep import Job, Sweep, find_sweep, start_message
 from tests.test_train import ROOT, elsewhere, train  # noqa: F401 -- fixtures
 
 CONF = ROOT / "conf"

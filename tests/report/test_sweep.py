@@ -16,13 +16,13 @@ from test_page import Page
 
 from cornet.errors import CornetError
 from cornet.models import create_model
-from cornet.models.summary import count_macs
+from cornet.models.costs import count_macs
 from cornet.report.render import count_text, time_text
 from cornet.report.statistics import mean_interval
 from cornet.report.sweep.changes import change_text, changes_of, find_base, published_change
 from cornet.report.sweep.report import report_sweep, sweep_page
-from cornet.report.sweep.runs import read_sweep
 from cornet.report.sweep.table import left_out_text, print_sweep, sweep_rows
+from cornet.report.sweep.variants import read_sweep
 
 V4, NECK = "model.times.V4", "model.bottleneck"
 

@@ -18,7 +18,7 @@ from cornet.report.sweep.changes import changes_of, find_base, published_variant
 from cornet.report.sweep.factors import design_of, effects, explain, held_out_share
 from cornet.report.sweep.keys import Factor
 from cornet.report.sweep.plots import pareto_front
-from cornet.report.sweep.runs import Cost, Sweep, Variant
+from cornet.report.sweep.variants import Cost, Sweep, Variant
 
 SEEDS = (0, 1, 2)
 NAMES = ("best top-1", "score")

@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 
 from cornet.errors import CornetError
 from cornet.runs.config import BUILT, SOURCES, check_recorded, entries, moved_to_new_folder, read_config
-from cornet.training.brain_checkpoint import BestCheckpoint
+from cornet.training.callbacks.brain_checkpoint import BestCheckpoint
 from cornet.training.rerun import rerun
 
 ROOT = Path(__file__).parents[2]
@@ -80,7 +80,7 @@ EVIL = (
     "hydra.utils.call",
     "cornet.files.atomic_write",
     "cornet.training.run.run",
-    "cornet.training.loggers.wandb",
+    "cornet.training.loggers.uploads.wandb",
     "pytorch_lightning.callbacks.LambdaCallback",
     "cornet.training.recipe.Recipe.__init__.__globals__",
     "",
@@ -163,7 +163,9 @@ def test_all_outputs_go_to_the_new_folder(config):
     config["callbacks"]["checkpoint"]["dirpath"] = "/elsewhere/../up"
     config["callbacks"]["brain_score"]["folder"] = "../../up"
     config["callbacks"]["halving"]["halving"] = True
-    config["logger"] = {"wandb": {"_target_": "cornet.training.loggers.wandb", "folder": "/elsewhere"}}
+    config["logger"] = {
+        "wandb": {"_target_": "cornet.training.loggers.uploads.wandb", "folder": "/elsewhere"}
+    }
     config |= {"root": "/elsewhere", "hydra": {"run": {"dir": "/elsewhere"}}, "fresh": True}
     moved = moved_to_new_folder(config)
     assert not [key for key, value in entries(moved) if "elsewhere" in str(value) or str(value)[-2:] == "up"]
@@ -191,7 +193,7 @@ def test_a_hostile_run_is_repeated_in_its_own_place(tmp_path, config, monkeypatc
                 callback[key] = str(tmp_path / "elsewhere")
     config["data"]["cache"] = str(tmp_path / "elsewhere")
     config["logger"]["wandb"] = {
-        "_target_": "cornet.training.loggers.wandb",
+        "_target_": "cornet.training.loggers.uploads.wandb",
         "folder": str(tmp_path / "elsewhere"),
         "run_id": "x",
         "offline": False,

@@ -12,9 +12,9 @@ import pytest
 from cornet import CornetError
 from cornet.brain import Score
 from cornet.brain.benchmarks import Result, open_benchmarks
-from cornet.runs import tables as score_tables
+from cornet.runs import score_tables
 from cornet.runs.provenance import COLUMNS
-from cornet.runs.tables import NUMBER, SCORES, TEXT, read_rows, read_scores, read_table
+from cornet.runs.score_tables import NUMBER, SCORES, TEXT, read_rows, read_scores, read_table
 
 TABLE = pd.DataFrame(
     {

@@ -3,7 +3,7 @@
 import pytest
 
 from cornet.errors import CornetError
-from cornet.stimuli.bad_files import BadFiles
+from cornet.stimuli.datasets.bad_files import BadFiles
 
 
 def test_a_file_counts_once() -> None:

@@ -12,8 +12,8 @@ from torch.utils.data import DataLoader
 from torchvision.datasets import CIFAR10, CIFAR100
 
 from cornet.errors import CornetError
-from cornet.stimuli import cifar
-from cornet.stimuli.cifar import Cifar
+from cornet.stimuli.datasets import cifar
+from cornet.stimuli.datasets.cifar import Cifar
 from cornet.stimuli.samples import ImageDataset, ImageSource, Key, collate
 
 PER_FILE = 40

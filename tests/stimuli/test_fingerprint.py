@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cornet.prepare import write_shards
 from cornet.stimuli import fingerprint as module
+from cornet.stimuli.datasets.photographs import ImageFolder
+from cornet.stimuli.datasets.shards import ImageShards
 from cornet.stimuli.fingerprint import fingerprint
 from cornet.stimuli.objects.source import RenderedObjects
-from cornet.stimuli.photographs import ImageFolder
-from cornet.stimuli.shards import ImageShards
+from cornet.stimuli.prepare import write_shards
 
 from .pictures import class_folders, jpeg, picture, write
 

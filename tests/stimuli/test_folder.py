@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from cornet.errors import CornetError
 from cornet.names import encodable, escaped
-from cornet.stimuli.folder import scan_splits
+from cornet.stimuli.datasets.class_folders import scan_splits
 
 from .pictures import write
 

@@ -10,10 +10,10 @@ from torch.utils.data import DataLoader
 from torchvision.transforms import v2
 
 from cornet.errors import CornetError
-from cornet.stimuli import photographs
+from cornet.stimuli.datasets import photographs
+from cornet.stimuli.datasets.photographs import ImageFolder
 from cornet.stimuli.decode import decode_image
 from cornet.stimuli.geometry import random_box, random_generator, resize_crop
-from cornet.stimuli.photographs import ImageFolder
 from cornet.stimuli.samples import IGNORED, ImageDataset, ImageSource, Key, collate
 
 from .pictures import class_folders, encode, jpeg, picture, write

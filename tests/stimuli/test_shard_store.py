@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from cornet.errors import CornetError
-from cornet.stimuli.shard_store import MARKER, Limited, ShardStore
+from cornet.stimuli.datasets.shard_store import MARKER, Limited, ShardStore
 
 DIGEST = "0123456789abcdef"
 ONE, TWO = f"train/chunk-0-0.{DIGEST}.bin", f"val/chunk-0-12.{DIGEST}.bin"

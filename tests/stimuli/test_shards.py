@@ -13,11 +13,11 @@ from typer.testing import CliRunner
 
 from cornet.cli import app
 from cornet.errors import CornetError
-from cornet.prepare import prepare_copy, verify_shards, write_shards
-from cornet.stimuli.photographs import ImageFolder
+from cornet.stimuli.datasets.photographs import ImageFolder
+from cornet.stimuli.datasets.shard_format import DESCRIPTION, Item, item_at, pack, places
+from cornet.stimuli.datasets.shards import ImageShards
+from cornet.stimuli.prepare import prepare_copy, verify_shards, write_shards
 from cornet.stimuli.samples import ImageDataset, ImageSource, Key
-from cornet.stimuli.shard_format import DESCRIPTION, Item, item_at, pack, places
-from cornet.stimuli.shards import ImageShards
 from cornet.training.loaders import EpochSampler, ImageLoaders
 
 from .pictures import class_folders, jpeg, picture, write
@@ -119,8 +119,8 @@ def test_an_epoch_shows_every_image_once_in_a_new_order(shards, world):
 
 def test_an_epoch_keeps_to_few_shards_at_a_time_and_ranks_to_their_own():
     """On 100 shards of 20 images: of 4 ranks each reads a quarter, about `window` of them at a time."""
-    from cornet.stimuli.shard_format import ShardSet
-    from cornet.stimuli.shards import ShardFiles
+    from cornet.stimuli.datasets.shard_format import ShardSet
+    from cornet.stimuli.datasets.shards import ShardFiles
 
     about = ShardSet("made up", "", ["a", "b"], {"train": [1000, 1000]}, 20, {"train": [0] * 100})
     files = ShardFiles(None, about, "train", window=5)  # no store: nothing is read

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from cornet.errors import CornetError
-from cornet.prepare import write_shards
-from cornet.stimuli.photographs import ImageFolder
+from cornet.stimuli.datasets.photographs import ImageFolder
+from cornet.stimuli.datasets.shards import ImageShards
+from cornet.stimuli.prepare import write_shards
 from cornet.stimuli.samples import Key
-from cornet.stimuli.shards import ImageShards
 from cornet.training.loaders import ImageLoaders
 
 from .pictures import class_folders

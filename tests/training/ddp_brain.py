@@ -7,12 +7,12 @@ import pytorch_lightning as pl
 
 from cornet import create_model
 from cornet.stimuli.objects import RenderedObjects
-from cornet.training.brain_score import BrainScore
+from cornet.training.callbacks.brain_score import BrainScore
+from cornet.training.callbacks.shared_subject import SharedSubject
 from cornet.training.classifier import Classifier
-from cornet.training.csv_logger import CsvLogger
 from cornet.training.loaders import ImageLoaders
+from cornet.training.loggers.csv import CsvLogger
 from cornet.training.recipe import Recipe
-from cornet.training.shared_subject import SharedSubject
 
 
 def main(folder: str, bundle: str, failing: str, devices: int) -> None:

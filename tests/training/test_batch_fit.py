@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from cornet.errors import CornetError
-from cornet.training.batch_fit import BatchFit, out_of_memory, smaller
+from cornet.training.callbacks.batch_fit import BatchFit, out_of_memory, smaller
 from tests.training.test_fast_training import batches, classifier, fit
 
 # A CPU that runs out of memory ends the process inside its library, so that a small device is made up.

@@ -9,13 +9,13 @@ from cornet import create_model
 from cornet.runs.metrics import read_metrics
 from cornet.runs.scores import read_scores
 from cornet.stimuli.objects import RenderedObjects
-from cornet.training.brain_score import BrainScore
+from cornet.training.callbacks.brain_score import BrainScore
+from cornet.training.callbacks.solution_times import ObjectSolutionTimes
+from cornet.training.callbacks.step_matrix import StepMatrix
 from cornet.training.classifier import Classifier
-from cornet.training.csv_logger import CsvLogger
 from cornet.training.loaders import ImageLoaders
+from cornet.training.loggers.csv import CsvLogger
 from cornet.training.recipe import Recipe
-from cornet.training.solution_times import ObjectSolutionTimes
-from cornet.training.step_matrix import StepMatrix
 
 pytestmark = pytest.mark.timeout(1800)  # whole trainings of minutes each
 EPOCHS = 3

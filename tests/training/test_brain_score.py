@@ -15,15 +15,15 @@ from cornet import CornetError, create_model
 from cornet.runs.metrics import read_metrics
 from cornet.runs.scores import read_scores
 from cornet.stimuli.objects import RenderedObjects
-from cornet.training.brain_checkpoint import BestCheckpoint
-from cornet.training.brain_metrics import averages, compared, mean_value, monitors
-from cornet.training.brain_score import BrainScore, Schedule
+from cornet.training.callbacks.brain_checkpoint import BestCheckpoint
+from cornet.training.callbacks.brain_metrics import averages, compared, mean_value, monitors
+from cornet.training.callbacks.brain_score import BrainScore, Schedule
+from cornet.training.callbacks.progress import Progress
+from cornet.training.callbacks.step_matrix import StepMatrix
 from cornet.training.classifier import Classifier
-from cornet.training.csv_logger import CsvLogger
 from cornet.training.loaders import ImageLoaders
-from cornet.training.progress import Progress
+from cornet.training.loggers.csv import CsvLogger
 from cornet.training.recipe import Recipe
-from cornet.training.step_matrix import StepMatrix
 from tests.brain.test_benchmarks import assembly, write
 
 

@@ -16,7 +16,7 @@ from cornet.errors import CornetError
 from cornet.runs.path import identity_of
 from cornet.training.content import content_of
 from cornet.training.run import place_of, resolved
-from cornet.training.sweep import find_sweep
+from cornet.training.sweeps.sweep import find_sweep
 from tests.brain.test_benchmarks import assembly
 from tests.brain.test_benchmarks import write as write_bundle
 from tests.stimuli.pictures import class_folders, jpeg, picture, write

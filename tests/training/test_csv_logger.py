@@ -16,9 +16,9 @@ from torch.utils.data import DataLoader, TensorDataset
 from cornet.errors import CornetError
 from cornet.runs.journal import Journal
 from cornet.runs.metrics import read_metrics
+from cornet.training.callbacks.last_checkpoint import LastCheckpoint
 from cornet.training.checkpoint_io import AtomicCheckpointIO
-from cornet.training.csv_logger import ContinueMetrics, CsvLogger
-from cornet.training.last_checkpoint import LastCheckpoint
+from cornet.training.loggers.csv import ContinueMetrics, CsvLogger
 
 
 def text(folder):

@@ -17,10 +17,9 @@ from torchmetrics.classification import MulticlassAccuracy
 from cornet.errors import CornetError
 from cornet.models import create_model
 from cornet.stimuli.samples import IGNORED, Batch
+from cornet.training.callbacks.guards import FiniteLoss
 from cornet.training.classifier import Classifier, TopK
-from cornet.training.guards import FiniteLoss
-from cornet.training.image_size import shrunk, size_at
-from cornet.training.recipe import Recipe
+from cornet.training.recipe import Recipe, shrunk, size_at
 
 ROOT = Path(__file__).parents[2]
 MEAN, STD = [0.5, 0.5, 0.5], [0.25, 0.25, 0.25]

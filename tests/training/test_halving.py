@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
 from cornet.errors import CornetError
-from cornet.training.halving import (
+from cornet.training.sweeps.halving import (
     Halving,
     Rungs,
     check_halving,

@@ -10,10 +10,11 @@ from PIL import Image
 
 from cornet.errors import CornetError
 from cornet.runs.metrics import read_metrics
-from cornet.training import loggers, wandb_logger
-from cornet.training.csv_logger import CsvLogger
-from cornet.training.loggers import hand_over
-from cornet.training.wandb_logger import definition
+from cornet.training.loggers.csv import CsvLogger
+from cornet.training.loggers.uploads import hand_over
+from cornet.training.loggers import uploads as loggers
+from cornet.training.loggers import wandb_run as wandb_logger
+from cornet.training.loggers.wandb_run import definition
 from tests.training.wandb_records import definitions, finished, no_account, row, rows
 
 __all__ = ["no_account"]  # a fixture that every test here uses

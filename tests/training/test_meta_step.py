@@ -11,11 +11,11 @@ from pytorch_lightning.strategies import SingleDeviceStrategy
 
 from cornet.models import create_model
 from cornet.stimuli.samples import Batch
-from cornet.training.batch_fit import BatchFit
+from cornet.training.callbacks.batch_fit import BatchFit
+from cornet.training.callbacks.guards import FiniteLoss
+from cornet.training.callbacks.throughput import Throughput
 from cornet.training.classifier import Classifier
-from cornet.training.guards import FiniteLoss
 from cornet.training.recipe import Recipe
-from cornet.training.throughput import Throughput
 
 FAST = {"channels_last": True, "clip": 1.0, "average": 0.99, "label_smoothing": 0.1}
 

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from cornet.training.pace import Pace
+from cornet.training.callbacks.pace import Pace
 
 
 def test_first_batch_and_validation_do_not_count():

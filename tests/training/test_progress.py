@@ -12,7 +12,7 @@ import pytorch_lightning as pl
 import torch
 from rich.console import Console
 
-from cornet.training.progress import Progress, _clock, _fraction
+from cornet.training.callbacks.progress import Progress, _clock, _fraction
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.*does not have many workers", "ignore:.*isinstance.treespec, LeafSpec.*"

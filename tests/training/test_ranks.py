@@ -6,7 +6,7 @@ import pytest
 import torch.distributed as dist
 
 from cornet.errors import CornetError
-from cornet.training.ranks import Place, Ranks, find_ranks
+from cornet.training.ranks.processes import Place, Ranks, find_ranks
 
 
 def all_ranks(work, world=3):

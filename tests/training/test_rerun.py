@@ -17,7 +17,7 @@ from cornet.errors import CornetError
 from cornet.report.run.closing import close
 from cornet.runs.comparison import compare_results, compare_versions
 from cornet.runs.folder import RunFolder
-from cornet.runs.tables import read_scores
+from cornet.runs.score_tables import read_scores
 from cornet.training.rerun import rerun
 from cornet.training.run import run
 from tests.brain.test_benchmarks import assembly, write

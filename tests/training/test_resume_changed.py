@@ -9,10 +9,10 @@ import pytorch_lightning as pl
 import torch
 
 from cornet.models import create_model
-from cornet.stimuli.photographs import ImageFolder
+from cornet.stimuli.datasets.photographs import ImageFolder
+from cornet.training.callbacks.last_checkpoint import LastCheckpoint
 from cornet.training.checkpoint_io import AtomicCheckpointIO
 from cornet.training.classifier import Classifier
-from cornet.training.last_checkpoint import LastCheckpoint
 from cornet.training.loaders import ImageLoaders
 from cornet.training.recipe import Recipe
 from cornet.training.resume import position_in

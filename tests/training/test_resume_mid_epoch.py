@@ -10,9 +10,9 @@ import torch
 
 from cornet.errors import CornetError
 from cornet.models import create_model
-from cornet.prepare import write_shards
-from cornet.stimuli.photographs import ImageFolder
-from cornet.stimuli.shards import ImageShards
+from cornet.stimuli.datasets.photographs import ImageFolder
+from cornet.stimuli.datasets.shards import ImageShards
+from cornet.stimuli.prepare import write_shards
 from cornet.training.checkpoint_io import AtomicCheckpointIO
 from cornet.training.classifier import Classifier
 from cornet.training.loaders import EpochSampler, ImageLoaders

@@ -13,7 +13,7 @@ from hydra import compose, initialize_config_dir
 from cornet.errors import CornetError
 from cornet.runs.folder import RunFolder
 from cornet.runs.path import identity_of, run_path
-from cornet.training.last_checkpoint import LastCheckpoint
+from cornet.training.callbacks.last_checkpoint import LastCheckpoint
 from cornet.training.rerun import rerun
 from cornet.training.resume import OUTCOMES, REFUSED, WHOLE_EPOCHS, flat, outcome_of
 from cornet.training.run import run
@@ -215,7 +215,7 @@ def test_a_start_elsewhere_makes_another_run():
 
 
 def test_the_best_checkpoint_is_known_after_the_folder_was_moved(tmp_path):
-    from cornet.training.brain_checkpoint import BestCheckpoint
+    from cornet.training.callbacks.brain_checkpoint import BestCheckpoint
 
     old, new = (BestCheckpoint(tmp_path / name / "checkpoints") for name in ("old", "new"))
     path = f"{old.dirpath}/best.ckpt"

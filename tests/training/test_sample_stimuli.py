@@ -17,12 +17,12 @@ from cornet.brain import load_bundle
 from cornet.report.run.page import write_page
 from cornet.stimuli.objects import RenderedObjects
 from cornet.stimuli.screen import place_on_screen
-from cornet.training.brain_score import BrainScore
+from cornet.training.callbacks.brain_score import BrainScore
+from cornet.training.callbacks.sample_stimuli import SampleStimuli, choose
 from cornet.training.classifier import Classifier
-from cornet.training.csv_logger import CsvLogger
 from cornet.training.loaders import ImageLoaders
+from cornet.training.loggers.csv import CsvLogger
 from cornet.training.recipe import Recipe
-from cornet.training.sample_stimuli import SampleStimuli, choose
 from tests.brain.bundles import ids
 from tests.brain.test_benchmarks import STIMULI, assembly, write
 

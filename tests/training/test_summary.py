@@ -5,7 +5,7 @@ import math
 import pandas as pd
 import pytest
 
-from cornet.training.summary import best_of
+from cornet.training.run_summary import best_of
 
 METRICS = pd.DataFrame(
     {

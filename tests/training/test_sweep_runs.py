@@ -18,11 +18,11 @@ from cornet.errors import CornetError
 from cornet.models import create_model
 from cornet.runs.folder import RunFolder
 from cornet.runs.path import identity_of
-from cornet.training import random_network
-from cornet.training.random_network import MOST_PARAMETERS, draw_network
 from cornet.training.run import place_of, resolved
-from cornet.training.sweep import Job, Sweep, find_sweep
-from cornet.training.sweep_runner import run_sweep, share
+from cornet.training.sweeps import random_network
+from cornet.training.sweeps.local import run_sweep, share
+from cornet.training.sweeps.random_network import MOST_PARAMETERS, draw_network
+from cornet.training.sweeps.sweep import Job, Sweep, find_sweep
 from tests.faults.starter import until
 
 CONF = Path(__file__).parents[2] / "conf"
@@ -336,7 +336,7 @@ def test_it_survives_a_run_that_fails_and_one_that_is_killed(program, tmp_path, 
 
 def test_so_many_at_once_with_a_part_of_the_cores_each(program, tmp_path, capfd, monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    monkeypatch.setattr("cornet.training.sweep_runner.os.sched_getaffinity", lambda process: range(7))
+    monkeypatch.setattr("cornet.training.sweeps.local.os.sched_getaffinity", lambda process: range(7))
     assert run_sweep(sweep_of(tmp_path / "a", "meets", "meets", at_once=2), program) == 0
     assert capfd.readouterr().out.count("epoch 1 3\n") == 2
     monkeypatch.setenv("OMP_NUM_THREADS", "5")

@@ -8,8 +8,8 @@ import pytorch_lightning as pl
 from cornet.errors import CornetError
 from cornet.models import count_macs
 from cornet.runs.metrics import read_metrics
-from cornet.training.csv_logger import CsvLogger
-from cornet.training.throughput import Throughput, known_peak
+from cornet.training.callbacks.throughput import Throughput, known_peak
+from cornet.training.loggers.csv import CsvLogger
 from tests.training.test_fast_training import batches, classifier, fit
 
 WAIT = 0.03

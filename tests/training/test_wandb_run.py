@@ -14,7 +14,7 @@ from hydra.core.global_hydra import GlobalHydra
 
 import train as program
 from cornet.runs.metrics import read_metrics
-from cornet.training import wandb_logger
+from cornet.training.loggers import wandb_run as wandb_logger
 from tests.brain.test_benchmarks import assembly, write
 from tests.training.interrupt import Interrupt
 from tests.training.wandb_records import (

@@ -11,7 +11,7 @@ from cornet.brain.benchmarks.behaviour import ConsistencyBenchmark, HumanChoices
 from cornet.brain.benchmarks.neural import NeuralBenchmark
 from cornet.brain.benchmarks.rdms import RdmBenchmark
 from cornet.brain.benchmarks.registry import GROUPS, list_benchmarks, open_benchmarks
-from cornet.brain.benchmarks.times import TimesBenchmark
+from cornet.brain.benchmarks.solution_times import TimesBenchmark
 
 __all__ = [
     "GROUPS",

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from cornet.brain.benchmarks.base import Benchmark, rows_of
 from cornet.brain.data.bundle import Bundle
-from cornet.brain.data.columns import categories, refuse_misspelt
-from cornet.brain.data.contradictions import check_one_value
+from cornet.brain.data.columns import categories, check_one_value, refuse_misspelt
 from cornet.brain.data.trials import HumanTrials
 from cornet.brain.metrics.behaviour import i2n, i2n_ceiling
 from cornet.brain.metrics.class_choices import IMAGENET_CLASSES, mapped_choices, readout_choices

@@ -20,8 +20,8 @@ from cornet.brain.metrics.ceiling import internal_consistency
 from cornet.brain.metrics.predictivity import Metric, neural_predictivity
 from cornet.brain.metrics.splits import Split, fixed_splits, make_splits
 from cornet.brain.score import Score
+from cornet.brain.subjects.step_times import check_bin
 from cornet.brain.subjects.subject import Recording, Site, Subject
-from cornet.brain.subjects.times import check_bin
 from cornet.errors import CornetError
 from cornet.stimuli.stimulus_set import StimulusSet
 

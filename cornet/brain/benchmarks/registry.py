@@ -15,20 +15,20 @@ from cornet.brain.benchmarks.base import Benchmark
 from cornet.brain.benchmarks.behaviour import ConsistencyBenchmark, HumanChoices, I2nBenchmark, trials_of
 from cornet.brain.benchmarks.neural import STEP_BIN, NeuralBenchmark
 from cornet.brain.benchmarks.rdms import RdmBenchmark
-from cornet.brain.benchmarks.times import TimesBenchmark
+from cornet.brain.benchmarks.solution_times import TimesBenchmark
 from cornet.brain.cache import file_hash
 from cornet.brain.data.bundle import Bundle, load_bundle
+from cornet.brain.data.bundle_files import assembly_path, checked_folder, images_path, table_path
 from cornet.brain.data.columns import categories
-from cornet.brain.data.fetching import require
-from cornet.brain.data.kar2019 import SolutionTimeData, load_kar2019
-from cornet.brain.data.layout import assembly_path, checked_folder, images_path, table_path
+from cornet.brain.data.public.fetching import require
+from cornet.brain.data.public.kar2019 import SolutionTimeData, load_kar2019
 from cornet.brain.data.rdm_bundle import RDM_FILE, load_rdms
 from cornet.brain.data.split_rule import STATEMENT, Asked, read_statement, split_rule
 from cornet.brain.data.trials import HumanTrials
 from cornet.brain.metrics.predictivity import METRICS
 from cornet.brain.scales import check_scale
+from cornet.brain.subjects.step_times import check_bin
 from cornet.brain.subjects.subject import Site
-from cornet.brain.subjects.times import check_bin
 from cornet.errors import CornetError
 from cornet.files import cache_folder
 from cornet.names import escaped

@@ -11,9 +11,8 @@ import pandas as pd
 import xarray as xr
 
 from cornet.brain.cache import file_hash
-from cornet.brain.data.columns import refuse_misspelt
-from cornet.brain.data.contradictions import check_facts
-from cornet.brain.data.layout import assembly_path, checked_folder
+from cornet.brain.data.bundle_files import assembly_path, checked_folder
+from cornet.brain.data.columns import check_facts, refuse_misspelt
 from cornet.brain.data.netcdf import load_assembly
 from cornet.brain.data.responses import Responses, make_responses
 from cornet.brain.data.stimulus_files import load_stimuli
@@ -37,7 +36,7 @@ class Bundle:
     identity: a hash of the assembly's file and of the stimulus ids; "" for none, and nothing is then kept on disk.
 
     Raises CornetError where the assembly has presentations of stimuli that the stimulus set lacks, and where the two
-    state different things of a stimulus (see `cornet.brain.data.contradictions`). Stimuli that were never presented
+    state different things of a stimulus (see `cornet.brain.data.columns`). Stimuli that were never presented
     may be there; they have no responses.
     """
 
@@ -78,7 +77,7 @@ def load_bundle(folder: str | os.PathLike[str]) -> Bundle:
     """Read a bundle: a folder with a table of stimuli, an archive of images, and an assembly.
 
     The files are called stimulus_set.csv, stimuli.zip and assembly.nc, or by the names under which the public data
-    are downloaded (see `cornet.brain.data.layout`). Images and values are read when they are asked for.
+    are downloaded (see `cornet.brain.data.bundle_files`). Images and values are read when they are asked for.
 
     Raises CornetError as `load_stimuli` and `load_assembly` do, where the two do not belong together, and for a
     coordinate whose name is nearly that of one that is looked for.

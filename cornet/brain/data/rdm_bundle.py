@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cornet.brain.data.layout import checked_folder
+from cornet.brain.data.bundle_files import checked_folder
 from cornet.brain.data.npz import read_arrays, read_ids
 from cornet.brain.data.stimulus_files import load_stimuli
 from cornet.brain.metrics.similarity import rdm_problem

@@ -8,7 +8,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from cornet.brain.data.netcdf import DIMENSIONS, damaged
-from cornet.brain.subjects.times import check_bin
+from cornet.brain.subjects.step_times import check_bin
 from cornet.errors import CornetError
 
 __all__ = ["select"]

@@ -26,8 +26,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cornet.brain.data.bundle import Bundle
-from cornet.brain.data.columns import categories, near_names
-from cornet.brain.data.contradictions import check_table
+from cornet.brain.data.columns import categories, check_table, near_names
 from cornet.brain.data.responses import stimulus_table
 from cornet.errors import CornetError
 from cornet.opening import open_regular

@@ -6,8 +6,8 @@ from pathlib import Path
 import pandas as pd
 
 from cornet.brain.data.archive import ZipPictures, image_names
+from cornet.brain.data.bundle_files import checked_folder, images_path, table_path
 from cornet.brain.data.columns import MISSING, near_names, refuse_misspelt
-from cornet.brain.data.layout import checked_folder, images_path, table_path
 from cornet.errors import CornetError
 from cornet.names import composed, escaped
 from cornet.stimuli.stimulus_set import StimulusSet

@@ -12,8 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cornet.brain.data.columns import is_missing
-from cornet.brain.data.contradictions import check_one_value
+from cornet.brain.data.columns import check_one_value, is_missing
 from cornet.brain.metrics.dprime import dprime_of_alarms, mean_by_truth, mean_over_distractors
 from cornet.errors import CornetError
 

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from cornet.brain.data.response_values import check_responses
+from cornet.brain.data.responses import check_responses
 from cornet.brain.metrics.correlation import pearson
 from cornet.brain.metrics.splits import half_splits
 from cornet.brain.score import Score

@@ -1,5 +1,6 @@
 """Fitting a linear mapping on many training sets of the same stimuli, reading the features once."""
 
+import math
 from collections.abc import Callable
 from functools import lru_cache, partial
 from typing import Any
@@ -9,15 +10,129 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cornet.brain.metrics import least_squares
-from cornet.brain.metrics.correlation import pearson
-from cornet.brain.metrics.gram import LostDigits, centred_features, gram_factor, gram_matrix
+from cornet.brain.metrics.correlation import missing_patterns, pearson
+from cornet.brain.metrics.gram import LostDigits, centred_blocks, centred_features, gram_factor, gram_matrix
 from cornet.brain.metrics.pls import FeatureSpace, SampleSpace, pls_coefficients
 from cornet.brain.metrics.splits import Split
-from cornet.brain.metrics.training_sets import TrainingSets
 from cornet.brain.threads import each_in_a_thread
 
-__all__ = ["Mapping"]
+__all__ = [
+    "Mapping",
+    "TrainingSets",
+    "best_unit_correlations",
+    "from_features",
+    "least_squares_samples",
+    "ridge",
+]
+
+
+class TrainingSets:
+    """Stimuli from which training sets are drawn.
+
+    X: (stimulus, feature), centred over about these stimuli, so that subtracting loses no digits. Y: (stimulus,
+    neuroid), any values at stimuli that are not present. present: (stimulus,) mask of those with responses.
+    """
+
+    def __init__(self, X: Tensor, Y: Tensor, present: Tensor) -> None:
+        self.X, self.present, self.number = X, present, int(present.sum())
+        chosen = X if self.number == len(X) else X[present]
+        self.Y = Y - Y[present].mean(dim=0)
+        self.gram, self.cross, self.sum = chosen.T @ chosen, chosen.T @ self.Y[present], chosen.sum(dim=0)
+
+    def products(self, rows: Tensor, columns: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """X'X, X'Y of these neuroids (mask), both centred on the training set `rows`, and the mean of its X."""
+        mask = self.present.clone()
+        mask[rows] = False
+        rest = self.X[mask]
+        known = self.Y[rows][:, columns]
+        mean = known.mean(dim=0)
+        if len(rest) + len(rows) != self.number or len(rest) > len(
+            rows
+        ):  # rows twice, or a small training set
+            X = self.X[rows]
+            center = X.mean(dim=0)
+            X -= center
+            return X.T @ X, X.T @ (known - mean), center
+        center = (self.sum - rest.sum(dim=0)) / len(rows)
+        G = self.gram - rest.T @ rest - len(rows) * torch.outer(center, center)
+        left_out = self.Y[mask][:, columns] - mean
+        S = self.cross[:, columns] - torch.outer(self.sum, mean) - rest.T @ left_out
+        return G, S, center
+
+
+SMALLEST = 1e-9
+"""A penalty, or an eigenvalue, relative to the largest of the Gram matrix: below it rounding counts, above 1e-7."""
+
+
+def ridge(gram: Tensor, right: Tensor, alpha: float) -> Tensor:
+    """(gram + alpha)^-1 right: from X'X and X'Y (feature, neuroid), from X X' and Y (training stimulus, neuroid)."""
+    if not alpha > SMALLEST * float(gram.norm()):
+        raise LostDigits
+    raised = gram.clone()
+    raised.diagonal().add_(alpha)
+    factor, failed = torch.linalg.cholesky_ex(raised)
+    if failed:
+        raise LostDigits
+    return torch.cholesky_solve(right, factor)
+
+
+def least_squares_samples(kernel: Tensor, responses: Tensor) -> Tensor:
+    """The shortest least-squares solution from X X', (training stimulus, neuroid). Raises LostDigits."""
+    values, vectors = torch.linalg.eigh(kernel)
+    keep = values > SMALLEST * values[-1]
+    if int(keep.sum()) < len(keep) - 1:
+        raise LostDigits
+    chosen = vectors[:, keep]
+    return chosen @ ((chosen.T @ responses) / values[keep, None])
+
+
+def from_features(features: Tensor, responses: Tensor, alpha: float = 0.0) -> Tensor:
+    """The shortest B that minimises |X B - Y|^2 + alpha |B|^2, (feature, neuroid), without singular values near 0."""
+    U, s, Vh = torch.linalg.svd(features, full_matrices=False)
+    keep = s > s[0] * max(features.shape) * torch.finfo(s.dtype).eps
+    s = s[keep, None]
+    return Vh[keep].T @ ((U[:, keep].T @ responses) * (s / (s.square() + alpha)))
+
+
+def best_unit_correlations(
+    features: Any, responses: NDArray[np.float64], pairs: list[Split], device: torch.device, memory: int
+) -> NDArray[np.float64]:
+    """Pearson's r on the test set of the feature with the largest signed r on the training set, (split, neuroid).
+
+    features: (stimulus, feature), read once in blocks; responses (stimulus, neuroid), NaN where missing.
+    """
+    answers = torch.from_numpy(np.nan_to_num(responses)).to(device)
+    best = torch.full((len(pairs), responses.shape[1]), -math.inf, dtype=torch.float64, device=device)
+    activity = torch.full((len(pairs), *responses.shape), math.nan, dtype=torch.float64, device=device)
+    sets = [
+        (number, torch.from_numpy(fit).to(device), torch.from_numpy(columns).to(device))
+        for present, columns in missing_patterns(responses)
+        for number, (train, _) in enumerate(pairs)
+        if len(fit := train[present[train]]) >= 2
+    ]
+    for block in centred_blocks(features, device, memory=memory):
+        for number, rows, columns in sets:
+            r, which = best_of_block(block[rows], answers[rows][:, columns], block.abs().amax(dim=0))
+            better = r > best[number, columns]
+            best[number, columns[better]] = r[better]
+            activity[number][:, columns[better]] = block[:, which[better]]
+    values = np.full((len(pairs), responses.shape[1]), math.nan)
+    for present, members in missing_patterns(responses):
+        for number, (_, test) in enumerate(pairs):
+            check = test[present[test]]
+            r = pearson(activity[number][check][:, members], answers[check][:, members])
+            values[number, members] = r.cpu().numpy()
+    return values
+
+
+def best_of_block(X: Tensor, Y: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
+    """For each neuroid the largest r with a feature of the block, and which; -inf where nothing varies."""
+    X, Y = X - X.mean(dim=0), Y - Y.mean(dim=0)
+    lengths = X.norm(dim=0)
+    varies = lengths > 1e-14 * math.sqrt(len(X)) * scale
+    r = (X.T @ Y) / lengths[:, None] / Y.norm(dim=0)
+    best, which = torch.where(varies[:, None] & r.isfinite(), r, -math.inf).max(dim=0)
+    return best, which
 
 
 class Mapping:
@@ -113,8 +228,8 @@ class Mapping:
             if self.metric == "pls":
                 return across @ self._pls(SampleSpace(K, Y, self.precision), components)
             if self.metric == "ridge":
-                return across @ least_squares.ridge(K, Y, self.alpha)
-            return across @ least_squares.least_squares_samples(K, Y)
+                return across @ ridge(K, Y, self.alpha)
+            return across @ least_squares_samples(K, Y)
         products = None
         if sets is None:
             center = self.data[rows].mean(dim=0)
@@ -125,9 +240,9 @@ class Mapping:
         if self.metric == "pls":
             B = self._pls(FeatureSpace(X, Y, products), components)
         elif products is not None:
-            B = least_squares.ridge(*products, self.alpha)
+            B = ridge(*products, self.alpha)
         else:
-            B = least_squares.from_features(X(), Y, self.alpha if self.metric == "ridge" else 0.0)
+            B = from_features(X(), Y, self.alpha if self.metric == "ridge" else 0.0)
         return (self.data[others] - center) @ B
 
     def _pls(self, space: FeatureSpace | SampleSpace, components: int) -> Tensor:

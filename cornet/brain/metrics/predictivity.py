@@ -13,11 +13,10 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from cornet.brain.data.response_values import check_responses, missing_notes
-from cornet.brain.metrics.best_unit import best_unit_correlations
+from cornet.brain.data.responses import check_responses, missing_notes
 from cornet.brain.metrics.correlation import missing_patterns
 from cornet.brain.metrics.gram import MEMORY, PRECISIONS, as_matrix
-from cornet.brain.metrics.mappings import Mapping
+from cornet.brain.metrics.mappings import Mapping, best_unit_correlations
 from cornet.brain.metrics.pls import COMPONENTS
 from cornet.brain.metrics.splits import Split, make_splits
 from cornet.brain.score import Score

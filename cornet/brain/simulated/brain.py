@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from cornet.brain.cache import cached_arrays
 from cornet.brain.data.bundle import Bundle
-from cornet.brain.metrics.solution_times.crossing import solution_times
-from cornet.brain.simulated.choices import choice_probabilities, draw_trials
+from cornet.brain.metrics.solution_times.timing import solution_times
 from cornet.brain.simulated.early import v1_drive, v2_drive
 from cornet.brain.simulated.objects import BIN, EARLY_BINS, TIME_BIN_START, it_drive
+from cornet.brain.simulated.observer import choice_probabilities, draw_trials
 from cornet.brain.simulated.percept import perceive
 from cornet.brain.simulated.shape import v4_drive
 from cornet.brain.simulated.spikes import gains, poisson_counts, reliability, wanted_reliability

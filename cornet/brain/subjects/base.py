@@ -11,9 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from cornet.brain.subjects.kept_screens import KeptScreens
 from cornet.brain.subjects.recording import DEFAULT_MEMORY, DTYPES, Screen, feature_counts, record_pass
 from cornet.brain.subjects.recording_cache import RecordingCache
+from cornet.brain.subjects.screen_cache import KeptScreens
 from cornet.brain.subjects.subject import Recording, Site
 from cornet.errors import CornetError
 from cornet.hashing import code_version, digest

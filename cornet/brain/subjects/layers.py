@@ -12,8 +12,8 @@ from cornet.brain.subjects.base import ScreenSubject, nearby
 from cornet.brain.subjects.identity import module_identity
 from cornet.brain.subjects.networks import device_of, ready
 from cornet.brain.subjects.recording import Answer
+from cornet.brain.subjects.step_times import Intervals, check_intervals, step_for
 from cornet.brain.subjects.subject import Site
-from cornet.brain.subjects.times import Intervals, check_intervals, step_for
 from cornet.errors import CornetError
 from cornet.memory import out_of_memory
 from cornet.stimuli.normalisation import IMAGENET_MEAN, IMAGENET_STD, checked_normalisation, normalised

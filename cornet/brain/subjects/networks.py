@@ -10,11 +10,11 @@ from torch import Tensor, nn
 from cornet.brain.subjects.base import ScreenSubject, nearby, quietly
 from cornet.brain.subjects.identity import module_identity
 from cornet.brain.subjects.recording import Answer
+from cornet.brain.subjects.step_times import network_intervals, step_for
 from cornet.brain.subjects.subject import Site
-from cornet.brain.subjects.times import network_intervals, step_for
 from cornet.errors import CornetError
 from cornet.models import CORnet
-from cornet.models.choices import Times, resolve_steps
+from cornet.models.cornet.variants import Times, resolve_steps
 from cornet.stimuli.normalisation import IMAGENET_MEAN, IMAGENET_STD, checked_normalisation, normalised
 
 __all__ = ["NetworkSubject"]
@@ -28,7 +28,7 @@ class NetworkSubject(ScreenSubject):
 
     name: for tables. mean, std: per channel, of images scaled to 0..1. size, degrees: pixels and degrees of visual
     angle that its input spans. device: where it is recorded; None: where it is; another one gets a copy.
-    onset, step_length: in ms, as in `cornet.brain.subjects.times.network_intervals`.
+    onset, step_length: in ms, as in `cornet.brain.subjects.step_times.network_intervals`.
     times: steps to run it for, as of `CORnet.forward`; None for those that it was trained for.
     precision: "bfloat16" (autocast: areas compute in bfloat16, features are stored as asked), "float32", or "auto":
         bfloat16 on a GPU. A bfloat16 feature is within about 1 part in 256 of its own size and those it was summed of.

@@ -35,7 +35,7 @@ from cornet.brain.subjects.recorded import RecordedSubject
 from cornet.brain.subjects.subject import Subject
 from cornet.errors import CornetError
 from cornet.models import CORnet, create_model, list_models
-from cornet.models.published import refuse_whole_numbers, weights_in
+from cornet.models.cornet.published import refuse_whole_numbers, weights_in
 from cornet.models.safe_load import read_checkpoint
 from cornet.runs.checkpoints import (
     KINDS,

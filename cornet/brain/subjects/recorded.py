@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from cornet.brain.data.npz import read_arrays, read_ids
 from cornet.brain.subjects.base import nearby, site_or_layer, to_site
+from cornet.brain.subjects.step_times import Intervals, check_intervals, step_for
 from cornet.brain.subjects.subject import Recording, Site
-from cornet.brain.subjects.times import Intervals, check_intervals, step_for
 from cornet.errors import CornetError
 from cornet.hashing import code_version, digest
 from cornet.stimuli.stimulus_set import StimulusSet

@@ -15,8 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cornet.brain.subjects.kept_screens import KeptScreens
 from cornet.brain.subjects.recording_cache import RecordingCache, RowFile, note_unwritable
+from cornet.brain.subjects.screen_cache import KeptScreens
 from cornet.brain.subjects.subject import Site
 from cornet.errors import CornetError
 from cornet.memory import OutOfMemory, free_memory, out_of_memory

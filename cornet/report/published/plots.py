@@ -13,7 +13,8 @@ from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator, ScalarForm
 from numpy.typing import ArrayLike
 
 from cornet.report.drawings import Label, drawing, write_labels
-from cornet.report.published.networks import (
+from cornet.report.published.comparable import ComparedRun
+from cornet.report.published.numbers import (
     CORNET_S,
     CURVE,
     HIGH,
@@ -22,7 +23,6 @@ from cornet.report.published.networks import (
     published_models,
     published_training,
 )
-from cornet.report.published.runs import ComparedRun
 from cornet.report.style import epoch_text, gridlines, style
 
 __all__ = ["COLOURS", "draw_panel", "draw_training", "run_colour", "shown_curves"]

@@ -9,7 +9,8 @@ from markupsafe import Markup
 
 from cornet.errors import CornetError
 from cornet.files import atomic_write
-from cornet.report.published.networks import (
+from cornet.report.published.comparable import PARTS, ComparedRun, open_run, other_data
+from cornet.report.published.numbers import (
     CORNET_S,
     CURVE,
     HIGH,
@@ -19,10 +20,9 @@ from cornet.report.published.networks import (
     published_models,
 )
 from cornet.report.published.plots import COLOURS, draw_panel, draw_training, run_colour, shown_curves
-from cornet.report.published.runs import PARTS, ComparedRun, open_run, other_data
 from cornet.report.render import page, part
 from cornet.report.run.page import find_run_folder
-from cornet.report.seeds.runs import find_seeds, seed_folders
+from cornet.report.seeds.seed_runs import find_seeds, seed_folders
 
 __all__ = ["compare_page", "compare_runs"]
 

@@ -6,7 +6,7 @@ from typing import Any
 from cornet.errors import CornetError, printable
 from cornet.report.curves import plot_curves
 from cornet.report.run.data import read_curves
-from cornet.report.tables import facts_table
+from cornet.report.terminal_tables import facts_table
 from cornet.terminal import Terminal, cell
 
 __all__ = ["close", "print_summary"]

@@ -5,7 +5,7 @@ step_matrix.csv      raw score by area and step, against each region
 solution_times.csv   target and predicted solution time of each image
 metrics.csv          losses and accuracies (see cornet.report.curves)
 
-They are read leniently (`cornet.runs.tables`): what is missing is a column of NaN.
+They are read leniently (`cornet.runs.score_tables`): what is missing is a column of NaN.
 """
 
 import json
@@ -19,7 +19,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from cornet.opening import read_bytes
-from cornet.runs.tables import NUMBER, SCORES, TEXT, TRUTH, read_table
+from cornet.runs.score_tables import NUMBER, SCORES, TEXT, TRUTH, read_table
 
 __all__ = [
     "by_epoch",

@@ -10,7 +10,7 @@ from matplotlib.patches import Rectangle
 
 from cornet.report.run.data import is_simulated
 from cornet.report.style import epoch_text, grid, headline, message, png, style, wrapped
-from cornet.report.tables import with_error
+from cornet.report.terminal_tables import with_error
 
 __all__ = ["draw_matrix"]
 

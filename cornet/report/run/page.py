@@ -18,8 +18,8 @@ from cornet.report.curves import plot_curves
 from cornet.report.render import data_address, page, part, picture
 from cornet.report.run.data import read_json, read_logged, read_metrics
 from cornet.report.run.plots import BrainTables, Picture, draw_pictures, read_brain_tables
-from cornet.report.run.tables import banner, evaluations, lacking, notes, summary_table, times_table
-from cornet.report.seeds.runs import folders_below
+from cornet.report.run.sections import banner, evaluations, lacking, notes, summary_table, times_table
+from cornet.report.seeds.seed_runs import folders_below
 from cornet.runs.config import config_text
 
 __all__ = ["chance_fact", "find_run_folder", "stimuli_section", "training_facts", "write_page"]

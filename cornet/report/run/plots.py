@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from cornet.brain.metrics.solution_times.rank_correlation import spearman
+from cornet.brain.metrics.solution_times.timing import spearman
 from cornet.report.run.data import read_matrix, read_scores, read_times, series
 from cornet.report.run.matrix import draw_matrix
-from cornet.report.run.scores import draw_accuracy, draw_scores
+from cornet.report.run.score_panels import draw_accuracy, draw_scores
 from cornet.report.style import grid, gridlines, headline, message, png, style, wrapped
 
 __all__ = ["BrainTables", "Picture", "draw_pictures", "draw_times", "read_brain_tables"]

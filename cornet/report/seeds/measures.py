@@ -11,7 +11,7 @@ import pandas as pd
 
 from cornet.report.run.closing import label
 from cornet.report.run.data import by_epoch, latest
-from cornet.report.seeds.runs import SeedRun
+from cornet.report.seeds.seed_runs import SeedRun
 from cornet.report.statistics import Estimate, mean_interval
 
 __all__ = ["Measure", "brain_measures", "not_alike", "plain_measures"]

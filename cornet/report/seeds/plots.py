@@ -10,7 +10,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from cornet.report import style as brain_style
-from cornet.report.run.scores import near_ceiling, top_of_scale
+from cornet.report.run.score_panels import near_ceiling, top_of_scale
 from cornet.report.seeds.measures import Measure
 from cornet.report.seeds.read import Seeds
 from cornet.report.style import PANEL, epoch_axis, gridlines, message, panel_title, region_colour

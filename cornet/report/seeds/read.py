@@ -7,7 +7,14 @@ from pathlib import Path
 
 from cornet.errors import CornetError
 from cornet.report.seeds.measures import Measure, brain_measures, plain_measures
-from cornet.report.seeds.runs import LeftOut, SeedRun, check_same, open_runs, other_versions, seed_folders
+from cornet.report.seeds.seed_runs import (
+    LeftOut,
+    SeedRun,
+    check_same,
+    open_runs,
+    other_versions,
+    seed_folders,
+)
 
 __all__ = ["Seeds", "read_seeds"]
 

@@ -16,9 +16,9 @@ from cornet.report.run.page import chance_fact, find_run_folder, training_facts,
 from cornet.report.seeds.measures import Measure
 from cornet.report.seeds.plots import draw_seeds
 from cornet.report.seeds.read import Seeds, read_seeds
-from cornet.report.seeds.runs import find_seeds, seed_folders
+from cornet.report.seeds.seed_runs import find_seeds, seed_folders
 from cornet.report.statistics import Estimate
-from cornet.report.tables import new_table, say, simulated_text
+from cornet.report.terminal_tables import new_table, say, simulated_text
 from cornet.runs.config import config_text
 from cornet.terminal import Terminal, cell
 

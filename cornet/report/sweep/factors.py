@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from cornet.report.statistics import CONFIDENCE
 from cornet.report.sweep.keys import Factor
-from cornet.report.sweep.runs import Sweep
+from cornet.report.sweep.variants import Sweep
 
 __all__ = ["Column", "Design", "Effect", "Explained", "design_of", "effects", "explain", "held_out_share"]
 

@@ -16,7 +16,7 @@ from cornet.report.seeds.plots import PLAIN
 from cornet.report.statistics import Estimate
 from cornet.report.style import gridlines, region_colour, style, wrapped
 from cornet.report.sweep.changes import Change, PublishedChange, change_text, name_of, published_change
-from cornet.report.sweep.runs import Sweep, Variant
+from cornet.report.sweep.variants import Sweep, Variant
 
 __all__ = ["draw_accuracy", "draw_changes", "draw_cost", "draw_steps", "pareto_front"]
 

@@ -12,8 +12,8 @@ from cornet.report.render import page, part, simulated_banner
 from cornet.report.sweep.changes import FEW, change_text, changes_of, find_base, name_of, published_change
 from cornet.report.sweep.factors import design_of, explain
 from cornet.report.sweep.plots import draw_accuracy, draw_changes, draw_cost, draw_steps
-from cornet.report.sweep.runs import Sweep, Variant, read_sweep
 from cornet.report.sweep.table import left_out_text, print_sweep, sweep_rows
+from cornet.report.sweep.variants import Sweep, Variant, read_sweep
 from cornet.runs.config import config_text
 from cornet.terminal import Terminal
 

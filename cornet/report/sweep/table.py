@@ -6,8 +6,8 @@ import pandas as pd
 
 from cornet.report.render import count_text
 from cornet.report.sweep.changes import FEW, name_of
-from cornet.report.sweep.runs import Sweep, Variant
-from cornet.report.tables import new_table, say, simulated_text, with_error
+from cornet.report.sweep.variants import Sweep, Variant
+from cornet.report.terminal_tables import new_table, say, simulated_text, with_error
 from cornet.terminal import Terminal, cell
 
 __all__ = ["left_out_text", "print_sweep", "sweep_rows"]

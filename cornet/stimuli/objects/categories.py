@@ -3,14 +3,14 @@
 from functools import cache
 
 from cornet.errors import CornetError
-from cornet.stimuli.objects.animals import ANIMALS
-from cornet.stimuli.objects.boats import BOATS
-from cornet.stimuli.objects.cars import CARS
-from cornet.stimuli.objects.chairs import CHAIRS
-from cornet.stimuli.objects.faces import FACES
-from cornet.stimuli.objects.fruit import FRUIT
-from cornet.stimuli.objects.planes import PLANES
-from cornet.stimuli.objects.tables import TABLES
+from cornet.stimuli.objects.shapes.animals import ANIMALS
+from cornet.stimuli.objects.shapes.boats import BOATS
+from cornet.stimuli.objects.shapes.cars import CARS
+from cornet.stimuli.objects.shapes.chairs import CHAIRS
+from cornet.stimuli.objects.shapes.faces import FACES
+from cornet.stimuli.objects.shapes.fruit import FRUIT
+from cornet.stimuli.objects.shapes.planes import PLANES
+from cornet.stimuli.objects.shapes.tables import TABLES
 from cornet.stimuli.objects.tracing import Shape
 
 __all__ = ["CATEGORIES", "OBJECTS", "shape_of"]

@@ -15,8 +15,8 @@ import torch
 from cornet.errors import CornetError
 from cornet.files import cache_folder
 from cornet.hashing import code_version
-from cornet.stimuli.objects.cache import Cache
 from cornet.stimuli.objects.categories import CATEGORIES
+from cornet.stimuli.objects.image_cache import Cache
 from cornet.stimuli.objects.latents import check_whole, draw_latents
 from cornet.stimuli.objects.rendering import RENDERER_VERSION, render
 from cornet.stimuli.samples import InMemory, Key, Sample

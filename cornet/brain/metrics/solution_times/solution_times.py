@@ -13,11 +13,15 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.model_selection import ShuffleSplit
 
 from cornet.brain.metrics.dprime import dprime, mean_over_distractors
-from cornet.brain.metrics.solution_times.crossing import solution_times
 from cornet.brain.metrics.solution_times.decoding import Task
-from cornet.brain.metrics.solution_times.rank_correlation import bootstrap_spearman, spearman
-from cornet.brain.metrics.solution_times.time_bins import TimeBins, distinct_bins
 from cornet.brain.metrics.solution_times.time_decoders import check_decoder, decode
+from cornet.brain.metrics.solution_times.timing import (
+    TimeBins,
+    bootstrap_spearman,
+    distinct_bins,
+    solution_times,
+    spearman,
+)
 from cornet.brain.score import Score
 from cornet.errors import CornetError
 

@@ -11,12 +11,12 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.model_selection import StratifiedKFold
 
-from cornet.brain.data.contradictions import check_one_value
-from cornet.brain.data.response_values import check_responses
+from cornet.brain.data.columns import check_one_value
+from cornet.brain.data.responses import check_responses
 from cornet.brain.metrics.dprime import dprime, mean_over_distractors
-from cornet.brain.metrics.solution_times.crossing import solution_times
 from cornet.brain.metrics.solution_times.decoding import Task
 from cornet.brain.metrics.solution_times.time_decoders import check_decoder, decode
+from cornet.brain.metrics.solution_times.timing import solution_times
 from cornet.errors import CornetError
 
 __all__ = ["DecodedTime", "decode_over_time"]

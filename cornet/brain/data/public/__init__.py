@@ -1,0 +1,1 @@
+"""Public brain data: what there is, and fetching it."""

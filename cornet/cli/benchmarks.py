@@ -1,0 +1,31 @@
+"""`cornet benchmarks`: what networks can be compared with."""
+
+import json
+from typing import Annotated
+
+import typer
+
+__all__ = ["benchmarks"]
+
+
+def benchmarks(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """List the benchmarks: region, data, splits, time bin, visual degrees, scale.
+
+    Examples:
+
+      cornet benchmarks
+
+      cornet score cornet_s --on majajhong2015.IT
+    """
+    from cornet.brain.benchmarks import GROUPS, list_benchmarks
+
+    found = list_benchmarks()
+    if not as_json:
+        from cornet.report.terminal_tables import print_benchmarks
+
+        print_benchmarks(found, GROUPS)
+        return
+    columns = ("name", "version", "region", "what", "simulated", "time_bin", "degrees", "split_rule", "scale")
+    typer.echo(json.dumps([{column: getattr(one, column) for column in columns} for one in found], indent=2))

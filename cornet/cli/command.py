@@ -1,0 +1,69 @@
+"""The `cornet` command and its parts."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from cornet.cli.benchmarks import benchmarks
+from cornet.cli.fetch import fetch
+from cornet.cli.models import models
+from cornet.cli.plan import plan
+from cornet.cli.prepare import prepare
+from cornet.cli.report import report
+from cornet.cli.rerun import rerun
+from cornet.cli.score import SeveralValues, score
+from cornet.compiled import keep_compiled_code
+from cornet.errors import CornetError
+from cornet.files import file_error
+from cornet.terminal import steady_streams
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Recurrent models of the primate ventral stream, trained and compared with brains.",
+)
+app.command()(models)
+app.command()(fetch)
+app.command()(benchmarks)
+app.command(cls=SeveralValues)(score)
+app.command()(prepare)
+app.command()(plan)
+app.add_typer(report, name="report")
+app.command()(rerun)
+
+
+def show_version(wanted: bool) -> None:
+    if wanted:
+        import cornet
+
+        typer.echo(f"cornet {cornet.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=show_version, is_eager=True, help="Show the version and exit."),
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command; a mistake in what came in is one line and exit status 2."""
+    steady_streams()
+    keep_compiled_code()
+    try:
+        app()
+    except (CornetError, OSError) as error:
+        told = file_error(error) if isinstance(error, OSError) else error
+        from cornet.training.secrets import message_without_secrets
+
+        print(f"cornet: {message_without_secrets(str(told))}", file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,58 @@
+"""`cornet fetch NAME...`: public brain data, verified by their hashes."""
+
+import os
+from typing import Annotated
+
+import typer
+
+from cornet.errors import CornetError
+
+__all__ = ["fetch"]
+
+
+def fetch(
+    names: Annotated[list[str] | None, typer.Argument(help="Data sets, as --list names them.")] = None,
+    listed: Annotated[bool, typer.Option("--list", help="List the data sets, and where they lie.")] = False,
+    source: Annotated[
+        str | None,
+        typer.Option("--from", help="A folder (for kar2019 a file) or another address that has the files."),
+    ] = None,
+    target: Annotated[str | None, typer.Option("--to", help="The folder to put the files in.")] = None,
+) -> None:
+    """Fetch public brain data, verified by their hashes.
+
+    What broke off is continued by the same command. Of the environment variables,
+    CORNET_DATA_URL names a mirror (an address or a folder) once for all, and
+    CORNET_CACHE the folder below which the data are kept.
+
+    Examples:
+
+      cornet fetch --list
+
+      cornet fetch majajhong2015 freemanziemba2013
+
+      cornet fetch kar2019 --from ~/Downloads/dataset.h5
+    """
+    from cornet.brain.data.public.fetching import VARIABLE, data_folder, fetch
+    from cornet.brain.data.public.listing import PUBLIC, public_data
+
+    if listed:
+        from cornet.report.terminal_tables import print_public_data
+
+        print_public_data()
+        return
+    if not names:
+        raise CornetError(f"no data set is named; name any of {', '.join(PUBLIC)}, or see --list.")
+    if target and len(names) > 1:
+        raise CornetError(
+            f"--to takes one folder for one data set, not for {len(names)}; fetch them one by one."
+        )
+    status = 0
+    for data in [public_data(name) for name in names]:
+        path = data_folder(data, target) / data.files[0].name
+        if data.by_hand and not (source or os.environ.get(VARIABLE) or path.exists()):
+            typer.echo(data.by_hand.format(path=path), err=True)
+            status = 2
+        else:
+            typer.echo(f"{data.name}: {fetch(data, source, target)}")
+    raise typer.Exit(status)

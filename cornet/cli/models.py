@@ -1,0 +1,69 @@
+"""`cornet models`: the networks, and what they cost."""
+
+import dataclasses
+import json
+from typing import Annotated, Any
+
+import typer
+
+from cornet.errors import CornetError
+
+__all__ = ["models"]
+
+
+def models(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    size: Annotated[int, typer.Option(help="Pixels a side of the images that MACs are counted for.")] = 224,
+    width: Annotated[float, typer.Option(help="Multiplies the channels of every area.")] = 1.0,
+    classes: Annotated[int, typer.Option(help="Outputs of the decoder.")] = 1000,
+    variant: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[NAME] [KEY=VALUE]...", help="A network, and what differs from the published."
+        ),
+    ] = None,
+) -> None:
+    """List the networks: parameters, multiply-adds per image (MACs), steps, depth, published accuracy.
+
+    With a name and keys of the configuration's part `model`: that variant, and the milliseconds that its steps
+    stand for.
+
+    Examples:
+
+      cornet models
+
+      cornet models --size 64 --width 0.25 --classes 10
+
+      cornet models cornet_s bottleneck=2 gate=soft 'times={V2: 2, V4: 8, IT: 2}'
+
+      cornet models --json
+    """
+    from cornet.models import describe, list_models
+    from cornet.report.terminal_tables import print_intervals, print_models
+
+    names, given = [word for word in variant or [] if "=" not in word], parse_variant(variant or [])
+    if len(names) > 1 or (given and not names):
+        raise CornetError(f"{' '.join(variant or [])}: name one network, such as cornet_s, before its keys.")
+    arguments = {"width": width, "num_classes": classes, **given}
+    rows = [describe(name, size=size, **arguments) for name in names or list_models()]
+    if as_json:
+        typer.echo(
+            json.dumps([{**dataclasses.asdict(row), "depth": row.depth._asdict()} for row in rows], indent=2)
+        )
+        return
+    print_models(rows)
+    if names:
+        print_intervals(names[0], arguments)
+
+
+def parse_variant(words: list[str]) -> dict[str, Any]:
+    """KEY=VALUE words as arguments of a network; values as in the configuration's files."""
+    import yaml
+
+    given = {}
+    for key, _, text in (word.partition("=") for word in words if "=" in word):
+        try:
+            given[key.removeprefix("model.")] = yaml.safe_load(text)
+        except yaml.YAMLError:
+            raise CornetError(f"{key}={text} cannot be read; give a number, a word, or {{V4: 8}}.") from None
+    return given

@@ -1,0 +1,41 @@
+"""`cornet plan OVERRIDES...`: what a training will take."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cornet.errors import CornetError
+
+__all__ = ["plan"]
+
+
+def plan(
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="As of train.py: experiment=NAME, key=value.")
+    ] = None,
+) -> None:
+    """Tell what a training would take, before it starts.
+
+    Some seconds of it are run here, on one device; the rest is a stated model, for the hardware at hand or
+    described: hardware.devices=8 hardware.cores=64 hardware.images_per_second=3000 (of one device).
+
+    Examples:
+
+      cornet plan experiment=tiny_s data.folder=/data/tiny
+
+      cornet plan experiment=imagenet_s_fast data.folder=/data/imagenet hardware.devices=8
+    """
+    from cornet.report.terminal_tables import print_plan
+    from cornet.training.command_line import reading
+    from cornet.training.plan import plan_training
+    from cornet.training.sweeps.sweep import without_hydra
+
+    conf = Path(__file__).parents[2] / "conf"
+    if not conf.is_dir():
+        raise CornetError(
+            f"there is no folder {conf} with train.py's configuration; run from a checkout of cornet."
+        )
+    with reading(list(overrides or []), conf) as command:
+        config = without_hydra(command.compose(command.arguments.overrides))
+    print_plan(plan_training(config))

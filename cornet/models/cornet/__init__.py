@@ -1,0 +1,1 @@
+"""The CORnet family: Z, R, RT and S, and their variants."""

@@ -1,6 +1,0 @@
-"""`cornet prepare`: a smaller copy of a data set of photographs, or shards of it, for faster training."""
-
-from cornet.prepare.copying import prepare_copy, verify_copy
-from cornet.prepare.sharding import verify_shards, write_shards
-
-__all__ = ["prepare_copy", "verify_copy", "verify_shards", "write_shards"]

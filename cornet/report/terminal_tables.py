@@ -1,0 +1,298 @@
+"""Tables on a terminal."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.table import Table
+
+from cornet.terminal import Terminal, cell
+
+if TYPE_CHECKING:
+    from cornet.brain.benchmarks import Benchmark, Result
+    from cornet.models import ModelSummary
+    from cornet.runs.comparison import Rerun
+
+__all__ = [
+    "duration",
+    "facts_table",
+    "new_table",
+    "print_benchmarks",
+    "print_intervals",
+    "print_models",
+    "print_plan",
+    "print_public_data",
+    "print_rerun",
+    "print_scores",
+    "say",
+    "simulated_text",
+    "with_error",
+]
+
+WIDE = 110
+"""Columns of a terminal from which on the recorded sites are shown, too."""
+
+WORDS = {
+    "compute": "the network itself",
+    "gradients": "averaging gradients among devices",
+    "decode": "decoding images: more cores, or a prepared copy (cornet prepare)",
+    "storage": "reading images: faster storage, or a prepared copy (cornet prepare)",
+}
+
+
+def print_models(rows: "list[ModelSummary]") -> None:
+    """Print the table of networks, and what its columns mean."""
+    table = new_table()
+    table.add_column("model", no_wrap=True, style="bold")
+    table.add_column("what it is")
+    for heading in ("parameters", "MACs", "depth", "steps", "top-1"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for row in rows:
+        table.add_row(
+            row.name,
+            row.summary,
+            f"{row.parameters:,}",
+            f"{row.macs / 1e9:.3f} G" if row.macs >= 1e8 else f"{row.macs / 1e6:.3f} M",
+            f"{row.depth.layers} ({row.depth.unrolled})",
+            "/".join(str(steps) for steps in row.steps.values()),
+            "-" if row.top1 is None else f"{row.top1:.1%}",
+        )
+    console = Terminal(highlight=False)
+    console.print(table)
+    size = rows[0].size
+    console.print(f"MACs: multiply-adds per image of {size} x {size}. Steps: of {', '.join(rows[0].steps)}.")
+    console.print(
+        "Depth: convolutions and linear layers from image to logits, in brackets each as often as it runs."
+    )
+    console.print("Top-1: on ImageNet, as published and for the networks as published.")
+    for row in rows:
+        if row.top1_note:
+            console.print(f"  {row.name}: {row.top1_note}.")
+    for paper in dict.fromkeys(row.paper for row in rows):
+        console.print(f"{', '.join(row.name for row in rows if row.paper == paper)}: {paper}.")
+
+
+def print_intervals(name: str, arguments: Mapping[str, Any]) -> None:
+    """Print which milliseconds after onset the steps of a network stand for."""
+    import torch
+
+    from cornet.brain.subjects.step_times import network_intervals
+    from cornet.models import create_model
+
+    with torch.device("meta"):
+        intervals = network_intervals(create_model(name, **arguments))  # type: ignore[arg-type]
+    console = Terminal(highlight=False)
+    console.print("Milliseconds after stimulus onset that the steps answer for:")
+    for area, steps in intervals.items():
+        told = ", ".join("-" if one is None else f"{one[0]:g}-{one[1]:g}" for one in steps)
+        console.print(f"  {area}: {told}")
+
+
+def print_public_data() -> None:
+    """Print the table of public data, and the papers to name."""
+    from cornet.brain.data.public.fetching import whereabouts
+    from cornet.brain.data.public.listing import PUBLIC
+
+    table = new_table()
+    table.add_column("name", no_wrap=True, style="bold")
+    for heading in ("what it is", "content", "where it lies"):
+        table.add_column(heading, overflow="fold")
+    for data in PUBLIC.values():
+        table.add_row(data.name, data.summary, data.content, whereabouts(data))
+    console = Terminal(highlight=False)
+    console.print(table)
+    for data in PUBLIC.values():
+        console.print(f"{data.name}: {data.citation}.")
+
+
+def print_benchmarks(benchmarks: "Sequence[Benchmark[Any]]", groups: Mapping[str, Sequence[str]]) -> None:
+    """Print every benchmark that has a name, and the names of groups."""
+    table = new_table()
+    table.add_column("benchmark", no_wrap=True, style="bold")
+    table.add_column("region", no_wrap=True)
+    table.add_column("what it compares with, and how")
+    for one in benchmarks:
+        facts = [one.split_rule] if one.split_rule != "none" else []
+        facts += [] if one.time_bin is None else ["-".join(f"{edge:g}" for edge in one.time_bin) + " ms"]
+        facts += [] if one.degrees is None else [f"{one.degrees:g} degrees"]
+        facts.append(f"shown as {one.scale}")
+        table.add_row(cell(one.name), cell(one.region), f"{cell(one.what)}\n[dim]{cell('; '.join(facts))}[/]")
+    console = Terminal(highlight=False)
+    console.print(table)
+    for group, names in groups.items():
+        console.print(f"[bold]{group}[/]: {', '.join(names)}")
+    console.print(
+        "Any folder with a bundle (stimulus_set.csv, stimuli.zip, assembly.nc) is a benchmark, too."
+    )
+
+
+def print_scores(results: "Sequence[Result]") -> None:
+    """Print scores with their errors and ceilings, paired differences to the first model, and all notes."""
+    console = Terminal(highlight=False)
+    notes: dict[str, int] = {}
+    for subject in dict.fromkeys(result.subject for result in results):
+        table = new_table()
+        table.title, table.title_justify = f"[bold]{cell(subject)}[/]", "left"
+        table.add_column("benchmark", overflow="fold")
+        for heading in ("score", "scale", "raw", "ceiling", "n"):
+            table.add_column(heading, justify="left" if heading == "scale" else "right", no_wrap=True)
+        wide = console.width >= WIDE
+        if wide:
+            table.add_column("recorded", overflow="fold")
+        table.add_column("", no_wrap=True)
+        for result in results:
+            if result.subject == subject:
+                row = cells(result, notes)
+                table.add_row(*row[:-2], *(row[-2:] if wide else row[-1:]))
+        console.print(table)
+    console.print("score, raw: with standard error; n: stimuli.")
+    for text, mark in notes.items():
+        console.print(f"({mark}) {cell(text)}.")
+    print_differences(console, results)
+    if any(result.benchmark.simulated for result in results):
+        console.print(
+            "Simulated: a check of the pipeline; no brain was recorded, nothing here is about brains."
+        )
+
+
+def cells(result: "Result", notes: dict[str, int]) -> list[str]:
+    """A score's row; its notes are numbered in `notes`."""
+    score = result.score
+    texts = [result.failure.rstrip(".")] if result.failure else list(score.notes)
+    marks = ",".join(map(str, sorted(notes.setdefault(text, len(notes) + 1) for text in texts)))
+    return [
+        cell(result.benchmark.name),
+        with_error(score.value, score.value_error),
+        score.scale if math.isfinite(score.raw) else "",
+        with_error(score.raw, score.error),
+        "-" if math.isnan(score.ceiling) else f"{score.ceiling:.3f}",
+        str(score.n or "-"),
+        cell(" ".join(map(str, result.sites))),
+        f"({marks})" if marks else "",
+    ]
+
+
+def print_differences(console: Terminal, results: "Sequence[Result]") -> None:
+    """Every model against the first, on the benchmarks that have neuroids to pair."""
+    from cornet.brain.metrics.difference import paired_difference
+
+    first: dict[str, Result] = {}
+    lines: list[str] = []
+    for result in results:
+        name = result.benchmark.name
+        base = first.setdefault(name, result)
+        if base is result or result.score.values.ndim != 2 or math.isnan(result.score.raw + base.score.raw):
+            continue
+        told = paired_difference(result.score, base.score)
+        lines += [f"  {name}: {result.subject} less {base.subject}:", f"    {told}"]
+    if lines:
+        console.print("Differences of raw scores (paired bootstrap over neuroids, 95 %):")
+        for line in lines:
+            console.print(cell(line))
+
+
+def new_table() -> Table:
+    return Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), collapse_padding=True)
+
+
+def facts_table(title: str | None = None) -> Table:
+    """Of two columns: what, and how much."""
+    table = Table(title=title, title_justify="left", show_header=False)
+    table.add_column(style="dim")
+    table.add_column(justify="right")
+    return table
+
+
+def say(console: Terminal, text: str) -> None:
+    """A line as it is: nothing in it means anything to rich, and it is not wrapped."""
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def simulated_text(simulated: Sequence[bool]) -> str:
+    """A sentence where some of the brain scores, or all, are simulated; "" where none is."""
+    if not any(simulated):
+        return ""
+    what = "Brain scores are simulated" if all(simulated) else "Scores named simulated are so"
+    return f"{what}: a check of the pipeline; no brain was recorded."
+
+
+def with_error(value: float, error: float, digits: int = 3) -> str:
+    """0.412 ±.013; - for NaN."""
+    if math.isnan(value):
+        return "-"
+    told = f"{value:.{digits}f}"
+    return f"{told} ±{error:.{digits}f}".replace("±0.", "±.") if math.isfinite(error) else told
+
+
+def print_plan(plan: Any, console: Terminal | None = None) -> None:
+    """Print a `cornet.training.plan.Plan`."""
+    console = console or Terminal()
+    measured, hardware = plan.measured, plan.hardware
+    table = facts_table(f"Plan: {plan.name}")
+    machines = "" if hardware.machines == 1 else f" in {hardware.machines} machines"
+    table.add_row("devices", f"{hardware.devices:,}{machines}, {hardware.cores} cores each")
+    table.add_row("images, training / validation", f"{plan.train_images:,} / {plan.val_images:,}")
+    table.add_row("batch, a device / in all", f"{measured.batch:,} / {measured.batch * hardware.devices:,}")
+    table.add_row("images per second", f"{plan.images_per_second:,.0f}", style="bold")
+    for name, seconds in plan.parts.items():
+        if seconds:
+            table.add_row(f"  a step's {name}", f"{1000 * seconds:,.0f} ms")
+    if not math.isnan(measured.memory):
+        table.add_row("memory, a device", f"{measured.memory / 1e9:,.1f} GB")
+    table.add_row("training, an epoch", duration(plan.training))
+    table.add_row("validation", duration(plan.validation))
+    if plan.brain:
+        told = f"{duration(plan.brain)}, {plan.brain_share:.1%}"
+        table.add_row(f"brain scores ({plan.evaluations:.3g} an epoch)", told)
+    table.add_row("an epoch", duration(plan.epoch))
+    table.add_row(f"in all, {plan.epochs} epochs", duration(plan.total), style="bold")
+    console.print(table)
+    console.print(f"What holds it up: {WORDS[plan.bottleneck]}.")
+    if plan.given:
+        console.print(f"Given, not measured: {', '.join(plan.given)}.", style="dim")
+    console.print(
+        "Measured here for some seconds; left out are start-up, compilation, checkpoints and stragglers.",
+        style="dim",
+    )
+
+
+def duration(seconds: float) -> str:
+    """45 s, 12:05 min, 3:20 h, 4.2 days."""
+    if seconds < 60:
+        return f"{seconds:.3g} s"
+    if seconds < 3600:
+        minutes, rest = divmod(round(seconds), 60)
+        return f"{minutes}:{rest:02} min"
+    if seconds < 48 * 3600:
+        hours, minutes = divmod(round(seconds / 60), 60)
+        return f"{hours}:{minutes:02} h"
+    return f"{seconds / 86400:,.1f} days"
+
+
+def print_rerun(done: "Rerun") -> None:
+    """Print whether both came to the same, and what they were made with where that differs."""
+    console = Terminal()
+    console.print(f"{cell(done.first)}\nand again in {cell(done.second)}", soft_wrap=True, highlight=False)
+    table = Table(show_header=False)
+    table.add_column(style="dim")
+    table.add_column(overflow="fold")
+    for one in done.results:
+        table.add_row(one.what, one.told if one.same else f"differ: {one.told}")
+    console.print(table)
+    for key, (then, now) in done.made_with.items():
+        console.print(cell(f"  other {key}: {then} then, {now} now"), highlight=False, soft_wrap=True)
+    console.print(verdict(done), soft_wrap=True, highlight=False)
+
+
+def verdict(done: "Rerun") -> str:
+    """The outcome in a sentence."""
+    same = "The result is the same, bit for bit" if done.same else "The result is not the same"
+    if done.made_with:
+        return f"{same}; the two were made with other {', '.join(done.made_with)}."
+    if done.same:
+        return f"{same}, with the same versions, commit, hardware, threads and images."
+    return (
+        f"{same}, although versions, commit, hardware, threads and images are; on a GPU deterministic=true makes "
+        "runs the same, and on a CPU they should be without."
+    )

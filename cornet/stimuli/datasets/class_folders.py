@@ -1,0 +1,271 @@
+"""Folders of images, one folder a class: which files there are, and of which class.
+
+<folder>/train/<class>/*.jpg
+<folder>/val/<class>/*.jpg          or val_in_folders/, or validation/
+
+Names may be any bytes. `left_behind` files count as absent; other files that are no image, and empty folders, are left
+out and counted in the log. Links are followed, each as an image of its own.
+"""
+
+import difflib
+import hashlib
+import logging
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cornet.errors import CornetError
+from cornet.names import composed, escaped, left_behind
+from cornet.opening import read_bytes
+from cornet.stimuli.datasets.left_out import (
+    AGAIN,
+    BOTH,
+    EMPTY,
+    LOOSE,
+    LOST,
+    SPECIAL,
+    TWICE,
+    extension_of,
+    kind_of,
+    told,
+)
+from cornet.stimuli.decode import BadImage
+
+__all__ = ["EXTENSIONS", "ByClass", "ClassFolder", "scan_splits"]
+
+log = logging.getLogger("cornet")
+
+EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+ENDINGS = tuple(map(os.fsencode, EXTENSIONS))
+UNKNOWN = (0, 2**32 - 1)
+"""What file systems without numbers for their files (FUSE) give as the number of each."""
+TRAIN = ("train",)
+VAL = ("val_in_folders", "val", "validation")  # the first takes precedence over a flat `val`
+
+
+class ByClass:
+    """Images in order of class. _starts: (class + 1,), where the images of each class begin, and their number."""
+
+    _starts: NDArray[np.int64]
+
+    def label(self, index: int) -> int:
+        """Class of an image."""
+        return int(np.searchsorted(self._starts, index, side="right")) - 1
+
+    def siblings(self, index: int) -> range:
+        """Indices of all images of the same class."""
+        label = self.label(index)
+        return range(int(self._starts[label]), int(self._starts[label + 1]))
+
+
+class ClassFolder(ByClass):
+    """The images of a split, in order of class and name, as one block of bytes that loader processes share.
+
+    ImageNet's 1.28 million paths take 33 MB so, and 150 MB as Python strings in every process.
+    """
+
+    def __init__(self, root: Path, found: dict[str, list[bytes]], classes: list[str]) -> None:
+        """root: the split's folder. found: of each class's folder, in their order, the paths of its images below it, in
+        order. classes: what the classes are called."""
+        self.root = root
+        self.classes = classes
+        self._folders = list(found)
+        names = list(found.values())
+        self._starts = np.cumsum([0, *map(len, names)])
+        flat = [name for of_class in names for name in of_class]
+        self._ends = np.cumsum(np.fromiter(map(len, flat), dtype=np.int64, count=len(flat)))
+        self._block = b"".join(flat)
+
+    def listing(self) -> bytes:
+        """A hash of which files there are, of which class, in their order."""
+        return hashlib.sha256(self._starts.tobytes() + self._ends.tobytes() + self._block).digest()
+
+    def __len__(self) -> int:
+        return len(self._ends)
+
+    def path(self, index: int) -> str:
+        """Path of an image."""
+        if not 0 <= index < len(self):
+            raise IndexError(f"image {index} of {len(self)}")
+        start = int(self._ends[index - 1]) if index else 0
+        name = os.fsdecode(self._block[start : int(self._ends[index])])
+        return os.path.join(self.root, self._folders[self.label(index)], name)
+
+    def read(self, index: int) -> bytes:
+        """The file of an image. Raises BadImage where it cannot be read."""
+        try:
+            return read_bytes(self.path(index))
+        except OSError as error:
+            raise BadImage(f"the file cannot be read ({error.strerror or error})") from None
+
+
+def scan_splits(folder: str | os.PathLike[str]) -> tuple[ClassFolder, ClassFolder]:
+    """Find the training and validation images below a folder, and log what is left out or taken in twice.
+
+    Files with an image's extension are images; folders within a class belong to it. Classes are called as in train/; a
+    name that val/ spells with other code points for the same characters (Unicode NFC and NFD) is the same class.
+    Raises CornetError if a split is missing, not sorted into classes, has a class with files but without images, or has
+    two classes of one name, or if the two splits have different classes.
+    """
+    root = Path(folder).expanduser()
+    if not root.is_dir():
+        raise CornetError(
+            f"there is no folder {root}{_near(root.parent, [root.name])}; say where the images are"
+        )
+    odd = Counter[str]()
+    try:
+        train, files = _scan(folder_of_train := _find(root, TRAIN), odd)
+        val, others = _scan(folder_of_val := _find(root, VAL), odd)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise CornetError(
+            f"{os.fsdecode(error.filename)} cannot be read ({reason}): mend that, and start again"
+        ) from None
+    odd[BOTH] += len(np.intersect1d(files, others))
+    own = {composed(name): name for name in val}
+    _check_same_classes(folder_of_train, folder_of_val, list(map(composed, train)), list(own))
+    if words := told(odd):
+        log.warning("%s: %s", escaped(str(root)), words)
+    classes = list(map(escaped, train))
+    val = {own[composed(name)]: val[own[composed(name)]] for name in train}
+    return ClassFolder(folder_of_train, train, classes), ClassFolder(folder_of_val, val, classes)
+
+
+def _find(root: Path, names: tuple[str, ...]) -> Path:
+    for name in names:
+        if (root / name).is_dir():
+            return root / name
+    wanted = " or ".join(f"{name}/" for name in names)
+    raise CornetError(
+        f"there is no {wanted} in {root}{_near(root, names)}; images must be in train/<class>/ and val/<class>/"
+    )
+
+
+def _near(folder: Path, names: tuple[str, ...] | list[str]) -> str:
+    """Say which folders there have a name like the one looked for, if any."""
+    try:
+        there = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir())
+    except OSError:
+        return ""
+    lower = {name.lower(): name for name in there}
+    close = {lower[match] for name in names for match in difflib.get_close_matches(name.lower(), lower)}
+    return f" (but there is {', '.join(sorted(close))})" if close else ""
+
+
+def _scan(split: Path, odd: Counter[str]) -> tuple[dict[str, list[bytes]], NDArray[np.uint64]]:
+    """The images of each class folder, and a number for each file. odd: gets the counts, see `told`."""
+    with os.scandir(split) as entries:
+        listed = sorted((one for one in entries if not left_behind(one.name)), key=lambda one: one.name)
+    classes = [entry.name for entry in listed if kind_of(entry) == "folder"]
+    beside = [entry.name.lower() for entry in listed if kind_of(entry) == "file"]
+    odd[LOST] += sum(kind_of(entry) == LOST for entry in listed)
+    loose = sum(name.endswith(EXTENSIONS) for name in beside)
+    if loose and not classes:
+        raise CornetError(
+            f"the images of {split} lie side by side: they must be sorted into one folder per class, "
+            f"{split}/<class>/, named as in train/"
+        )
+    if not classes:
+        raise CornetError(f"there are no class folders in {split}: put each class's images into one")
+    odd[LOOSE] += loose
+    found: dict[str, list[bytes]] = {}
+    numbers: list[int] = []
+    without = []
+    for name in classes:
+        others = Counter[str]()
+        if files := sorted(_images(os.fsencode(split / name), others, numbers)):
+            found[name] = files
+        elif others:
+            without.append(name)
+        else:
+            others[EMPTY] += 1
+        odd.update(others)
+    if without or not found:
+        bad = without or classes
+        raise CornetError(
+            f"{_some(bad)} in {split} {'has' if len(bad) == 1 else 'have'} no images "
+            f"({', '.join(EXTENSIONS)}): add some, or remove the folder"
+        )
+    _check_one_spelling(split, list(found))
+    every = np.array(numbers, np.uint64)
+    every = every[every > 0]
+    files_of_split = np.unique(every)
+    odd[TWICE] += len(every) - len(files_of_split)
+    return found, files_of_split
+
+
+def _images(folder: bytes, odd: Counter[str], numbers: list[int]) -> Iterator[bytes]:
+    """Paths, relative to `folder`, of the images in it and in the folders below. numbers: gets one of each file."""
+    skip = len(folder) + 1
+    seen = set()  # folders, lest a link to a folder above be followed for ever
+    waiting = [folder]
+    while waiting:
+        current = waiting.pop()
+        where = os.stat(current)
+        if (where.st_dev, where.st_ino) in seen:
+            odd[AGAIN] += 1
+            continue
+        seen.add((where.st_dev, where.st_ino))
+        with os.scandir(current) as entries:
+            for entry in entries:
+                # A million times over ImageNet: what is usual is settled by few calls.
+                image = entry.name.lower().endswith(ENDINGS)
+                if (not image or entry.name[:1] in b".~") and left_behind(os.fsdecode(entry.name)):
+                    continue
+                if image and entry.is_file(follow_symlinks=False):
+                    numbers.append(_number(where.st_dev, entry.inode()))
+                    yield entry.path[skip:]
+                elif (kind := kind_of(entry)) == "folder":
+                    waiting.append(entry.path)
+                elif kind == SPECIAL:
+                    odd[SPECIAL] += 1
+                elif not image:
+                    odd[extension_of(os.fsdecode(entry.name))] += 1
+                else:
+                    if kind == LOST:
+                        odd[LOST] += 1
+                    else:
+                        numbers.append(_number(entry.stat().st_dev, entry.stat().st_ino))
+                    yield entry.path[skip:]
+
+
+def _number(device: int, inode: int) -> int:
+    """Of a file: the same for all of its names, and hardly ever another's; 0 where the file system gives no numbers."""
+    return 0 if inode in UNKNOWN else (device * 0x9E3779B97F4A7C15 + inode) % 2**64
+
+
+def _check_one_spelling(split: Path, folders: Sequence[str]) -> None:
+    first: dict[str, str] = {}
+    for name in folders:
+        if (other := first.setdefault(composed(name), name)) != name:
+            raise CornetError(
+                f"{split} has two folders whose names are the same characters in other code points, {other!a} and "
+                f"{name!a}: put their images into one of them"
+            )
+
+
+def _check_same_classes(train: Path, val: Path, of_train: list[str], of_val: list[str]) -> None:
+    if set(of_train) == set(of_val):
+        return
+    if not set(of_train) & set(of_val):
+        raise CornetError(
+            f"{val} has none of the classes of {train} (it has {_some(of_val)}): sort its images "
+            f"into folders named as those of train/, such as {of_train[0]}/"
+        )
+    for one, here, other, there in ((train, of_train, val, of_val), (val, of_val, train, of_train)):
+        if missing := sorted(set(here) - set(there)):
+            raise CornetError(
+                f"{_some(missing)} of {one} {'is' if len(missing) == 1 else 'are'} missing in {other}: "
+                "both must have the same classes; add or remove what differs"
+            )
+
+
+def _some(names: list[str]) -> str:
+    """Class names for a message: the first five, and how many more."""
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    shown = ", ".join(map(escaped, names[:5]))
+    return f"{'class' if len(names) == 1 else 'classes'} {shown}{more}"

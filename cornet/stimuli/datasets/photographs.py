@@ -1,0 +1,208 @@
+"""Photographs in class folders: ImageNet, and anything laid out like it.
+
+source = ImageFolder(folder, name="imagenet", views=("center", "squash"))
+source.train()[Key(index=17, epoch=3)]     # Sample: the random crop that image 17 has in epoch 3
+"""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+
+from cornet.errors import CornetError
+from cornet.names import escaped
+from cornet.sizes import check_pixels
+from cornet.stimuli.datasets.class_folders import scan_splits
+from cornet.stimuli.datasets.prepared import check_complete, check_count
+from cornet.stimuli.decode import BadImage, decode_image
+from cornet.stimuli.geometry import VIEWS, random_box, random_generator, resize_crop
+from cornet.stimuli.normalisation import IMAGENET_MEAN, IMAGENET_STD
+from cornet.stimuli.samples import IGNORED, Key, Sample
+
+__all__ = ["ImageFiles", "ImageFolder", "TrainPhotographs", "ValPhotographs"]
+
+GREY = 128
+"""What a validation image that cannot be read is replaced by; its label is IGNORED."""
+
+
+class ImageFiles(Protocol):
+    """The encoded images of a split, in order of class and name, wherever they lie."""
+
+    classes: list[str]
+
+    def __len__(self) -> int: ...
+
+    def label(self, index: int) -> int: ...
+
+    def siblings(self, index: int) -> range: ...
+
+    def path(self, index: int) -> str: ...
+
+    def read(self, index: int) -> bytes: ...
+
+
+class ImageFolder:
+    """Images sorted into class folders below train/ and val/; an ImageSource.
+
+    folder: holds train/ and val/ (or val_in_folders/, or validation/), see `cornet.stimuli.datasets.class_folders`.
+    size: pixels a side that the network sees.
+    views: validation protocols, from "center" and "squash"; all are made from one decoding of the file.
+    mean, std: per channel, of images scaled to 0..1 (ImageNet's).
+    crop_scale: which share of an image's area a training crop covers, drawn uniformly from this range.
+    crop_ratio: its width over its height. With both at (1, 1) square images are shown whole.
+    flip: mirror half of the training images.
+    val_resize: for "center", the short side after resizing, in units of `size` (256 pixels at size 224);
+        None: `size` itself. Take None where the images are `size` pixels a side already, as Tiny ImageNet's
+        at 64: they then pass unchanged, where enlarging and cutting would blur them and lose the margin.
+    seed: of the crops and flips.
+
+    Raises CornetError for folders that `scan_splits` refuses, for copies by `cornet prepare` that are not complete,
+    and for arguments out of range.
+    """
+
+    in_memory = False
+    training: "type[TrainPhotographs] | None" = None  # for sources that have their own
+
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        size: int = 224,
+        name: str = "imagefolder",
+        views: Sequence[str] = ("center",),
+        mean: Sequence[float] = IMAGENET_MEAN,
+        std: Sequence[float] = IMAGENET_STD,
+        crop_scale: Sequence[float] = (0.08, 1.0),
+        crop_ratio: Sequence[float] = (3 / 4, 4 / 3),
+        flip: bool = True,
+        val_resize: float | None = 256 / 224,
+        seed: int = 0,
+    ) -> None:
+        _check(size, views, crop_scale, crop_ratio, val_resize, seed)
+        self.name = name
+        self.size = size
+        self.views = tuple(views)
+        self.mean = (mean[0], mean[1], mean[2])
+        self.std = (std[0], std[1], std[2])
+        self.crop_scale = (crop_scale[0], crop_scale[1])
+        self.crop_ratio = (crop_ratio[0], crop_ratio[1])
+        self.flip = flip
+        self.short_side = size if val_resize is None else round(size * val_resize)
+        self.seed = seed
+        self._train_files, self._val_files = self._open(folder)
+        self.classes = self._train_files.classes
+
+    def _open(self, folder: str | os.PathLike[str]) -> tuple[ImageFiles, ImageFiles]:
+        """Training and validation images."""
+        check_complete(folder)
+        train, val = scan_splits(folder)
+        check_count(folder, {"train": len(train), "val": len(val)})
+        return train, val
+
+    def train(self) -> "TrainPhotographs":
+        """Training images, (3, size, size)."""
+        return (self.training or TrainPhotographs)(
+            self._train_files,
+            size=self.size,
+            scale=self.crop_scale,
+            ratio=self.crop_ratio,
+            flip=self.flip,
+            seed=self.seed,
+        )
+
+    def val(self) -> "ValPhotographs":
+        """Validation images, (view, 3, size, size)."""
+        return ValPhotographs(self._val_files, size=self.size, views=self.views, short_side=self.short_side)
+
+
+@dataclass(eq=False)
+class TrainPhotographs:
+    """Random crops and flips, functions of (seed, epoch, index). Unreadable files: the next of the class."""
+
+    files: ImageFiles
+    size: int
+    scale: tuple[float, float]
+    ratio: tuple[float, float]
+    flip: bool
+    seed: int
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, key: Key) -> Sample:
+        """Raises CornetError if no file of the class can be read."""
+        index, epoch = key
+        siblings = self.files.siblings(index)
+        bad: list[str] = []
+        for step in range(len(siblings)):
+            other = siblings[(index - siblings.start + step) % len(siblings)]
+            try:
+                image = decode_image(self.files.read(other))
+            except BadImage:
+                bad.append(escaped(self.files.path(other)))
+                continue
+            rng = random_generator(self.seed, epoch, index)
+            height, width = image.shape[:2]
+            box = random_box(height, width, rng, scale=self.scale, ratio=self.ratio)
+            mirrored = self.flip and bool(rng.random() < 0.5)
+            pixels = resize_crop(image, box, self.size, flip=mirrored)
+            return Sample(pixels, self.files.label(index), index, tuple(bad))
+        folder = os.path.dirname(bad[0])
+        raise CornetError(
+            f"none of the {len(bad)} images in {folder} can be read: replace them, or see whether the disk is at fault"
+        )
+
+    def __getitems__(self, keys: Sequence[Key]) -> list[Sample]:
+        return [self[key] for key in keys]
+
+
+@dataclass(eq=False)
+class ValPhotographs:
+    """The validation views of each image. One that cannot be read is grey, and its label IGNORED."""
+
+    files: ImageFiles
+    size: int
+    views: tuple[str, ...]
+    short_side: int
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, key: Key) -> Sample:
+        index = key[0]
+        try:
+            image = decode_image(self.files.read(index))
+        except BadImage:
+            grey = torch.full((len(self.views), 3, self.size, self.size), GREY, dtype=torch.uint8)
+            return Sample(grey, IGNORED, index, (escaped(self.files.path(index)),))
+        views = [VIEWS[view](image, self.size, self.short_side) for view in self.views]
+        return Sample(torch.stack(views), self.files.label(index), index)
+
+    def __getitems__(self, keys: Sequence[Key]) -> list[Sample]:
+        return [self[key] for key in keys]
+
+
+def _check(
+    size: int,
+    views: Sequence[str],
+    crop_scale: Sequence[float],
+    crop_ratio: Sequence[float],
+    val_resize: float | None,
+    seed: int,
+) -> None:
+    check_pixels("size", size)
+    unknown = [view for view in views if view not in VIEWS]
+    if unknown or not views or len(set(views)) < len(views):
+        raise CornetError(f"views are {list(views)}: name one or more of {', '.join(VIEWS)}, each once")
+    if not (len(crop_scale) == 2 and 0 < crop_scale[0] <= crop_scale[1] <= 1):
+        raise CornetError(f"crop_scale is {crop_scale}: it must be two shares of the area, such as (0.08, 1)")
+    if not (len(crop_ratio) == 2 and 0 < crop_ratio[0] <= crop_ratio[1]):
+        raise CornetError(f"crop_ratio is {crop_ratio}: it must be two ratios, such as (0.75, 1.33)")
+    if val_resize is not None and not 1 <= val_resize <= 4:
+        raise CornetError(
+            f"val_resize is {val_resize}: it is the short side in units of size, from 1 to 4, or null for size itself"
+        )
+    if seed < 0:
+        raise CornetError(f"seed is {seed}: it must not be negative")

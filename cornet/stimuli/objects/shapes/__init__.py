@@ -1,0 +1,1 @@
+"""The solids of each category."""

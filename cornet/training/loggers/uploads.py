@@ -1,0 +1,156 @@
+"""Weights & Biases and TensorBoard, as conf/logger names them, and what they are given when a run has ended."""
+
+import logging
+import netrc
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+from pytorch_lightning.loggers import Logger, TensorBoardLogger
+
+from cornet.errors import CornetError
+from cornet.runs.metrics import read_metrics
+from cornet.runs.path import LONGEST_TAG
+from cornet.training.loggers.wandb_run import ForgivingWandbLogger, rank_zero
+from cornet.training.overrides import check_installed
+
+__all__ = ["hand_over", "tensorboard", "wandb"]
+
+log = logging.getLogger("cornet")
+
+PICTURES = {
+    "curves": "Loss and accuracy against the epoch.",
+    "brain_scores": "Each benchmark's score against the epoch; dashed: its ceiling; band: one standard error.",
+    "brain_accuracy": "Each benchmark's score against accuracy, from the start of training to its end.",
+    "step_matrix": "Raw score of every area and step (rows) on every recorded region (columns).",
+    "solution_times": "When the network solves an image, against when the brain does.",
+}
+"""What each picture shows, by its file's name; samples of stimuli, stimuli/<set>.png, are beside them."""
+
+TABLES = ("scores", "step_matrix")
+FILES = ("report.html", "scores.csv", "step_matrix.csv", "solution_times.csv")
+
+
+def tensorboard(folder: Path | str) -> TensorBoardLogger:
+    """Event files in `<folder>/tensorboard`; a resumed run adds a file, which TensorBoard shows as one curve.
+
+    Raises CornetError when the package is not installed.
+    """
+    check_installed("logger=tensorboard", "tensorboard", "tensorboard")
+    return TensorBoardLogger(folder, name="tensorboard", version="", default_hp_metric=False)
+
+
+def wandb(
+    folder: Path | str,
+    run_id: str,
+    project: str = "cornet",
+    name: str | None = None,
+    group: str | None = None,
+    tags: Sequence[str] | None = None,
+    offline: bool | None = None,
+    config: Mapping[str, Any] | None = None,
+) -> ForgivingWandbLogger:
+    """A run on Weights & Biases, with its files in `<folder>/wandb`.
+
+    run_id: that of the run's folder, so that a resumed run continues its curves. name, group, tags: None for what
+    `run_labels` makes of the folder and the overrides, when `run` trains; else none. offline: None means offline where
+    there is no account (no WANDB_API_KEY, no entry in netrc) and WANDB_MODE does not say otherwise; such a run is
+    uploaded later by `wandb sync`. Nothing is started before the first metric, and nothing that goes wrong there stops
+    a training. Raises CornetError for a tag that Weights & Biases would refuse.
+    """
+    for tag in tags or ():
+        if not 1 <= len(tag) <= LONGEST_TAG:
+            raise CornetError(
+                f"The tag {tag!r} has {len(tag)} characters, and Weights & Biases takes 1 to {LONGEST_TAG}; "
+                "give another one in logger.wandb.tags."
+            )
+    mode = os.environ.get("WANDB_MODE") or "online"  # wandb itself reads the environment once a process only
+    if offline is not None:
+        mode = "offline" if offline else "online"
+    elif not os.environ.get("WANDB_MODE") and not _has_account():
+        mode = "offline"
+        if rank_zero():
+            log.warning(
+                "Weights & Biases: no account is set up here, so the run is kept offline; "
+                "upload it later with `wandb sync %s/wandb/offline-run-*`",
+                folder,
+            )
+    return ForgivingWandbLogger(
+        Path(folder),
+        mode=mode,
+        id=run_id,
+        project=project,
+        name=name,
+        group=group,
+        tags=list(tags or ()),
+        config=dict(config or {}),
+    )
+
+
+def _has_account() -> bool:
+    """Whether wandb would find a key: in its environment variables, or under its host in netrc."""
+    if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
+        return True
+    host = urlsplit(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname or ""
+    given = os.environ.get("NETRC")
+    for path in [given] if given else [Path.home() / ".netrc", Path.home() / "_netrc"]:
+        try:
+            return host in netrc.netrc(path).hosts
+        except (OSError, netrc.NetrcParseError):
+            continue
+    return False
+
+
+def hand_over(folder: Path, loggers: Sequence[Logger]) -> None:
+    """Give a finished run's pictures and tables to Weights & Biases and TensorBoard. Missing files are left out.
+
+    folder: the run's. Failures are logged, never raised.
+    """
+    for logger in loggers:
+        try:
+            if isinstance(logger, ForgivingWandbLogger):
+                files = [folder / name for name in FILES if (folder / name).is_file()]
+                logger.hand_over(pictures_of(folder), tables_of(folder), files, read_metrics(folder))
+            elif isinstance(logger, TensorBoardLogger):
+                to_tensorboard(folder, logger)
+        except Exception as error:
+            log.warning("pictures and tables did not reach %s (%s)", type(logger).__name__, error)
+
+
+def pictures_of(folder: Path) -> dict[str, tuple[Path, str]]:
+    """The pictures that are there: file and caption by name."""
+    pictures = {name: (folder / f"{name}.png", caption) for name, caption in PICTURES.items()}
+    for path in sorted((folder / "stimuli").glob("*.png")):
+        caption = f"Samples of the stimuli {path.stem}, as the network sees them."
+        pictures[f"stimuli_{path.stem}"] = (path, caption)
+    return {name: found for name, found in pictures.items() if found[0].is_file()}
+
+
+def tables_of(folder: Path) -> dict[str, pd.DataFrame]:
+    """The tables that are there, by name."""
+    paths = {name: folder / f"{name}.csv" for name in TABLES}
+    return {name: pd.read_csv(path) for name, path in paths.items() if path.is_file()}
+
+
+def to_tensorboard(folder: Path, logger: TensorBoardLogger) -> None:
+    """Pictures as images, tables as text, at the last step."""
+    step = int(read_metrics(folder)["step"].max())
+    for name, (path, _) in pictures_of(folder).items():
+        with Image.open(path) as picture:
+            pixels = np.asarray(picture.convert("RGB"))
+        logger.experiment.add_image(f"pictures/{name}", pixels, step, dataformats="HWC")
+    for name, table in tables_of(folder).items():
+        logger.experiment.add_text(name, markdown(table), step)
+    logger.experiment.close()
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """A table as TensorBoard shows it."""
+    cells = table.astype(object).where(table.notna(), "").to_numpy().tolist()
+    rows = [list(table), ["---"] * len(table.columns), *cells]
+    return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |" for row in rows)

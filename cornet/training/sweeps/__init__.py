@@ -1,0 +1,1 @@
+"""Many runs: sweeps, successive halving, networks drawn at random."""
