@@ -26,9 +26,9 @@ from rich.console import Console
 from rich.table import Table
 
 from cornet.files import atomic_write
-from cornet.report.terminal_tables import duration
 from cornet.runs.metrics import read_metrics
 from cornet.runs.provenance import versions
+from cornet.terminal import duration
 from cornet.training.plan import Hardware, Measured, Plan, plan_training
 
 ROOT = Path(__file__).parents[1]

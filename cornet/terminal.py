@@ -12,7 +12,7 @@ from rich.text import Text
 
 from cornet.errors import printable
 
-__all__ = ["Terminal", "cell", "steady_streams"]
+__all__ = ["Terminal", "cell", "duration", "steady_streams"]
 
 
 class Terminal(Console):
@@ -25,6 +25,20 @@ class Terminal(Console):
 def cell(text: object) -> str:
     """Text from a file for a table or a line: control characters and rich's markup mean nothing in it."""
     return escape(printable(str(text)))
+
+
+def duration(seconds: float) -> str:
+    """0.35 s, 45 s, 12:05 min, 3:20 h, 4.2 days."""
+    seconds = max(0.0, seconds)
+    if round(seconds) < 60:
+        return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
+    if seconds < 3600:
+        minutes, rest = divmod(round(seconds), 60)
+        return f"{minutes}:{rest:02} min"
+    if seconds < 48 * 3600:
+        hours, minutes = divmod(round(seconds / 60), 60)
+        return f"{hours}:{minutes:02} h"
+    return f"{seconds / 86400:,.1f} days"
 
 
 def steady_streams() -> None:

@@ -9,7 +9,8 @@ from hydra import compose, initialize_config_dir
 from rich.console import Console
 
 from cornet.errors import CornetError
-from cornet.report.terminal_tables import duration, print_plan
+from cornet.report.terminal_tables import print_plan
+from cornet.terminal import duration
 from cornet.training.plan import plan_training
 
 ROOT = Path(__file__).parents[1]
@@ -79,7 +80,15 @@ def test_hardware_that_cannot_be(override, said):
 
 
 @pytest.mark.parametrize(
-    ("seconds", "words"), [(4.5, "4.5 s"), (725, "12:05 min"), (12_000, "3:20 h"), (4 * 86400, "4.0 days")]
+    ("seconds", "words"),
+    [
+        (0.4, "0.4 s"),
+        (4.5, "4.5 s"),
+        (59.7, "1:00 min"),
+        (725, "12:05 min"),
+        (12_000, "3:20 h"),
+        (4 * 86400, "4.0 days"),
+    ],
 )
 def test_durations(seconds, words):
     assert duration(seconds) == words

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from rich import box
 from rich.table import Table
 
-from cornet.terminal import Terminal, cell
+from cornet.terminal import Terminal, cell, duration
 
 if TYPE_CHECKING:
     from cornet.brain.benchmarks import Benchmark, Result
@@ -255,19 +255,6 @@ def print_plan(plan: Any, console: Terminal | None = None) -> None:
         "Measured here for some seconds; left out are start-up, compilation, checkpoints and stragglers.",
         style="dim",
     )
-
-
-def duration(seconds: float) -> str:
-    """45 s, 12:05 min, 3:20 h, 4.2 days."""
-    if seconds < 60:
-        return f"{seconds:.3g} s"
-    if seconds < 3600:
-        minutes, rest = divmod(round(seconds), 60)
-        return f"{minutes}:{rest:02} min"
-    if seconds < 48 * 3600:
-        hours, minutes = divmod(round(seconds / 60), 60)
-        return f"{hours}:{minutes:02} h"
-    return f"{seconds / 86400:,.1f} days"
 
 
 def print_rerun(done: "Rerun") -> None:

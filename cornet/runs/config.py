@@ -25,6 +25,7 @@ __all__ = [
     "config_text",
     "differences",
     "entries",
+    "flat",
     "moved_to_new_folder",
     "read_config",
 ]
@@ -199,13 +200,16 @@ def moved_to_new_folder(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def differences(held: Any, wanted: Any, there: str = "there", here: str = "here", most: int = 3) -> str:
     """width is 2 there and 3 here, ..."""
-    one, two = _flat(held), _flat(wanted)
+    one, two = ({key: json.dumps(value) for key, value in flat(node)} for node in (held, wanted))
     keys = [k for k in sorted({*one, *two}) if one.get(k, "absent") != two.get(k, "absent")]
     shown = [f"{k} is {one.get(k, 'absent')} {there} and {two.get(k, 'absent')} {here}" for k in keys[:most]]
     return ", ".join(shown + ([f"{len(keys) - most} more"] if len(keys) > most else []))
 
 
-def _flat(node: Any, prefix: str = "") -> dict[str, str]:
-    if isinstance(node, dict) and node:
-        return {k: v for key, value in node.items() for k, v in _flat(value, f"{prefix}{key}.").items()}
-    return {prefix.rstrip("."): json.dumps(node)}
+def flat(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """The dotted key and the value of every entry; lists are values, and so are empty tables."""
+    for key, value in node.items():
+        if isinstance(value, Mapping) and value:
+            yield from flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value

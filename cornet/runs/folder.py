@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from omegaconf import OmegaConf
-from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from cornet.errors import CornetError
 from cornet.files import atomic_write
@@ -59,8 +58,6 @@ class RunFolder:
         Raises CornetError when the folder holds a run of another configuration, or cannot be written.
         """
         folder = cls(path)
-        if getattr(rank_zero_only, "rank", 0) not in (0, None):
-            return folder
         if fresh:
             folder._move_aside()
         wanted = _plain(identity)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from cornet.errors import CornetError
 
-__all__ = ["IMAGENET_MEAN", "IMAGENET_STD", "checked_normalisation", "normalised"]
+__all__ = ["IMAGENET_MEAN", "IMAGENET_STD", "checked_normalisation", "normalised", "pixel_scale"]
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -18,10 +18,22 @@ def normalised(
     images: Tensor, mean: Sequence[float], std: Sequence[float], dtype: torch.dtype = torch.float32
 ) -> Tensor:
     """Images (batch, 3, y, x) of a floating type from uint8 ones, given mean and std of images scaled to 0..1."""
+    center, spread = pixel_scale(mean, std, images.device, dtype)
+    return ((images.to(center.dtype) - center) / spread).to(dtype)
+
+
+def pixel_scale(
+    mean: Sequence[float],
+    std: Sequence[float],
+    device: torch.device | None = None,
+    dtype: torch.dtype = torch.float32,
+) -> tuple[Tensor, Tensor]:
+    """Mean and std of pixel values 0..255, (channel, 1, 1), in float32 or wider, given those of images of 0..1."""
     wide = torch.promote_types(dtype, torch.float32)
-    center = torch.tensor(mean, device=images.device, dtype=wide).view(-1, 1, 1) * 255
-    spread = torch.tensor(std, device=images.device, dtype=wide).view(-1, 1, 1) * 255
-    return ((images.to(wide) - center) / spread).to(dtype)
+    center, spread = (
+        torch.tensor(one, device=device, dtype=wide).view(-1, 1, 1) * 255 for one in (mean, std)
+    )
+    return center, spread
 
 
 def checked_normalisation(

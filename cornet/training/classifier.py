@@ -14,6 +14,7 @@ from cornet.errors import CornetError
 from cornet.models import CORnet
 from cornet.models.own_network import OwnNetwork
 from cornet.runs.provenance import Provenance
+from cornet.stimuli.normalisation import pixel_scale
 from cornet.stimuli.samples import IGNORED, Batch
 from cornet.training.averaging import AveragedWeights
 from cornet.training.recipe import Recipe, learning_rate_factor, shrunk, size_at
@@ -91,8 +92,8 @@ class Classifier(pl.LightningModule):
         self.facts = dict(facts or {})
         self.provenance = Provenance()  # of the run, which knows it when all is built
         self.begins_with_seed: int | None = None  # where the checkpoint to go on from is another run's
-        self.register_buffer("pixel_mean", 255 * torch.tensor(mean).view(-1, 1, 1), persistent=False)
-        self.register_buffer("pixel_std", 255 * torch.tensor(std).view(-1, 1, 1), persistent=False)
+        for name, scale in zip(("pixel_mean", "pixel_std"), pixel_scale(mean, std), strict=True):
+            self.register_buffer(name, scale, persistent=False)
         self.train_top1 = TopK(1)
         # Looking for NaN would wait for the device; and without that, MeanMetric leaves its weights out.
         self.val_loss = SumMetric(nan_strategy="disable")

@@ -12,6 +12,7 @@ import pytorch_lightning as pl
 from cornet.errors import CornetError
 from cornet.files import atomic_write
 from cornet.old_names import with_current_names
+from cornet.runs.config import flat
 
 __all__ = ["begin_at", "check_continuation", "check_start", "position_now", "record_start", "steps_per_epoch"]
 
@@ -113,7 +114,7 @@ def check_continuation(
     try:
         position = position_in(checkpoint)
         made_of = checkpoint.get("provenance", {})
-        before = flat(with_current_names(made_of.get("config", {})))
+        before = as_json(with_current_names(made_of.get("config", {})))
     except (KeyError, TypeError, ValueError, ZeroDivisionError, AttributeError) as error:
         raise CornetError(
             f"ckpt_path={path} does not say at which epoch it was written ({error!r}); start from its weights with "
@@ -130,7 +131,7 @@ def check_continuation(
             f"ckpt_path={path} is at step {position.steps} and trainer.max_steps={most}: nothing is left to train; "
             "give more steps."
         )
-    now = flat(with_current_names(config))
+    now = as_json(with_current_names(config))
     first = ("model.name", "recipe", "seed")
     for key in sorted({*before, *now} if before else (), key=lambda key: (not key.startswith(first), key)):
         if before.get(key, ABSENT) != now.get(key, ABSENT):
@@ -203,8 +204,6 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def flat(node: Any, prefix: str = "") -> dict[str, str]:
-    """{dotted key: value as JSON}, so that tuples and lists are no difference."""
-    if isinstance(node, Mapping):
-        return {k: v for key, value in node.items() for k, v in flat(value, f"{prefix}{key}.").items()}
-    return {prefix.rstrip("."): json.dumps(node, default=str)}
+def as_json(config: Mapping[str, Any]) -> dict[str, str]:
+    """{dotted key: value as JSON}, so that tuples and lists are equal."""
+    return {key: json.dumps(value, default=str) for key, value in flat(config)}

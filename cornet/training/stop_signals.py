@@ -10,7 +10,7 @@ import threading
 from types import FrameType
 from typing import Any
 
-from pytorch_lightning.utilities.rank_zero import rank_zero_only
+from cornet.training.ranks.processes import is_first_rank
 
 __all__ = ["StopSignals", "Stopped"]
 
@@ -59,7 +59,7 @@ class StopSignals:
             os.kill(os.getpid(), signum)
             return
         self.asked = signum
-        if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
+        if is_first_rank():
             name = signal.Signals(signum).name
             said = f"\n{name}: a checkpoint is written after this step; a second one stops at once.\n"
             os.write(2, said.encode())  # the log may be in the middle of a line

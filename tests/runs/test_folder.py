@@ -7,7 +7,6 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
-from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from cornet.errors import CornetError
 from cornet.runs.folder import RunFolder
@@ -286,9 +285,3 @@ def test_versions_without_git(monkeypatch):
     assert found["commit"] is None
     assert found["gpus"] == []
     assert found["python"]
-
-
-def test_other_ranks_do_not_touch_the_disk(tmp_path, monkeypatch):
-    monkeypatch.setattr(rank_zero_only, "rank", 1)
-    assert RunFolder.open(tmp_path / "run", {}, {}, fresh=True).path == tmp_path / "run"
-    assert os.listdir(tmp_path) == []

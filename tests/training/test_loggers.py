@@ -10,10 +10,10 @@ from PIL import Image
 
 from cornet.errors import CornetError
 from cornet.runs.metrics import read_metrics
-from cornet.training.loggers.csv import CsvLogger
-from cornet.training.loggers.uploads import hand_over
 from cornet.training.loggers import uploads as loggers
 from cornet.training.loggers import wandb_run as wandb_logger
+from cornet.training.loggers.csv import CsvLogger
+from cornet.training.loggers.uploads import hand_over
 from cornet.training.loggers.wandb_run import definition
 from tests.training.wandb_records import definitions, finished, no_account, row, rows
 

@@ -15,7 +15,7 @@ from cornet.brain.subjects.subject import Site
 from cornet.errors import CornetError
 from cornet.models import CORnet
 from cornet.models.cornet.variants import Times, resolve_steps
-from cornet.stimuli.normalisation import IMAGENET_MEAN, IMAGENET_STD, checked_normalisation, normalised
+from cornet.stimuli.normalisation import IMAGENET_MEAN, IMAGENET_STD, checked_normalisation, pixel_scale
 
 __all__ = ["NetworkSubject"]
 
@@ -114,13 +114,12 @@ class NetworkSubject(ScreenSubject):
     @contextlib.contextmanager
     def _listening(self, sites: Sequence[Site]) -> Iterator[tuple[Answer, torch.device]]:
         with ready(self.net, self._device) as (net, device):
-            dtype = next(net.parameters()).dtype
+            pixels = pixel_scale(self.mean, self.std, device, next(net.parameters()).dtype)
             mixed = self._precision() == "bfloat16"
 
             def answer(images: Tensor, sites: Sequence[Site]) -> dict[Site, Tensor]:
-                x = normalised(images, self.mean, self.std, dtype)
                 with torch.autocast(device.type, torch.bfloat16, enabled=mixed):
-                    logits, states = net(x, return_states=True, times=self.times)
+                    logits, states = net(images, return_states=True, times=self.times, pixels=pixels)
                 found = {}
                 for site in sites:
                     if site.layer == LOGITS:

@@ -192,11 +192,11 @@ class CORnet(nn.Module):
         }
 
     def normalised(self, images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
-        """(images - mean) / std, in the type of `mean` and in the memory layout of the first convolution."""
+        """(images - mean) / std, computed in the type of `mean`, in the type and layout of the first convolution."""
         kernel = next(w for w in self.areas.parameters() if w.ndim == 4 and w.shape[-1] > 1)
         last = kernel.is_contiguous(memory_format=torch.channels_last) and not kernel.is_contiguous()
         layout = torch.channels_last if last else torch.contiguous_format
-        return (images.to(mean.dtype, memory_format=layout) - mean) / std
+        return ((images.to(mean.dtype, memory_format=layout) - mean) / std).to(kernel.dtype)
 
     def compile(self, memory_budget: float | None = None, **options: Any) -> None:
         """From now on, run as one compiled graph per image size and mode; see `CompiledNetwork`.

@@ -142,16 +142,16 @@ def _made_with(folder: Path) -> Markup:
     versions, images = read_json(folder / "versions.json"), read_json(folder / "images.json")
     if images:
         versions["images"] = [images.get("fingerprint", ""), *images.get("continued_with", [])]
-    return part("run.made_with", config=config_text(folder), versions=_flat(versions))
+    return part("run.made_with", config=config_text(folder), versions=_version_rows(versions))
 
 
-def _flat(node: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+def _version_rows(node: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     for key, value in node.items():
         if isinstance(value, list) and any(isinstance(one, dict) for one in value):
             value = {str(k + 1): one for k, one in enumerate(value)}
         if isinstance(value, dict):
-            found += _flat(value, f"{prefix}{key} ")
+            found += _version_rows(value, f"{prefix}{key} ")
         else:
             text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
             found.append((f"{prefix}{key}", text if value not in (None, [], "") else "-"))

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +12,7 @@ import pandas as pd
 from cornet.errors import CornetError
 from cornet.opening import read_bytes
 from cornet.report.run.data import is_int, read_metrics, read_scores
-from cornet.runs.config import read_config
+from cornet.runs.config import flat, read_config
 
 __all__ = [
     "LeftOut",
@@ -116,15 +116,6 @@ def other_versions(runs: Sequence[SeedRun]) -> list[str]:
     keys = dict.fromkeys(key for run in runs for key in run.versions if key not in _MACHINE)
     told = {key: {json.dumps(run.versions.get(key), sort_keys=True) for run in runs} for key in keys}
     return [key for key, values in told.items() if len(values) > 1]
-
-
-def flat(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """The entries of a configuration, by their dotted keys."""
-    for key, value in node.items():
-        if isinstance(value, dict) and value:
-            yield from flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
 
 
 def _open(path: Path) -> SeedRun:

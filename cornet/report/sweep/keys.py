@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cornet.report.seeds.seed_runs import SeedRun, flat
+from cornet.report.seeds.seed_runs import SeedRun
+from cornet.runs.config import flat
 from cornet.runs.path import IGNORED, identity_of
 
 __all__ = ["Factor", "find_factors", "identity_key", "own_identity", "value_text"]

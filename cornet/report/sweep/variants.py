@@ -18,13 +18,13 @@ from cornet.report.seeds.seed_runs import (
     LeftOut,
     SeedRun,
     check_same,
-    flat,
     folders_below,
     open_runs,
     seed_folders,
 )
 from cornet.report.statistics import Estimate
 from cornet.report.sweep.keys import Factor, find_factors, identity_key, own_identity
+from cornet.runs.config import flat
 
 __all__ = ["Cost", "Sweep", "Variant", "read_sweep"]
 

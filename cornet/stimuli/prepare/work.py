@@ -14,6 +14,7 @@ import torch
 
 from cornet.errors import CornetError
 from cornet.opening import locked_file
+from cornet.terminal import duration
 
 __all__ = ["Pool", "default_processes", "locked", "pool", "shown", "spread"]
 
@@ -84,7 +85,7 @@ def shown(
         now = time.monotonic()
         if now - told >= (0.2 if live else LINE_EVERY) or done >= total:
             left = (now - began) / done * (total - done) if done else 0.0
-            line = f"{done:,} of {total:,} {what}, {_clock(now - began)}, {_clock(left)} left"
+            line = f"{done:,} of {total:,} {what}, {duration(now - began)}, {duration(left)} left"
             print(f"\r\x1b[K{line}" if live else line, end="" if live else "\n", file=sys.stderr, flush=True)
             told = now
         yield result
@@ -108,8 +109,3 @@ def locked(folder: Path) -> Iterator[None]:
                 f"{path} cannot be used ({error.strerror}); remove it, or choose another folder."
             ) from None
         yield
-
-
-def _clock(seconds: float) -> str:
-    whole = round(seconds)
-    return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"

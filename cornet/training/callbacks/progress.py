@@ -12,7 +12,7 @@ from rich.progress import BarColumn, TaskID, TextColumn
 from rich.progress import Progress as Live
 from torch import Tensor
 
-from cornet.terminal import Terminal
+from cornet.terminal import Terminal, duration
 from cornet.training.callbacks.pace import Pace
 
 __all__ = ["Progress"]
@@ -123,7 +123,7 @@ class Progress(ProgressBar):
         now = time.perf_counter()
         if trainer.state.fn != "fit":
             self.print(
-                "  ".join(["validation", *self._numbers(trainer, None), _clock(now - self._validated)])
+                "  ".join(["validation", *self._numbers(trainer, None), duration(now - self._validated)])
             )
             return
         self._pace.resume(now)
@@ -156,7 +156,7 @@ class Progress(ProgressBar):
     def _print_line(self, trainer: pl.Trainer, now: float) -> None:
         rate = self._pace.epoch_rate
         speed = [f"{_rounded(rate)} images/s"] if rate else []
-        elapsed = _clock(self._pace.epoch_seconds(now))
+        elapsed = duration(self._pace.epoch_seconds(now))
         numbers = self._numbers(trainer, self._mean_loss(trainer))
         self.print("  ".join([self._position, *numbers, *speed, elapsed]))
         self._printed = True
@@ -195,7 +195,7 @@ class Progress(ProgressBar):
         if all_batches is not None and left is not None:
             epochs = self._epochs(trainer) - trainer.current_epoch
             run = self._pace.left(all_batches - done, epochs)
-            parts.append(f"{_clock(left)} left, run {_clock(run or 0.0)}")
+            parts.append(f"{duration(left)} left, run {duration(run or 0.0)}")
         total = None if all_batches is None else int(all_batches)
         self._live.update(self._task, completed=done, total=total)
         self._show("  ".join(parts))
@@ -238,12 +238,3 @@ def _fraction(value: Any) -> str:
 
 def _rounded(rate: float) -> str:
     return f"{rate:,.0f}" if rate >= 10 else f"{rate:.1f}"
-
-
-def _clock(seconds: float) -> str:
-    """0:12, 59:59, 12:00:01, 2 d 03:00"""
-    whole = max(0, round(seconds))
-    hours, minutes = divmod(whole // 60, 60)
-    if hours >= 48:
-        return f"{hours // 24} d {hours % 24:02}:{minutes:02}"
-    return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"

@@ -12,6 +12,7 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from cornet.errors import CornetError
 from cornet.runs.journal import Journal, Row, write_table
 from cornet.runs.metrics import read_metric_rows
+from cornet.training.ranks.processes import is_first_rank
 
 __all__ = ["ContinueMetrics", "CsvLogger"]
 
@@ -65,7 +66,7 @@ class CsvLogger(Logger):
         self.journal = Journal(self.path.with_suffix(".jsonl"))
         self._new: dict[int, Row] = {}  # by step: what is not yet in the journal
         self._last, self._ordered = -1, True
-        if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
+        if is_first_rank():
             self._load()
 
     @property

@@ -16,8 +16,9 @@ from pytorch_lightning.loggers import Logger, TensorBoardLogger
 from cornet.errors import CornetError
 from cornet.runs.metrics import read_metrics
 from cornet.runs.path import LONGEST_TAG
-from cornet.training.loggers.wandb_run import ForgivingWandbLogger, rank_zero
+from cornet.training.loggers.wandb_run import ForgivingWandbLogger
 from cornet.training.overrides import check_installed
+from cornet.training.ranks.processes import is_first_rank
 
 __all__ = ["hand_over", "tensorboard", "wandb"]
 
@@ -74,7 +75,7 @@ def wandb(
         mode = "offline" if offline else "online"
     elif not os.environ.get("WANDB_MODE") and not _has_account():
         mode = "offline"
-        if rank_zero():
+        if is_first_rank():
             log.warning(
                 "Weights & Biases: no account is set up here, so the run is kept offline; "
                 "upload it later with `wandb sync %s/wandb/offline-run-*`",

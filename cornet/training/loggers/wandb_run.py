@@ -14,6 +14,7 @@ import pandas as pd
 from pytorch_lightning.loggers import WandbLogger
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
+from cornet.training.ranks.processes import is_first_rank
 from cornet.training.secrets import arguments_without_secrets
 
 __all__ = ["ForgivingWandbLogger", "definition"]
@@ -66,7 +67,7 @@ class ForgivingWandbLogger(WandbLogger):
     @property
     def experiment(self) -> Any:
         """The run; where it cannot be started online it is kept offline, and where that fails too it is a dummy."""
-        if self._experiment is None and rank_zero():
+        if self._experiment is None and is_first_rank():
             self._start()
         return super().experiment
 
@@ -195,10 +196,6 @@ def ends(metrics: pd.DataFrame) -> dict[str, dict[str, float]]:
             best = best_of(str(name))
             found[str(name)] = {best: float(getattr(values, best)()), "last": float(values.iloc[-1])}
     return found
-
-
-def rank_zero() -> bool:
-    return getattr(rank_zero_only, "rank", 0) in (0, None)
 
 
 def line(error: Exception) -> str:

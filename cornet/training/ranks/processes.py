@@ -15,11 +15,12 @@ from typing import Any, NamedTuple, TypeVar
 
 import torch.distributed as dist
 from pytorch_lightning.plugins.environments import SLURMEnvironment
+from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from cornet.errors import CornetError
 from cornet.runs.config import differences
 
-__all__ = ["Place", "Ranks", "find_ranks", "known", "lost_rank", "meet"]
+__all__ = ["Place", "Ranks", "find_ranks", "is_first_rank", "known", "lost_rank", "meet"]
 
 ARRIVE = timedelta(minutes=10)  # until all ranks have come: nodes load Python from one disk
 WAIT = timedelta(minutes=60)  # for the slowest rank, which may be rendering its images
@@ -195,6 +196,11 @@ def meet() -> Ranks:
 def known() -> Ranks:
     """The ranks that have met; this process alone where none have."""
     return _met or Ranks(Place())
+
+
+def is_first_rank() -> bool:
+    """Whether this process is rank 0 (or alone), also before the ranks have met; as Lightning's loggers see it."""
+    return getattr(rank_zero_only, "rank", 0) in (0, None)
 
 
 def lost_rank(error: RuntimeError) -> bool:
