@@ -14,6 +14,7 @@ from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
@@ -46,7 +47,9 @@ def train(config: DictConfig) -> float | None:
         if config.plan:
             print_plan(plan_training(config))
             return None
-        outcome = run(config, list(HydraConfig.get().overrides.task))
+        hydra_config = HydraConfig.get()
+        sweep = in_sweep() or hydra_config.mode == RunMode.MULTIRUN
+        outcome = run(config, list(hydra_config.overrides.task), sweep=sweep)
         if outcome is None:  # another rank's
             return None
         best = close(outcome.folder, outcome.summary, outcome.already, brief=in_sweep())

@@ -1,6 +1,6 @@
 """How brain scores move while networks train, beside the published course of CORnet-S on ImageNet.
 
-    python benchmarks/brain_trajectory.py runs/brains/*/*/seed* --published cornet_s_training_curve.csv
+    python benchmarks/brain_trajectory.py runs/brains/**/seed* --published cornet_s_training_curve.csv
 
 Takes runs that scored recorded brains (train.py brain=local ...), reads their scores.csv, and of each network scores
 anew what it was at the start, at the most brain-like epoch and at the end, so that differences can be tested over the
@@ -30,6 +30,7 @@ from rich.table import Table
 from cornet import brain
 from cornet.brain.benchmarks import Benchmark, open_benchmarks
 from cornet.files import atomic_write
+from cornet.runs.config import read_config
 from cornet.runs.provenance import versions
 from cornet.runs.scores import read_scores
 
@@ -180,7 +181,9 @@ def main() -> None:
     parser.add_argument("--published", type=Path, help="the published course, a CSV")
     parser.add_argument("--on", nargs="*", default=[], help="bundles on which start and end are compared")
     arguments = parser.parse_args()
-    courses = {f"{run.parts[-3]}, {run.name}": course(run) for run in arguments.runs}
+    courses = {
+        f"{read_config(run / 'config.yaml')['name']}, {run.name}": course(run) for run in arguments.runs
+    }
     published = pd.read_csv(arguments.published) if arguments.published else None
     report: dict[str, Any] = {"date": str(datetime.date.today()), "versions": versions(), "runs": {}}
     benchmarks = open_benchmarks(arguments.on) if arguments.on else []

@@ -129,7 +129,7 @@ class Endurance:
         run = self.calm.start(*OVERRIDES, "recipe.epochs=4", "name=warm-up")
         began: dict[int, float] = {}
         while run.alive:
-            for path in (self.folder / "alone").glob("runs/warm-up/*/seed*/metrics.jsonl"):
+            for path in (self.folder / "alone").glob("runs/warm-up/**/seed*/metrics.jsonl"):
                 began.setdefault(trained_steps(path.parent), time.monotonic())
             time.sleep(0.1)
             self.tell_time("warming up")
@@ -312,7 +312,7 @@ class Endurance:
 
     @staticmethod
     def folder_of(root: Path, seed: int) -> Path | None:
-        return next((path.parent for path in root.glob(f"runs/run/*/seed{seed}/identity.json")), None)
+        return next((path.parent for path in root.glob(f"runs/run/**/seed{seed}/identity.json")), None)
 
     # --- what came of it
 

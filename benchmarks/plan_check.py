@@ -55,7 +55,7 @@ def ran(overrides: list[str]) -> dict[str, float]:
         command = [sys.executable, str(ROOT / "train.py"), *overrides, f"root={folder}"]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         wall = time.perf_counter() - start
-        (path,) = Path(folder).glob("*/*/seed*/metrics.csv")
+        (path,) = Path(folder).glob("**/seed*/metrics.csv")
         metrics = read_metrics(path)
     lines = re.findall(r"^epoch .*?  (?:(\d+):)?(\d+):(\d\d)$", done.stdout, re.MULTILINE)
     seconds = [3600 * int(hours or 0) + 60 * int(minutes) + int(rest) for hours, minutes, rest in lines]

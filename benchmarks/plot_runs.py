@@ -1,6 +1,6 @@
 """Draw the learning curves of several runs in one picture.
 
-python benchmarks/plot_runs.py runs/tiny_z/*/seed0 runs/tiny_s/*/seed0 --out benchmarks/results/tiny.png
+python benchmarks/plot_runs.py runs/tiny_z/seed0 runs/tiny_s/seed0 --out benchmarks/results/tiny.png
 """
 
 import argparse
@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from cornet.report.curves import plot_curves
+from cornet.runs.config import read_config
 
 
 def main() -> None:
@@ -20,7 +21,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="the PNG to write")
     parser.add_argument("--title", default="")
     arguments = parser.parse_args()
-    runs = {run.parts[-3]: pd.read_csv(run / "metrics.csv") for run in arguments.runs}
+    runs = {
+        read_config(run / "config.yaml")["name"]: pd.read_csv(run / "metrics.csv") for run in arguments.runs
+    }
     summaries = [json.loads((run / "finished.json").read_text()) for run in arguments.runs]
     plot_curves(runs, arguments.out, chance=summaries[0]["chance"], title=arguments.title)
 

@@ -55,7 +55,7 @@ RUNS = ("tiny_z", "tiny_s", "tiny_rt", "tiny_z_2018")
 MODELS = [
     "pixels",
     "gabor",
-    *(f"runs/{run}/default/seed0{end}" for run in RUNS for end in ("", "?untrained")),
+    *(f"runs/{run}/seed0{end}" for run in RUNS for end in ("", "?untrained")),
 ]
 NEURAL = (
     "cowley2023-V4-210325",

@@ -61,7 +61,7 @@ def train(monkeypatch, capfd):
 
 
 def only_run(folder: Path) -> Path:
-    (run,) = (path.parent for path in folder.glob("runs/*/*/seed*/config.yaml"))
+    (run,) = (path.parent for path in folder.glob("runs/**/seed*/config.yaml"))
     return run
 
 
@@ -109,7 +109,7 @@ def test_the_last_checkpoint_is_of_the_last_epoch_though_another_was_best(train,
 def wait_for_epoch(process: subprocess.Popen, folder: Path, epochs: int) -> None:
     """Until the run has written its checkpoint of so many epochs."""
     for _ in range(3600):
-        for path in folder.glob("runs/*/*/seed*/metrics.csv"):
+        for path in folder.glob("runs/**/seed*/metrics.csv"):
             text = path.read_text()
             if (path.parent / "checkpoints" / "last.ckpt").exists() and text.count("\n") > epochs:
                 return

@@ -131,7 +131,7 @@ def test_two_ranks_train_as_one_process_does(tmp_path, environment, bundle):
         single = pool.submit(done, alone(*overrides, "root=one"), tmp_path, environment)
         out, err = done(torchrun(*overrides), tmp_path, environment)
         single.result()
-    two, (one,) = only_run(tmp_path), (path.parent for path in tmp_path.glob("one/*/*/seed*/config.yaml"))
+    two, (one,) = only_run(tmp_path), (path.parent for path in tmp_path.glob("one/**/seed*/config.yaml"))
     assert two.relative_to(tmp_path / "runs") == one.relative_to(tmp_path / "one")
     assert len(re.findall(r"^epoch 1/1 ", out, re.MULTILINE)) == out.count("Written to") == 1
     assert not err.strip(), err
@@ -251,7 +251,7 @@ def test_when_a_rank_is_killed_the_others_do_not_wait(restarts, tmp_path, enviro
     assert metrics["step"].tolist() == list(range(20 * 8))
     if not restarts:  # once is enough for an uninterrupted run beside it
         done(torchrun(*many, "root=whole"), tmp_path, environment)
-        (whole,) = (path.parent for path in tmp_path.glob("whole/*/*/seed*/config.yaml"))
+        (whole,) = (path.parent for path in tmp_path.glob("whole/**/seed*/config.yaml"))
         expected, ours = weights(whole), weights(run)
         assert all(torch.equal(expected[k], ours[k]) for k in expected)
 

@@ -35,7 +35,7 @@ def submit(folder: Path, *overrides: str, path: Path | None = None) -> subproces
 
 
 def runs(folder: Path) -> list[Path]:
-    return sorted(path.parent for path in folder.glob("runs/*/*/seed*/config.yaml"))
+    return sorted(path.parent for path in folder.glob("runs/**/seed*/config.yaml"))
 
 
 def test_without_the_package_one_sentence_says_what_to_install(monkeypatch):

@@ -46,7 +46,7 @@ def run(
 
       cornet report runs/objects-cornet_s
 
-      cornet report runs/a/default/seed0 runs/a/default/seed1
+      cornet report runs/a/seed0 runs/a/seed1
 
       cornet report --together here/seed0 there/seed1
     """

@@ -28,7 +28,7 @@ def rerun(
 
       cornet rerun runs/objects-cornet_s
 
-      cornet rerun runs/objects-cornet_s/default/seed0 --to again/seed0
+      cornet rerun runs/objects-cornet_s/seed0 --to again/seed0
     """
     import logging
 

@@ -17,14 +17,13 @@ from cornet.old_names import with_current_names
 from cornet.opening import read_bytes
 from cornet.runs.config import differences, read_config
 from cornet.runs.metrics import read_metrics
-from cornet.runs.path import identity_of, run_path
 from cornet.runs.provenance import versions
 from cornet.runs.score_tables import SCORES, read_scores
 
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["RunFolder", "identity_of", "load_run", "run_path"]
+__all__ = ["RunFolder", "load_run"]
 
 
 class RunFolder:

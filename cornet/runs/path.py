@@ -1,30 +1,29 @@
-"""Where a run lives, `runs/<name>/<what was overridden>/seed<k>`, and what it is called among others."""
+"""Where a run lives: `runs/<name>/seed<k>`, or for other configurations of a name `runs/<name>/<variant>/seed<k>`."""
 
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
-from omegaconf import DictConfig
 
 from cornet.errors import CornetError
 from cornet.old_names import with_current_names
+from cornet.opening import read_bytes
 
 __all__ = [
     "IGNORED",
-    "RunLabels",
+    "check_name",
+    "find_run_path",
     "identity_of",
     "is_ignored",
-    "label_loggers",
     "parse_overrides",
-    "run_labels",
-    "run_path",
+    "variant_name",
 ]
 
 IGNORED = tuple(
@@ -46,9 +45,8 @@ between two trainers is in the identity). Of images and brain data their content
 _OWN_START = (None, "auto")
 """Values of ckpt_path that make no other run; a path does."""
 
-_LONGEST = 100
-LONGEST_TAG = 64  # characters; Weights & Biases refuses a longer one
-LONGEST_NAME = 128
+_LONGEST = 48  # characters of a variant's name
+_MOST_ENTRIES = 3
 _PLAIN = re.compile(r"[a-z0-9_][a-z0-9_.]*=([a-z0-9_.-]*[a-z0-9_])?")
 _BARE_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_./:@+-]*")
 _NOT_STRINGS = ("null", "true", "false", "nan", "inf")
@@ -74,21 +72,92 @@ def parse_overrides(overrides: Sequence[str], loader: ConfigLoader | None = None
     return found
 
 
-def run_path(
-    root: Path | str, name: str, overrides: Sequence[str], seed: int, ignored: Sequence[str] = IGNORED
-) -> Path:
-    """The folder of a run: `root/name/slug/seed<k>`.
+def variant_name(overrides: Sequence[str], ignored: Sequence[str] = IGNORED) -> str:
+    """A short name for what the overrides change, such as "model.width-0.5+recipe.epochs-3"; "default" for nothing.
 
-    The slug is `default` or the sorted `key-value` of the overrides that are not `ignored`, joined by `+`; what is no
-    safe file name (capitals, slashes, over 100 characters) ends in ten digits of its SHA-256. The spelling of numbers
-    does not count, and the last override of a key wins. Raises CornetError for a bad name or override.
+    It has at most three entries and 48 characters. Where that leaves something out it ends in eight digits of a
+    SHA-256 of all entries, and so it does where an entry is not a safe file name (capitals, slashes): a path is never
+    part of it. The spelling of numbers does not count, and the last override of a key wins. Raises CornetError for an
+    override that cannot be read.
     """
+    last: dict[str, str] = {}
+    for override in parse_overrides(overrides):
+        for key, entry in _entries(override).items():
+            last.pop(key, None)
+            if not is_ignored(key, ignored) and entry not in ("ckpt_path=null", "ckpt_path=auto"):
+                last[key] = entry
+    if not last:
+        return "default"
+    entries = sorted(last.values())
+    # The first '-' ends a key, '+' an entry, so that what is joined can be taken apart again; and no character needs
+    # quotes in a shell or on train.py's command line.
+    name = "+".join(entry.replace("=", "-", 1) for entry in entries)
+    if len(entries) <= _MOST_ENTRIES and len(name) <= _LONGEST and all(map(_PLAIN.fullmatch, entries)):
+        return name
+    shown = [entry.partition("=")[0] if "/" in entry else entry for entry in entries[:_MOST_ENTRIES]]
+    readable = re.sub(r"[^a-z0-9_.+-]+", "-", "+".join(shown).lower())[: _LONGEST - 9].strip(".+-")
+    return f"{readable}+{_digest(entries)}"
+
+
+def find_run_path(
+    root: Path | str, name: str, seed: int, variant: str, identity: Mapping[str, Any], sweep: bool = False
+) -> Path:
+    """The folder of a run: `root/name/seed<k>`, or `root/name/<variant>/seed<k>`.
+
+    A run that is there already keeps its folder, and other seeds of it lie beside it: they are known by `identity`
+    (see `identity_of`). Else the first configuration of a name gets the short path, and others, and all runs of a
+    sweep, a folder named by their variant. variant: as `variant_name` gives it. Raises CornetError for a bad name.
+    """
+    check_name(name)
+    folder, own = Path(root) / name, json.loads(json.dumps(identity, default=str))
+    held = {place: found for place in _places(folder) if (found := _identity_below(place)) is not None}
+    for place, found in held.items():
+        if found == own:
+            return place / f"seed{seed}"
+    if not sweep and folder not in held:
+        return folder / f"seed{seed}"
+    place = folder / variant
+    if place in held:  # by another configuration
+        place = folder / f"{variant}+{_digest(own)}"
+    return place / f"seed{seed}"
+
+
+def check_name(name: str) -> None:
+    """Raise CornetError where a run's name cannot be the name of a folder."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name) or name.endswith("."):
         raise CornetError(
             f"name={name}: a run's name becomes a folder; use up to 100 letters, digits, '.', '_' and '-', "
             "as in name=first_try."
         )
-    return Path(root) / name / _slug(overrides, ignored) / f"seed{seed}"
+    if re.fullmatch(r"seed-?\d+", name):
+        raise CornetError(f"name={name}: this is how the folders of seeds are called; choose another name.")
+
+
+def _places(folder: Path) -> list[Path]:
+    """A name's folder and those of its variants."""
+    try:
+        below = sorted(
+            path for path in folder.iterdir() if path.is_dir() and not re.match(r"seed-?\d", path.name)
+        )
+    except OSError:
+        below = []
+    return [folder, *below]
+
+
+def _identity_below(place: Path) -> dict[str, Any] | None:
+    """The identity of the runs seed<k> in a folder, as the first readable one has it; None without runs."""
+    for path in sorted(place.glob("seed*/identity.json")):
+        try:
+            content = with_current_names(json.loads(read_bytes(path)))
+        except (OSError, ValueError, RecursionError):
+            continue
+        if isinstance(content, dict):
+            return content
+    return None
+
+
+def _digest(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
 
 
 def is_ignored(key: str, ignored: Sequence[str] = IGNORED) -> bool:
@@ -113,26 +182,6 @@ def identity_of(config: dict[str, Any], ignored: Sequence[str] = IGNORED) -> dic
     if found.get("ckpt_path") in _OWN_START:
         found.pop("ckpt_path", None)
     return found
-
-
-def _slug(overrides: Sequence[str], ignored: Sequence[str]) -> str:
-    last: dict[str, str] = {}
-    for override in parse_overrides(overrides):
-        for key, entry in _entries(override).items():
-            last.pop(key, None)
-            if not is_ignored(key, ignored) and entry not in ("ckpt_path=null", "ckpt_path=auto"):
-                last[key] = entry
-    if not last:
-        return "default"
-    entries = sorted(last.values())
-    # The first '-' ends a key, '+' an entry, so that what is joined can be taken apart again; and no character needs
-    # quotes in a shell or on train.py's command line.
-    slug = "+".join(entry.replace("=", "-", 1) for entry in entries)
-    if len(slug) <= _LONGEST and all(_PLAIN.fullmatch(entry) for entry in entries):
-        return slug
-    digest = hashlib.sha256("\n".join(entries).encode()).hexdigest()[:10]
-    readable = re.sub(r"[^a-z0-9_.+-]+", "-", slug.lower())[: _LONGEST - 11].strip(".+-")
-    return f"{readable}+{digest}"
 
 
 def _entries(override: Override) -> dict[str, str]:
@@ -167,49 +216,3 @@ def _text(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return "null" if value is None else str(value).lower()
     return repr(value)
-
-
-class RunLabels(NamedTuple):
-    """name: "objects-cornet_s width=0.5 seed=1"; group: "objects-cornet_s/model.width-0.5"; tags: ["width=0.5"]."""
-
-    name: str
-    group: str
-    tags: list[str]
-
-
-def run_labels(path: Path, overrides: Sequence[str]) -> RunLabels:
-    """The labels of a run.
-
-    path: `<root>/<name>/<what was overridden>/seed<k>`; the group is that of all seeds. overrides: those that make no
-    other run are left out. Tags omit the configuration's group (`width=0.5`) unless keys clash; long ones end in a
-    digest.
-    """
-    last = {o.key_or_group: (o.input_line or "").lstrip("+") for o in parse_overrides(overrides)}
-    kept = {key: text for key, text in sorted(last.items()) if not is_ignored(key)}
-    bare = {key: key.partition(".")[2] or key for key in kept}
-    tags = []
-    for key, text in kept.items():
-        unique = list(bare.values()).count(bare[key]) == 1
-        tags.append(cut(text.replace(key, bare[key], 1) if unique else text, LONGEST_TAG))
-    name, seed = path.parts[-3], path.name.removeprefix("seed")
-    return RunLabels(
-        cut(" ".join([name, *tags]), LONGEST_NAME - len(f" seed={seed}")) + f" seed={seed}",
-        cut(f"{name}/{path.parts[-2]}", LONGEST_NAME),
-        tags,
-    )
-
-
-def label_loggers(loggers: DictConfig, path: Path, overrides: Sequence[str]) -> None:
-    """Fill in the name, group and tags that a logger's configuration has as null; what was given stays."""
-    labels = run_labels(path, overrides)
-    for part in loggers.values():
-        for key, value in labels._asdict().items():
-            if key in part and part[key] is None:
-                part[key] = value
-
-
-def cut(text: str, longest: int) -> str:
-    """The text, or as much of it as there is room for with six digits of its SHA-256."""
-    if len(text) <= longest:
-        return text
-    return f"{text[: longest - 7]}+{hashlib.sha256(text.encode()).hexdigest()[:6]}"

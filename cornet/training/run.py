@@ -19,8 +19,9 @@ from cornet.errors import CornetError
 from cornet.models.safe_load import read_checkpoint
 from cornet.names import encodable
 from cornet.runs.folder import RunFolder
+from cornet.runs.labels import label_loggers
 from cornet.runs.lock import locked
-from cornet.runs.path import identity_of, label_loggers, run_path
+from cornet.runs.path import find_run_path, identity_of, variant_name
 from cornet.runs.provenance import Provenance, versions
 from cornet.sizes import is_seed
 from cornet.stimuli.fingerprint import fingerprint
@@ -50,17 +51,20 @@ class Outcome(NamedTuple):
     loggers: Sequence[Logger] = ()
 
 
-def run(config: DictConfig, overrides: Sequence[str] = (), folder: Path | None = None) -> Outcome | None:
+def run(
+    config: DictConfig, overrides: Sequence[str] = (), folder: Path | None = None, sweep: bool = False
+) -> Outcome | None:
     """Train what a composed configuration describes, or go on where it was stopped.
 
-    overrides: as given on the command line; they name the run's folder. folder: instead of the one so named. Returns
-    what came of it (None on ranks other than 0); a run that had been finished before is not repeated. Raises
-    CornetError for anything the user can mend: up to the first step on all ranks alike, whichever met it.
+    overrides: as given on the command line; they name the folder of a variant. folder: the run's, instead of the one
+    found by its name. sweep: it is one of a sweep's runs. Returns what came of it (None on ranks other than 0); a run
+    that was finished before is not repeated. Raises CornetError for each mistake of the user's: up to the first step
+    on all ranks alike, whichever rank met it.
     """
     quieten()
     ranks = meet()
     with contextlib.ExitStack() as held:  # the lock of the folder
-        kept, finished, identity, source = open_folder(config, overrides, folder, ranks, held)
+        kept, finished, identity, source = open_folder(config, overrides, folder, sweep, ranks, held)
         if finished is not None:
             return Outcome(kept.path, finished, already=True) if ranks.first else None
         pl.seed_everything(config.seed, workers=True, verbose=False)
@@ -118,25 +122,30 @@ def fit(training: Training, start: str | None) -> None:
 
 
 def open_folder(
-    config: DictConfig, overrides: Sequence[str], place: Path | None, ranks: Ranks, held: contextlib.ExitStack
+    config: DictConfig,
+    overrides: Sequence[str],
+    place: Path | None,
+    sweep: bool,
+    ranks: Ranks,
+    held: contextlib.ExitStack,
 ) -> tuple[RunFolder, dict[str, Any] | None, dict[str, Any], ImageSource | None]:
     """The run's folder, summary (if finished), identity, and images if in a folder; adds path and token to the config.
 
     Rank 0 makes and locks the folder once all ranks want the same run in the same place.
     """
-    error, path, recorded, identity, content = "", Path(), {}, {}, Content()
+    error, path, recorded, content = "", Path(), {}, Content()
+    identity: dict[str, Any] = {}
     try:
         check_missing(config)
         if not is_seed(config.seed):
             raise CornetError(f"seed={config.seed!r} must be a whole number from 0 to 4,294,967,295.")
         content = content_of(config)
-        path, told = place_of(config, overrides, content)
+        path, shown, identity = place_of(config, overrides, content, sweep)
         path = path if place is None else place
         recorded = resolved(config)
-        identity = identity_of(resolved(content.in_place(config)))
         with open_dict(config):
             config.run_folder = str(path)
-        label_loggers(config.logger, path, told)
+        label_loggers(config.logger, path, config.name, shown)
     except CornetError as raised:
         error = str(raised)
     common = {key: recorded.get(key) for key in ("seed", "fresh", "ckpt_path", "monitor")}
@@ -169,17 +178,22 @@ def provenance_of(
 
 
 def place_of(
-    config: DictConfig, overrides: Sequence[str], content: Content | None = None
-) -> tuple[Path, list[str]]:
-    """The run's folder, and the overrides that its name does not say; fills in the name. content: instead of paths."""
+    config: DictConfig, overrides: Sequence[str], content: Content | None = None, sweep: bool = False
+) -> tuple[Path, list[str], dict[str, Any]]:
+    """The run's folder, the overrides that its name does not imply, and its identity; fills in the name.
+
+    content: what stands in the place of paths. sweep: as of `run`.
+    """
+    content = content or Content()
     name = config.name or f"{config.data.get('name', 'objects')}-{config.model.name}"
     said = (f"experiment={name}", f"experiment=sweeps/{name}")  # by the folder that the name becomes
-    told = without_secrets([given for given in overrides if given not in said])
-    told += content.overrides() if content else []
+    shown = without_secrets([given for given in overrides if given not in said]) + content.overrides()
     with open_dict(config):
         config.name = name
         config.run_folder = "."  # so that a run stays the same run when its folder is moved
-    return run_path(config.root, name, told, config.seed), told
+    identity = identity_of(resolved(content.in_place(config)))
+    path = find_run_path(config.root, name, config.seed, variant_name(shown), identity, sweep)
+    return path, shown, identity
 
 
 @rank_zero_only

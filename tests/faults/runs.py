@@ -15,7 +15,7 @@ TIMES = [*SPEED, "brain/seconds", "seconds", "commit", "versions"]
 
 def run_of(root: Path) -> Path:
     """The folder of the only run below."""
-    (path,) = (path.parent for path in root.glob("*/*/seed*/config.yaml"))
+    (path,) = (path.parent for path in root.glob("**/seed*/config.yaml"))
     return path
 
 

@@ -49,7 +49,7 @@ def test_a_disk_that_fills_up_in_mid_run(starter):
     ours = [*OURS, "callbacks.last_checkpoint.minutes=0.001"]
     with disk_of(starter.folder / "full", "64m") as root:
         run = starter.start(*ours, f"root={root}")
-        until(lambda: any(root.glob("*/*/seed*/checkpoints/previous.ckpt")))
+        until(lambda: any(root.glob("**/seed*/checkpoints/previous.ckpt")))
         ballast = fill(root)
         said = refused(starter, run)
         assert "make room and run again" in said or "mend that, and the same command" in said

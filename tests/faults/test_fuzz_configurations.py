@@ -16,7 +16,7 @@ from cornet import create_model
 from cornet.report.run.page import _made_with
 from cornet.runs.checkpoints import network_of_run
 from cornet.runs.folder import RunFolder
-from cornet.runs.path import run_path
+from cornet.runs.path import variant_name
 from cornet.stimuli.datasets.prepared import Prepared, check_complete, check_count, read_journal
 from cornet.stimuli.datasets.shard_format import DESCRIPTION, Item, ShardSet, pack, shard_name
 from cornet.stimuli.datasets.shards import ImageShards
@@ -132,7 +132,7 @@ def read_overrides(folder: Path) -> None:
     given = json.loads((folder / "given.json").read_text())
     with reading([one for one in given if not one.startswith("-")], CONF) as command:
         command.compose(command.arguments.overrides)
-    run_path("runs", "a", given, 0)
+    variant_name(given)
 
 
 @EFFORT

@@ -153,7 +153,7 @@ def test_a_copy_goes_on_with_the_run_bit_for_bit(starter):
     whole = finished(starter, *ours, f"data.folder={first}", root=starter.folder / "whole")
     root = starter.folder / "copied"
     run = starter.start(*ours, f"data.folder={first}", f"root={root}")
-    until(lambda: any(root.glob("*/*/seed*/checkpoints/previous.ckpt")))
+    until(lambda: any(root.glob("**/seed*/checkpoints/previous.ckpt")))
     run.kill()
     starter.wait()
     second = starter.folder / "elsewhere" / "copy"

@@ -19,7 +19,7 @@ def killed_and_continued(starter: Starter, overrides: list[str], root: Path, whe
     assert starter.wait() == -signal.SIGKILL, "that moment did not come: " + run.said.read_text()[-2000:]
     again = starter.start(*overrides, f"root={root}")
     assert starter.wait() == 0, again.said.read_text()
-    (ours,) = (path.parent for path in root.glob("*/*/seed*/config.yaml"))
+    (ours,) = (path.parent for path in root.glob("**/seed*/config.yaml"))
     return ours
 
 
@@ -47,7 +47,7 @@ def test_a_signal_in_a_validation_of_a_session_that_had_gone_on_from_within_an_e
     assert starter.wait() == 128 + signal.SIGTERM, run.said.read_text()
     run = starter.start(*overrides, f"root={root}")
     assert starter.wait() == 0, run.said.read_text()
-    (ours,) = (path.parent for path in root.glob("*/*/seed*/config.yaml"))
+    (ours,) = (path.parent for path in root.glob("**/seed*/config.yaml"))
     same(whole, ours)
 
 
@@ -60,7 +60,7 @@ def test_weights_and_biases_go_on_with_one_run(starter, overrides):
         assert starter.wait() == -signal.SIGKILL, run.said.read_text()[-2000:]
     run = starter.start(*given, environment={"WANDB_MODE": "offline"})
     assert starter.wait() == 0, run.said.read_text()[-2000:]
-    (ours,) = (path.parent for path in root.glob("*/*/seed*/config.yaml"))
+    (ours,) = (path.parent for path in root.glob("**/seed*/config.yaml"))
     sessions = [path.name for path in ours.glob("wandb/offline-run-*")]
     assert len(sessions) == 3  # each has a folder of its own, by the time
     assert {name.rpartition("-")[2] for name in sessions} == {(ours / "run_id").read_text().strip()}

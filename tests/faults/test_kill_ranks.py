@@ -47,7 +47,7 @@ def finished(starter: Starter, overrides: list[str], root: Path) -> Path:
     runs = starter.start_ranks(*overrides, f"root={root}")
     codes = starter.wait_ranks()
     assert codes == [0, 0], [run.said.read_text()[-3000:] for run in runs]
-    (path,) = (path.parent for path in (starter.folder / root).glob("*/*/seed*/config.yaml"))
+    (path,) = (path.parent for path in (starter.folder / root).glob("**/seed*/config.yaml"))
     return path
 
 

@@ -50,7 +50,7 @@ def whole(starter, overrides) -> Path:
     """The run that nothing disturbs."""
     run = starter.start(*overrides, "root=whole")
     assert starter.wait() == 0, run.said.read_text()
-    (path,) = (path.parent for path in starter.folder.glob("whole/*/*/seed*/config.yaml"))
+    (path,) = (path.parent for path in starter.folder.glob("whole/**/seed*/config.yaml"))
     return path
 
 
@@ -74,7 +74,7 @@ def same(whole: Path, ours: Path) -> None:
 
 
 def has_begun(folder: Path) -> bool:
-    return any(folder.glob("*/*/seed*/metrics.jsonl"))
+    return any(folder.glob("**/seed*/metrics.jsonl"))
 
 
 def kill_at_random(starter: Starter, run: Run, root: Path, most: float) -> str:
@@ -95,7 +95,7 @@ def test_killed_at_random_moments(starter, overrides, whole):
         waits.append(kill_at_random(starter, run, root, 1.5))
     run = starter.start(*overrides, f"root={root}")
     assert starter.wait() == 0, run.said.read_text()
-    (ours,) = (path.parent for path in root.glob("*/*/seed*/config.yaml"))
+    (ours,) = (path.parent for path in root.glob("**/seed*/config.yaml"))
     same(whole, ours)
     assert "0" not in [wait.split(": ")[1] for wait in waits[:1]], waits
 
@@ -114,7 +114,7 @@ def test_killed_at_moments_that_are_sure(starter, overrides, whole):
         assert starter.wait() == -signal.SIGKILL, name + run.said.read_text()
     run = starter.start(*overrides, f"root={root}")
     assert starter.wait() == 0, run.said.read_text()
-    (ours,) = (path.parent for path in root.glob("*/*/seed*/config.yaml"))
+    (ours,) = (path.parent for path in root.glob("**/seed*/config.yaml"))
     same(whole, ours)
 
 
@@ -129,7 +129,7 @@ def test_killed_with_accumulated_batches_and_workers(starter, overrides):
     run = starter.start(*more, f"root={root}")
     assert starter.wait() == 0, run.said.read_text()
     whole, ours = (
-        next(path.parent for path in one.glob("*/*/seed*/config.yaml"))
+        next(path.parent for path in one.glob("**/seed*/config.yaml"))
         for one in (starter.folder / "accumulated", root)
     )
     same(whole, ours)
@@ -158,7 +158,7 @@ def test_a_signal_ends_a_step_and_leaves_a_checkpoint_of_it(starter, overrides, 
     again = starter.start(*late, f"root={root}")
     assert starter.wait() == 0, again.said.read_text()
     assert "going on from" in again.said.read_text()
-    (ours,) = (path.parent for path in root.glob("*/*/seed*/config.yaml"))
+    (ours,) = (path.parent for path in root.glob("**/seed*/config.yaml"))
     same(whole, ours)
 
 
@@ -187,10 +187,10 @@ def test_a_second_process_is_refused_with_the_owner_named(starter, tmp_path):
 def test_a_damaged_checkpoint_is_told_of_and_the_one_before_it_taken(starter, overrides, whole, damage):
     root = starter.folder / damage.replace(" ", "-")
     run = starter.start(*overrides, f"root={root}")
-    until(lambda: any(root.glob("*/*/seed*/checkpoints/previous.ckpt")))
+    until(lambda: any(root.glob("**/seed*/checkpoints/previous.ckpt")))
     run.kill()
     starter.wait()
-    (path,) = root.glob("*/*/seed*/checkpoints/last.ckpt")
+    (path,) = root.glob("**/seed*/checkpoints/last.ckpt")
     content = bytearray(path.read_bytes())
     if damage == "cut off":
         content = content[: len(content) // 2]
@@ -201,7 +201,7 @@ def test_a_damaged_checkpoint_is_told_of_and_the_one_before_it_taken(starter, ov
     run = starter.start(*overrides, f"root={root}")
     assert starter.wait() == 0, run.said.read_text()
     assert "and the run goes on from the checkpoint before it" in run.said.read_text()
-    (ours,) = (path.parent for path in root.glob("*/*/seed*/config.yaml"))
+    (ours,) = (path.parent for path in root.glob("**/seed*/config.yaml"))
     same(whole, ours)
     assert not (ours / "checkpoints/previous.ckpt").exists()
     assert (ours / "checkpoints/damaged.ckpt").read_bytes() == content
@@ -210,10 +210,10 @@ def test_a_damaged_checkpoint_is_told_of_and_the_one_before_it_taken(starter, ov
 def test_both_checkpoints_damaged(starter, overrides):
     root = starter.folder / "both"
     run = starter.start(*overrides, f"root={root}")
-    until(lambda: any(root.glob("*/*/seed*/checkpoints/previous.ckpt")))
+    until(lambda: any(root.glob("**/seed*/checkpoints/previous.ckpt")))
     run.kill()
     starter.wait()
-    for path in root.glob("*/*/seed*/checkpoints/*.ckpt"):
+    for path in root.glob("**/seed*/checkpoints/*.ckpt"):
         path.write_bytes(path.read_bytes()[:1000])
     run = starter.start(*overrides, f"root={root}")
     assert starter.wait() == 2

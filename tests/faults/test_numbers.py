@@ -107,6 +107,6 @@ def test_a_run_that_overflows_ends_with_a_sentence(starter, more):
     run = starter.start(*SMALL, "recipe.learning_rate=1e30", "recipe.warmup=0", more, f"root={root}")
     said = refused(starter, run)
     assert "became NaN or infinite at step" in said
-    for path in root.glob("*/*/seed*/checkpoints/*.ckpt"):
+    for path in root.glob("**/seed*/checkpoints/*.ckpt"):
         kept = torch.load(path, weights_only=True)
         assert all(torch.isfinite(tensor).all() for tensor in tensors(kept)), path

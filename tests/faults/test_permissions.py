@@ -94,8 +94,8 @@ def test_a_run_that_may_not_be_written_any_more(bound):
     ours = [*LONG, "callbacks.last_checkpoint.minutes=0.001"]
     root = bound.folder / "run"
     run = bound.start(*ours, f"root={root}")
-    until(lambda: any(root.glob("*/*/seed*/checkpoints/previous.ckpt")))
-    (folder,) = root.glob("*/*/seed*/checkpoints")
+    until(lambda: any(root.glob("**/seed*/checkpoints/previous.ckpt")))
+    (folder,) = root.glob("**/seed*/checkpoints")
     folder.chmod(0o500)
     said = refused(bound, run)
     folder.chmod(0o755)

@@ -45,7 +45,7 @@ def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
 
 
 def runs_of(root: Path) -> dict[str, Path]:
-    return {path.parent.name: path.parent for path in root.glob("*/*/seed*/config.yaml")}
+    return {path.parent.name: path.parent for path in root.glob("**/seed*/config.yaml")}
 
 
 PATIENCE = 500.0  # seconds, of which a machine that others use takes many for a start
@@ -161,7 +161,7 @@ def test_hopeless_runs_are_stopped_and_not_repeated(tmp_path):
     assert code == 0, out + err
     ends = {
         path.parents[1].name: json.loads(path.read_text())
-        for path in tmp_path.glob("halved/*/*/*/finished.json")
+        for path in tmp_path.glob("halved/**/finished.json")
     }
     stopped = [end.get("stopped_early") for end in ends.values()]
     assert len(ends) == 2

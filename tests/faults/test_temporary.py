@@ -19,7 +19,7 @@ def test_a_killed_run_leaves_nothing_among_temporary_files(tmp_path):
     with Starter(tmp_path, own) as starter:
         ours = [*SMALL, "recipe.epochs=100", "loader.workers=0", f"root={tmp_path / 'runs'}"]
         run = starter.start(*ours)
-        until(lambda: any(tmp_path.glob("runs/*/*/seed*/checkpoints/last.ckpt")) or not run.alive)
+        until(lambda: any(tmp_path.glob("runs/**/seed*/checkpoints/last.ckpt")) or not run.alive)
         run.kill()
         assert starter.wait() == -9, run.said.read_text()
         until(lambda: not os.listdir(temporary), 30)

@@ -1,5 +1,6 @@
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -10,19 +11,62 @@ from omegaconf import OmegaConf
 
 from cornet.errors import CornetError
 from cornet.runs.folder import RunFolder
-from cornet.runs.path import IGNORED, identity_of, run_path
+from cornet.runs.path import IGNORED, find_run_path, identity_of, variant_name
 from cornet.runs.provenance import versions
 
 
 def slug(*overrides: str) -> str:
-    return run_path("runs", "first", overrides, 0).parent.name
+    return variant_name(overrides)
 
 
-def test_path_is_readable():
-    assert run_path("runs", "first", [], 3) == Path("runs/first/default/seed3")
+def test_a_variant_is_readable():
     assert slug("recipe.lr=.1", "model=cornet_z") == "model-cornet_z+recipe.lr-0.1"
-    assert slug("experiment=variants/x").startswith("experiment-variants-x+")
+    assert re.fullmatch(r"experiment[+]\w{8}", slug("experiment=variants/x"))
     assert slug("model.times.V2=3").startswith("model.times.v2-3+")
+
+
+def test_no_disk_path_is_part_of_a_name():
+    name = slug("data.folder=/home/ann/images", "recipe.epochs=3")
+    assert re.fullmatch(r"data.folder[+]recipe.epochs-3[+]\w{8}", name)
+
+
+def begin(path: Path, identity: dict) -> Path:
+    path.mkdir(parents=True)
+    (path / "identity.json").write_text(json.dumps(identity))
+    return path
+
+
+def test_the_first_configuration_of_a_name_has_the_short_path(tmp_path):
+    def find(seed, variant, identity, sweep=False):
+        return (
+            find_run_path(tmp_path, "mine", seed, variant, identity, sweep).relative_to(tmp_path).as_posix()
+        )
+
+    assert find(0, "width-0.5", {"width": 0.5}) == "mine/seed0"
+    assert find(0, "width-0.5", {"width": 0.5}, sweep=True) == "mine/width-0.5/seed0"
+    begin(tmp_path / "mine/seed0", {"width": 0.5, "times": [1, 2]})
+    assert find(0, "width-0.5", {"width": 0.5, "times": (1, 2)}) == "mine/seed0"
+    assert find(1, "width-0.5", {"width": 0.5, "times": (1, 2)}, sweep=True) == "mine/seed1"
+    assert find(0, "width-1.0", {"width": 1.0}) == "mine/width-1.0/seed0"
+    begin(tmp_path / "mine/width-1.0/seed0", {"width": 1.0})
+    assert find(3, "spelt-otherwise", {"width": 1.0}) == "mine/width-1.0/seed3"
+    assert re.fullmatch(r"mine/width-1.0[+]\w{8}/seed0", find(0, "width-1.0", {"width": 1.0, "by": "conf"}))
+
+
+def test_a_run_of_an_earlier_version_keeps_its_folder(tmp_path):
+    old = {"callbacks": {"oneself": {"_target_": "cornet.training.progress.Progress"}}}
+    path = begin(tmp_path / "mine/model.width-0.5+a-long-list+0123456789/seed2", old)
+    now = identity_of({"callbacks": {"oneself": {"_target_": "cornet.training.callbacks.progress.Progress"}}})
+    assert find_run_path(tmp_path, "mine", 2, "default", now) == path
+    assert find_run_path(tmp_path, "mine", 5, "default", now) == path.with_name("seed5")
+
+
+def test_damaged_folders_are_passed_over(tmp_path):
+    begin(tmp_path / "mine/seed0", {})
+    (tmp_path / "mine/seed0/identity.json").write_text("{")
+    begin(tmp_path / "mine/seed0.old1", {"a": 1})
+    (tmp_path / "mine/report.html").write_text("")
+    assert find_run_path(tmp_path, "mine", 0, "default", {"a": 1}) == tmp_path / "mine/seed0"
 
 
 def test_what_does_not_identify_a_run_is_left_out():
@@ -30,7 +74,7 @@ def test_what_does_not_identify_a_run_is_left_out():
     assert slug("trainer.accelerator=gpu", "trainer.max_epochs=3") == "trainer.max_epochs-3"
     assert slug("seeds=3") == "seeds-3"
     assert slug("trainer=ddp", "trainer.strategy.static_graph=false", "trainer.num_nodes=2") == "default"
-    assert run_path("r", "n", ["a=1", "b=2"], 0, ignored=("a",)).parent.name == "b-2"
+    assert variant_name(["a=1", "b=2"], ignored=("a",)) == "b-2"
 
 
 def test_spelling_and_order_do_not_count_and_the_last_wins():
@@ -46,7 +90,7 @@ def test_long_ones_are_cut_and_stay_apart():
     long = [f"group.option_{i}=value_{i}" for i in range(20)]
     one, other = slug(*long), slug(*long[:-1], "group.option_19=value_20")
     assert one != other
-    assert len(one) <= 100
+    assert len(one) <= 48
     assert one.startswith("group.option_0-value_0+")
 
 
@@ -103,7 +147,7 @@ def test_other_overrides_never_share_a_folder(one, other):
     for chosen in (one, other):
         name = slug(*lines(chosen))
         assert set(name) <= set("abcdefghijklmnopqrstuvwxyz0123456789_.+-")
-        assert len(name) <= 100
+        assert len(name) <= 48
     # Without regard to case, as file systems of laptops have it.
     assert (slug(*lines(one)).lower() == slug(*lines(other)).lower()) == (known(one) == known(other))
 
@@ -166,10 +210,10 @@ def test_unlike_values_that_look_alike():
     assert len({*folders}) == len(folders), sorted(folders)
 
 
-@pytest.mark.parametrize("name", ["", "../x", "a/b", ".hidden", "a b", "x" * 101, "dot."])
+@pytest.mark.parametrize("name", ["", "../x", "a/b", ".hidden", "a b", "x" * 101, "dot.", "seed1"])
 def test_name_must_be_a_folders(name):
-    with pytest.raises(CornetError, match="becomes a folder"):
-        run_path("runs", name, [], 0)
+    with pytest.raises(CornetError, match=r"becomes a folder|folders of seeds"):
+        find_run_path("runs", name, 0, "default", {})
 
 
 CONFIG = {

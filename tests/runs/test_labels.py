@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from cornet.runs.path import label_loggers, run_labels
+from cornet.runs.labels import label_loggers, run_labels
 
+NAME = "objects-cornet_s"
 FOLDER = Path("runs/objects-cornet_s/model.width-0.5/seed1")
 
 
@@ -25,20 +26,22 @@ FOLDER = Path("runs/objects-cornet_s/model.width-0.5/seed1")
     ],
 )
 def test_tags_are_what_makes_this_run(overrides, tags):
-    assert sorted(run_labels(FOLDER, overrides).tags) == sorted(tags)
+    assert sorted(run_labels(FOLDER, NAME, overrides).tags) == sorted(tags)
 
 
 def test_seeds_differ_in_name_only():
-    one = run_labels(FOLDER, ["model.width=0.5", "seed=1"])
-    two = run_labels(FOLDER.with_name("seed2"), ["model.width=0.5", "seed=2"])
+    one = run_labels(FOLDER, NAME, ["model.width=0.5", "seed=1"])
+    two = run_labels(FOLDER.with_name("seed2"), NAME, ["model.width=0.5", "seed=2"])
     assert one.name == "objects-cornet_s width=0.5 seed=1"
     assert two.name == "objects-cornet_s width=0.5 seed=2"
     assert one.group == two.group == "objects-cornet_s/model.width-0.5"
+    first = run_labels(Path("runs/mine/seed1"), "mine", ["model.width=0.5"])
+    assert first == ("mine width=0.5 seed=1", "mine", ["width=0.5"])
 
 
 def test_long_ones_are_cut_and_stay_different():
     folder = Path("runs") / ("n" * 100) / ("s" * 100) / "seed12"
-    told = [run_labels(folder, [f"data.folder={'x' * 90}{end}"]) for end in "ab"]
+    told = [run_labels(folder, "n" * 100, [f"data.folder={'x' * 90}{end}"]) for end in "ab"]
     for labels in told:
         assert len(labels.tags[0]) == 64
         assert len(labels.name) <= 128
@@ -51,7 +54,7 @@ def test_given_labels_stay():
     config = OmegaConf.create(
         {"csv": {"folder": "x"}, "wandb": {"name": None, "group": "ours", "tags": []}}, flags={"struct": True}
     )
-    label_loggers(config, FOLDER, ["model.width=0.5"])
+    label_loggers(config, FOLDER, NAME, ["model.width=0.5"])
     assert config == {
         "csv": {"folder": "x"},
         "wandb": {"name": "objects-cornet_s width=0.5 seed=1", "group": "ours", "tags": []},

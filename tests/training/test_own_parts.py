@@ -77,7 +77,7 @@ def test_a_network_and_a_callback_train_a_step(own):
     done = command(own, str(ROOT / "train.py"), *SMALL, *parts)
     assert done.returncode == 0, done.stderr
     assert "trained 1\n" in done.stdout
-    (run,) = own.glob("runs/*/*/seed0")
+    (run,) = own.glob("runs/**/seed0")
     weights = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
     assert tuple(weights["net.net.first.weight"].shape) == (5, 3, 3, 3)
     with pytest.raises(CornetError, match=r"a network of its own, my_parts\.Net, .* give --trust\.$"):
@@ -96,7 +96,7 @@ def test_a_subclass_is_compared_with_brains(own):
     benchmarks = ["brain=simulated", "brain.benchmarks.simulated=[simulated.V4]", "brain.before=false"]
     done = command(own, str(ROOT / "train.py"), *SMALL, *parts, *benchmarks)
     assert done.returncode == 0, done.stderr
-    (run,) = own.glob("runs/*/*/seed0")
+    (run,) = own.glob("runs/**/seed0")
     assert "simulated.V4" in (run / "scores.csv").read_text()
 
 

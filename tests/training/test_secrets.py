@@ -12,7 +12,7 @@ from urllib.parse import quote
 import pytest
 from omegaconf import OmegaConf
 
-from cornet.runs.path import run_labels
+from cornet.runs.labels import run_labels
 from cornet.training.run import place_of
 from cornet.training.secrets import (
     MASK,
@@ -210,9 +210,11 @@ def test_folders_and_labels_have_no_secret(tmp_path) -> None:
         config = OmegaConf.create(
             {"name": "x", "seed": 0, "root": str(tmp_path), "data": {}, "model": {"name": "m"}}
         )
-        path, told = place_of(config, [f"+data.auth={secret}", "+data.note=passwordMarker99", "+data.size=3"])
+        path, told, identity = place_of(
+            config, [f"+data.auth={secret}", "+data.note=passwordMarker99", "+data.size=3"]
+        )
         assert told == ["+data.auth=***", "+data.note=***", "+data.size=3"]
-        assert "arker" not in str(run_labels(path, told))
+        assert "arker" not in f"{run_labels(path, 'x', told)} {identity}"
         folders.add(path)
     (folder,) = folders
     assert "arker" not in str(folder).replace(str(tmp_path), "")
@@ -296,7 +298,7 @@ def test_no_byte_of_a_run_tells_a_secret(tmp_path) -> None:
             command, cwd=tmp_path, env={**os.environ, **home}, capture_output=True, text=True
         )
         assert done.returncode == 0, done.stderr
-    folders = list((tmp_path / "runs").glob("*/*/seed0"))
+    folders = list((tmp_path / "runs").glob("**/seed0"))
     assert len(folders) == 1
     markers = [
         *VARIABLES.values(),

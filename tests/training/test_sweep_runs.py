@@ -222,7 +222,7 @@ def test_a_finished_run_is_known_by_its_folder(tmp_path):
     assert not any(job.finished for job in sweep.jobs)
     config = composed(sweep.jobs[1].overrides)
     with open_dict(config):
-        path, _ = place_of(config, sweep.jobs[1].overrides)
+        path, _, _ = place_of(config, sweep.jobs[1].overrides, sweep=True)
     assert path == sweep.jobs[1].folder
     content = resolved(config)
     folder = RunFolder.open(path, content, identity_of(content))

@@ -70,7 +70,7 @@ def call(monkeypatch, tmp_path, capfd):
 
 
 def run_folders(folder: Path) -> list[Path]:
-    return sorted(path.parent for path in folder.glob("runs/*/*/seed*/config.yaml"))
+    return sorted(path.parent for path in folder.glob("runs/**/seed*/config.yaml"))
 
 
 def sessions(run: Path) -> list[Path]:

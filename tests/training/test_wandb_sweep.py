@@ -53,5 +53,5 @@ def test_the_agent_s_run_is_the_sweep_s(monkeypatch, tmp_path):
     found = finished(file)
     assert (run_of(found).run_id, run_of(found).sweep_id) == ("r456", "s123")
     assert any("val/top1" in row for row in rows(found))
-    (written,) = tmp_path.glob("objects-cornet_s/*/seed2/config.yaml")
+    (written,) = tmp_path.glob("objects-cornet_s/**/seed2/config.yaml")
     assert yaml.safe_load(written.read_text())["model"]["times"]["V4"] == 8

@@ -19,7 +19,6 @@ __all__ = [
     "SeedRun",
     "check_same",
     "find_seeds",
-    "flat",
     "folders_below",
     "open_runs",
     "other_versions",
@@ -71,6 +70,8 @@ def find_seeds(path: Path | str) -> Path | None:
     path = Path(path).expanduser()
     if not path.is_dir() or _is_run(path):
         return None
+    if len(seed_folders(path)) > 1:
+        return path
     holding = [place for place in folders_below(path, 2) if ".old" not in place.name and seed_folders(place)]
     return holding[0] if len(holding) == 1 and len(seed_folders(holding[0])) > 1 else None
 

@@ -14,8 +14,8 @@ from PIL import Image
 from pytorch_lightning.loggers import Logger, TensorBoardLogger
 
 from cornet.errors import CornetError
+from cornet.runs.labels import LONGEST_TAG
 from cornet.runs.metrics import read_metrics
-from cornet.runs.path import LONGEST_TAG
 from cornet.training.loggers.wandb_run import ForgivingWandbLogger
 from cornet.training.overrides import check_installed
 from cornet.training.ranks.processes import is_first_rank

@@ -118,7 +118,7 @@ def open_trial(folder: Path, run_id: str, monitor: str, rungs: Rungs) -> Any:
     from optuna.storages.journal import JournalFileBackend
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    path = folder.parents[1] / "halving.log"  # <root>/<name>/<what was overridden>/seed<k>
+    path = folder.parents[1] / "halving.log"  # <root>/<name>/<variant>/seed<k>
     lock: Any = FileLock(path)
     try:
         study = optuna.create_study(

@@ -162,18 +162,17 @@ def job_of(config: DictConfig, overrides: tuple[str, ...], words: str, contents:
 
     Where the images are missing, as on the machine that submits a job, their path stands for their content.
     """
-    from cornet.runs.folder import RunFolder, identity_of
+    from cornet.runs.folder import RunFolder
     from cornet.training.content import Content, content_of
-    from cornet.training.run import place_of, resolved
+    from cornet.training.run import place_of
 
     content, finished = Content(), False
     with contextlib.suppress(CornetError):
         content = content_of(config, contents)
-    path, _ = place_of(config, overrides, content)
+    path, _, identity = place_of(config, overrides, content, sweep=True)
     with contextlib.suppress(CornetError, OmegaConfBaseException, ValueError):  # the run itself reports these
         folder = RunFolder(path)
         if not config.get("fresh") and folder.finished is not None:
-            identity = identity_of(resolved(content.in_place(config)))
             finished = folder.read("identity.json") == json.loads(json.dumps(identity, default=str))
     return Job(overrides, words, path, finished)
 
