@@ -96,7 +96,7 @@ MOMENTS = {
     "end: the curves": moment("open", r"/curves\.png", 1),
     "end: the report": moment("open", r"/report\.html|\.report\.html", 1),
 }
-"""Of the run of test_kills.py: by name, what `moment` gives."""
+"""Of the run of tests/faults/kills/test_kills.py: by name, what `moment` gives."""
 
 
 def die_at(told: str) -> None:

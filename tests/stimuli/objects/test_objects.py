@@ -30,7 +30,7 @@ from cornet.stimuli.objects.rendering import CONTRAST_FLOOR, camera, compose
 from tests.helpers.paths import GOLDEN
 from tests.helpers.stimuli.traced_shapes import centroid, inside, shown
 
-GOLDEN = GOLDEN / "objects.npz"
+GOLDEN_OBJECTS = GOLDEN / "objects.npz"
 
 
 @pytest.mark.parametrize("name", [name for names in OBJECTS.values() for name in names])
@@ -188,7 +188,7 @@ def _summaries() -> np.ndarray:
 
 
 def test_pixels_are_those_of_the_renderer_version() -> None:
-    with np.load(GOLDEN) as kept:
+    with np.load(GOLDEN_OBJECTS) as kept:
         version, expected = int(kept["version"]), kept["means"]
     remedy = "raise RENDERER_VERSION if pixels changed, then run python -m tests.stimuli.objects.test_objects"
     assert version == RENDERER_VERSION, remedy
@@ -269,5 +269,5 @@ def test_progress(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 if __name__ == "__main__":
-    np.savez(GOLDEN, version=RENDERER_VERSION, means=_summaries())
-    print(f"{GOLDEN} holds version {RENDERER_VERSION}")
+    np.savez(GOLDEN_OBJECTS, version=RENDERER_VERSION, means=_summaries())
+    print(f"{GOLDEN_OBJECTS} holds version {RENDERER_VERSION}")

@@ -1,7 +1,4 @@
-"""Reading dataset.h5 in each of its forms, from real HDF5 files of the real size.
-
-The files have holes: of each picture only a few lines are written, the rest of a contiguous dataset takes no room.
-"""
+"""Reading dataset.h5 in each of its forms, from real HDF5 files of the real size."""
 
 import pickle
 
