@@ -18,7 +18,7 @@ import xarray as xr
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from cornet import brain
-from tests.brain.golden import golden
+from tests.helpers.brain.golden_comparisons import golden
 
 TARGETS = {"read-out probabilities": 1e-5, "solution times": 1e-3}
 

@@ -41,7 +41,7 @@ from record import write_record
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from tests.faults.starter import Run, Starter
+from tests.helpers.faults.starter import Run, Starter
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "endurance.json"

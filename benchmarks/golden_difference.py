@@ -18,7 +18,7 @@ from rich.table import Table
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from cornet.models.cornet.published import published_names
-from tests.models.golden import golden_images, golden_network
+from tests.helpers.models.golden_networks import golden_images, golden_network
 
 
 def difference(ours: object, expected: np.ndarray) -> float:

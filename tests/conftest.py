@@ -6,15 +6,25 @@ from pathlib import Path
 if "PYTEST_XDIST_WORKER" in os.environ:  # as many tests at once as there are cores: one thread each
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import logging
+import sys
+
+import numpy as np
 import pytest
 import torch
+from hydra.core.global_hydra import GlobalHydra
 from hypothesis import HealthCheck, settings
+from PIL import Image
+
+pytest.register_assert_rewrite("tests.helpers")  # what a failed assertion compared is then shown
+
+from tests.helpers.paths import GOLDEN, ROOT  # noqa: E402
+from tests.helpers.training.small_runs import SMALL  # noqa: E402
 
 # Times say nothing about the code on a machine that others use too.
 settings.register_profile("shared machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("shared machine")
 
-ROOT = Path(__file__).parents[1]
 SHARED_DATA = Path(os.environ.get("CORNET_SHARED_DATA", ROOT.parent / "shared" / "data"))
 
 
@@ -28,10 +38,56 @@ def shared_data() -> Path:
 
 @pytest.fixture
 def golden_path() -> Path:
-    return ROOT / "tests" / "golden"
+    return GOLDEN
 
 
 @pytest.fixture(autouse=True)
 def fixed_seed() -> None:
     torch.manual_seed(0)
     torch.set_float32_matmul_precision("highest")  # a training before may have left it otherwise
+
+
+@pytest.fixture
+def elsewhere(tmp_path, monkeypatch) -> None:
+    """A folder of the user's own, with an empty cache and no account."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CORNET_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+
+@pytest.fixture
+def train(monkeypatch, capfd):
+    """Calls train.py's main in this process: (exit status, standard output, standard error)."""
+    import train as program
+
+    handlers, level = logging.root.handlers[:], logging.root.level
+
+    def call(*overrides: str, small: bool = True) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["train.py", *(SMALL if small else []), *overrides])
+        code = 0
+        try:
+            program.main()
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        finally:
+            GlobalHydra.instance().clear()
+            logging.root.handlers[:] = handlers
+            logging.root.setLevel(level)
+        out, err = capfd.readouterr()
+        return code, out, err
+
+    return call
+
+
+@pytest.fixture
+def photographs(tmp_path) -> Path:
+    """Two classes of 12 training and 4 validation images, 32 px."""
+    rng = np.random.default_rng(0)
+    for split, count in (("train", 12), ("val", 4)):
+        for name in ("cat", "dog"):
+            folder = tmp_path / "images" / split / name
+            folder.mkdir(parents=True)
+            for k in range(count):
+                pixels = rng.integers(0, 255, (32, 32, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(folder / f"{k:02}.png")
+    return tmp_path / "images"

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).parents[1] / "cornet"
+from tests.helpers.paths import ROOT
+
+PACKAGE = ROOT / "cornet"
 
 LEVELS = [
     {"stimuli", "models"},

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.helpers.paths import ROOT
+
 SOURCES = [
     ROOT / "train.py",
     *sorted((ROOT / "cornet").rglob("*.py")),

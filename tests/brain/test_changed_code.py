@@ -17,9 +17,8 @@ from cornet.brain.subjects.layer_choice import choose_layers
 from cornet.brain.subjects.subject import Site
 from cornet.models import create_model
 from cornet.stimuli.objects import RenderedObjects
-
-from .changed import BASE, FILMS, STIMULI, responses, score, table, write
-from .shown import stimuli
+from tests.helpers.brain.changed_bundle import BASE, FILMS, STIMULI, responses, score, table, write
+from tests.helpers.brain.made_up_stimuli import stimuli
 
 pytestmark = pytest.mark.usefixtures("caches")  # of its own for every test
 

@@ -15,9 +15,7 @@ from cornet.brain.benchmarks import open_benchmarks
 from cornet.brain.data.bundle import load_bundle
 from cornet.brain.data.responses import make_responses
 from cornet.errors import CornetError
-
-from .bundles import ids
-from .changed import (
+from tests.helpers.brain.changed_bundle import (
     BASE,
     FILMS,
     KINDS,
@@ -30,6 +28,7 @@ from .changed import (
     table,
     write,
 )
+from tests.helpers.brain.small_bundles import ids
 
 pytestmark = pytest.mark.usefixtures("caches")  # of its own for every test
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.faults.starter import Starter
+from tests.helpers.faults.starter import Starter
 
 
 @pytest.fixture(scope="session")

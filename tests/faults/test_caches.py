@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.brain.test_benchmarks import assembly, write
-from tests.faults.runs import alike, finished, run_of
-from tests.faults.starter import Starter, until
-from tests.faults.test_disk import disk_of, fill
-from tests.test_train import SMALL
+from tests.helpers.brain.drawn_bundle import assembly, write
+from tests.helpers.faults.full_disk import disk_of, fill
+from tests.helpers.faults.run_results import alike, finished, run_of
+from tests.helpers.faults.starter import Starter, until
+from tests.helpers.training.small_runs import SMALL
 
 pytestmark = pytest.mark.slow
 
@@ -57,7 +57,7 @@ def test_entries_that_a_killed_process_left_half_written(starter, ours, whole):
 
 @pytest.mark.parametrize("moment", ["objects", "responses"])
 def test_killed_while_an_entry_is_written(starter, ours, whole, moment):
-    from tests.faults.moments import moment as dies
+    from tests.helpers.faults.kill_moments import moment as dies
 
     cache, root = starter.folder / f"killed-{moment}", starter.folder / f"killed-{moment}-run"
     where = {"CORNET_CACHE": str(cache)}

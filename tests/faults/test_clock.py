@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.brain.test_benchmarks import assembly, write
-from tests.faults.runs import alike, finished, run_of
-from tests.faults.starter import Starter, until
-from tests.faults.test_kills import has_begun
-from tests.test_train import SMALL
+from tests.helpers.brain.drawn_bundle import assembly, write
+from tests.helpers.faults.killed_runs import has_begun
+from tests.helpers.faults.run_results import alike, finished, run_of
+from tests.helpers.faults.starter import Starter, until
+from tests.helpers.training.small_runs import SMALL
 
 pytestmark = pytest.mark.slow
 LIBRARY = glob.glob("/usr/lib/*/faketime/libfaketime*MT.so.1") + glob.glob(

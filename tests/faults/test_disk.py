@@ -1,9 +1,7 @@
 """A disk that is full: what was there stays whole, one sentence says so, and with room the same command goes on."""
 
-import contextlib
 import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
@@ -12,36 +10,13 @@ import pytest
 from PIL import Image
 
 from cornet.cli import main
-from tests.brain.test_benchmarks import assembly, write
-from tests.faults.runs import alike, finished, refused, run_of
-from tests.faults.starter import until
-from tests.test_train import SMALL, checkpoint
+from tests.helpers.brain.drawn_bundle import assembly, write
+from tests.helpers.faults.full_disk import disk_of, fill
+from tests.helpers.faults.run_results import alike, finished, refused, run_of
+from tests.helpers.faults.starter import until
+from tests.helpers.training.small_runs import SMALL, checkpoint
 
 OURS = [*SMALL, "data.train_images=256", "recipe.epochs=3", "trainer.log_every_n_steps=1"]
-
-
-@contextlib.contextmanager
-def disk_of(folder: Path, size: str):
-    """A file system of its own, in memory."""
-    folder.mkdir(parents=True, exist_ok=True)
-    if subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={size}", "none", folder], capture_output=True, check=False
-    ).returncode:
-        pytest.skip("mounting is not permitted here")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "-l", folder], check=True)
-
-
-def fill(folder: Path, left: int = 0) -> Path:
-    """Take all room but so many bytes."""
-    ballast = folder / "ballast"
-    with open(ballast, "ab", buffering=0) as file, contextlib.suppress(OSError):
-        while True:
-            file.write(bytes(1 << 16))
-    os.truncate(ballast, max(0, ballast.stat().st_size - left))
-    return ballast
 
 
 @pytest.mark.slow

@@ -13,8 +13,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from tests.faults.runs import alike, finished, memory_peak, run_of
-from tests.faults.starter import until
+from tests.helpers.faults.run_results import alike, finished, memory_peak, run_of
+from tests.helpers.faults.starter import until
 
 BAD = ("corrupt.jpg", "empty.jpg", "truncated.jpg", "truncated.png", "no-image.png", "huge.png", "huge.jpg")
 HUGE = (20_000, 20_000)

@@ -15,11 +15,11 @@ import torch
 
 from cornet.brain.benchmarks import run_battery
 from cornet.memory import OutOfMemory, first_that_fits, out_of_memory
-from tests.brain.test_benchmarks import assembly, write
-from tests.faults.runs import finished, run_of
-from tests.faults.starter import until
-from tests.faults.test_kills import has_begun
-from tests.test_train import SMALL, checkpoint
+from tests.helpers.brain.drawn_bundle import assembly, write
+from tests.helpers.faults.killed_runs import has_begun
+from tests.helpers.faults.run_results import finished, run_of
+from tests.helpers.faults.starter import until
+from tests.helpers.training.small_runs import SMALL, checkpoint
 
 MB = 1 << 20
 

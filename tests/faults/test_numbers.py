@@ -15,9 +15,8 @@ from cornet.training.checkpoint_io import AtomicCheckpointIO
 from cornet.training.classifier import Classifier
 from cornet.training.loaders import ImageLoaders
 from cornet.training.recipe import Recipe
-from tests.faults.runs import refused
-from tests.test_train import SMALL
-from tests.training.test_guards import photographs  # noqa: F401 -- a fixture
+from tests.helpers.faults.run_results import refused
+from tests.helpers.training.small_runs import SMALL
 
 
 class InfiniteGradient(Classifier):
@@ -67,7 +66,7 @@ def fit(images: Path, run: Path, module: type[Classifier], accelerator: str = "c
 @pytest.mark.parametrize(
     "options", [{}, {"clip": 1.0}, {"average": 0.9}, {"clip": 1.0, "average": 0.9, "precision": "bf16-mixed"}]
 )
-def test_a_gradient_is_named_with_its_step_and_reaches_no_checkpoint(photographs, tmp_path, module, options):  # noqa: F811
+def test_a_gradient_is_named_with_its_step_and_reaches_no_checkpoint(photographs, tmp_path, module, options):
     said = r"The gradient of net\.areas\.V1\.\S+ became NaN or infinite at step 8 \(epoch 1\).*last good checkpoint is"
     with pytest.raises(CornetError, match=said):
         fit(photographs, tmp_path, module, **options)
@@ -78,7 +77,7 @@ def test_a_gradient_is_named_with_its_step_and_reaches_no_checkpoint(photographs
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
 @pytest.mark.parametrize("module", [InfiniteGradient, NanGradient])
-def test_on_a_gpu(photographs, tmp_path, module):  # noqa: F811
+def test_on_a_gpu(photographs, tmp_path, module):
     """In precision 16-mixed the step is left out, as the search for the scale does, and training goes on."""
     with pytest.raises(
         CornetError, match=r"The gradient of net\.areas\.V1\.\S+ became NaN or infinite at step 8 "

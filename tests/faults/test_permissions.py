@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.faults.runs import alike, finished, refused
-from tests.faults.starter import Starter, until
-from tests.faults.test_kills import has_begun
-from tests.test_train import SMALL
+from tests.helpers.faults.killed_runs import has_begun
+from tests.helpers.faults.run_results import alike, finished, refused
+from tests.helpers.faults.starter import Starter, until
+from tests.helpers.training.small_runs import SMALL
 
 pytestmark = pytest.mark.slow
 LONG = [*SMALL, "data.train_images=256", "recipe.epochs=4", "trainer.log_every_n_steps=1"]

@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from tests.faults.starter import Starter, until
-from tests.test_train import SMALL
+from tests.helpers.faults.starter import Starter, until
+from tests.helpers.training.small_runs import SMALL
 
 pytestmark = pytest.mark.slow
 

@@ -9,10 +9,10 @@ from cornet.errors import CornetError
 from cornet.stimuli.objects import RenderedObjects
 from cornet.stimuli.prepare.work import pool, spread
 from cornet.training.loaders import ImageLoaders, lost_worker
-from tests.faults.runs import alike, children, finished, refused
-from tests.faults.starter import until
-from tests.faults.test_kills import has_begun
-from tests.test_train import SMALL
+from tests.helpers.faults.killed_runs import has_begun
+from tests.helpers.faults.run_results import alike, children, finished, refused
+from tests.helpers.faults.starter import until
+from tests.helpers.training.small_runs import SMALL
 
 OURS = [*SMALL, "data.train_images=256", "recipe.epochs=3", "trainer.log_every_n_steps=1"]
 

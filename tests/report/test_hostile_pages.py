@@ -7,13 +7,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-from brain_runs import BENCHMARKS, make_run, metrics, scores
-from sweep_runs import made_up_sweep
 
 from cornet.report.published.report import compare_runs
 from cornet.report.run.page import write_page
 from cornet.report.seeds.report import report_runs as report_seeds
 from cornet.report.sweep.report import report_sweep
+from tests.helpers.report.made_up_runs import BENCHMARKS, make_run, metrics, scores
+from tests.helpers.report.made_up_sweeps import made_up_sweep
 
 BAD = (
     "<script>a()</script><img src=x onerror=a()></style></title></svg>"

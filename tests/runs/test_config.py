@@ -1,14 +1,12 @@
 """What a recorded configuration may not do: build what cornet does not provide, write elsewhere, contact a server."""
 
 import copy
-import json
 import shutil
 import socket
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
@@ -16,31 +14,8 @@ from cornet.errors import CornetError
 from cornet.runs.config import BUILT, SOURCES, check_recorded, entries, moved_to_new_folder, read_config
 from cornet.training.callbacks.brain_checkpoint import BestCheckpoint
 from cornet.training.rerun import rerun
-
-ROOT = Path(__file__).parents[2]
-SMALL = (
-    *("data.train_images=16", "data.val_images=8", "data.size=32", "recipe.batch_size=16", "recipe.epochs=1"),
-    *("trainer=cpu", "brain=none", "loader.workers=0", "model.width=0.125", "callbacks.progress=null"),
-)
-
-
-def recorded(*overrides: str) -> dict[str, Any]:
-    """A configuration as a run records it."""
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        config = compose("config", [*SMALL, "run_folder=runs/x/default/seed0", "name=x", *overrides])
-    plain = OmegaConf.to_container(config, resolve=True)
-    assert isinstance(plain, dict)
-    return plain
-
-
-def run_folder(path: Path, config: dict[str, Any], **files: Any) -> Path:
-    """A folder that claims to hold a finished run."""
-    path.mkdir(parents=True)
-    (path / "config.yaml").write_text(yaml.safe_dump(config))
-    (path / "metrics.csv").write_text("epoch,step\n0,1\n")
-    for name, content in {"finished": {"epochs": 1}, "versions": {}, "identity": {}, **files}.items():
-        (path / f"{name}.json").write_text(json.dumps(content))
-    return path
+from tests.helpers.paths import ROOT
+from tests.helpers.training.recorded_runs import SMALL, recorded, run_folder
 
 
 @pytest.fixture(scope="module")

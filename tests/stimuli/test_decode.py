@@ -14,8 +14,7 @@ from PIL import Image, TiffImagePlugin
 from cornet.errors import CornetError
 from cornet.stimuli import decode
 from cornet.stimuli.decode import BadImage, decode_image
-
-from .pictures import encode, jpeg, picture, pillow, png, with_size
+from tests.helpers.stimuli.pictures import encode, jpeg, picture, pillow, png, with_size
 
 
 def same(data: bytes, tolerance: int = 1) -> np.ndarray:

@@ -12,8 +12,7 @@ from cornet.stimuli.datasets.shards import ImageShards
 from cornet.stimuli.fingerprint import fingerprint
 from cornet.stimuli.objects.source import RenderedObjects
 from cornet.stimuli.prepare import write_shards
-
-from .pictures import class_folders, jpeg, picture, write
+from tests.helpers.stimuli.pictures import class_folders, jpeg, picture, write
 
 
 def objects(**changes) -> RenderedObjects:

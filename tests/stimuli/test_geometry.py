@@ -15,8 +15,7 @@ from cornet.stimuli.geometry import (
     resize_crop,
     squash_view,
 )
-
-from .pictures import picture
+from tests.helpers.stimuli.pictures import picture
 
 
 def difference(a: torch.Tensor, b: torch.Tensor) -> int:

@@ -17,9 +17,9 @@ from cornet.runs.path import identity_of
 from cornet.training.content import content_of
 from cornet.training.run import place_of, resolved
 from cornet.training.sweeps.sweep import find_sweep
-from tests.brain.test_benchmarks import assembly
-from tests.brain.test_benchmarks import write as write_bundle
-from tests.stimuli.pictures import class_folders, jpeg, picture, write
+from tests.helpers.brain.drawn_bundle import assembly
+from tests.helpers.brain.drawn_bundle import write as write_bundle
+from tests.helpers.stimuli.pictures import class_folders, jpeg, picture, write
 from train import CONF
 
 

@@ -5,7 +5,6 @@ import os
 import platform
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import pytorch_lightning as pl
@@ -15,62 +14,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torchmetrics.classification import MulticlassAccuracy
 
 from cornet.errors import CornetError
-from cornet.models import create_model
 from cornet.stimuli.samples import IGNORED, Batch
 from cornet.training.callbacks.guards import FiniteLoss
-from cornet.training.classifier import Classifier, TopK
-from cornet.training.recipe import Recipe, shrunk, size_at
-
-ROOT = Path(__file__).parents[2]
-MEAN, STD = [0.5, 0.5, 0.5], [0.25, 0.25, 0.25]
-
-
-def batches(count, size=32, images=8, views=False):
-    """Made-up training batches, or validation batches with one view."""
-    generator = torch.Generator().manual_seed(1)
-    shape = (images, 1, 3, size, size) if views else (images, 3, size, size)
-    return [
-        Batch(
-            torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator),
-            torch.randint(0, 5, (images,), generator=generator),
-            torch.arange(images),
-        )
-        for _ in range(count)
-    ]
-
-
-def classifier(name="cornet_z", norm=None, width=0.125, **changes):
-    torch.manual_seed(0)
-    defaults = {"epochs": 2, "batch_size": 8, "learning_rate": 0.05, "schedule": "constant"}
-    variant = {"norm": norm} if norm else {}
-    net = create_model(name, num_classes=5, width=width, **variant)
-    return Classifier(net, Recipe(**{**defaults, **changes}), MEAN, STD)
-
-
-def fit(module, train, val=(), callbacks=(), ckpt_path=None, logger=False, **options):
-    recipe = module.recipe
-    trainer = pl.Trainer(
-        **{"accelerator": "cpu", "max_epochs": recipe.epochs, "log_every_n_steps": 2, **options},
-        precision=recipe.precision,
-        gradient_clip_val=recipe.clip,
-        accumulate_grad_batches=recipe.accumulate,
-        callbacks=list(callbacks),
-        logger=logger,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        enable_checkpointing=False,
-        num_sanity_val_steps=0,
-    )
-    loaders = {
-        "train_dataloaders": loader(train),
-        "val_dataloaders": loader(val or batches(1, images=2, views=True)),
-    }
-    trainer.fit(module, **loaders, ckpt_path=ckpt_path, weights_only=True)
-    return trainer
-
-
-def loader(samples):
-    return torch.utils.data.DataLoader(samples, batch_size=None)
+from cornet.training.classifier import TopK
+from cornet.training.recipe import shrunk, size_at
+from tests.helpers.paths import ROOT
+from tests.helpers.training.small_trainings import batches, classifier, fit
 
 
 def test_accumulated_parts_train_as_the_whole_batch():
@@ -319,7 +268,7 @@ def test_a_layout_that_damages_memory_on_a_cpu_is_refused():
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="the setting is one of x86")
 def test_bf16_on_a_cpu_without_it_is_told():
     program = (
-        "from tests.training.test_fast_training import batches, classifier, fit\n"
+        "from tests.helpers.training.small_trainings import batches, classifier, fit\n"
         "for precision in ('32-true', 'bf16-mixed'):\n"
         "    fit(classifier(epochs=1, precision=precision), batches(1))\n"
     )

@@ -20,9 +20,11 @@ from cornet.runs.folder import RunFolder
 from cornet.runs.score_tables import read_scores
 from cornet.training.rerun import rerun
 from cornet.training.run import run
-from tests.brain.test_benchmarks import assembly, write
-from tests.test_train import SMALL, checkpoint, elsewhere, train  # noqa: F401 -- fixtures
+from tests.helpers.brain.drawn_bundle import assembly, write
+from tests.helpers.training.small_runs import SMALL, checkpoint
 from train import CONF
+
+pytestmark = pytest.mark.usefixtures("elsewhere")
 
 
 @pytest.fixture(scope="module")
@@ -169,7 +171,7 @@ def test_differences_of_tables(tmp_path, first):
     assert compare_versions(first, other) == {"torch": (versions["torch"], f"{versions['torch']} -> 9.9")}
 
 
-def test_deterministic_is_asked_of_torch_and_changes_nothing_on_a_cpu(train, tmp_path):  # noqa: F811
+def test_deterministic_is_asked_of_torch_and_changes_nothing_on_a_cpu(train, tmp_path):
     seen = []
     original = torch.use_deterministic_algorithms
 

@@ -16,7 +16,7 @@ from cornet.training.classifier import Classifier
 from cornet.training.loaders import ImageLoaders
 from cornet.training.recipe import Recipe
 from cornet.training.resume import position_in
-from tests.stimuli.pictures import class_folders
+from tests.helpers.stimuli.pictures import class_folders
 
 IMAGES, DONE = 24, 2
 FIRST = {"epochs": 4, "batch_size": 6, "learning_rate": 0.1, "weight_decay": 0.01, "schedule": "cosine"}

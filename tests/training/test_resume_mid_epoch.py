@@ -17,7 +17,7 @@ from cornet.training.checkpoint_io import AtomicCheckpointIO
 from cornet.training.classifier import Classifier
 from cornet.training.loaders import EpochSampler, ImageLoaders
 from cornet.training.recipe import Recipe
-from tests.stimuli.pictures import class_folders
+from tests.helpers.stimuli.pictures import class_folders
 
 EPOCHS, BATCH, STEPS = 3, 3, 6  # 20 images: 6 batches an epoch, and 2 images wait for another
 

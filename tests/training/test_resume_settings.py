@@ -17,8 +17,8 @@ from cornet.training.callbacks.last_checkpoint import LastCheckpoint
 from cornet.training.rerun import rerun
 from cornet.training.resume import OUTCOMES, REFUSED, WHOLE_EPOCHS, flat, outcome_of
 from cornet.training.run import run
-from tests.test_train import ROOT, elsewhere  # noqa: F401 -- no account, no cache of the user's
-from tests.test_train_ddp import torchrun
+from tests.helpers.paths import ROOT
+from tests.helpers.training.two_ranks import torchrun
 from train import CONF
 
 TINY = [
@@ -67,7 +67,7 @@ def first(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def cache(first, monkeypatch, elsewhere) -> None:  # noqa: F811
+def cache(first, monkeypatch, elsewhere) -> None:
     monkeypatch.setenv("CORNET_CACHE", str(first / "cache"))
 
 

@@ -22,8 +22,8 @@ from cornet.training.secrets import (
     tells,
     without_secrets,
 )
+from tests.helpers.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 SMALL = (
     *(
         "data.train_images=32",

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 
 from cornet.stimuli.objects import RenderedObjects
 from cornet.stimuli.samples import Key
-from tests.training.test_brain_score import train
+from tests.helpers.training.object_training import train
 
 
 def test_loss_and_accuracy_are_of_all_images_though_the_last_batch_is_short(tmp_path):

@@ -32,7 +32,7 @@ from cornet.stimuli.stimulus_set import StimulusSet
 __all__ = ["REGIONS", "SIMULATION_VERSION", "SimulatedBrain"]
 
 SIMULATION_VERSION = 1
-"""For readers of an assembly. Raise it whenever a response changes: tests/brain/test_simulated.py notices."""
+"""For readers of an assembly. Raise it whenever a response changes: tests/brain/simulated/test_simulated.py notices."""
 
 REGIONS = ("V1", "V2", "V4", "IT")
 

@@ -1,0 +1,183 @@
+"""Parts of the user's own, by `_target_` alone: a network and a callback from a module in the current folder."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+
+from cornet.brain import open_subject
+from cornet.errors import CornetError
+from cornet.instantiate import make, targets
+from cornet.models.own_network import OwnNetwork, make_network
+from tests.helpers.paths import ROOT
+
+MODULE = """
+import pytorch_lightning as pl
+from torch import nn
+from cornet.models import CORnet
+
+class Net(nn.Module):
+    def __init__(self, num_classes, channels=4):
+        super().__init__()
+        self.first = nn.Conv2d(3, channels, 3)
+        self.head = nn.Linear(channels, num_classes)
+
+    def forward(self, images):
+        return self.head(self.first(images).relu().mean((2, 3)))
+
+class Areas(CORnet):
+    def __init__(self, num_classes, width):
+        super().__init__(num_classes, block="feedforward", width=width)
+
+class Steps(pl.Callback):
+    def __init__(self, word):
+        self.word = word
+
+    def on_train_end(self, trainer, module):
+        print(self.word, trainer.global_step)
+
+def refuses(x):
+    raise ValueError("x must be even")
+
+def breaks():
+    raise RuntimeError("broken inside")
+"""
+SMALL = (
+    *("data.train_images=16", "data.val_images=8", "data.size=32", "recipe.batch_size=16", "recipe.epochs=1"),
+    *("trainer=cpu", "brain=none", "loader.workers=0"),
+)
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch) -> Path:
+    """The current folder, with the module."""
+    (tmp_path / "my_parts.py").write_text(MODULE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "my_parts", raising=False)
+    return tmp_path
+
+
+def command(folder: Path, *words: str) -> subprocess.CompletedProcess:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": ""}
+    return subprocess.run(
+        [sys.executable, *words], cwd=folder, env=environment, capture_output=True, text=True, timeout=300
+    )
+
+
+@pytest.mark.slow
+def test_a_network_and_a_callback_train_a_step(own):
+    """From a module beside no package, registered nowhere; then the run is scored and repeated, if it is trusted."""
+    parts = ["model=own", "model._target_=my_parts.Net", "+model.channels=5"]
+    parts += ["+callbacks.mine._target_=my_parts.Steps", "+callbacks.mine.word=trained"]
+    done = command(own, str(ROOT / "train.py"), *SMALL, *parts)
+    assert done.returncode == 0, done.stderr
+    assert "trained 1\n" in done.stdout
+    (run,) = own.glob("runs/**/seed0")
+    weights = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+    assert tuple(weights["net.net.first.weight"].shape) == (5, 3, 3, 3)
+    with pytest.raises(CornetError, match=r"a network of its own, my_parts\.Net, .* give --trust\.$"):
+        open_subject(str(run))
+    subject = open_subject(f"{run}?V4=net.first", trust=True)
+    assert subject.site("V4").layer == "net.first"
+    for trust, code in ((), 2), (("--trust",), 0):
+        done = command(own, "-m", "cornet", "rerun", str(run), *trust)
+        assert done.returncode == code, done.stderr
+    assert "The result is the same, bit for bit" in done.stdout
+
+
+@pytest.mark.slow
+def test_a_subclass_is_compared_with_brains(own):
+    parts = ["model=own", "model._target_=my_parts.Areas", "+model.width=0.05"]
+    benchmarks = ["brain=simulated", "brain.benchmarks.simulated=[simulated.V4]", "brain.before=false"]
+    done = command(own, str(ROOT / "train.py"), *SMALL, *parts, *benchmarks)
+    assert done.returncode == 0, done.stderr
+    (run,) = own.glob("runs/**/seed0")
+    assert "simulated.V4" in (run / "scores.csv").read_text()
+
+
+@pytest.mark.slow
+def test_without_areas_there_are_no_brain_scores(own):
+    parts = ["model=own", "model._target_=my_parts.Net", "brain=simulated"]
+    done = command(own, str(ROOT / "train.py"), *SMALL, *parts)
+    assert done.returncode == 2
+    assert (
+        done.stderr.strip().splitlines()[-1].endswith("subclass cornet.models.CORnet, or choose brain=none.")
+    )
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("no_such_module.Net", "No module named 'no_such_module'"),
+        ("my_parts.Nte", "my_parts"),
+        ("Net", "No module named 'Net'"),
+        ("my_parts..Net", ""),
+        ("", ""),
+        (3, "give a dotted name"),
+        (None, "give a dotted name"),
+        (["my_parts.Net"], "give a dotted name"),
+    ],
+)
+def test_a_name_that_cannot_be_imported(own, name, told):
+    with pytest.raises(CornetError) as error:
+        make(OmegaConf.create({"x": {"inner": {"_target_": name}}}).x, "callbacks.mine")
+    text = str(error.value)
+    assert text.startswith("callbacks.mine.inner._target_")
+    assert told in text
+    assert "\n" not in text
+    assert "HYDRA_FULL_ERROR" not in text
+    assert text.endswith(".")
+
+
+def test_a_module_that_does_not_load(own):
+    (own / "my_broken.py").write_text("def (:")
+    with pytest.raises(CornetError, match=r"x\._target_=my_broken\.A cannot be imported \(SyntaxError: "):
+        make({"_target_": "my_broken.A"}, "x")
+
+
+def test_errors_of_the_users_own_class(own):
+    with pytest.raises(CornetError, match=r"^the configuration's x was refused: .*x must be even; "):
+        make({"_target_": "my_parts.refuses", "x": 1}, "x")
+    with pytest.raises(CornetError, match=r"unexpected keyword argument 'depth'"):
+        make({"_target_": "my_parts.Net", "num_classes": 2, "depth": 1}, "model")
+    with pytest.raises(RuntimeError, match=r"^broken inside$"):  # with its own traceback
+        make({"_target_": "my_parts.breaks"}, "x")
+
+
+def test_references_are_followed_and_none_is_left_out():
+    config = OmegaConf.create({"seconds": 3, "timer": {"_target_": "pytorch_lightning.callbacks.Timer"}})
+    config.timer.duration = {"seconds": "${seconds}"}
+    assert make(config.timer, "timer").time_remaining() == 3
+    assert make(OmegaConf.create({"x": None}).x, "x") is None  # as callbacks.progress=null
+
+
+def test_every_target_of_our_own_configuration_can_be_imported():
+    found = {
+        name
+        for path in (ROOT / "conf").rglob("*.yaml")
+        for _, name in targets(OmegaConf.to_container(OmegaConf.load(path)))
+        if isinstance(name, str) and name != "???"
+    }
+    assert len(found) > 20
+    for name in found:
+        module, _, last = name.rpartition(".")
+        if "cornet_slurm" not in name:
+            assert callable(getattr(__import__(module, fromlist=[last]), last)), name
+
+
+def test_any_module_has_what_training_needs(own):
+    net = make_network({"_target_": "my_parts.Net", "name": "own", "num_classes": 3}, 1000)
+    assert isinstance(net, OwnNetwork)
+    images = torch.randint(0, 256, (2, 3, 8, 8), dtype=torch.uint8)
+    mean, std = torch.full((3, 1, 1), 100.0), torch.full((3, 1, 1), 50.0)
+    expected = net.net((images.float() - mean) / std)
+    assert torch.equal(net(images, pixels=(mean, std)), expected)
+    assert sum(p.numel() for p in net.parameters()) == sum(p.numel() for p in net.net.parameters())
+    with pytest.raises(CornetError, match=r"makes a Timer, not a torch\.nn\.Module"):
+        make_network({"_target_": "pytorch_lightning.callbacks.Timer", "name": "own"}, 3)
