@@ -21,7 +21,7 @@ from cornet.models import CORnet, create_model, load_published
 from cornet.models.cornet.published import check_published, own_layout, settings, weights_in
 from cornet.models.safe_load import read_checkpoint
 from cornet.names import set_aside
-from cornet.runs.config import SOURCES
+from cornet.runs.config import is_provided
 from cornet.sizes import MOST_PIXELS, MOST_STEPS
 from cornet.stimuli.normalisation import IMAGENET_MEAN, IMAGENET_STD
 
@@ -285,7 +285,7 @@ def _defaults(data: Mapping[str, Any]) -> dict[str, Any]:
     """size, mean, std of a configuration's data: as given, or as the source of images has them by default."""
     target = str(data.get("_target_", ""))
     found: dict[str, Any] = {"size": None, "mean": IMAGENET_MEAN, "std": IMAGENET_STD}
-    if target in SOURCES:
+    if is_provided("data", target):
         module_name, _, class_name = target.rpartition(".")
         module = import_module(module_name)
         source = getattr(module, class_name)

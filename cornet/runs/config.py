@@ -7,6 +7,7 @@ references (${...}) and addresses are refused, and every output goes to the new 
 import json
 import re
 from collections.abc import Iterator, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,12 @@ from cornet.opening import read_bytes
 from cornet.sizes import is_seed
 
 __all__ = [
-    "BUILT",
-    "SOURCES",
     "check_recorded",
     "config_text",
     "differences",
     "entries",
     "flat",
+    "is_provided",
     "moved_to_new_folder",
     "read_config",
 ]
@@ -36,34 +36,21 @@ LARGEST = 2**20
 DEEPEST = 50
 """Levels of lists and keys in one another."""
 
-SOURCES = (
-    "cornet.stimuli.datasets.cifar.Cifar",
-    "cornet.stimuli.objects.RenderedObjects",
-    "cornet.stimuli.datasets.photographs.ImageFolder",
-    "cornet.stimuli.datasets.shards.ImageShards",
-)
-BUILT: dict[str, tuple[str, ...]] = {
-    "data": SOURCES,
-    "recipe": ("cornet.training.recipe.Recipe",),
-    "trainer": ("pytorch_lightning.Trainer",),
-    "trainer.strategy": ("cornet.training.ranks.strategy.RankStrategy",),
+EXACT = {
+    "recipe": "cornet.training.recipe.Recipe",
+    "trainer": "pytorch_lightning.Trainer",
+    "trainer.strategy": "cornet.training.ranks.strategy.RankStrategy",
+}
+"""What a part of a recorded configuration may name."""
+
+PROVIDED = {
+    "data": (("cornet.stimuli.datasets", "cornet.stimuli.objects"), "val"),
     "callbacks.*": (
-        "cornet.training.callbacks.batch_fit.BatchFit",
-        "cornet.training.callbacks.brain_checkpoint.BestCheckpoint",
-        "cornet.training.callbacks.brain_score.BrainScore",
-        "cornet.training.loggers.csv.ContinueMetrics",
-        "cornet.training.callbacks.guards.FiniteLoss",
-        "cornet.training.callbacks.guards.UnreadableFiles",
-        "cornet.training.sweeps.halving.Halving",
-        "cornet.training.callbacks.last_checkpoint.LastCheckpoint",
-        "cornet.training.callbacks.progress.Progress",
-        "cornet.training.callbacks.sample_stimuli.SampleStimuli",
-        "cornet.training.callbacks.solution_times.ObjectSolutionTimes",
-        "cornet.training.callbacks.step_matrix.StepMatrix",
-        "cornet.training.callbacks.throughput.Throughput",
+        ("cornet.training.callbacks", "cornet.training.loggers", "cornet.training.sweeps"),
+        "state_key",
     ),
 }
-"""What cornet itself provides, by the part of the configuration that may name it."""
+"""The packages whose classes it may name instead, and an attribute that tells sources and callbacks from others."""
 
 PARTS = ("model", "data", "recipe", "trainer", "loader", "brain", "callbacks")
 DROPPED = ("hardware", "hydra", "logger", "sweep")
@@ -149,7 +136,7 @@ def refused(key: str, value: Any) -> str:
     part, _, last = key.rpartition(".")
     if "_target_" in key.split("."):
         place = re.sub(r"^callbacks\.[^.]+$", "callbacks.*", part)
-        return "" if value in BUILT.get(place, ()) else "which cornet does not provide in that place"
+        return "" if is_provided(place, value) else "which cornet does not provide in that place"
     if {"_args_", "_partial_", "_recursive_", "_convert_"} & set(key.split(".")):
         return "which changes what is called"
     if isinstance(value, str) and "://" in value:
@@ -163,6 +150,24 @@ def refused(key: str, value: Any) -> str:
     if key.startswith("callbacks.") and last == "filename" and re.search(r"[^\w=-]", str(value)):
         return "which is not a plain name of a file"
     return ""
+
+
+def is_provided(place: str, target: Any) -> bool:
+    """Whether `target`, a dotted name, is what cornet itself provides for a part of the configuration."""
+    if place in EXACT:
+        return bool(target == EXACT[place])
+    packages, attribute = PROVIDED.get(place, ((), ""))
+    if not isinstance(target, str) or not re.fullmatch(r"(\w+\.)+\w+", target):
+        return False
+    module, _, name = target.rpartition(".")
+    if not any(f"{module}.".startswith(f"{package}.") for package in packages):
+        return False
+    try:
+        found = getattr(import_module(module), name, None)  # only modules of cornet come this far
+    except ImportError:
+        return False
+    own = isinstance(found, type) and f"{found.__module__}.".startswith(f"{module}.")
+    return own and hasattr(found, attribute)
 
 
 def entries(node: Any, key: str = "") -> Iterator[tuple[str, Any]]:
@@ -190,7 +195,7 @@ def moved_to_new_folder(config: Mapping[str, Any]) -> dict[str, Any]:
     again = {key: moved(value) for key, value in config.items() if key not in DROPPED}
     outputs = {"folder": "${run_folder}", "dirpath": "${run_folder}/checkpoints", "halving": False}
     for callback in again["callbacks"].values():
-        if isinstance(callback, dict) and callback.get("_target_") in BUILT["callbacks.*"]:
+        if isinstance(callback, dict) and is_provided("callbacks.*", callback.get("_target_")):
             callback.update({key: value for key, value in outputs.items() if key in callback})
     again["data"].pop("cache", None)  # the user's own cache is used
     logger = {"csv": {"_target_": "cornet.training.loggers.csv.CsvLogger", "folder": "${run_folder}"}}
