@@ -14,6 +14,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 
 from cornet.errors import CornetError
+from cornet.names import encodable
 
 __all__ = [
     "IGNORED",
@@ -183,7 +184,7 @@ def run_labels(path: Path, overrides: Sequence[str]) -> RunLabels:
     other run are left out. Tags omit the configuration's group (`width=0.5`) unless keys clash; long ones end in a
     digest.
     """
-    last = {o.key_or_group: (o.input_line or "").lstrip("+") for o in parse_overrides(overrides)}
+    last = {o.key_or_group: encodable(o.input_line or "").lstrip("+") for o in parse_overrides(overrides)}
     kept = {key: text for key, text in sorted(last.items()) if not is_ignored(key)}
     bare = {key: key.partition(".")[2] or key for key in kept}
     tags = []
