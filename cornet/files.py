@@ -94,10 +94,12 @@ def atomic_write(
 ) -> None:
     """Write `data` aside in the same folder, sync it, and put it in the place of `path` (as `NewFile`).
 
-    hint: added to an error's message. previous: the name under which the old file is kept. Raises CornetError with the
-    path, the bytes needed and those free; the old file is then untouched.
+    Text becomes UTF-8; bytes of names that are not UTF-8 become escapes, such as \\udce9. hint: added to an error's
+    message. previous: the name under which the old file is kept. Raises CornetError with the path, the bytes needed
+    and those free; the old file is then untouched.
     """
-    path, content = Path(path), data.encode() if isinstance(data, str) else data
+    path = Path(path)
+    content = data.encode(errors="backslashreplace") if isinstance(data, str) else data
     try:
         with NewFile(path) as new:
             new.file.write(content)

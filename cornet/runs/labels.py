@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from omegaconf import DictConfig
 
+from cornet.names import encodable
 from cornet.runs.path import is_ignored, parse_overrides
 
 __all__ = ["LONGEST_TAG", "RunLabels", "label_loggers", "run_labels"]
@@ -29,7 +30,7 @@ def run_labels(path: Path, name: str, overrides: Sequence[str]) -> RunLabels:
     path: its folder; the group is that of all its seeds. overrides: those that make no other run are left out. Tags
     omit the configuration's group (`width=0.5`) unless keys clash; long ones end in a digest.
     """
-    last = {o.key_or_group: (o.input_line or "").lstrip("+") for o in parse_overrides(overrides)}
+    last = {o.key_or_group: encodable(o.input_line or "").lstrip("+") for o in parse_overrides(overrides)}
     kept = {key: text for key, text in sorted(last.items()) if not is_ignored(key)}
     bare = {key: key.partition(".")[2] or key for key in kept}
     tags = []
