@@ -12,8 +12,9 @@ from cornet.models import create_model
 from cornet.training.build import check_batch_norm
 from cornet.training.recipe import Recipe
 from cornet.training.run import run
-from tests.test_train import elsewhere  # noqa: F401 -- no account, no cache of the user's
 from train import CONF
+
+pytestmark = pytest.mark.usefixtures("elsewhere")  # no account, no cache of the user's
 
 NETWORKS = [
     *(("cornet_s", norm) for norm in ("per_step", "shared", "shared_affine", "group")),
@@ -52,7 +53,7 @@ def test_what_pytorch_refuses_is_refused_before(name: str, norm: str | None, siz
         assert f"one image of {size} pixels" in str(raised.value)
 
 
-def test_of_an_own_network_it_is_told_at_the_first_step(tmp_path, elsewhere) -> None:  # noqa: F811
+def test_of_an_own_network_it_is_told_at_the_first_step(tmp_path, elsewhere) -> None:
     overrides = [
         *("model=own", f"model._target_={Own.__module__}.Own", "brain=none", "recipe.warmup=0"),
         *("data.size=16", "data.train_images=8", "data.val_images=8", "trainer=cpu", "loader.workers=0"),
