@@ -130,7 +130,7 @@ def test_every_named_benchmark_knows_its_rules():
         assert set(group) <= set(benchmarks)
     for name, one in benchmarks.items():
         assert one.simulated == name.startswith("simulated")
-        assert ("simulated" in one.what) == one.simulated
+        assert ("simulated" in one.description) == one.simulated
         assert one.version >= 1
         assert one.region in ("V1", "V2", "V4", "IT", "behaviour")
         assert one.scale in SCALES
