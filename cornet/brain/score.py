@@ -75,7 +75,7 @@ class Score:
         if isinstance(ceiling, Score):
             notes += tuple(note for note in ceiling.notes if note not in notes)
         if scale != "raw" and not limit > 0:
-            notes += (f"the ceiling is {limit:.3g}, which must be above 0 to divide by: no value on {scale}",)
+            notes += (f"the ceiling is {limit:.3g}, but must be above 0: no value on {scale}",)
         paired = (
             isinstance(ceiling, Score)
             and scale == "r/sqrt(c)"

@@ -58,7 +58,7 @@ def test_a_ceiling_that_is_not_above_zero_gives_no_value_and_says_so(ceiling, sc
     assert math.isnan(score.value)
     assert math.isnan(score.value_error)
     assert score.raw == 0.3
-    assert "only one above 0 can be divided by" in score.notes[0]
+    assert "but must be above 0" in score.notes[0]
 
 
 def test_an_unknown_scale_is_refused():

@@ -39,7 +39,7 @@ class Result:
         """Fingerprint of the benchmark's data; "" if they cannot be read."""
         try:
             return self.benchmark.fingerprint
-        except Exception:  # the failure of these data is reported elsewhere
+        except Exception:  # data can fail to load in any way; `failure` has the reason
             return ""
 
     def row(self) -> dict[str, Any]:

@@ -265,9 +265,9 @@ def _local_benchmarks(
     rule = split_rule(bundle, read_statement(path), asked)
     return [
         NeuralBenchmark(
-            f"{name}.{one}",
-            one,
-            f"local {one}: {int((regions == one).sum())} neuroids",
+            f"{name}.{area}",
+            area,
+            f"local {area}: {int((regions == area).sum())} neuroids",
             lambda: bundle,
             degrees=bundle.stimuli.degrees,
             response_bin=time_bin,
@@ -275,7 +275,7 @@ def _local_benchmarks(
             rule=rule,
             **neural,
         )
-        for one in _select_regions(region, sorted(set(regions.tolist())), path)
+        for area in _select_regions(region, sorted(set(regions.tolist())), path)
     ]
 
 
@@ -285,13 +285,13 @@ def _rdm_benchmarks(path: Path, name: str, region: str, neural: dict[str, Any]) 
     options = {"degrees": bundle.stimuli.degrees, "area": neural["area"], "device": neural["device"]}
     return [
         RdmBenchmark(
-            f"{name}.{one}-rdm",
-            one,
-            f"local {one}: dissimilarities of {len(bundle.stimulus_ids)} stimuli, {len(bundle.rdms[one])} subjects",
+            f"{name}.{area}-rdm",
+            area,
+            f"local {area}: dissimilarities of {len(bundle.stimulus_ids)} stimuli, {len(bundle.rdms[area])} subjects",
             lambda: bundle,
             **options,
         )
-        for one in _select_regions(region, list(bundle.rdms), path)
+        for area in _select_regions(region, list(bundle.rdms), path)
     ]
 
 

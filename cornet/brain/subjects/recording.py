@@ -160,9 +160,7 @@ class _FeatureStore:
                 continue
             cached = self.cache.read(self.keys[site], self.stimuli, self.dtype)
             if cached is None:
-                raise CornetError(
-                    f"the recording of {site} at {file.path} was damaged by another process; record it again."
-                )
+                raise CornetError(f"the recording of {site} at {file.path} is damaged; record it again.")
             features[site] = cached
         if self.cache is not None:
             self.cache.trim()

@@ -73,7 +73,7 @@ def test_averaged_responses_have_no_ceiling_and_say_so(tmp_path):
     assert score.scale == "raw"
     assert math.isnan(score.ceiling)
     assert score.value == score.raw > 0.3
-    assert any("there is no ceiling" in note for note in score.notes)
+    assert any("the ceiling is unknown" in note for note in score.notes)
 
 
 def test_each_region_is_a_benchmark_and_one_recording_serves_all(tmp_path):
