@@ -55,7 +55,7 @@ from cornet.brain.benchmarks import (
 )
 from cornet.brain.benchmarks.registry import GROUPS
 from cornet.brain.subjects.recording import Screen, _screens
-from cornet.brain.subjects.screen_cache import KeptScreens
+from cornet.brain.subjects.screen_cache import ScreenCache
 from cornet.brain.subjects.subject import Recording, Site
 from cornet.files import atomic_write
 from cornet.runs.provenance import versions
@@ -114,12 +114,12 @@ def made_up_features(
 
 
 def evaluate(
-    net: Any, benchmarks: Sequence[Benchmark[Any]], size: int, made_up: int | None, screens: KeptScreens
+    net: Any, benchmarks: Sequence[Benchmark[Any]], size: int, made_up: int | None, screens: ScreenCache
 ) -> dict[str, Any]:
     """One evaluation as BrainScore.take makes it, by part. Raises where a benchmark fails."""
     start, cpu = time.perf_counter(), time.process_time()
     subject = TimedSubject(net, "network", size=size, made_up=made_up)
-    subject.screens = screens
+    subject.screen_cache = screens
     results: list[Result] = battery(subject, benchmarks, strict=True)
     seconds = time.perf_counter() - start
     recording = {name: taken for name, _, taken in subject.recorded}
@@ -255,7 +255,7 @@ def measure(arguments: argparse.Namespace, made: dict[str, int]) -> dict[str, An
     if arguments.compile:
         net.compile()
     made_up = 0 if arguments.made_up_features else None
-    screens = KeptScreens()
+    screens = ScreenCache()
     first = evaluate(net, benchmarks, arguments.size, made_up, screens)
     print(f"first: {prepared:.1f} s to prepare, {first['seconds']:.1f} s to evaluate", flush=True)
     rounds = []

@@ -137,7 +137,7 @@ def neural_row(
     r: dict[Site, dict[str, Array]] = {}
     for site in sites:
         features = rows_of(recording, site, one.stimuli, one.responses.stimulus_ids)
-        score = one.at(site).compare(recording, subject)
+        score = one.with_site(site).compare(recording, subject)
         found = left_out_ridge(kernel(features), Y[:, None], fold, one.groups is not None)
         by_neuroid = {word: values[0] for word, values in correlations(found, Y[:, None], fold).items()}
         r[site] = by_neuroid

@@ -1,16 +1,16 @@
-"""Brain data and comparisons with them: numpy and torch, on a CPU or a GPU.
+"""Brain data, and comparison of models with them, in numpy and torch, on a CPU or a GPU.
 
 from cornet import brain
 bundle = brain.load_bundle("my-bundle")
 score = brain.neural_predictivity(features, responses, metric="pls")
 
-Each name is loaded with its first use, so that `import cornet` stays quick.
+Names are imported on first use, so that `import cornet` stays fast.
 """
 
 from importlib import import_module
 from typing import Any
 
-_HOMES = {
+_MODULES = {
     "average_repetitions": "data.assembly",
     "Bundle": "data.bundle",
     "by_repetition": "data.assembly",
@@ -62,15 +62,15 @@ _HOMES = {
     "Site": "subjects.subject",
     "Subject": "subjects.subject",
 }
-"""Public names, each with the module of this package that it lives in."""
+"""Public names, and the module of this package that defines each."""
 
-__all__ = list(_HOMES)
+__all__ = list(_MODULES)
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module 'cornet.brain' has no attribute {name!r}")
-    value = getattr(import_module(f"cornet.brain.{_HOMES[name]}"), name)
+    value = getattr(import_module(f"cornet.brain.{_MODULES[name]}"), name)
     globals()[name] = value
     return value
 

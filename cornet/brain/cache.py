@@ -1,30 +1,32 @@
-"""Results that are slow to make and small to store, on disk, named by what they depend on:
+"""On-disk cache of results that are slow to compute. The key of an entry covers all that the result depends on:
 
-| value (folder of the cache) | depends on | covered by |
+| result (cache folder) | depends on | key contains |
 |---|---|---|
-| averaged responses (responses) | assembly | hash of the file; values in memory are never cached |
-| | coordinates | hash of them all, as they are in memory |
-| | region, time bin, ignored coordinates | their values |
+| averaged responses (responses) | assembly | hash of the file; assemblies in memory are not cached |
+| | coordinates | hash of all of them, as held in memory |
+| | region, time bin, ignored coordinates | the values |
 | ceilings (ceilings) | repetitions, presentations of each | hash of the arrays |
-| simulated brain (simulated) | images, size, variation, seed | their values |
+| simulated brain (simulated) | images, size, variation, seed | the values |
 | recordings (recordings) | network | `module_identity`: weights, buffers, structure, attributes, hooks, code |
-| | mean, std, steps, size, degrees of the screen | their values |
-| | device's kind, precision (bfloat16, TF32) | their values |
+| | mean, std, steps, size, degrees of the screen | the values |
+| | device type, precision (bfloat16, TF32) | the values |
 | | stimuli | hash of ids and images; their visual angle |
-| | layer, step, dtype, memory, batch | their values |
-| choice of layers (layer-choices) | features | identity of the subject, all of the above; candidates |
+| | layer, step, dtype, memory, batch | the values |
+| choice of layers (layer-choices) | features | identity of the subject, as for recordings; candidates |
 | | responses, their notes, splits, degrees | hash of the arrays; the positions in every split |
-| | components, metric, other images, device's kind | their values, hash of the images |
-| rendered objects (objects) | latents' and renderer's arguments | their values |
-| fetched shards (shards) | content | hash, which the description of the shards has |
-| fetched weights, data (weights, data) | content | hash, checked at each use |
-| screens, in this process (`KeptScreens`) | stimuli, visual angle, pixels | as for recordings |
-| hashes of files and archives, in this process | the file's content | `file_state`, once it `is_settled` |
+| | components, metric, other images, device type | the values, hash of the images |
+| rendered objects (objects) | arguments of the latents and the renderer | the values |
+| fetched shards (shards) | content | hash from the shard index |
+| fetched weights, data (weights, data) | content | hash, verified on each use |
+| screens, in this process (`ScreenCache`) | stimuli, visual angle, pixels | as for recordings |
+| hashes of files and archives, in this process | the file's content | `file_state`, once it is settled (`is_settled`) |
 
-Whatever is computed also depends on `code_version`: the source of the code, all that it imports here, and the versions
-of other packages. Not covered: batch, sites recorded together and threads change the last digits of features (1e-6).
+All computed results also depend on `code_version`: the source of the module, of all its imports from this package, and
+the versions of other packages. Not covered: batch size, sites recorded together and threads, which change
+features by 1e-6.
 
-A file is written aside, renamed and never changed. A damaged one is made again; an unwritable cache costs only time.
+Files are written to a temporary name, renamed, and never modified. A damaged file is recomputed; if the cache is not
+writable, results are recomputed each time.
 """
 
 import contextlib
@@ -52,22 +54,23 @@ Arrays = dict[str, NDArray[Any]]
 def cached_arrays(
     kind: str, key: Mapping[str, Any], compute: Callable[[], Mapping[str, NDArray[Any]]]
 ) -> Arrays:
-    """The arrays that `compute` gives, read from below the cache folder where they lie there already.
+    """Return the arrays of `compute()`, from the cache if it has them.
 
-    kind: the subfolder of `cornet.files.cache_folder()`, e.g. "responses".
-    key: everything that the arrays depend on besides code: arrays, options, hashes of content (`file_hash`).
-    compute: a function that gives arrays of numbers or text by name. Its module, with all that this imports, is the
-        code that the arrays depend on. Arrays of objects are refused, as nothing is ever unpickled.
+    kind: subfolder of `cornet.files.cache_folder()`, e.g. "responses".
+    key: everything that the arrays depend on besides code: arrays, options, hashes of files (`file_hash`).
+    compute: returns arrays of numbers or text by name. Its module and the module's imports are hashed as the code.
+
+    Raises TypeError for object arrays, which would need pickle.
     """
     name = digest(kind, key, code_version(getattr(compute, "__module__", type(compute).__module__)))
     path = cache_folder() / kind / f"{name}.npz"
     foreign = is_foreign(path)
-    kept = None if foreign else _read(path, name)
-    if kept is not None:
-        return kept
+    cached = None if foreign else _read(path, name)
+    if cached is not None:
+        return cached
     arrays = {field: np.asarray(array) for field, array in compute().items()}
     if objects := [field for field, array in arrays.items() if array.dtype.hasobject]:
-        raise TypeError(f"{', '.join(objects)}: arrays of objects cannot be kept")
+        raise TypeError(f"{', '.join(objects)}: object arrays cannot be cached")
     if foreign:
         return arrays
     archive = io.BytesIO()
@@ -79,39 +82,39 @@ def cached_arrays(
 
 
 def file_hash(path: Path | str) -> str:
-    """SHA-256 of a file's bytes, read once per process and `file_state`. Raises OSError."""
+    """SHA-256 of a file, computed once per process and `file_state`. Raises OSError."""
     state = file_state(path)
     if state not in _HASHES:
         with open_regular(path) as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         if not is_settled(state):
-            return found
-        _HASHES[state] = found
+            return sha256
+        _HASHES[state] = sha256
     return _HASHES[state]
 
 
 def file_state(path: Path | str) -> tuple[int, ...]:
-    """What changes with a file: device, inode, size, times of change of content and entry (the last cannot be set)."""
+    """Stat fields that change with a file: device, inode, size, mtime, and ctime (which programs cannot set)."""
     state = os.stat(path)
     return state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns
 
 
 def is_settled(state: tuple[int, ...]) -> bool:
-    """Whether a file was changed so long ago that another change would show in its times."""
+    """Whether the last change is old enough that another one would change the timestamps."""
     return time.time_ns() - max(state[-2:]) > RESOLUTION
 
 
 _CONTENTS = "_contents"
-"""The array that lists the entry's name and arrays: damage to the table of contents can hide some of them."""
+"""Array with the name of the entry and of its arrays, as a damaged zip directory can hide some of them."""
 
 _HASHES: dict[tuple[int, ...], str] = {}
 
 RESOLUTION = 2 * 10**9
-"""ns; the coarsest clock of a file system in use (FAT)."""
+"""Timestamp resolution of the coarsest common file system (FAT), in ns."""
 
 
 def _read(path: Path, name: str) -> Arrays | None:
-    """The arrays in a file; None if it is missing or damaged (its CRC-32 tells)."""
+    """Read the arrays of a file; None if it is missing or damaged (the CRC-32 differs)."""
     try:
         with open_entry(path) as file, np.load(file, allow_pickle=False) as archive:
             arrays = {field: archive[field] for field in archive.files}

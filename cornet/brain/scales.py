@@ -1,14 +1,14 @@
-"""The scales on which published scores are shown: what became of the raw value and the ceiling, and when.
+"""Scales of published scores: formulas that combine the raw value and the ceiling.
 
-Sources: brainscore-vision 2.4.2 and its predecessors; Schrimpf et al. (2018, 2020), Kubilius et al. (2019), whose
-tables are raw.
+Sources: brainscore-vision 2.4.2 and earlier versions; Schrimpf et al. (2018, 2020); Kubilius et al. (2019). The tables
+in these papers are raw.
 """
 
 import math
 
 from cornet.errors import CornetError
 
-__all__ = ["SCALES", "shown", "slope"]
+__all__ = ["SCALES", "check_scale", "slope", "to_scale"]
 
 SCALES = {
     "raw": "the raw value (the tables of the 2018 and 2019 papers)",
@@ -17,19 +17,20 @@ SCALES = {
     "r^2/c": "r^2 / ceiling (neural since January 2026)",
     "r/sqrt(c)": "r / sqrt(ceiling) (i2n)",
 }
-"""Every scale's name, with its formula and the benchmarks and years that used it."""
+"""Formula of each scale, and the benchmarks and years that used it."""
 
 
 def check_scale(scale: str) -> None:
-    """Refuse a scale that nobody publishes on."""
+    """Raise CornetError for an unknown scale."""
     if scale not in SCALES:
         raise CornetError(f"scale={scale!r} is unknown; choose one of {', '.join(SCALES)}.")
 
 
-def shown(raw: float, ceiling: float, scale: str) -> float:
-    """The raw value on a scale; a negative one stays negative when squared (the reference loses the sign).
+def to_scale(raw: float, ceiling: float, scale: str) -> float:
+    """Convert a raw value to a scale. A squared value keeps its sign, which the reference drops.
 
-    NaN where the raw value is, or the needed ceiling is not above 0. Raises CornetError for an unknown scale.
+    Returns NaN if the raw value is NaN, or if the scale needs a ceiling and it is not above 0. Raises CornetError for
+    an unknown scale.
     """
     check_scale(scale)
     if scale == "raw":
@@ -46,7 +47,7 @@ def shown(raw: float, ceiling: float, scale: str) -> float:
 
 
 def slope(raw: float, ceiling: float, scale: str) -> float:
-    """d shown / d raw, by which an error of the raw value is carried to the scale."""
+    """Derivative of `to_scale` with respect to the raw value, to propagate its error."""
     check_scale(scale)
     if scale == "raw":
         return 1.0

@@ -1,4 +1,4 @@
-"""What a comparison gives: a value that keeps the raw numbers it was made of."""
+"""The result of a comparison: a value, and the raw numbers that it was computed from."""
 
 import dataclasses
 import math
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cornet.brain.scales import check_scale, shown, slope
+from cornet.brain.scales import check_scale, slope, to_scale
 from cornet.errors import CornetError
 
 __all__ = ["Score"]
@@ -17,19 +17,18 @@ __all__ = ["Score"]
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Score:
-    """A comparison's outcome.
+    """The result of a comparison.
 
-    raw: the uncorrected value, a correlation or kappa; NaN where it is undefined (`notes` then say why).
-    values: float64, per split and neuroid (split, neuroid), or per split (split,) where there are no neuroids;
-        the raw value is their median over neuroids (NaN skipped), then mean over splits.
-    error: of the raw value: the standard deviation (ddof 0) of the splits' values, over sqrt(splits) unless the
-        benchmark says otherwise.
-    ceiling: what a perfect model could reach, on the raw value's scale; NaN: not known.
-    scale: the scale of `value`, a name in `cornet.brain.scales.SCALES`.
-    value: the value on that scale.
-    n: stimuli that the score rests on.
-    notes: sentences that a reader of the number must know (what was left out, how many, why).
-    details: further results of the comparison by name (arrays or plain values).
+    raw: the uncorrected value, a correlation or kappa; NaN if undefined, with the reason in `notes`.
+    values: float64, (split, neuroid), or (split,) for a metric without neuroids; `raw` is the median over neuroids
+        (NaN skipped), averaged over splits.
+    error: error of `raw`: standard deviation (ddof 0) over splits / sqrt(splits), unless the benchmark defines another.
+    ceiling: the score of a perfect model, on the scale of `raw`; NaN if unknown.
+    scale: the scale of `value`, a key of `cornet.brain.scales.SCALES`.
+    value: the score on that scale.
+    n: number of stimuli compared.
+    notes: sentences that readers of the value need: what was left out, how many, why.
+    details: further results by name (arrays or plain values).
     """
 
     raw: float
@@ -49,10 +48,10 @@ class Score:
 
     @classmethod
     def of_splits(cls, values: ArrayLike, *, notes: Sequence[str] = (), **fields: Any) -> "Score":
-        """A raw score from values per split and neuroid, or per split.
+        """Build a raw score from values (split, neuroid) or (split,).
 
-        Over neuroids the median is taken, over splits the mean; NaN are skipped, and are what comes out where
-        nothing else is there. error: standard deviation (ddof 0) over the splits / sqrt(splits).
+        Takes the median over neuroids and the mean over splits. NaN are skipped; the result is NaN if all values are.
+        error: standard deviation (ddof 0) over splits / sqrt(splits).
         """
         array = np.asarray(values, float)
         centers = medians(array) if array.ndim == 2 else array
@@ -61,24 +60,22 @@ class Score:
         error = float(finite.std() / math.sqrt(finite.size)) if finite.size else math.nan
         return cls(raw=raw, values=array, error=fields.pop("error", error), notes=tuple(notes), **fields)
 
-    def noted(self, *notes: str) -> "Score":
-        """The same score with these notes before its own; each sentence stands once."""
+    def with_notes(self, *notes: str) -> "Score":
+        """Copy with these notes before the existing ones, without duplicates."""
         return dataclasses.replace(self, notes=tuple(dict.fromkeys((*notes, *self.notes))))
 
     def with_ceiling(self, ceiling: "Score | float", scale: str) -> "Score":
-        """The same score on another scale, given its ceiling (a Score, or a constant).
+        """Copy with a ceiling (a Score, or a constant), converted to another scale.
 
-        Where both hold one value per repetition, as i2n does, the scale is applied per repetition and the mean
-        taken, as the reference does. With a ceiling that is not above 0 the value is NaN, and a note says so.
+        If both scores have one value per repetition, as i2n does, each repetition is converted before averaging, as in
+        the reference. If the ceiling is not above 0, the value is NaN and a note states it.
         """
         limit = ceiling.raw if isinstance(ceiling, Score) else float(ceiling)
         notes = self.notes
         if isinstance(ceiling, Score):
             notes += tuple(note for note in ceiling.notes if note not in notes)
         if scale != "raw" and not limit > 0:
-            notes += (
-                f"the ceiling is {limit:.3g}, and only one above 0 can be divided by: no value on {scale}",
-            )
+            notes += (f"the ceiling is {limit:.3g}, but must be above 0: no value on {scale}",)
         paired = (
             isinstance(ceiling, Score)
             and scale == "r/sqrt(c)"
@@ -88,19 +85,19 @@ class Score:
         )
         if paired and limit > 0:
             assert isinstance(ceiling, Score)
-            each = [shown(r, c, scale) for r, c in zip(self.values, ceiling.values, strict=True)]
-            value = float(np.mean(each))
+            scaled = [to_scale(r, c, scale) for r, c in zip(self.values, ceiling.values, strict=True)]
+            value = float(np.mean(scaled))
         else:
-            value = shown(self.raw, limit, scale)
+            value = to_scale(self.raw, limit, scale)
         return dataclasses.replace(self, ceiling=limit, scale=scale, value=value, notes=notes)
 
     @property
     def value_error(self) -> float:
-        """The error carried to the scale of `value`: error times the scale's slope at the raw value."""
+        """Error of `value`: the error of `raw` times the slope of the scale at `raw`."""
         return self.error * slope(self.raw, self.ceiling, self.scale)
 
     def row(self) -> dict[str, Any]:
-        """Its numbers as a row of a table: nothing is lost but the values per split and neuroid."""
+        """A table row with all fields except `values` and `details`."""
         return {
             "value": self.value,
             "value_error": self.value_error,
@@ -124,11 +121,11 @@ class Score:
 
 
 def medians(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Median over the last axis, NaN skipped; NaN where nothing else is there."""
+    """Median over the last axis of (split, neuroid), NaN skipped; NaN for rows that are all NaN."""
     if values.ndim != 2:
         raise CornetError(f"values of shape {values.shape} must be (split, neuroid).")
     result = np.full(len(values), math.nan)
-    some = np.isfinite(values).any(axis=1)
-    if some.any():
-        result[some] = np.nanmedian(values[some], axis=1)
+    finite = np.isfinite(values).any(axis=1)
+    if finite.any():
+        result[finite] = np.nanmedian(values[finite], axis=1)
     return result

@@ -1,7 +1,7 @@
-"""Independent pieces of work, one thread for each, and one thread of the linear algebra library in each.
+"""Run independent tasks in threads, each with a single BLAS thread.
 
-Threads within one matrix product wait for each other many thousand times in a comparison. Where other processes use
-the same cores, such waits take most of the time. Pieces that are independent wait once, at the end.
+The BLAS threads of one matrix product synchronize many thousand times in a comparison. When other processes use the
+same cores, this waiting takes most of the time. Independent tasks synchronize once, at the end.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,34 +13,34 @@ from threadpoolctl import ThreadpoolController
 
 from cornet.memory import available_memory
 
-__all__ = ["each_in_a_thread"]
+__all__ = ["run_in_threads"]
 
 
-def each_in_a_thread(
-    work: Callable[[int], None], numbers: Sequence[int], device: torch.device, memory: int
+def run_in_threads(
+    task: Callable[[int], None], indices: Sequence[int], device: torch.device, memory: int
 ) -> None:
-    """Call `work` with each number, as many at a time as torch has threads; on a GPU one after the other.
+    """Call `task` with each index, in as many threads as torch uses; on a GPU, one after the other.
 
-    memory: bytes that one call takes; fewer run at a time where they would take more than half of what is free.
-    The result does not depend on the number of threads. Raises what the first failing call raises.
+    memory: bytes that one call needs. Fewer calls run at once if they would use more than half of the free memory.
+    The result does not depend on the number of threads. Raises the exception of the first call that fails.
     """
     if device.type != "cpu":
-        for number in numbers:
-            work(number)
+        for index in indices:
+            task(index)
         return
     threads = torch.get_num_threads()
-    workers = max(1, min(threads, len(numbers), available_memory() // 2 // memory))
+    workers = max(1, min(threads, len(indices), available_memory() // 2 // memory))
     try:
         with (
-            _libraries().limit(limits=1, user_api="blas"),
+            _blas_libraries().limit(limits=1, user_api="blas"),
             ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool,
         ):
-            for _ in pool.map(work, numbers):
+            for _ in pool.map(task, indices):
                 pass
     finally:
-        torch.set_num_threads(threads)  # the setting of new threads is one for the whole process
+        torch.set_num_threads(threads)  # the workers changed the process-wide default of new threads
 
 
 @cache
-def _libraries() -> ThreadpoolController:
+def _blas_libraries() -> ThreadpoolController:
     return ThreadpoolController()

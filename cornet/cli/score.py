@@ -132,7 +132,7 @@ def score(
             typer.echo(words, err=True)
 
     results = []
-    for result in run_battery(subjects, compared, strict=not keep_going, progress=shown, tell=tell):
+    for result in run_battery(subjects, compared, strict=not keep_going, progress=shown, log=tell):
         results.append(result)
         if csv:
             import pandas as pd

@@ -117,7 +117,9 @@ def print_benchmarks(benchmarks: "Sequence[Benchmark[Any]]", groups: Mapping[str
         facts += [] if one.time_bin is None else ["-".join(f"{edge:g}" for edge in one.time_bin) + " ms"]
         facts += [] if one.degrees is None else [f"{one.degrees:g} degrees"]
         facts.append(f"shown as {one.scale}")
-        table.add_row(cell(one.name), cell(one.region), f"{cell(one.what)}\n[dim]{cell('; '.join(facts))}[/]")
+        table.add_row(
+            cell(one.name), cell(one.region), f"{cell(one.description)}\n[dim]{cell('; '.join(facts))}[/]"
+        )
     console = Terminal(highlight=False)
     console.print(table)
     for group, names in groups.items():

@@ -114,7 +114,7 @@ def test_a_cache_that_cannot_be_written_costs_nothing_but_time(tmp_path, monkeyp
 
 
 def test_arrays_of_objects_are_refused():
-    with pytest.raises(TypeError, match="arrays of objects cannot be kept"):
+    with pytest.raises(TypeError, match="object arrays cannot be cached"):
         cached_arrays("responses", KEY, lambda: {"table": np.array([{}], object)})
 
 

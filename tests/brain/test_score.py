@@ -7,18 +7,18 @@ import pytest
 
 from cornet import CornetError
 from cornet.brain import Score, paired_difference
-from cornet.brain.scales import SCALES, shown, slope
+from cornet.brain.scales import SCALES, slope, to_scale
 
 HAND = {"raw": 0.6, "r/c": 0.75, "(r/c)^2": 0.5625, "r^2/c": 0.45, "r/sqrt(c)": 0.6 / math.sqrt(0.8)}
 
 
 @pytest.mark.parametrize("scale", SCALES)
 def test_scales_by_hand_and_their_slopes(scale):
-    assert shown(0.6, 0.8, scale) == pytest.approx(HAND[scale])
-    assert shown(-0.6, 0.8, scale) == pytest.approx(-HAND[scale])  # a negative one keeps its sign
+    assert to_scale(0.6, 0.8, scale) == pytest.approx(HAND[scale])
+    assert to_scale(-0.6, 0.8, scale) == pytest.approx(-HAND[scale])  # a negative one keeps its sign
     step = 1e-6
     for raw in (0.6, -0.3):
-        numeric = (shown(raw + step, 0.8, scale) - shown(raw - step, 0.8, scale)) / (2 * step)
+        numeric = (to_scale(raw + step, 0.8, scale) - to_scale(raw - step, 0.8, scale)) / (2 * step)
         assert slope(raw, 0.8, scale) == pytest.approx(numeric, rel=1e-6)
 
 
@@ -58,7 +58,7 @@ def test_a_ceiling_that_is_not_above_zero_gives_no_value_and_says_so(ceiling, sc
     assert math.isnan(score.value)
     assert math.isnan(score.value_error)
     assert score.raw == 0.3
-    assert "only one above 0 can be divided by" in score.notes[0]
+    assert "but must be above 0" in score.notes[0]
 
 
 def test_an_unknown_scale_is_refused():

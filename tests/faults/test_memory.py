@@ -168,5 +168,5 @@ def test_on_a_gpu_smaller_batches_are_recorded_and_the_cpu_compares(tmp_path):
         score = _compare(one, asked, subject)
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)
-    assert score.notes[-1] == "compared on the CPU, as the memory of cuda did not reach"
+    assert score.notes[-1] == "compared on the CPU, as cuda ran out of memory"
     assert score.raw == pytest.approx(expected.score.raw, abs=1e-6)

@@ -80,7 +80,7 @@ def test_bundles_by_any_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         assert str(tmp_path) not in found.pop()[1]
     assert known("brain=local", LOCAL, ["mine:V4"]) != known("brain=local", LOCAL, ["mine"])
     assert [one.name for one in open_benchmarks([str(bundle), "mine/", "link"])] == names[0]
-    with pytest.raises(CornetError, match=r"would both be called mine.IT; rename one"):
+    with pytest.raises(CornetError, match=r"both define the benchmark mine.IT; rename one"):
         open_benchmarks([str(bundle), str(other)])
 
 

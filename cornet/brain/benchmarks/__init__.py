@@ -1,4 +1,4 @@
-"""Benchmarks: data of a brain, a rule how to compare with them, and a name.
+"""Benchmarks: named combinations of brain data and a comparison rule.
 
 benchmarks = open_benchmarks(["majajhong2015", "my-bundle"])
 for result in run_battery([open_subject("cornet_s")], benchmarks):

@@ -1,4 +1,4 @@
-"""What every benchmark is: stimuli to show, sites to record, and a comparison of what was recorded."""
+"""Base class of benchmarks: stimuli to show, sites to record, and a comparison of the recording with brain data."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -21,13 +21,12 @@ Data = TypeVar("Data")
 
 
 class Benchmark(ABC, Generic[Data]):
-    """A comparison with a brain.
+    """A comparison of a subject with brain data.
 
-    name: e.g. "majajhong2015.IT". version: raised when it comes to give other numbers. region: V1, V2, V4, IT, or
-    "behaviour". what: one line about the data and the rule. scale: on which its value is shown. degrees: visual angle
-    of its stimuli; None: unknown, they fill the subject's own screen. time_bin: of the brain's responses, in ms after
-    onset. split_rule: how stimuli are parted, in words. simulated: no brain was recorded.
-    device: where comparisons are computed.
+    name: e.g. "majajhong2015.IT". version: incremented when scores change. region: V1, V2, V4, IT, or "behaviour".
+    description: one line on the data. scale: scale of the score's value. degrees: visual angle of the stimuli; None:
+    unknown, so they fill the subject's screen. time_bin: (start, end) of the brain responses, in ms after onset.
+    split_rule: how stimuli are split, as text. simulated: True for the simulated brain. device: where to compare.
     """
 
     version = 1
@@ -37,7 +36,7 @@ class Benchmark(ABC, Generic[Data]):
         self,
         name: str,
         region: str,
-        what: str,
+        description: str,
         load: Callable[[], Data],
         *,
         scale: str,
@@ -47,79 +46,78 @@ class Benchmark(ABC, Generic[Data]):
         simulated: bool = False,
         device: torch.device | str = "cpu",
     ) -> None:
-        self.name, self.region, self.what, self.scale = name, region, what, scale
+        self.name, self.region, self.description, self.scale = name, region, description, scale
         self.degrees, self.time_bin, self.split_rule = degrees, time_bin, split_rule
         self.simulated, self.device = simulated, device
         self._load = load
 
     @cached_property
     def data(self) -> Data:
-        """The brain's side, read at its first use."""
+        """The brain data, loaded on first use."""
         return self._load()
 
     @property
     @abstractmethod
     def stimuli(self) -> StimulusSet:
-        """What is shown."""
+        """The stimuli to show."""
 
     @abstractmethod
-    def brain_side(self) -> Sequence[Any]:
-        """Arrays that `compare` reads, columns of the splits, and options that choose among the data."""
+    def fingerprint_parts(self) -> Sequence[Any]:
+        """Arrays that `compare` reads, columns that define the splits, and options that select data."""
 
     @cached_property
     def fingerprint(self) -> str:
-        """Sixteen hexadecimal digits of a hash of the data: scores with the same one were taken on the same data.
+        """Hash of the data, 16 hexadecimal digits: scores with equal fingerprints used the same data.
 
-        It covers the stimuli (ids, images, visual angle), the region and `brain_side`, but no paths or file names.
-        Raises CornetError for data that cannot be read.
+        Covers the stimuli (ids, images, visual angle), the region and `fingerprint_parts`, but not paths or file names.
+        Raises CornetError if the data cannot be read.
         """
         degrees = self.stimuli.degrees if self.degrees is None else self.degrees
-        return digest(self.stimuli.identity, degrees, self.region, *self.brain_side())[:16]
+        return digest(self.stimuli.identity, degrees, self.region, *self.fingerprint_parts())[:16]
 
     @abstractmethod
     def sites(self, subject: Subject) -> list[Site]:
-        """What must be recorded of a subject."""
+        """The sites of the subject that must be recorded."""
 
     @abstractmethod
     def exclusions(self) -> Sequence[str]:
-        """Which of the brain's data are not compared, each kind with its count: notes of every score."""
+        """Notes for every score: which brain data are left out, with counts."""
 
     @abstractmethod
     def score(self, recording: Recording, subject: Subject) -> Score:
-        """The comparison itself, on this benchmark's scale; its notes tell what it and its ceiling left out."""
+        """Compare, on this benchmark's scale; notes state what the comparison and the ceiling left out."""
 
     @final
     def compare(self, recording: Recording, subject: Subject) -> Score:
-        """The score of what was recorded (all of `sites`), with the notes of all that it rests on: the brain's data,
-        the recorded features, the comparison and the ceiling."""
-        rounded = (note for site in self.sites(subject) for note in rounding_notes(recording[site], site))
-        return self.score(recording, subject).noted(*self.exclusions(), *rounded)
+        """Score a recording of all `sites`, with notes on the brain data, features, comparison and ceiling."""
+        rounding = (note for site in self.sites(subject) for note in rounding_notes(recording[site], site))
+        return self.score(recording, subject).with_notes(*self.exclusions(), *rounding)
 
-    def without(self, ids: Sequence[str] | NDArray[Any], what: str) -> list[str]:
-        """A note that counts the stimuli that are not among `ids`, those with `what`; none where all are."""
-        lacking = len(self.stimuli) - len(np.unique(ids))
-        return [f"{lacking} of {len(self.stimuli)} stimuli have no {what} and are left out"] * (lacking > 0)
+    def missing_note(self, ids: Sequence[str] | NDArray[Any], data: str) -> list[str]:
+        """A note that counts the stimuli not in `ids`, which have no `data` (e.g. "trials"); [] if all are in `ids`."""
+        missing = len(self.stimuli) - len(np.unique(ids))
+        return [f"{missing} of {len(self.stimuli)} stimuli have no {data} and are left out"] * (missing > 0)
 
     def prepare(self) -> None:
-        """Read and compute all that does not depend on a subject; raises CornetError where that cannot be."""
+        """Load and compute everything that does not depend on a subject. Raises CornetError if that fails."""
         self.data  # noqa: B018
 
     def memory(self, width: int) -> int:
-        """Bytes that reading and comparing take at least, besides the features as recorded; width: features."""
+        """Minimum bytes to load and compare, besides the recorded features. width: number of features."""
         return 8 * len(self.stimuli) * width
 
-    def extent(self) -> str:
-        """What its memory goes to, in words, besides the stimuli."""
+    def describe_size(self) -> str:
+        """What takes the memory besides the stimuli, for messages."""
         return "features in double precision"
 
     def run(self, subject: Subject, label: str = "") -> Score:
-        """Record and compare. label: of a progress bar; "" for none."""
+        """Record and compare. label: label of the progress bar; "" for no bar."""
         recording = subject.record(self.stimuli, self.sites(subject), self.degrees, label=label)
         return self.compare(recording, subject)
 
 
 class RowView:
-    """Some rows of a matrix in some order, read in blocks of columns: the whole is never copied."""
+    """Selected rows of a matrix, read in blocks of columns, so that the matrix is never copied as a whole."""
 
     def __init__(self, matrix: Any, rows: NDArray[np.int64]) -> None:
         self.matrix, self.rows = matrix, rows
@@ -127,15 +125,15 @@ class RowView:
         self.dtype = matrix.dtype
 
     def __getitem__(self, index: tuple[slice, slice]) -> NDArray[Any]:
-        chosen, columns = index
-        return self.matrix[:, columns][self.rows[chosen]]
+        rows, columns = index
+        return self.matrix[:, columns][self.rows[rows]]
 
     def __len__(self) -> int:
         return len(self.rows)
 
 
 def rows_of(recording: Recording, site: Site, stimuli: StimulusSet, ids: Sequence[str] | NDArray[Any]) -> Any:
-    """Features of a site for these stimuli, in their order: the recording's own matrix where that is it already."""
+    """Features of a site for stimuli `ids`, in that order; the recorded matrix itself if it has that order already."""
     features = recording[site]
     rows = stimuli.positions(list(ids))
     if len(rows) == len(features) and (rows == np.arange(len(rows))).all():

@@ -1,4 +1,4 @@
-"""Several subjects on several benchmarks: each stimulus set is shown once."""
+"""Score several subjects on several benchmarks. Each subject is shown each stimulus set once."""
 
 import copy
 import dataclasses
@@ -21,9 +21,10 @@ __all__ = ["Result", "run_battery"]
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """A subject's score on a benchmark.
+    """The score of a subject on a benchmark.
 
-    sites: what was compared. seconds: of the comparison, without the recording. failure: why there is no score.
+    sites: sites compared. seconds: duration of the comparison, without the recording. failure: error message; "" if the
+    score exists.
     """
 
     subject: str
@@ -35,24 +36,24 @@ class Result:
 
     @property
     def data(self) -> str:
-        """The fingerprint of the benchmark's data; "" for such as could not be read."""
+        """Fingerprint of the benchmark's data; "" if they cannot be read."""
         try:
             return self.benchmark.fingerprint
-        except Exception:  # of data that have failed already, in any way
+        except Exception:  # data can fail to load in any way; `failure` has the reason
             return ""
 
     def row(self) -> dict[str, Any]:
-        """All about it as plain values, for a table or a file."""
-        one = self.benchmark
+        """Plain values for a row of a table or file."""
+        benchmark = self.benchmark
         return {
             "model": self.subject,
-            "benchmark": one.name,
-            "version": one.version,
-            "region": one.region,
-            "simulated": one.simulated,
+            "benchmark": benchmark.name,
+            "version": benchmark.version,
+            "region": benchmark.region,
+            "simulated": benchmark.simulated,
             "sites": " ".join(map(str, self.sites)),
             "metric": str(self.score.details.get("metric", "")),
-            "split_rule": one.split_rule,
+            "split_rule": benchmark.split_rule,
             "brain_data": self.data,
             **self.score.row(),
             "seconds": round(self.seconds, 3),
@@ -68,45 +69,46 @@ def run_battery(
     tolerate: type[Exception] = CornetError,
     compare: bool = True,
     progress: bool = False,
-    tell: Callable[[str], None] = lambda words: None,
+    log: Callable[[str], None] = lambda message: None,
 ) -> Iterator[Result]:
-    """Score every subject on every benchmark, in the order of the subjects.
+    """Score every subject on every benchmark, subject by subject.
 
-    Benchmarks with the same stimuli and size share a recording. strict=False: a CornetError (or what `tolerate` names)
-    becomes a Result with the reason. A comparison that does not fit in GPU memory runs on the CPU, with a note.
-    compare=False: record only. progress: bars for recordings. tell: called with a line about what comes next.
+    Benchmarks with the same stimuli and visual angle share a recording. strict=False: errors of the type `tolerate`
+    become a Result with `failure`. A comparison that does not fit in GPU memory runs on the CPU, with a note.
+    compare=False: only record. progress: show progress bars of recordings. log: called with a line before each step.
     """
     for number, subject in enumerate(subjects):
         for group in _by_stimuli(benchmarks, strict, tolerate):
             if isinstance(group, Result):
-                yield _named(group, subject)
+                yield _for_subject(group, subject)
                 continue
             sites, failed = _sites(group, subject, strict, tolerate)
             yield from failed
-            scored = [one for one in group if one.name in sites]
+            scored = [benchmark for benchmark in group if benchmark.name in sites]
             if not scored:
                 continue
-            wanted = list(dict.fromkeys(site for one in scored for site in sites[one.name]))
-            where = f"{number + 1}/{len(subjects)} {subject.name}"
-            tell(f"{where}: recording {len(wanted)} sites on {scored[0].stimuli.name}")
+            wanted = list(dict.fromkeys(site for benchmark in scored for site in sites[benchmark.name]))
+            prefix = f"{number + 1}/{len(subjects)} {subject.name}"
+            log(f"{prefix}: recording {len(wanted)} sites on {scored[0].stimuli.name}")
             try:
-                label = f"{where} on {scored[0].stimuli.name}" if progress else ""
+                label = f"{prefix} on {scored[0].stimuli.name}" if progress else ""
                 recording = subject.record(scored[0].stimuli, wanted, scored[0].degrees, label=label)
             except tolerate as error:
                 if strict:
                     raise
-                yield from (_failed(one, subject, error) for one in scored)
+                yield from (_failed(benchmark, subject, error) for benchmark in scored)
                 continue
-            for one in scored:
+            for benchmark in scored:
+                compared = tuple(sites[benchmark.name])
                 if not compare:
-                    yield Result(subject.name, one, Score(raw=np.nan), tuple(sites[one.name]))
+                    yield Result(subject.name, benchmark, Score(raw=np.nan), compared)
                     continue
-                tell(f"{where}: comparing with {one.name}")
-                yield _compared(one, subject, recording, tuple(sites[one.name]), strict, tolerate)
+                log(f"{prefix}: comparing with {benchmark.name}")
+                yield _result(benchmark, subject, recording, compared, strict, tolerate)
 
 
-def _compared(
-    one: Benchmark[Any],
+def _result(
+    benchmark: Benchmark[Any],
     subject: Subject,
     recording: Recording,
     sites: tuple[Site, ...],
@@ -115,71 +117,71 @@ def _compared(
 ) -> Result:
     start = time.perf_counter()
     try:
-        score = _compare(one, recording, subject)
+        score = _compare(benchmark, recording, subject)
     except tolerate as error:
         if strict:
             raise
-        return _failed(one, subject, error)
-    return Result(subject.name, one, score, sites, time.perf_counter() - start)
+        return _failed(benchmark, subject, error)
+    return Result(subject.name, benchmark, score, sites, time.perf_counter() - start)
 
 
-def _compare(one: Benchmark[Any], recording: Recording, subject: Subject) -> Score:
-    """Where the benchmark says, or else on the CPU. Raises OutOfMemory where neither has room."""
+def _compare(benchmark: Benchmark[Any], recording: Recording, subject: Subject) -> Score:
+    """Compare on the benchmark's device, or on the CPU if memory runs out. Raises OutOfMemory if both fail."""
 
     def on_cpu() -> Score:
-        twin = copy.copy(one)
-        twin.device = "cpu"
-        score = twin.compare(recording, subject)
-        note = f"compared on the CPU, as the memory of {one.device} did not reach"
+        cpu_benchmark = copy.copy(benchmark)
+        cpu_benchmark.device = "cpu"
+        score = cpu_benchmark.compare(recording, subject)
+        note = f"compared on the CPU, as {benchmark.device} ran out of memory"
         return dataclasses.replace(score, notes=(*score.notes, note))
 
-    attempts = [lambda: one.compare(recording, subject)]
-    if torch.device(one.device).type != "cpu":
+    attempts = [lambda: benchmark.compare(recording, subject)]
+    if torch.device(benchmark.device).type != "cpu":
         attempts.append(on_cpu)
-    return first_that_fits(attempts, f"the comparison with {one.name}")
+    return first_that_fits(attempts, f"the comparison with {benchmark.name}")
 
 
 def _by_stimuli(
     benchmarks: Sequence[Benchmark[Any]], strict: bool, tolerate: type[Exception]
 ) -> list[list[Benchmark[Any]] | Result]:
-    """Benchmarks that can share a recording, in the order of their first; and those whose data cannot be had."""
+    """Group benchmarks that share a recording; a failed Result for each benchmark whose data cannot be loaded."""
     groups: dict[tuple[str, float | None], list[Benchmark[Any]] | Result] = {}
-    for one in benchmarks:
+    for benchmark in benchmarks:
         try:
-            key = (one.stimuli.identity, one.degrees)
+            key = (benchmark.stimuli.identity, benchmark.degrees)
         except tolerate as error:
             if strict:
                 raise
-            groups[(f"failed {one.name}", None)] = _failed(one, None, error)
+            groups[(f"failed {benchmark.name}", None)] = _failed(benchmark, None, error)
             continue
         group = groups.setdefault(key, [])
         assert isinstance(group, list)
-        group.append(one)
+        group.append(benchmark)
     return list(groups.values())
 
 
 def _sites(
     group: Sequence[Benchmark[Any]], subject: Subject, strict: bool, tolerate: type[Exception]
 ) -> tuple[dict[str, list[Site]], list[Result]]:
-    """What each benchmark wants recorded, and those that the subject has no site for."""
+    """Sites to record for each benchmark, and failed Results if the subject has none."""
     sites, failed = {}, []
-    for one in group:
+    for benchmark in group:
         try:
-            sites[one.name] = one.sites(subject)
+            sites[benchmark.name] = benchmark.sites(subject)
         except tolerate as error:
             if strict:
                 raise
-            failed.append(_failed(one, subject, error))
+            failed.append(_failed(benchmark, subject, error))
     return sites, failed
 
 
-def _failed(one: Benchmark[Any], subject: Subject | None, error: Exception) -> Result:
-    told = str(error) if isinstance(error, CornetError) else f"{type(error).__name__}: {error}"
+def _failed(benchmark: Benchmark[Any], subject: Subject | None, error: Exception) -> Result:
+    failure = str(error) if isinstance(error, CornetError) else f"{type(error).__name__}: {error}"
     if out_of_memory(error) and not isinstance(error, CornetError):
-        told = f"memory ran out ({error}); leave it out, or take a machine with more."
+        failure = f"memory ran out ({error}); leave this benchmark out, or use a machine with more memory."
         free_memory()
-    return Result(subject.name if subject else "", one, Score(raw=np.nan), failure=told)
+    return Result(subject.name if subject else "", benchmark, Score(raw=np.nan), failure=failure)
 
 
-def _named(result: Result, subject: Subject) -> Result:
+def _for_subject(result: Result, subject: Subject) -> Result:
     return Result(subject.name, result.benchmark, result.score, failure=result.failure)

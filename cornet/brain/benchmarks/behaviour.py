@@ -1,4 +1,4 @@
-"""Behavioural benchmarks: i2n on binary choices, and error consistency on answers among many."""
+"""Behavioural benchmarks: i2n for choices between two objects, error consistency for choices among many."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,23 +31,23 @@ LOGITS = "logits"
 
 @dataclass(frozen=True, eq=False)
 class HumanChoices:
-    """Stimuli, and choices between two objects on them."""
+    """Stimuli, and human choices between two objects for each."""
 
     stimuli: StimulusSet
     trials: HumanTrials
 
 
 class I2nBenchmark(Benchmark[HumanChoices]):
-    """i2n of a read-out of the subject's last features (Rajalingham et al. 2018).
+    """i2n of a read-out of the subject's readout site (Rajalingham et al. 2018).
 
-    held_out: False as published: the read-out is fitted and tested on the same images; True: every image is read out
-    by one that was fitted on the others (10 folds, stratified by object).
+    held_out: False, as published: the read-out is fitted and tested on the same images. True: 10-fold cross-validation,
+    stratified by object.
     """
 
     def __init__(
         self,
         name: str,
-        what: str,
+        description: str,
         load: Callable[[], HumanChoices],
         *,
         held_out: bool = False,
@@ -56,14 +56,14 @@ class I2nBenchmark(Benchmark[HumanChoices]):
         rule = (
             "read-out fitted on other images (10 folds)" if held_out else "read-out fitted on the same images"
         )
-        super().__init__(name, "behaviour", what, load, scale="r/sqrt(c)", split_rule=rule, **options)
+        super().__init__(name, "behaviour", description, load, scale="r/sqrt(c)", split_rule=rule, **options)
         self.held_out = held_out
 
     @property
     def stimuli(self) -> StimulusSet:
         return self.data.stimuli
 
-    def brain_side(self) -> list[NDArray[Any]]:
+    def fingerprint_parts(self) -> list[NDArray[Any]]:
         return self.data.trials.coded()
 
     @cached_property
@@ -74,7 +74,7 @@ class I2nBenchmark(Benchmark[HumanChoices]):
         return [subject.readout_site()]
 
     def exclusions(self) -> list[str]:
-        return self.without(self.data.trials.stimulus_ids, "trials")
+        return self.missing_note(self.data.trials.stimulus_ids, "trials")
 
     def score(self, recording: Recording, subject: Subject) -> Score:
         trials = self.data.trials
@@ -93,20 +93,21 @@ class I2nBenchmark(Benchmark[HumanChoices]):
 class ConsistencyBenchmark(Benchmark[Bundle]):
     """Error consistency with observers who name one of several objects (Geirhos et al. 2020).
 
-    ImageNet networks answer by the published mapping of classes to 16 categories, others by a held-out read-out.
+    The choices of ImageNet networks follow the published mapping of classes to 16 categories; those of other subjects
+    come from a cross-validated read-out.
     """
 
-    def __init__(self, name: str, what: str, load: Callable[[], Bundle], **options: Any) -> None:
-        super().__init__(name, "behaviour", what, load, scale="r/c", split_rule="none", **options)
+    def __init__(self, name: str, description: str, load: Callable[[], Bundle], **options: Any) -> None:
+        super().__init__(name, "behaviour", description, load, scale="r/c", split_rule="none", **options)
 
     @property
     def stimuli(self) -> StimulusSet:
         return self.data.stimuli
 
-    def brain_side(self) -> list[NDArray[Any]]:
-        answers, subjects, ids = self._answers()
-        known = facts(self.data.assembly, ids)
-        return [answers, subjects, ids, *(known[name].to_numpy(str) for name in ("truth", "condition"))]
+    def fingerprint_parts(self) -> list[NDArray[Any]]:
+        answers, names, ids = self._answers()
+        labels = stimulus_labels(self.data.assembly, ids)
+        return [answers, names, ids, *(labels[name].to_numpy(str) for name in ("truth", "condition"))]
 
     def sites(self, subject: Subject) -> list[Site]:
         sites = [subject.readout_site()]
@@ -115,26 +116,26 @@ class ConsistencyBenchmark(Benchmark[Bundle]):
         return sites
 
     def exclusions(self) -> list[str]:
-        return self.without(self.data.assembly.coords["stimulus_id"].values, "answers")
+        return self.missing_note(self.data.assembly.coords["stimulus_id"].values, "answers")
 
     def score(self, recording: Recording, subject: Subject) -> Score:
         answers, names, ids = self._answers()
-        known = facts(self.data.assembly, ids)
+        labels = stimulus_labels(self.data.assembly, ids)
         sites = self.sites(subject)
         if len(sites) == 2 and recording[sites[1]].shape[1] == IMAGENET_CLASSES:
             logits = torch.from_numpy(self._rows(recording, sites[1], ids)).double()
             model = mapped_choices(logits.softmax(dim=1).numpy())
         else:
-            groups = same_picture(ids, known["condition"])
+            groups = picture_ids(ids, labels["condition"])
             model = readout_choices(
-                self._rows(recording, sites[0], ids), known["truth"], groups=groups, device=str(self.device)
+                self._rows(recording, sites[0], ids), labels["truth"], groups=groups, device=str(self.device)
             )
         return error_consistency(
-            model, answers, known["truth"].to_numpy(), known["condition"].to_numpy(), names
+            model, answers, labels["truth"].to_numpy(), labels["condition"].to_numpy(), names
         )
 
     def _answers(self) -> tuple[NDArray[np.str_], NDArray[np.str_], NDArray[np.str_]]:
-        """Answers (subject, stimulus), the subjects, the stimulus ids."""
+        """Answers (subject, stimulus), subject names, stimulus ids."""
         coordinates = self.data.assembly.coords
         return choices_by_subject(
             coordinates["stimulus_id"].values, coordinates["subject"].values, self.data.assembly.values
@@ -145,12 +146,12 @@ class ConsistencyBenchmark(Benchmark[Bundle]):
         return np.asarray(view[:, : view.shape[1]])
 
 
-def facts(assembly: xr.DataArray, ids: NDArray[Any]) -> pd.DataFrame:
-    """truth and condition of each stimulus, in the order of ids. Raises CornetError for a stimulus with two of one."""
+def stimulus_labels(assembly: xr.DataArray, ids: NDArray[Any]) -> pd.DataFrame:
+    """Columns truth and condition for stimuli `ids`. Raises CornetError if a stimulus has two values of either."""
     coordinates = assembly.coords
     if "truth" not in coordinates:
         raise CornetError(
-            f"the assembly {assembly.name} has no coordinate truth, the object that each stimulus shows; add it."
+            f"the assembly {assembly.name} has no coordinate truth with the object of each stimulus; add it."
         )
     where = f"the assembly {assembly.name}"
     columns = {
@@ -165,26 +166,26 @@ def facts(assembly: xr.DataArray, ids: NDArray[Any]) -> pd.DataFrame:
     return table.drop_duplicates("stimulus_id").set_index("stimulus_id").loc[list(ids)].reset_index()
 
 
-def same_picture(ids: NDArray[Any], conditions: pd.Series) -> NDArray[np.str_]:
-    """Ids without the name of their condition: edge_airplane1 and silhouette_airplane1 show the same airplane."""
+def picture_ids(ids: NDArray[Any], conditions: pd.Series) -> NDArray[np.str_]:
+    """Ids without the condition, as edge_airplane1 and silhouette_airplane1 show the same airplane."""
     return np.array([str(i).replace(c, "") if c else str(i) for i, c in zip(ids, conditions, strict=True)])
 
 
 def trials_of(assembly: xr.DataArray) -> HumanTrials:
-    """Binary choices of an assembly as brainscore has them: its values are the choices, its coordinates sample_obj
-    and dist_obj what was offered."""
+    """Read binary choices in brainscore's layout: the values are choices between the coordinates sample_obj and
+    dist_obj. Raises CornetError for a missing coordinate."""
     columns = {}
     for name, spellings in {
         "sample": ("sample_obj", "sample", "truth"),
         "distractor": ("dist_obj", "distractor"),
     }.items():
-        found = next((spelling for spelling in spellings if spelling in assembly.coords), None)
-        if found is None:
+        coordinate = next((spelling for spelling in spellings if spelling in assembly.coords), None)
+        if coordinate is None:
             raise CornetError(
-                f"the assembly {assembly.name} has none of the coordinates {', '.join(spellings)}, but needs one for "
-                "every trial; add it."
+                f"the assembly {assembly.name} needs one of the coordinates {', '.join(spellings)} for every trial; "
+                "add it."
             )
-        columns[name] = assembly.coords[found].values
+        columns[name] = assembly.coords[coordinate].values
     refuse_misspelt(["choice"], map(str, assembly.coords), f"the assembly {assembly.name}")
     choice = assembly.coords["choice"].values if "choice" in assembly.coords else assembly.values
     ids = assembly.coords["stimulus_id"].values.astype(str)

@@ -1,4 +1,4 @@
-"""Neural benchmarks: a region's responses, predicted from a subject's features."""
+"""Neural benchmarks: predict the responses of a brain region from a subject's features."""
 
 import copy
 import math
@@ -28,24 +28,24 @@ from cornet.stimuli.stimulus_set import StimulusSet
 __all__ = ["STEP_BIN", "NeuralBenchmark"]
 
 STEP_BIN = (70.0, 170.0)
-"""ms after onset for which the reference asks."""
+"""Time bin of the reference, in ms after onset."""
 
 
 class NeuralBenchmark(Benchmark[Bundle]):
-    """Predictivity of one region of a bundle, with the ceiling of its repetitions.
+    """Predictivity of one region of a bundle, with the internal consistency of repetitions as the ceiling.
 
-    stratify, groups: columns of the stimulus table by which splits are drawn; None: neither. rule: of a local bundle,
-        instead of these two.
-    metric: as in `neural_predictivity`. response_bin: in ms, of the responses; None: the only one.
-    step_bin: in ms, for which the subject's step is asked; the reference asks for 70 to 170.
-    area: the region or layer of the subject that is compared; None: the one of the same name.
+    stratify, groups: columns of the stimulus table that define the splits; None: not used. rule: split rule of a local
+        bundle, which replaces both.
+    metric: as in `neural_predictivity`. response_bin: time bin of the responses, in ms; None: the only one.
+    step_bin: time bin, in ms, that selects the subject's step.
+    area: region or layer of the subject to compare; None: the region of the same name.
     """
 
     def __init__(
         self,
         name: str,
         region: str,
-        what: str,
+        description: str,
         load: Callable[[], Bundle],
         *,
         stratify: str | None = None,
@@ -60,14 +60,14 @@ class NeuralBenchmark(Benchmark[Bundle]):
         simulated: bool = False,
         device: torch.device | str = "cpu",
     ) -> None:
-        for given in (response_bin, step_bin):
-            if given is not None:
-                check_bin(given)
+        for time_bin in (response_bin, step_bin):
+            if time_bin is not None:
+                check_bin(time_bin)
         self.rule = SplitRule(groups, stratify) if rule is None else rule
         super().__init__(
             name,
             region,
-            what,
+            description,
             load,
             scale=scale,
             degrees=degrees,
@@ -84,14 +84,14 @@ class NeuralBenchmark(Benchmark[Bundle]):
     def stimuli(self) -> StimulusSet:
         return self.data.stimuli
 
-    def brain_side(self) -> list[Any]:
-        one = self.responses
-        columns = [one.stimulus_ids, self._column(self.stratify), self._column(self.groups)]
+    def fingerprint_parts(self) -> list[Any]:
+        responses = self.responses
+        columns = [responses.stimulus_ids, self._column(self.stratify), self._column(self.groups)]
         return [
-            one.mean,
-            one.repetitions,
-            one.weights,
-            one.time_bin,
+            responses.mean,
+            responses.repetitions,
+            responses.weights,
+            responses.time_bin,
             self.step_bin,
             *columns,
             self.rule.fixed,
@@ -99,12 +99,12 @@ class NeuralBenchmark(Benchmark[Bundle]):
 
     @cached_property
     def responses(self) -> Responses:
-        """The region's responses, averaged and by repetition, in the order in which splits are drawn."""
+        """Responses of the region, averaged and by repetition, in the stimulus order that splits index."""
         return self.data.responses(self.region, self.time_bin, self.rule.ignore)
 
     @cached_property
     def splits(self) -> list[Split]:
-        """Drawn once, the same for all subjects."""
+        """Train and test indices, drawn once for all subjects."""
         stimuli = len(self.responses.stimulus_ids)
         if self.rule.fixed:
             sides = [np.flatnonzero(np.isin(self.responses.stimulus_ids, one)) for one in self.rule.fixed]
@@ -113,7 +113,7 @@ class NeuralBenchmark(Benchmark[Bundle]):
 
     @cached_property
     def ceiling(self) -> Score | None:
-        """Internal consistency of the repetitions; None where the responses came averaged."""
+        """Internal consistency of the repetitions; None if the responses are averaged already."""
         repetitions = self.responses.repetitions
         if repetitions is None:
             return None
@@ -124,20 +124,20 @@ class NeuralBenchmark(Benchmark[Bundle]):
             return {"values": score.values, "notes": np.array(score.notes, str)}
 
         key = {"repetitions": repetitions, "weights": weights}
-        kept = cached_arrays("ceilings", key, compute) if self.data.identity else compute()
-        return Score.of_splits(kept["values"], notes=kept["notes"].tolist())
+        arrays = cached_arrays("ceilings", key, compute) if self.data.identity else compute()
+        return Score.of_splits(arrays["values"], notes=arrays["notes"].tolist())
 
     def sites(self, subject: Subject) -> list[Site]:
         if isinstance(self.area, Site):
             return [self.area]
         return [subject.site(self.area or self.region, self.step_bin)]
 
-    def at(self, site: Site) -> "NeuralBenchmark":
-        """The same benchmark, for this site of the subject."""
+    def with_site(self, site: Site) -> "NeuralBenchmark":
+        """Copy of the benchmark that compares this site of the subject."""
         self.prepare()
-        twin = copy.copy(self)
-        twin.area = site
-        return twin
+        result = copy.copy(self)
+        result.area = site
+        return result
 
     def exclusions(self) -> Sequence[str]:
         return (*self.responses.notes, *self.rule.notes)
@@ -151,7 +151,7 @@ class NeuralBenchmark(Benchmark[Bundle]):
         if self.ceiling is None:
             notes = (
                 *score.notes,
-                "the responses came averaged, so there is no ceiling, and the value is raw",
+                "the responses are averaged already, so the ceiling is unknown and the value is raw",
             )
             return Score.of_splits(
                 score.values, n=score.n, notes=notes, details=score.details, ceiling=math.nan
@@ -162,16 +162,16 @@ class NeuralBenchmark(Benchmark[Bundle]):
         self.responses, self.splits, self.ceiling  # noqa: B018
 
     def memory(self, width: int) -> int:
-        """The responses twice (as read, and by repetition) and two Gram matrices."""
-        presentations, neuroids = self._responses_there()
+        """Bytes of the responses, twice (as loaded and by repetition), and of two Gram matrices."""
+        presentations, neuroids = self._response_shape()
         return 8 * (2 * presentations * neuroids + 2 * min(width, len(self.stimuli)) ** 2)
 
-    def extent(self) -> str:
-        presentations, neuroids = self._responses_there()
+    def describe_size(self) -> str:
+        presentations, neuroids = self._response_shape()
         return f"{presentations:,} presentations to {neuroids:,} neuroids"
 
-    def _responses_there(self) -> tuple[int, int]:
-        """Presentations and neuroids of the region, of which none is read yet."""
+    def _response_shape(self) -> tuple[int, int]:
+        """Numbers of presentations and neuroids of the region, without loading the responses."""
         assembly = self.data.assembly
         neuroids = assembly.sizes.get("neuroid", 1)
         if "region" in assembly.coords:
@@ -179,13 +179,13 @@ class NeuralBenchmark(Benchmark[Bundle]):
         return assembly.sizes["presentation"], neuroids
 
     def _column(self, name: str | None) -> NDArray[Any] | None:
-        """A label for each stimulus, in the order of `responses.stimulus_ids`."""
+        """Values of a stimulus column, in the order of `responses.stimulus_ids`; None for no name."""
         if name is None:
             return None
         table = self.responses.table
         if name not in table:
             raise CornetError(
-                f"{self.name} draws its splits by {name}, but the stimuli have the columns "
+                f"{self.name} splits stimuli by the column {name!r}, but the stimuli have the columns "
                 f"{', '.join(map(str, table.columns))}; add it to stimulus_set.csv."
             )
         return categories(table[name], name, f"the table of stimuli of {self.name}", table["stimulus_id"])

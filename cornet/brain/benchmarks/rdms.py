@@ -1,4 +1,4 @@
-"""Representational similarity to a region of which only dissimilarities are there, as of human imaging."""
+"""Representational similarity to regions with dissimilarities only, as from human imaging."""
 
 from collections.abc import Callable
 from functools import cached_property
@@ -18,13 +18,13 @@ __all__ = ["RdmBenchmark"]
 
 
 class RdmBenchmark(Benchmark[RdmBundle]):
-    """Spearman between the upper triangles of the subject's RDM (1 - Pearson) and each brain's, averaged over brains.
+    """Spearman correlation of the upper triangles of the subject's RDM (1 - Pearson) and each brain's, then the mean.
 
-    Kriegeskorte, Mur & Bandettini (2008); the ceiling is the lower bound of Nili et al. (2014): how well the other
-    brains' mean RDM does. A model of the mean can come above it; the upper bound is in the notes. error: the standard
-    error over brains. The value is shown as it is, on the scale raw.
+    Kriegeskorte, Mur & Bandettini (2008). The ceiling is the lower bound of Nili et al. (2014): the correlation of each
+    brain with the mean RDM of the others. A model of the mean can exceed it; notes give the upper bound. error: the
+    standard error over brains. The value is raw.
 
-    area: the region or layer of the subject that is compared; None: the one of the same name, at its last step:
+    area: region or layer of the subject to compare; None: the region of the same name. Its last step is compared, as
     imaging does not resolve steps.
     """
 
@@ -32,25 +32,25 @@ class RdmBenchmark(Benchmark[RdmBundle]):
         self,
         name: str,
         region: str,
-        what: str,
+        description: str,
         load: Callable[[], RdmBundle],
         *,
         area: str | Site | None = None,
         **options: Any,
     ) -> None:
-        super().__init__(name, region, what, load, scale="raw", split_rule="none", **options)
+        super().__init__(name, region, description, load, scale="raw", split_rule="none", **options)
         self.area = area
 
     @property
     def stimuli(self) -> StimulusSet:
         return self.data.stimuli
 
-    def brain_side(self) -> list[NDArray[Any]]:
+    def fingerprint_parts(self) -> list[NDArray[Any]]:
         return [self.data.stimulus_ids, self.data.rdms[self.region]]
 
     @cached_property
     def bounds(self) -> tuple[float, float]:
-        """The noise ceiling: lower and upper; NaN for a group's RDM alone."""
+        """Lower and upper noise ceiling; NaN if there is only one RDM."""
         rdms = self.data.rdms[self.region]
         return rdm_noise_ceiling(rdms) if len(rdms) > 1 else (np.nan, np.nan)
 
@@ -61,36 +61,38 @@ class RdmBenchmark(Benchmark[RdmBundle]):
         return [max((site for site in subject.sites() if site.layer == layer), key=lambda site: site.step)]
 
     def memory(self, width: int) -> int:
-        """Two matrices over the stimuli; the features are read in blocks."""
+        """Bytes of two stimulus-by-stimulus matrices, as the features are read in blocks."""
         return 2 * 8 * len(self.stimuli) ** 2
 
-    def extent(self) -> str:
+    def describe_size(self) -> str:
         return "dissimilarities of all pairs"
 
     def exclusions(self) -> list[str]:
         return [
             *self.data.notes.get(self.region, ()),
-            *self.without(self.data.stimulus_ids, "dissimilarities"),
+            *self.missing_note(self.data.stimulus_ids, "dissimilarities"),
         ]
 
     def score(self, recording: Recording, subject: Subject) -> Score:
         ids = self.data.stimulus_ids
         (site,) = self.sites(subject)
-        own = rdm(rows_of(recording, site, self.stimuli, ids), device=self.device)
-        values = np.array([compare_rdms(own, brain) for brain in self.data.rdms[self.region]])
+        model_rdm = rdm(rows_of(recording, site, self.stimuli, ids), device=self.device)
+        values = np.array([compare_rdms(model_rdm, brain) for brain in self.data.rdms[self.region]])
         lower, upper = self.bounds
-        known = len(values) > 1
-        notes = [f"noise ceiling {lower:.3f} to {upper:.3f}" if known else "one RDM: no noise ceiling"]
-        silent = int(np.isnan(own.diagonal()).sum())
-        if silent:
-            notes.append(f"{silent} of {len(ids)} stimuli, to which all features are equal, are left out")
-        there = values[np.isfinite(values)]
-        if len(there) < len(values):
+        several = len(values) > 1
+        notes = [f"noise ceiling {lower:.3f} to {upper:.3f}" if several else "one RDM: no noise ceiling"]
+        constant = int(np.isnan(model_rdm.diagonal()).sum())
+        if constant:
             notes.append(
-                f"{len(values) - len(there)} of {len(values)} brains have no correlation and are left out"
+                f"{constant} of {len(ids)} stimuli have equal values of all features and are left out"
             )
-        error = float(there.std(ddof=1) / len(there) ** 0.5) if len(there) > 1 else np.nan
-        details = {"metric": "rdm", "rdm": own}
+        finite = values[np.isfinite(values)]
+        if len(finite) < len(values):
+            notes.append(
+                f"{len(values) - len(finite)} of {len(values)} brains have no correlation and are left out"
+            )
+        error = float(finite.std(ddof=1) / len(finite) ** 0.5) if len(finite) > 1 else np.nan
+        details = {"metric": "rdm", "rdm": model_rdm}
         return Score.of_splits(
-            values, error=error, ceiling=lower, n=len(ids) - silent, notes=notes, details=details
+            values, error=error, ceiling=lower, n=len(ids) - constant, notes=notes, details=details
         )

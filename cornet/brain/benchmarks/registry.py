@@ -1,4 +1,4 @@
-"""Every benchmark by name, and any folder with a bundle as benchmarks of its own."""
+"""Open benchmarks by name or from a folder with a bundle."""
 
 import difflib
 import hashlib
@@ -52,7 +52,7 @@ GROUPS = {
     "freemanziemba2013": ("freemanziemba2013.V1", "freemanziemba2013.V2"),
     "simulated": (*(f"simulated.{region}" for region in REGIONS), "simulated-i2n", "simulated-ost"),
 }
-"""Names that stand for several benchmarks."""
+"""Benchmarks of each group."""
 
 
 def open_benchmarks(
@@ -69,24 +69,25 @@ def open_benchmarks(
     ignore: Sequence[str] | None = None,
     device: torch.device | str = "cpu",
 ) -> list[Benchmark[Any]]:
-    """Benchmarks by name ("majajhong2015.IT"), group ("simulated"), or bundle folder ("my-bundle" or "my-bundle:V4").
+    """Open benchmarks by name ("majajhong2015.IT"), group ("simulated") or folder ("my-bundle" or "my-bundle:V4").
 
-    metric, scale, area: of neural benchmarks: the mapping; the scale (None: r^2/c, raw without a ceiling); the
-    subject's region or layer (None: the same name). decoder, seeds: of solution times. time_bin: (start, end) in ms
-    after onset, of local bundles' responses and the step compared with them; None: the only bin, and 70 to 170 for the
-    step. device: of comparisons. groups, stratify: split columns of local bundles; "none": not so; None: see
-    `cornet.brain.data.split_rule`. ignore: presentation coordinates of local bundles that may differ within a stimulus.
+    metric, scale, area: for neural benchmarks: the mapping; the scale (None: r^2/c, or raw without a ceiling); the
+    subject's region or layer (None: the region of the same name). decoder, seeds: for solution times. time_bin: for
+    local bundles, (start, end) in ms after onset, of the responses and of the step compared; None: the only bin of the
+    responses, and 70 to 170 for the step. device: device of the comparison. groups, stratify: split columns of local
+    bundles; "none": do not use; None: see `cornet.brain.data.split_rule`. ignore: presentation coordinates of local
+    bundles that may differ between presentations of a stimulus.
 
-    Raises CornetError for unknown names, with the nearest, and for two folders with one name.
+    Raises CornetError for unknown names, suggesting similar ones, and for two folders of the same name.
     """
     if metric not in METRICS:
         raise CornetError(f"metric={metric!r} is unknown; choose one of {', '.join(METRICS)}.")
     check_scale(scale or NEURAL_SCALE)
-    own_bin = None if time_bin is None else check_bin(time_bin)
+    local_bin = None if time_bin is None else check_bin(time_bin)
     neural = {"metric": metric, "scale": scale or NEURAL_SCALE, "area": area, "device": device}
-    known = _known(neural, {"decoder": decoder, "seeds": seeds, "device": device}, {"device": device})
-    found: dict[str, Benchmark[Any]] = {}
-    places: dict[str, str] = {}
+    factories = _factories(neural, {"decoder": decoder, "seeds": seeds, "device": device}, {"device": device})
+    opened: dict[str, Benchmark[Any]] = {}
+    folders: dict[str, str] = {}
     asked = Asked(groups, stratify, None if ignore is None else tuple(ignore))
     if not texts or not all(isinstance(text, str) and text.strip() for text in texts):
         raise CornetError(
@@ -95,43 +96,49 @@ def open_benchmarks(
         )
     for text in texts:
         for name in GROUPS.get(text, (text,)):
-            made = [known[name]()] if name in known else _local(name, neural, own_bin, list(known), asked)
-            place = "" if name in known else str(_place(name)[0])
-            for one in made:
-                if places.setdefault(one.name, place) != place:
+            if name in factories:
+                folder, benchmarks = "", [factories[name]()]
+            else:
+                folder = str(_split_region(name)[0])
+                benchmarks = _local_benchmarks(name, neural, local_bin, list(factories), asked)
+            for benchmark in benchmarks:
+                if folders.setdefault(benchmark.name, folder) != folder:
                     raise CornetError(
-                        f"{places[one.name]} and {place} would both be called {one.name}; rename one of the folders."
+                        f"{folders[benchmark.name]} and {folder} both define the benchmark {benchmark.name}; rename "
+                        "one of the folders."
                     )
-                found[one.name] = one
-    if asked != Asked() and found.keys() <= known.keys():
+                opened[benchmark.name] = benchmark
+    if asked != Asked() and opened.keys() <= factories.keys():
         raise CornetError(
-            "groups, stratify and ignore are for folders with a bundle, and the benchmarks "
-            f"{', '.join(found)} have rules of their own; leave them out."
+            "groups, stratify and ignore only apply to folders with a bundle, but the split rules of "
+            f"{', '.join(opened)} are fixed; leave these options out."
         )
-    return list(found.values())
+    return list(opened.values())
 
 
 def list_benchmarks() -> list[Benchmark[Any]]:
-    """All benchmarks that have a name; their data are not read."""
-    return [make() for make in _known({}, {}, {}).values()]
+    """All named benchmarks, without loading their data."""
+    return [make() for make in _factories({}, {}, {}).values()]
 
 
-def _known(
-    neural: dict[str, Any], times: dict[str, Any], others: dict[str, Any]
+def _factories(
+    neural: dict[str, Any], times: dict[str, Any], behaviour: dict[str, Any]
 ) -> dict[str, Callable[[], Benchmark[Any]]]:
-    """What makes each benchmark, by its name."""
-    public: dict[str, Callable[[], Benchmark[Any]]] = {}
+    """Constructors of benchmarks by name, given the options of neural, solution-time and behavioural benchmarks."""
+    factories: dict[str, Callable[[], Benchmark[Any]]] = {}
     objects = "objects before natural scenes", "object_name", (70, 170), 8.0
     textures = "textures and noise", "texture_type", (50, 200), 4.0
-    for data, region, units, (shown, stratify, own_bin, degrees) in (
+    for data, region, units, (images, stratify, response_bin, degrees) in (
         ("majajhong2015", "V4", 88, objects),
         ("majajhong2015", "IT", 168, objects),
         ("freemanziemba2013", "V1", 102, textures),
         ("freemanziemba2013", "V2", 103, textures),
     ):
-        name, what = f"{data}.{region}", f"macaque {region}: {units} neuroids, {shown}"
-        options = {"stratify": stratify, "response_bin": own_bin, "degrees": degrees, **neural}
-        public[name] = partial(NeuralBenchmark, name, region, what, partial(_public_bundle, data), **options)
+        name, about = f"{data}.{region}", f"macaque {region}: {units} neuroids, {images}"
+        options = {"stratify": stratify, "response_bin": response_bin, "degrees": degrees, **neural}
+        factories[name] = partial(
+            NeuralBenchmark, name, region, about, partial(_public_bundle, data), **options
+        )
     for region in REGIONS:
         name = f"simulated.{region}"
         options = {
@@ -141,23 +148,24 @@ def _known(
             "simulated": True,
             **neural,
         }
-        what = f"simulated {region}: 60 neuroids, rendered objects"
-        public[name] = partial(
-            NeuralBenchmark, name, region, what, partial(_simulated_bundle, region), **options
+        about = f"simulated {region}: 60 neuroids, rendered objects"
+        factories[name] = partial(
+            NeuralBenchmark, name, region, about, partial(_simulated_bundle, region), **options
         )
-    human, made = "people choosing between two of 24 objects", "simulated choices between two of 8 categories"
-    for word, held_out in (("", False), ("-heldout", True)):
-        options = {"held_out": held_out, **others}
-        name, load_human = f"rajalingham2018-i2n{word}", _public_trials
-        public[name] = partial(I2nBenchmark, name, human, load_human, **options)
-        name = f"simulated-i2n{word}"
-        public[name] = partial(I2nBenchmark, name, made, _simulated_trials, simulated=True, **options)
-    what = "macaque IT: when each of 1,318 images is solved"
-    public["kar2019-ost"] = partial(TimesBenchmark, "kar2019-ost", what, load_kar2019, **times)
-    public["simulated-ost"] = partial(_simulated_times, times)
-    what = "people naming edge drawings and silhouettes of 16 categories"
-    public[GEIRHOS] = partial(ConsistencyBenchmark, GEIRHOS, what, _geirhos, degrees=None, **others)
-    return public
+    human = "people choosing between two of 24 objects"
+    simulated = "simulated choices between two of 8 categories"
+    for suffix, held_out in (("", False), ("-heldout", True)):
+        options = {"held_out": held_out, **behaviour}
+        name, load_human = f"rajalingham2018-i2n{suffix}", _public_trials
+        factories[name] = partial(I2nBenchmark, name, human, load_human, **options)
+        name = f"simulated-i2n{suffix}"
+        factories[name] = partial(I2nBenchmark, name, simulated, _simulated_trials, simulated=True, **options)
+    about = "macaque IT: when each of 1,318 images is solved"
+    factories["kar2019-ost"] = partial(TimesBenchmark, "kar2019-ost", about, load_kar2019, **times)
+    factories["simulated-ost"] = partial(_simulated_times, times)
+    about = "people naming edge drawings and silhouettes of 16 categories"
+    factories[GEIRHOS] = partial(ConsistencyBenchmark, GEIRHOS, about, _geirhos, degrees=None, **behaviour)
+    return factories
 
 
 def _public_bundle(name: str) -> Bundle:
@@ -165,7 +173,7 @@ def _public_bundle(name: str) -> Bundle:
 
 
 def _public_trials() -> HumanChoices:
-    return _choices_of(_public_bundle("rajalingham2018"))
+    return _human_choices(_public_bundle("rajalingham2018"))
 
 
 def _simulated_bundle(region: str) -> Bundle:
@@ -181,7 +189,7 @@ def _simulated_trials() -> HumanChoices:
 
 
 def _simulated_times(times: dict[str, Any]) -> TimesBenchmark:
-    """The published ceiling belongs to monkeys: simulated times are shown as they are."""
+    """Solution times of the simulated IT, with ceiling 1, as the published ceiling is that of monkeys."""
 
     def load() -> SolutionTimeData:
         from cornet.brain import simulated
@@ -189,8 +197,8 @@ def _simulated_times(times: dict[str, Any]) -> TimesBenchmark:
         times = simulated.solution_times()
         return SolutionTimeData(times.stimuli, times.labels, times.threshold_i1, times.target_ost)
 
-    what = "simulated IT: when each of 640 images is solved"
-    return TimesBenchmark("simulated-ost", what, load, simulated=True, ceiling=1.0, **times)
+    description = "simulated IT: when each of 640 images is solved"
+    return TimesBenchmark("simulated-ost", description, load, simulated=True, ceiling=1.0, **times)
 
 
 def _geirhos() -> Bundle:
@@ -204,23 +212,23 @@ def _geirhos() -> Bundle:
 
 
 def local_identity(text: str) -> str | None:
-    """A bundle by its name, the content of its files and the region asked for; None for what is not a bundle."""
-    path, region = _place(text)
+    """Folder name, hash of the files and region of a local bundle; None if `text` does not name a bundle."""
+    path, region = _split_region(text)
     if text in GROUPS or not path.is_dir():
         return None
     try:
         brain = path / RDM_FILE if (path / RDM_FILE).is_file() else assembly_path(path)
-        stated = [path / STATEMENT] if (path / STATEMENT).is_file() else []  # how it must be split
+        stated = [path / STATEMENT] if (path / STATEMENT).is_file() else []  # its split rule
         digest = hashlib.sha256(
             "".join(map(file_hash, (table_path(path), images_path(path), brain, *stated))).encode()
         )
-    except (OSError, CornetError):  # told of when it is opened
+    except (OSError, CornetError):  # `open_benchmarks` reports it
         return None
     return f"{escaped(path.name)}-{digest.hexdigest()[:16]}{region and f':{region}'}"
 
 
-def _place(text: str) -> tuple[Path, str]:
-    """The folder that a text names, without links, and the region after it; the folder need not be there."""
+def _split_region(text: str) -> tuple[Path, str]:
+    """Split FOLDER:REGION into the resolved folder, which may be missing, and the region, "" if not given."""
     path, region = Path(text).expanduser(), ""
     if not path.exists() and ":" in text:
         head, _, region = text.rpartition(":")
@@ -228,38 +236,38 @@ def _place(text: str) -> tuple[Path, str]:
     return Path(os.path.realpath(path)), region
 
 
-def _local(
+def _local_benchmarks(
     text: str, neural: dict[str, Any], time_bin: tuple[float, float] | None, known: list[str], asked: Asked
 ) -> list[Benchmark[Any]]:
-    """The benchmarks of a folder, or of one region in it."""
-    path, region = _place(text)
+    """The benchmarks of a bundle folder, or of one of its regions."""
+    path, region = _split_region(text)
     if not path.exists():
         near = difflib.get_close_matches(text, [*known, *GROUPS], n=3, cutoff=0.4)
-        told = f"did you mean {', '.join(near)}?" if near else "see `cornet benchmarks`."
-        raise CornetError(f"{text!r} is neither a benchmark nor a folder with a bundle; {told}")
+        hint = f"did you mean {', '.join(near)}?" if near else "see `cornet benchmarks`."
+        raise CornetError(f"{text!r} is neither a benchmark nor a folder with a bundle; {hint}")
     name = escaped(path.name)
     if (path / RDM_FILE).is_file():
-        return _of_rdms(path, name, region, neural)
+        return _rdm_benchmarks(path, name, region, neural)
     bundle = load_bundle(checked_folder(path))
     coordinates = bundle.assembly.coords
-    others = {"degrees": bundle.stimuli.degrees, "device": neural["device"]}
+    options = {"degrees": bundle.stimuli.degrees, "device": neural["device"]}
     if "sample_obj" in coordinates:
-        trials = partial(_choices_of, bundle)
-        return [I2nBenchmark(f"{name}-i2n", "local choices between two objects", trials, **others)]
+        trials = partial(_human_choices, bundle)
+        return [I2nBenchmark(f"{name}-i2n", "local choices between two objects", trials, **options)]
     if "truth" in coordinates and "subject" in coordinates:
-        what = f"local answers of {len(np.unique(coordinates['subject'].values))} observers"
-        return [ConsistencyBenchmark(f"{name}-error-consistency", what, lambda: bundle, **others)]
+        description = f"local answers of {len(np.unique(coordinates['subject'].values))} observers"
+        return [ConsistencyBenchmark(f"{name}-error-consistency", description, lambda: bundle, **options)]
     if "region" not in coordinates:
         raise CornetError(
-            f"{path} does not say which region was recorded; give its neuroids a coordinate region."
+            f"{path} has no coordinate region for its neuroids, so the recorded region is unknown; add it."
         )
     regions = categories(np.atleast_1d(coordinates["region"].values), "region", f"the assembly of {path}")
     rule = split_rule(bundle, read_statement(path), asked)
     return [
         NeuralBenchmark(
-            f"{name}.{one}",
-            one,
-            f"local {one}: {int((regions == one).sum())} neuroids",
+            f"{name}.{area}",
+            area,
+            f"local {area}: {int((regions == area).sum())} neuroids",
             lambda: bundle,
             degrees=bundle.stimuli.degrees,
             response_bin=time_bin,
@@ -267,32 +275,32 @@ def _local(
             rule=rule,
             **neural,
         )
-        for one in _chosen(region, sorted(set(regions.tolist())), path)
+        for area in _select_regions(region, sorted(set(regions.tolist())), path)
     ]
 
 
-def _of_rdms(path: Path, name: str, region: str, neural: dict[str, Any]) -> list[Benchmark[Any]]:
-    """A benchmark for each region of which the folder has dissimilarities."""
+def _rdm_benchmarks(path: Path, name: str, region: str, neural: dict[str, Any]) -> list[Benchmark[Any]]:
+    """A benchmark for each region, or the selected one, of a folder with dissimilarities."""
     bundle = load_rdms(path, REGIONS)
     options = {"degrees": bundle.stimuli.degrees, "area": neural["area"], "device": neural["device"]}
     return [
         RdmBenchmark(
-            f"{name}.{one}-rdm",
-            one,
-            f"local {one}: dissimilarities of {len(bundle.stimulus_ids)} stimuli, {len(bundle.rdms[one])} subjects",
+            f"{name}.{area}-rdm",
+            area,
+            f"local {area}: dissimilarities of {len(bundle.stimulus_ids)} stimuli, {len(bundle.rdms[area])} subjects",
             lambda: bundle,
             **options,
         )
-        for one in _chosen(region, list(bundle.rdms), path)
+        for area in _select_regions(region, list(bundle.rdms), path)
     ]
 
 
-def _chosen(region: str, there: Sequence[str], path: Path) -> Sequence[str]:
-    """The region that was asked for, or all. Raises CornetError for one that is not there."""
-    if region and region not in there:
-        raise CornetError(f"{path} has no region {region!r}, but {', '.join(there)}; name one of these.")
-    return [region] if region else there
+def _select_regions(region: str, known: Sequence[str], path: Path) -> Sequence[str]:
+    """The region, or all known regions for "". Raises CornetError for an unknown region."""
+    if region and region not in known:
+        raise CornetError(f"{path} has no region {region!r}, but {', '.join(known)}; choose one of these.")
+    return [region] if region else known
 
 
-def _choices_of(bundle: Bundle) -> HumanChoices:
+def _human_choices(bundle: Bundle) -> HumanChoices:
     return HumanChoices(bundle.stimuli, trials_of(bundle.assembly))

@@ -1,4 +1,4 @@
-"""Object solution times as a benchmark: a subject's IT in time bins against the brain's times."""
+"""Benchmark of object solution times: decode a subject's IT per time bin, and compare with the brain's times."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -16,26 +16,26 @@ from cornet.stimuli.stimulus_set import StimulusSet
 __all__ = ["CEILING", "TimesBenchmark"]
 
 CEILING = 0.79
-"""Of Kar et al. (2019), a constant of the published benchmark."""
+"""Ceiling of the published benchmark (Kar et al. 2019)."""
 
 BIN = 10.0
 STARTS = np.arange(70.0, 250.0, BIN)
 
 
 class TimesBenchmark(Benchmark[SolutionTimeData]):
-    """Spearman's correlation of solution times (Kar et al. 2019).
+    """Spearman correlation of solution times (Kar et al. 2019).
 
-    decoder: "reference" (as published: stopped early, started at random) or "optimum". seeds: further starts of the
-    reference decoder, for the score's details. ceiling: that the value is divided by. area: the region or layer of the
-    subject that is decoded.
+    decoder: "reference" (as published: random start, early stopping) or "optimum". seeds: further starts of the
+    reference decoder, for `Score.details`. ceiling: divisor of the value. area: region or layer of the subject to
+    decode.
 
-    The published score of an untrained network is .19, so that of a trained one says something only beside it.
+    The published score of an untrained network is .19: compare the score of a trained network with it.
     """
 
     def __init__(
         self,
         name: str,
-        what: str,
+        description: str,
         load: Callable[[], SolutionTimeData],
         *,
         decoder: str = "reference",
@@ -47,7 +47,7 @@ class TimesBenchmark(Benchmark[SolutionTimeData]):
         super().__init__(
             name,
             "behaviour",
-            what,
+            description,
             load,
             scale="r/c",
             split_rule="10 splits, 90 % for training, at random",
@@ -60,7 +60,7 @@ class TimesBenchmark(Benchmark[SolutionTimeData]):
     def stimuli(self) -> StimulusSet:
         return self.data.stimuli
 
-    def brain_side(self) -> list[Any]:
+    def fingerprint_parts(self) -> list[Any]:
         return [self.data.labels, self.data.ost, self.data.i1, self.ceiling]
 
     def sites(self, subject: Subject) -> list[Site]:
@@ -84,8 +84,8 @@ class TimesBenchmark(Benchmark[SolutionTimeData]):
         ).with_ceiling(self.ceiling, self.scale)
         if not np.isfinite(score.raw):
             return score
-        read = f"{self.decoder} decoder; to be read beside an untrained network's score, which is not 0"
-        return dataclasses.replace(score, notes=(*score.notes, read))
+        note = f"{self.decoder} decoder; compare with an untrained network, whose score is above 0"
+        return dataclasses.replace(score, notes=(*score.notes, note))
 
     def _by_bin(self, subject: Subject) -> list[Site]:
         return [subject.site(self.area, (start, start + BIN)) for start in STARTS]

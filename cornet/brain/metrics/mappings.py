@@ -14,7 +14,7 @@ from cornet.brain.metrics.correlation import missing_patterns, pearson
 from cornet.brain.metrics.gram import LostDigits, centred_blocks, centred_features, gram_factor, gram_matrix
 from cornet.brain.metrics.pls import FeatureSpace, SampleSpace, pls_coefficients
 from cornet.brain.metrics.splits import Split
-from cornet.brain.threads import each_in_a_thread
+from cornet.brain.threads import run_in_threads
 
 __all__ = [
     "Mapping",
@@ -198,7 +198,7 @@ class Mapping:
                 sets = TrainingSets(self.data, answers, torch.from_numpy(present).to(self.data.device))
             # Four matrices as large as a training set's.
             each = 8 * 4 * self.data.shape[1] * max(self.data.shape)
-            each_in_a_thread(partial(fill, sets=sets), enough, self.data.device, each)
+            run_in_threads(partial(fill, sets=sets), enough, self.data.device, each)
 
         try:
             fill_all()

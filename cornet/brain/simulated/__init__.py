@@ -1,13 +1,13 @@
-"""A simulated brain over rendered objects: *simulated*, a check of the pipeline and a way to learn the tool.
+"""A *simulated* brain that responds to rendered objects, to test the pipeline and to learn the tool.
 
 from cornet.brain import simulated
 bundle = simulated.bundle("IT")               # responses of 60 neuroids to 640 images, ten repetitions
 trials = simulated.trials()                   # choices, for i2n
 times = simulated.solution_times()            # IT in 18 time bins, for object solution times
-simulated.truth("IT").best_score              # what the best possible predictor reaches
+simulated.truth("IT").best_score              # score of the best possible predictor
 
-V1 and V2 see pixels; V4 sees the object's outline, IT what the object is and how it looks. Nothing here was measured,
-and no score on it says anything about brains.
+V1 and V2 respond to pixels, V4 to the object's outline, IT to its category, appearance and pose. Nothing was measured:
+scores on these data say nothing about brains.
 """
 
 from functools import cache
@@ -41,17 +41,17 @@ __all__ = [
 
 @cache
 def brain() -> SimulatedBrain:
-    """The simulated brain of the default size, one for the process."""
+    """The default simulated brain, one per process."""
     return SimulatedBrain()
 
 
 def stimuli() -> StimulusSet:
-    """Its 640 stimuli; see `SimulatedBrain.stimuli`."""
+    """The 640 stimuli; see `SimulatedBrain.stimuli`."""
     return brain().stimuli
 
 
 def bundle(region: str | None = None) -> Bundle:
-    """Responses of a region, or of V1, V2, V4 and IT together, from 70 to 170 ms; see `SimulatedBrain.bundle`."""
+    """Responses from 70 to 170 ms of a region (None: V1, V2, V4 and IT); see `SimulatedBrain.bundle`."""
     return brain().bundle(region)
 
 
@@ -71,10 +71,10 @@ def solution_times() -> SolutionTimes:
 
 
 def truth(region: str) -> NeuralTruth:
-    """What is true of a region's neuroids; see `NeuralTruth`."""
+    """Ground truth of a region's neuroids; see `NeuralTruth`."""
     return brain().truth(region)
 
 
 def choice_probabilities() -> NDArray[np.float64]:
-    """P(image, category) behind the trials; see `SimulatedBrain.choice_probabilities`."""
+    """P(image, category) that trials are drawn from; see `SimulatedBrain.choice_probabilities`."""
     return brain().choice_probabilities

@@ -1,4 +1,4 @@
-"""The simulated brain as a whole: what it is shown, its responses, its choices, and the truths behind them."""
+"""The simulated brain: stimuli, responses, choices, and their ground truth."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ from cornet.brain.simulated.objects import BIN, EARLY_BINS, TIME_BIN_START, it_d
 from cornet.brain.simulated.observer import choice_probabilities, draw_trials
 from cornet.brain.simulated.percept import perceive
 from cornet.brain.simulated.shape import v4_drive
-from cornet.brain.simulated.spikes import gains, poisson_counts, reliability, wanted_reliability
+from cornet.brain.simulated.spikes import gains, poisson_counts, reliability, target_reliability
 from cornet.brain.simulated.stimuli import render_scenes, stimulus_set, table_of
 from cornet.brain.simulated.time_course import SolutionTimes, decoded_i1, sensitivity
 from cornet.brain.simulated.truths import NeuralTruth
@@ -32,20 +32,20 @@ from cornet.stimuli.stimulus_set import StimulusSet
 __all__ = ["REGIONS", "SIMULATION_VERSION", "SimulatedBrain"]
 
 SIMULATION_VERSION = 1
-"""For readers of an assembly. Raise it whenever a response changes: tests/brain/simulated/test_simulated.py notices."""
+"""Stored in assemblies. Increment it if responses change; tests/brain/simulated/test_simulated.py detects that."""
 
 REGIONS = ("V1", "V2", "V4", "IT")
 
 NEUROIDS = 60
 REPETITIONS = 10
 LONG_REPETITIONS = 60
-"""Repetitions of the recording for solution times; those of the assembly are the first ten of them."""
+"""Repetitions of the recording for solution times; the first ten are those of the assembly."""
 
 TRIALS = 60
-"""Choices for each image and each other category."""
+"""Trials per image and distractor category."""
 
 _LEAST_RATE = 4.0
-"""Spikes a second to the least effective stimulus (in IT to none)."""
+"""Spikes/s for the least effective stimulus (in IT, without a stimulus)."""
 
 _SECONDS = EARLY_BINS * BIN / 1000
 _NOTE = "simulated: a check of the pipeline, no measurement of any brain"
@@ -53,11 +53,11 @@ _NOTE = "simulated: a check of the pipeline, no measurement of any brain"
 
 @dataclass(frozen=True)
 class SimulatedBrain:
-    """A simulated brain over rendered objects, from a fixed seed.
+    """A simulated brain that responds to rendered objects, generated from a fixed seed.
 
-    images: stimuli, a multiple of 64, at least 128. size: pixels a side. variation: of position, size and pose, 0 to 1.
-    seed: of images, tuning and spikes. Made at first use (seconds) and cached. Rates are scaled over its own stimuli.
-    Raises CornetError for values outside these rules.
+    images: number of stimuli, a multiple of 64, at least 128. size: pixels per side. variation: of position, size and
+    pose, 0 to 1. seed: of images, tuning and spikes. Data are generated on first use, which takes seconds, and cached.
+    Rates are scaled over its own stimuli. Raises CornetError for invalid values.
     """
 
     images: int = 640
@@ -77,50 +77,50 @@ class SimulatedBrain:
 
     @cached_property
     def stimuli(self) -> StimulusSet:
-        """The stimulus set "simulated-objects": the latents as its table, 8 degrees."""
-        return stimulus_set(self._table, self._made["images"])
+        """The stimulus set "simulated-objects", with latents as the table, at 8 degrees."""
+        return stimulus_set(self._table, self._data["images"])
 
     def bundle(self, region: str | None = None) -> Bundle:
-        """Responses of a region (None: of all four) from 70 to 170 ms, in spikes, in the layout of public data."""
+        """Spike counts of a region (None: all four) from 70 to 170 ms, in the layout of public data."""
         chosen = REGIONS if region is None else (_checked(region),)
-        counts = np.concatenate([self._counts(each) for each in chosen], axis=2)[..., None]
+        counts = np.concatenate([self._counts(name) for name in chosen], axis=2)[..., None]
         return self._bundle(
             "-".join(["simulated", *([region] if region else [])]), chosen, counts, [70.0], [170.0]
         )
 
     def it_over_time(self) -> Bundle:
-        """Responses of IT in 18 bins of 10 ms from 70 to 250 ms, ten repetitions: what `bundle("IT")` sums up."""
-        counts = self._made["it_spikes"][:REPETITIONS]
+        """Spike counts of IT in 18 bins of 10 ms from 70 ms, ten repetitions; `bundle("IT")` sums the first ten."""
+        counts = self._data["it_spikes"][:REPETITIONS]
         starts = TIME_BIN_START
         return self._bundle("simulated-IT-over-time", ("IT",), counts, starts, starts + BIN)
 
     def trials(self) -> pd.DataFrame:
-        """Choices between two categories: stimulus_id, sample, distractor, choice; one row a trial."""
+        """Choices between two categories: stimulus_id, sample, distractor, choice; one row per trial."""
         return draw_trials(self.choice_probabilities, self._truth, self.stimuli.ids, TRIALS, self.seed)
 
     def solution_times(self) -> SolutionTimes:
-        """The recording for object solution times, with what is true of each image."""
-        made = self._made
+        """The recording for object solution times, with the ground truth of each image."""
+        data = self._data
         return SolutionTimes(
             stimuli=self.stimuli,
             labels=self._table["category_name"].to_numpy(dtype=str),
             threshold_i1=sensitivity(self.choice_probabilities, self._truth),
-            target_ost=made["target_ost"],
-            truth_ost=made["truth_ost"],
+            target_ost=data["target_ost"],
+            truth_ost=data["truth_ost"],
             time_bin_start=TIME_BIN_START.copy(),
-            spikes=made["it_spikes"],
-            rates=made["it_rates"],
+            spikes=data["it_spikes"],
+            rates=data["it_rates"],
         )
 
     def truth(self, region: str) -> NeuralTruth:
-        """What is true of a region's neuroids: noiseless rates, reliability, ceiling, the best predictor's score."""
+        """Ground truth of a region's neuroids: noiseless rates, reliability, ceiling, best possible score."""
         rates = self._rates(_checked(region))
         return NeuralTruth(rates, reliability(rates, REPETITIONS, _SECONDS))
 
     @property
     def choice_probabilities(self) -> NDArray[np.float64]:
-        """P(image, category) behind the choices, (stimulus, category), columns as `CATEGORIES`."""
-        return self._made["choice_probabilities"]
+        """P(image, category) of choices, (stimulus, category), columns as `CATEGORIES`."""
+        return self._data["choice_probabilities"]
 
     @cached_property
     def _table(self) -> pd.DataFrame:
@@ -131,54 +131,54 @@ class SimulatedBrain:
         return pd.Index(CATEGORIES).get_indexer(self._table["category_name"])
 
     @cached_property
-    def _made(self) -> dict[str, NDArray[Any]]:
-        return cached_arrays("simulated", dataclasses.asdict(self), self._make)
+    def _data(self) -> dict[str, NDArray[Any]]:
+        return cached_arrays("simulated", dataclasses.asdict(self), self._generate)
 
-    def _make(self) -> Mapping[str, NDArray[Any]]:
+    def _generate(self) -> Mapping[str, NDArray[Any]]:
         scenes = render_scenes(self._table, self.size)
         drives = {
             "V1": v1_drive(scenes.images, NEUROIDS, self.seed),
             "V2": v2_drive(scenes.images, NEUROIDS, self.seed),
             "V4": v4_drive(scenes.masks, NEUROIDS, self.seed),
         }
-        made: dict[str, NDArray[Any]] = {"images": scenes.images}
+        data: dict[str, NDArray[Any]] = {"images": scenes.images}
         for region, drive in drives.items():
             above = drive - drive.min(0)
             rates = self._scaled(region, above, above)
-            made[f"{region}_rates"] = rates
-            made[f"{region}_counts"] = poisson_counts(rates, REPETITIONS, _SECONDS, region, self.seed)
+            data[f"{region}_rates"] = rates
+            data[f"{region}_counts"] = poisson_counts(rates, REPETITIONS, _SECONDS, region, self.seed)
         course = it_drive(perceive(scenes, self._truth), self._table, NEUROIDS, self.seed)
         rates = self._scaled("IT", course[..., :EARLY_BINS].mean(-1), course)
         spikes = poisson_counts(rates, LONG_REPETITIONS, BIN / 1000, "IT", self.seed)
-        made["it_rates"], made["it_spikes"] = rates, spikes
+        data["it_rates"], data["it_spikes"] = rates, spikes
         chosen = choice_probabilities(rates[..., :EARLY_BINS].mean(-1), self._truth, self.seed)
-        made["choice_probabilities"] = chosen
+        data["choice_probabilities"] = chosen
         threshold = sensitivity(chosen, self._truth)
         for name, responses in (("truth_ost", rates), ("target_ost", spikes.mean(0))):
             i1 = decoded_i1(responses, self._truth, self.seed)
-            made[name] = solution_times(i1, threshold, TIME_BIN_START)[0]
-        return made
+            data[name] = solution_times(i1, threshold, TIME_BIN_START)[0]
+        return data
 
     def _scaled(
         self, region: str, early: NDArray[np.float64], drive: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """Rates from a drive, with the gains that make the `early` one, (stimulus, neuroid), as reliable as wanted."""
+        """Rates of a drive, with gains so that the `early` drive (stimulus, neuroid) has the target reliability."""
         base = np.full(NEUROIDS, _LEAST_RATE)
-        wanted = wanted_reliability(region, NEUROIDS, self.seed)
-        gain = gains(early, wanted, base, REPETITIONS, _SECONDS)
+        target = target_reliability(region, NEUROIDS, self.seed)
+        gain = gains(early, target, base, REPETITIONS, _SECONDS)
         shape = (NEUROIDS,) + (1,) * (drive.ndim - 2)
         return base.reshape(shape) + gain.reshape(shape) * drive
 
     def _rates(self, region: str) -> NDArray[np.float64]:
         if region == "IT":
-            return self._made["it_rates"][..., :EARLY_BINS].mean(-1)
-        return self._made[f"{region}_rates"]
+            return self._data["it_rates"][..., :EARLY_BINS].mean(-1)
+        return self._data[f"{region}_rates"]
 
     def _counts(self, region: str) -> NDArray[np.uint8]:
         if region == "IT":
-            spikes = self._made["it_spikes"][:REPETITIONS, :, :, :EARLY_BINS]
+            spikes = self._data["it_spikes"][:REPETITIONS, :, :, :EARLY_BINS]
             return spikes.sum(-1, dtype=np.uint8)
-        return self._made[f"{region}_counts"]
+        return self._data[f"{region}_counts"]
 
     def _bundle(
         self, name: str, regions: tuple[str, ...], counts: NDArray[np.uint8], starts: Any, ends: Any

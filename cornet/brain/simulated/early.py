@@ -1,4 +1,4 @@
-"""V1 and V2 of the simulated brain, which see pixels only.
+"""V1 and V2 of the simulated brain, which respond to pixels.
 
 V1: energy of Gabor pairs (Adelson, Bergen 1985) and half-rectified Gabors, divided by local contrast (Heeger 1992).
 V2: products of two neighbouring energies, averaged over a field (Portilla, Simoncelli 2000; Freeman et al. 2013).
@@ -12,18 +12,18 @@ from cornet.brain.simulated.randomness import uniform
 __all__ = ["v1_drive", "v2_drive"]
 
 _FREQUENCIES = (2.0, 4.0, 8.0)
-"""Cycles an image; with eight degrees an image, 0.25 to 1 cycle a degree."""
+"""Cycles per image; 0.25 to 1 cycle per degree for images of 8 degrees."""
 
 _ORIENTATIONS = 8
 _CONTRAST = 0.04
-"""Rms contrast at which normalisation halves a response's growth."""
+"""RMS contrast at which normalisation halves the growth of the response."""
 
 _SIMPLE = 0.3
 _GRID = np.linspace(-1, 1, 4)
 
 
 def v1_drive(images: NDArray[np.uint8], neuroids: int, seed: int) -> NDArray[np.float64]:
-    """Responses of V1, (stimulus, neuroid), 0 or more, without unit."""
+    """Drive of V1, (stimulus, neuroid), >= 0, arbitrary units."""
     unit = np.arange(neuroids)
     frequency, angle = _tuning(seed, "V1", unit)
     x, y = (0.25 + 0.5 * uniform(seed, "V1", unit, axis) for axis in ("x", "y"))
@@ -37,11 +37,11 @@ def v1_drive(images: NDArray[np.uint8], neuroids: int, seed: int) -> NDArray[np.
 
 
 def v2_drive(images: NDArray[np.uint8], neuroids: int, seed: int) -> NDArray[np.float64]:
-    """Responses of V2, (stimulus, neuroid), 0 or more, without unit."""
+    """Drive of V2, (stimulus, neuroid), >= 0, arbitrary units."""
     unit = np.arange(neuroids)
     x, y = (0.25 + 0.5 * uniform(seed, "V2", unit, axis) for axis in ("x", "y"))
     radius = 0.08 + 0.06 * uniform(seed, "V2", unit, "radius")
-    # The second partner stands beside the first in orientation, in frequency, or in place.
+    # The second energy differs from the first in orientation, frequency or position.
     frequency, angle = _tuning(seed, "V2", unit)
     partner, partner_angle = _tuning(seed, "V2 partner", unit)
     kind = (3 * uniform(seed, "V2", unit, "kind")).astype(int)
@@ -58,7 +58,7 @@ def v2_drive(images: NDArray[np.uint8], neuroids: int, seed: int) -> NDArray[np.
             a = np.hypot(*_quadrature(images, *here, frequency, angle))
             b = np.hypot(*_quadrature(images, *there, partner, partner_angle))
             first, second, both = first + a * a, second + b * b, both + a * b
-    # Normalised by both energies, it tells how far they go together, not how much contrast there is.
+    # Dividing by both energies leaves their correlation and removes contrast.
     count = len(_GRID) ** 2
     return both / count / np.sqrt((_CONTRAST**2 / 2 + first / count) * (_CONTRAST**2 / 2 + second / count))
 
@@ -91,7 +91,7 @@ def _quadrature(
     for wavelet in (
         even,
         odd,
-    ):  # no answer to uniform light, the odd one neither where the frame cuts its window
+    ):  # no response to uniform light, even where the frame cuts the window of an odd one
         wavelet -= window * wavelet.sum((1, 2), keepdims=True)
     pixels = images.reshape(len(images), -1) / 255
     both = pixels @ np.concatenate([even, odd]).reshape(2 * len(x), -1).T

@@ -1,4 +1,4 @@
-"""A linear softmax read-out of simulated responses at its optimum, fitted in ten folds."""
+"""A linear softmax read-out of simulated responses, fitted to convergence with 10-fold cross-validation."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,13 +14,13 @@ _FOLDS = 10
 def cross_validated(
     features: NDArray[np.float64], labels: NDArray[np.intp], penalty: float, seed: int
 ) -> NDArray[np.float64]:
-    """Log probabilities of the classes, (stimulus, class), each from a read-out fitted on the other nine folds.
+    """Log probabilities of the classes, (stimulus, class), from read-outs fitted on the other nine folds.
 
-    features: (stimulus, feature), standardised here on the images fitted on. labels: (stimulus,), 0, 1, ...
+    features: (stimulus, feature), standardized with the training images. labels: (stimulus,), 0, 1, ...
     penalty: 0.5 * penalty * (|W|^2 + |b|^2) is added to the mean cross-entropy.
     """
     target = np.eye(int(labels.max()) + 1)[labels]
-    # Every class is dealt out over the folds.
+    # Distribute every class evenly over the folds.
     order = np.lexsort((uniform(seed, "folds", np.arange(len(labels))), labels))
     fold = np.empty(len(labels), int)
     fold[order] = np.arange(len(labels)) % _FOLDS
@@ -35,7 +35,7 @@ def cross_validated(
 
 
 def _fit(x: NDArray[np.float64], target: NDArray[np.float64], penalty: float) -> NDArray[np.float64]:
-    """The minimum, by Nesterov's accelerated gradient for strongly convex functions: smooth, one product a step."""
+    """Weights at the minimum, by Nesterov's accelerated gradient method for strongly convex functions."""
     n = len(x)
     steepest = 0.5 * np.linalg.eigvalsh(x.T @ x / n)[-1] + penalty
     ratio = np.sqrt(penalty / steepest)

@@ -1,7 +1,7 @@
-"""IT of the simulated brain: tuning to category, object and pose, with large fields, unfolding in time.
+"""IT of the simulated brain: tuning to category, object and pose over large receptive fields, with a time course.
 
-First a neuroid tells where and how large the object is; its identity follows with a latency that grows with the
-image's difficulty, as in monkeys (Kar et al. 2019, Nat Neurosci 22:974).
+The response first depends on the position and size of the object. Tuning to its identity follows with a latency that
+grows with the difficulty of the image, as in monkeys (Kar et al. 2019, Nat Neurosci 22:974).
 """
 
 import numpy as np
@@ -19,32 +19,32 @@ TIME_BIN_START = np.arange(70.0, 250.0, 10.0)
 
 BIN = 10.0
 EARLY_BINS = 10
-"""The first ten bins are the 70 to 170 ms over which responses are averaged."""
+"""The first ten bins cover 70 to 170 ms, over which responses are averaged."""
 
 _ONSET, _ONSET_RISE = 85.0, 4.0
 _LATENCY, _DELAY, _RISE = 95.0, 85.0, 5.0
-"""ms: latency of the object's signal at difficulty 0, what is added at 1, and how fast it rises."""
+"""ms: latency of the object signal at difficulty 0, additional latency at difficulty 1, rise time."""
 
 _CATEGORY, _VIEW, _PLACE = 1.0, 0.55, 0.35
-"""Standard deviations of the parts of the drive."""
+"""Standard deviations of the terms of the drive."""
 
 _VIEW_WIDTH, _FIELD = 5.0, 0.28
 
 
 def latencies(percept: Percept) -> NDArray[np.float64]:
-    """When the object's signal is half there, ms after onset, (stimulus,)."""
+    """Time at which the object signal reaches half its maximum, in ms after onset, (stimulus,)."""
     return _LATENCY + _DELAY * percept.difficulty
 
 
 def it_drive(percept: Percept, table: pd.DataFrame, neuroids: int, seed: int) -> NDArray[np.float64]:
-    """Responses of IT, (stimulus, neuroid, time bin), 0 or more, without unit."""
+    """Drive of IT, (stimulus, neuroid, time bin), >= 0, arbitrary units."""
     unit = np.arange(neuroids)
     x, y = table["x"].to_numpy(float)[:, None], table["y"].to_numpy(float)[:, None]
     size = np.log2(table["size"].to_numpy(float) / 0.78)[:, None]
-    taste = normal(seed, "IT", unit, "category", np.arange(percept.category.shape[1])[:, None])
-    category = _scaled(percept.category @ taste)
-    favourite = (percept.distance.shape[1] * uniform(seed, "IT", unit, "view")).astype(int)
-    view = _scaled(np.exp(-percept.distance[:, favourite] / (2 * _VIEW_WIDTH**2)))
+    preference = normal(seed, "IT", unit, "category", np.arange(percept.category.shape[1])[:, None])
+    category = _scaled(percept.category @ preference)
+    preferred = (percept.distance.shape[1] * uniform(seed, "IT", unit, "view")).astype(int)
+    view = _scaled(np.exp(-percept.distance[:, preferred] / (2 * _VIEW_WIDTH**2)))
     centre_x, centre_y = (0.5 * uniform(seed, "IT", unit, "field", axis) - 0.25 for axis in ("x", "y"))
     field = np.exp(-((x - centre_x) ** 2 + (y - centre_y) ** 2) / (2 * _FIELD**2))
     slopes = [normal(seed, "IT", unit, "slope", name) for name in ("x", "y", "size")]
@@ -58,7 +58,7 @@ def it_drive(percept: Percept, table: pd.DataFrame, neuroids: int, seed: int) ->
 
 
 def _scaled(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Mean 0 and standard deviation 1 over the stimuli, per neuroid; 0 where nothing varies."""
+    """Standardize over stimuli, per neuroid: mean 0, standard deviation 1; 0 for constant values."""
     centred = values - values.mean(0)
     spread = centred.std(0)
     return np.divide(centred, spread, out=np.zeros_like(centred), where=spread > 1e-12)

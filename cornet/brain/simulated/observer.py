@@ -1,7 +1,7 @@
 """Choices of the simulated observer between two categories.
 
-A linear read-out of IT's first 100 ms gives the evidence, to which Gumbel noise is added in each trial. An error then
-has the probability P(i, d) / (P(i, d) + P(i, truth)), the false alarm of Rajalingham et al. (2018).
+A linear read-out of the first 100 ms of IT gives the evidence; each trial adds Gumbel noise. The error probability is
+then P(i, d) / (P(i, d) + P(i, truth)), the false alarm rate of Rajalingham et al. (2018).
 """
 
 import numpy as np
@@ -17,13 +17,13 @@ __all__ = ["choice_probabilities", "draw_trials"]
 
 _PENALTY = 0.05
 _STEEPNESS = 0.35
-"""Evidence over noise."""
+"""Ratio of evidence to noise."""
 
 
 def choice_probabilities(
     rates: NDArray[np.float64], truth: NDArray[np.intp], seed: int
 ) -> NDArray[np.float64]:
-    """P(image, category), (stimulus, category), rows summing to 1, from noiseless rates (stimulus, neuroid)."""
+    """P(image, category), (stimulus, category), rows sum to 1, from noiseless rates (stimulus, neuroid)."""
     return softmax(_STEEPNESS * cross_validated(rates, truth, _PENALTY, seed), axis=1)
 
 
@@ -34,13 +34,13 @@ def draw_trials(
     repetitions: int,
     seed: int,
 ) -> pd.DataFrame:
-    """Trials, each image against each other category `repetitions` times, in an order as random as in a session.
+    """Draw `repetitions` trials of each image with each other category as the distractor, in random order.
 
-    Columns: stimulus_id; sample, what it shows; distractor, what else was offered; choice, which was taken.
+    Columns: stimulus_id; sample, the category shown; distractor, the other category offered; choice.
     """
     image, distractor, repetition = np.indices((*probabilities.shape, repetitions)).reshape(3, -1)
-    offered = distractor != truth[image]
-    image, distractor, repetition = image[offered], distractor[offered], repetition[offered]
+    differs = distractor != truth[image]
+    image, distractor, repetition = image[differs], distractor[differs], repetition[differs]
     sample = truth[image]
     wrong, right = probabilities[image, distractor], probabilities[image, sample]
     erred = uniform(seed, "choice", image, distractor, repetition) < wrong / (wrong + right)

@@ -1,6 +1,6 @@
-"""What the simulated IT sees in an object: similarity to remembered views of all 64 objects, and difficulty.
+"""Percepts of the simulated IT: similarity to stored views of all 64 objects, and difficulty.
 
-Views: Poggio, Edelman 1990; Logothetis, Pauls 1995. Confusions so follow from shapes.
+Similar shapes are therefore confused. Views: Poggio, Edelman 1990; Logothetis, Pauls 1995.
 """
 
 from dataclasses import dataclass
@@ -17,15 +17,15 @@ __all__ = ["Percept", "perceive"]
 
 _COMPONENTS = 30
 _KERNEL = 1.5
-"""Distance at which a view stops looking like a remembered one; a view's nearest one is at 1 to 4, any at 9."""
+"""Width of the similarity kernel. The nearest stored view is at a distance of 1 to 4, the average one at 9."""
 
-_TRUST, _BONUS = 0.7, 1.0
-"""How far resemblance counts, and the advantage of the true category, both in log probability."""
+_WEIGHT, _BONUS = 0.7, 1.0
+"""Weight of similarity, and bonus of the true category, in log probability."""
 
 
 @dataclass(frozen=True, eq=False)
 class Percept:
-    """category: (stimulus, category), how much each looks like what; rows sum to 1, columns as CATEGORIES.
+    """category: (stimulus, category), resemblance to each category; rows sum to 1, columns as CATEGORIES.
     distance: (stimulus, reference view), squared. difficulty: (stimulus,), 0 to 1."""
 
     category: NDArray[np.float64]
@@ -34,27 +34,27 @@ class Percept:
 
 
 def perceive(scenes: Scenes, truth: NDArray[np.intp]) -> Percept:
-    """The percepts of all stimuli. truth: (stimulus,), the index of each one's category."""
+    """Percepts of all stimuli. truth: (stimulus,), indices of their categories."""
     references = scenes.reference_views.astype(np.float64)
-    remembered = references.reshape(-1, references.shape[-1])
-    mean = remembered.mean(0)
-    axes = np.linalg.svd(remembered - mean, full_matrices=False)[2][:_COMPONENTS]
-    seen, known = (scenes.views - mean) @ axes.T, (remembered - mean) @ axes.T
-    distance = (seen**2).sum(1)[:, None] + (known**2).sum(1)[None] - 2 * seen @ known.T
+    stored = references.reshape(-1, references.shape[-1])
+    mean = stored.mean(0)
+    axes = np.linalg.svd(stored - mean, full_matrices=False)[2][:_COMPONENTS]
+    views, stored_views = (scenes.views - mean) @ axes.T, (stored - mean) @ axes.T
+    distance = (views**2).sum(1)[:, None] + (stored_views**2).sum(1)[None] - 2 * views @ stored_views.T
     distance = np.maximum(distance, 0)
     number = len(CATEGORIES)
-    views = distance.reshape(len(seen), number, -1)
-    resemblance = logsumexp(-views / (2 * _KERNEL**2), axis=2)
+    by_category = distance.reshape(len(views), number, -1)
+    resemblance = logsumexp(-by_category / (2 * _KERNEL**2), axis=2)
     right = np.eye(number)[truth]
-    category = softmax(_TRUST * resemblance + _BONUS * right, axis=1)
+    category = softmax(_WEIGHT * resemblance + _BONUS * right, axis=1)
     ambiguity = 1 - (category * right).sum(1)
-    return Percept(category, distance, expit(_hardship(scenes, ambiguity)))
+    return Percept(category, distance, expit(_difficulty_logit(scenes, ambiguity)))
 
 
-def _hardship(scenes: Scenes, ambiguity: NDArray[np.float64]) -> NDArray[np.float64]:
-    """How hard each stimulus is, on the scale of log odds: small, off centre, cluttered, oddly seen, or bright.
+def _difficulty_logit(scenes: Scenes, ambiguity: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Log odds of the difficulty of each stimulus: small, off-centre, cluttered, ambiguous or bright objects are hard.
 
-    Objects darker than their surround are easier, as darkness is the stronger signal in the cortex of macaques
+    Objects darker than their surround are easier, as dark stimuli evoke stronger responses in macaque cortex
     (Yeh, Xing, Shapley 2009, J Neurosci 29:11753).
     """
     grey = scenes.images.astype(np.float64) / 255

@@ -1,6 +1,6 @@
-"""V4 of the simulated brain: tuning to the curvature of the outline at a side of the object.
+"""V4 of the simulated brain: tuning to the curvature and angular position of parts of the object's outline.
 
-After Pasupathy and Connor (2001, J Neurophysiol 86:2505). The outline comes from the renderer's mask.
+Based on Pasupathy and Connor (2001, J Neurophysiol 86:2505). The outline is computed from the rendered mask.
 """
 
 import numpy as np
@@ -12,31 +12,31 @@ from cornet.brain.simulated.randomness import uniform
 __all__ = ["outline_curvature", "v4_drive"]
 
 _BLUR = 0.02
-"""Standard deviation, in image widths, by which the mask is blurred before its curvature is taken."""
+"""Standard deviation, in image widths, of the blur of the mask before its curvature is computed."""
 
 _ANGLE, _CURVATURE = 0.6, 0.18
-"""Widths of tuning: radians, and curvature from -1 to 1."""
+"""Tuning widths: of the angle in radians, and of the curvature, which is from -1 to 1."""
 
 
 def v4_drive(masks: NDArray[np.float32], neuroids: int, seed: int) -> NDArray[np.float64]:
-    """Responses of V4 to (stimulus, y, x) masks, (stimulus, neuroid), >= 0: each unit prefers two pieces of outline."""
+    """Drive of V4, (stimulus, neuroid), >= 0, from masks (stimulus, y, x). Each unit prefers two parts of outlines."""
     weight, angle, curvature = outline_curvature(masks)
-    image, pixel = np.nonzero(weight > 1e-4)  # the rest of the picture has no part in the sums
-    weight, angle, curvature = (part[image, pixel] for part in (weight, angle, curvature))
+    image, pixel = np.nonzero(weight > 1e-4)  # other pixels do not contribute to the sums
+    weight, angle, curvature = (values[image, pixel] for values in (weight, angle, curvature))
     starts = np.searchsorted(image, np.arange(len(masks) + 1))
     unit = np.arange(neuroids)
     pieces = []
     for piece in ("first", "second"):
         side = 2 * np.pi * uniform(seed, "V4", unit, piece, "side")
         bend = -0.35 + 1.15 * uniform(seed, "V4", unit, piece, "bend")
-        found = np.empty((len(masks), neuroids))
+        drive = np.empty((len(masks), neuroids))
         for n in range(neuroids):
             near = (np.cos(angle - side[n]) - 1) / _ANGLE**2 - (curvature - bend[n]) ** 2 / (
                 2 * _CURVATURE**2
             )
             total = np.concatenate([[0.0], np.cumsum(weight * np.exp(near), dtype=np.float64)])
-            found[:, n] = np.diff(total[starts])
-        pieces.append(np.sqrt(np.maximum(found, 0)))
+            drive[:, n] = np.diff(total[starts])
+        pieces.append(np.sqrt(np.maximum(drive, 0)))
     first, second = pieces
     return first + second + 4 * first * second
 
@@ -44,11 +44,11 @@ def v4_drive(masks: NDArray[np.float32], neuroids: int, seed: int) -> NDArray[np
 def outline_curvature(
     masks: NDArray[np.float32],
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-    """The outline of each mask, pixel by pixel: weight, side and curvature, (stimulus, pixel) each.
+    """Weight, side and curvature of the outline at each pixel of each mask, (stimulus, pixel) each.
 
-    weight: share of the outline's length; sums to 1, or to 0 where there is no object. side: angle in radians from
-    the object's centre, anticlockwise from the right. curvature: k / (1 + |k|), k being that of the level line of
-    the blurred mask times the object's mean radius: 1/2 for a disc, 0 for a straight edge, negative in a notch.
+    weight: share of the outline's length; sums to 1, or to 0 without an object. side: angle in radians around the
+    object's centre, anticlockwise from the right. curvature: k / (1 + |k|), where k is the curvature of the level line
+    of the blurred mask times the mean radius: 1/2 for a disc, 0 for a straight edge, negative in a notch.
     """
     size = masks.shape[1]
     smooth = gaussian_filter(masks, (0, _BLUR * size, _BLUR * size), mode="constant")

@@ -1,4 +1,4 @@
-"""What the simulated brain is shown: rendered objects. V1 and V2 get pixels, V4 and IT masks and views."""
+"""Stimuli of the simulated brain: rendered objects, as pixels for V1 and V2, masks for V4, views for IT."""
 
 from dataclasses import dataclass, field
 from functools import cache
@@ -15,17 +15,17 @@ from cornet.stimuli.stimulus_set import StimulusSet
 __all__ = ["DEGREES", "GreyPictures", "Scenes", "render_scenes", "stimulus_set", "table_of"]
 
 DEGREES = 8.0
-"""Visual angle that an image spans, side to side, as in the benchmarks of monkeys."""
+"""Visual angle of an image per side, as in the monkey benchmarks."""
 
 VIEW = 24
-"""Pixels a side of the view of an object that knows neither its place nor its size nor its background."""
+"""Pixels per side of an object's view, which is independent of position, size and background."""
 
 _STREAM = "simulated"
 
 
 @dataclass(frozen=True, eq=False)
 class GreyPictures:
-    """Grey images (n, y, x) uint8, each handed out as (y, x, 3)."""
+    """Grey images (n, y, x) uint8, indexed as (y, x, 3)."""
 
     images: NDArray[np.uint8] = field(repr=False)
     identity: str
@@ -39,11 +39,11 @@ class GreyPictures:
 
 @dataclass(frozen=True, eq=False)
 class Scenes:
-    """What is known of each stimulus, beside its latents.
+    """Rendered arrays of the stimuli.
 
-    images: (stimulus, y, x) uint8. masks: (stimulus, y, x) float32, the share of each pixel that the object covers.
-    views: (stimulus, feature) float32, how the object looks at the image's centre in one size under one lamp.
-    reference_views: (object, yaw, feature) float32, the same for every object of `OBJECTS` turned all around.
+    images: (stimulus, y, x) uint8. masks: (stimulus, y, x) float32, the fraction of each pixel that the object covers.
+    views: (stimulus, feature) float32, the object in a standard position, size and light.
+    reference_views: (object, yaw, feature) float32, the same for every object of `OBJECTS` at eight yaws.
     """
 
     images: NDArray[np.uint8]
@@ -53,17 +53,17 @@ class Scenes:
 
 
 def table_of(n: int, seed: int, variation: float) -> pd.DataFrame:
-    """Latents of n stimuli, as `draw_latents` gives them, from a stream that no training draws from."""
+    """Latents of n stimuli from `draw_latents`, from a random stream that training does not use."""
     return draw_latents(n, seed=seed, variation=variation, stream=_STREAM)
 
 
 def stimulus_set(table: pd.DataFrame, images: NDArray[np.uint8]) -> StimulusSet:
-    """The stimuli with their latents."""
+    """The stimulus set of images, with latents as the table."""
     return StimulusSet("simulated-objects", table, GreyPictures(images, digest(images)), degrees=DEGREES)
 
 
 def render_scenes(table: pd.DataFrame, size: int) -> Scenes:
-    """Draw every stimulus, (size, size), with its object's mask and view."""
+    """Render every stimulus, (size, size), with the mask and view of its object."""
     rows = table.to_dict("records")
     images = np.empty((len(rows), size, size), np.uint8)
     masks = np.zeros((len(rows), size, size), np.float32)
@@ -78,21 +78,21 @@ def render_scenes(table: pd.DataFrame, size: int) -> Scenes:
 
 @cache
 def _reference_views() -> NDArray[np.float32]:
-    """Every object from eight sides and from above: what the simulated IT remembers of it."""
+    """Views of every object from eight sides, at a pitch of 35 degrees, as stored by the simulated IT."""
     base = draw_latents(1, variation=0.0).to_dict("records")[0]
     views = [
         [
-            _view({**base, "category_name": name, "object_name": each, "yaw": yaw, "pitch": 35})
+            _view({**base, "category_name": name, "object_name": object_name, "yaw": yaw, "pitch": 35})
             for yaw in range(-180, 180, 45)
         ]
         for name in CATEGORIES
-        for each in OBJECTS[name]
+        for object_name in OBJECTS[name]
     ]
     return np.asarray(views, np.float32)
 
 
 def _view(row: dict) -> NDArray[np.float32]:
-    """The object in the middle of a plain image, under one lamp: outline and shading, (2 * VIEW * VIEW,)."""
+    """Outline and shading of the object, centred in a plain image in standard light, (2 * VIEW * VIEW,)."""
     plain = {
         **row,
         "x": 0.0,

@@ -1,6 +1,6 @@
 """Solution times of the simulated IT, as in Kar et al. (2019): a read-out per time bin, i1 per image, first crossing.
 
-Done twice: on the noiseless rates, which is the truth, and on the spikes, as in an experiment.
+They are computed from noiseless rates, which gives the ground truth, and from spikes, as in an experiment.
 """
 
 from dataclasses import dataclass, field
@@ -15,19 +15,19 @@ from cornet.stimuli.stimulus_set import StimulusSet
 __all__ = ["SolutionTimes", "decoded_i1", "sensitivity"]
 
 _PENALTY = 0.463
-"""That of the benchmark's decoder."""
+"""Penalty of the benchmark's decoder."""
 
 
 @dataclass(frozen=True, eq=False)
 class SolutionTimes:
     """A simulated recording for object solution times.
 
-    stimuli: as everywhere. labels: (stimulus,), category names, the objects of this task.
-    threshold_i1: (stimulus,), the observer's sensitivity to each image, of infinitely many trials.
-    target_ost: (stimulus,), solution time by the decode of the spikes, ms after onset; NaN where it never is.
-    truth_ost: the same by the decode of the noiseless rates.
+    labels: (stimulus,), category names, which are the objects of this task.
+    threshold_i1: (stimulus,), the observer's sensitivity (i1) to each image, in the limit of infinitely many trials.
+    target_ost: (stimulus,), solution time decoded from spikes, in ms after onset; NaN if never solved.
+    truth_ost: (stimulus,), solution time decoded from noiseless rates.
     time_bin_start: (time,), ms. spikes: (repetition, stimulus, neuroid, time) uint8, counts.
-    rates: (stimulus, neuroid, time), spikes a second.
+    rates: (stimulus, neuroid, time), spikes/s.
     """
 
     stimuli: StimulusSet
@@ -41,7 +41,7 @@ class SolutionTimes:
 
 
 def sensitivity(probabilities: NDArray[np.float64], truth: NDArray[np.intp]) -> NDArray[np.float64]:
-    """i1 of each image, (stimulus,): d' against each other category, averaged."""
+    """i1 of each image, (stimulus,): mean d' over all other categories."""
     return mean_over_distractors(dprime(probabilities, truth))
 
 

@@ -1,4 +1,4 @@
-"""What is true of a region's simulated neuroids, and so what a comparison with them must find."""
+"""Ground truth of a region's simulated neuroids, which comparisons must recover."""
 
 from dataclasses import dataclass, field
 
@@ -10,9 +10,9 @@ __all__ = ["NeuralTruth"]
 
 @dataclass(frozen=True, eq=False)
 class NeuralTruth:
-    """rates: (stimulus, neuroid), noiseless, spikes a second from 70 to 170 ms.
+    """rates: (stimulus, neuroid), noiseless, spikes/s, from 70 to 170 ms.
 
-    reliability: (neuroid,), of the mean over repetitions: the variance of the noiseless counts over that of the means
+    reliability: (neuroid,), of the mean over repetitions: variance of noiseless counts / variance of the mean counts
     (`cornet.brain.simulated.spikes`).
     """
 
@@ -21,10 +21,10 @@ class NeuralTruth:
 
     @property
     def ceiling(self) -> float:
-        """What `internal_consistency` estimates: the median reliability."""
+        """The median reliability, which `internal_consistency` estimates."""
         return float(np.median(self.reliability))
 
     @property
     def best_score(self) -> float:
-        """Raw predictivity of the noiseless rates, the root of the ceiling: 1 on the scale r^2/c, above 1 on r/c."""
+        """Raw predictivity of noiseless rates: the square root of the ceiling; 1 on the scale r^2/c, above 1 on r/c."""
         return float(np.sqrt(self.ceiling))

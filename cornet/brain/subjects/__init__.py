@@ -1,4 +1,4 @@
-"""Those that are compared with brains: our networks, others', image filters, recorded features."""
+"""Subjects to compare with brains: cornet's networks, other networks, image filters, recorded features."""
 
 from cornet.brain.subjects.filters import GaborSubject, PixelSubject
 from cornet.brain.subjects.layers import LayerSubject

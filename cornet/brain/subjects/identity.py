@@ -1,4 +1,4 @@
-"""One hash of what a network's answers depend on: weights, structure, settings and code, never its name."""
+"""Hash everything that the outputs of a network depend on: weights, structure, settings and code, but not its name."""
 
 import contextlib
 import enum
@@ -18,16 +18,16 @@ from cornet.hashing import code_version, digest
 
 __all__ = ["module_identity"]
 
-DEEPEST = 6
-"""Levels of objects within objects of a module's attributes that are looked into."""
+MAX_DEPTH = 6
+"""Levels of nested objects in a module's attributes that are hashed."""
 
 
 def module_identity(module: nn.Module, **extra: Any) -> str:
-    """SHA-256 over a module's weights and buffers, its structure, attributes, hooks and source, and `extra`.
+    """SHA-256 of a module's weights, buffers, structure, attributes, hooks, source, and of `extra`.
 
-    extra: plain data on which the answers depend besides (preprocessing). The weights are read anew at each call, so
-    that a network in training has another identity after each step. Attributes may be numbers, text, tensors,
-    functions (with what they close over), and collections and objects of such.
+    extra: other plain data that the outputs depend on (preprocessing). The weights are read on each call, so the
+    identity changes during training. Attributes may be numbers, text, tensors, functions (with their closures), and
+    collections and objects of these.
     """
     parts = hashlib.sha256(digest(extra).encode())
     kinds: set[Any] = {kind for part in module.modules() for kind in type(part).__mro__}
@@ -41,22 +41,22 @@ def module_identity(module: nn.Module, **extra: Any) -> str:
         hooks = [*part._forward_pre_hooks.values(), *part._forward_hooks.values()]
         settings = {key: value for key, value in vars(part).items() if key not in _OWN}
         forward = None if kind.__module__.startswith("torch.") else kind.forward
-        _add(parts, [hooks, settings, forward], seen, DEEPEST)
-    # Both, and by name: state_dict leaves out buffers that are not persistent.
+        _add(parts, [hooks, settings, forward], seen, MAX_DEPTH)
+    # Not state_dict, which leaves out non-persistent buffers.
     for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
         parts.update(f"{name}\n".encode())
         _add(parts, tensor, seen, 0)
     return parts.hexdigest()
 
 
-# What every module has; neither training mode nor compilation is a part of what is recorded.
+# Attributes of every module, training mode and compilation, none of which changes recorded features.
 _OWN = {*vars(nn.Module()), "training", "_compiled_call_impl", "_compiled"}
 
 
 def _add(parts: Any, value: Any, seen: dict[int, Any], depth: int) -> None:
-    """Add a value's type and content. seen: objects by their id, which are not entered again.
+    """Add the type and content of a value to the hash; the type alone for unsupported types.
 
-    What cannot be looked into counts by its type.
+    seen: objects already hashed, by id; they are skipped.
     """
     parts.update(f"<{type(value).__module__}.{type(value).__qualname__}>".encode())
     if value is None or isinstance(value, _PLAIN):
@@ -77,7 +77,7 @@ _PLAIN = (bool, int, float, complex, str, bytes, enum.Enum, torch.dtype, torch.d
 
 
 def _items(value: Any) -> list[Any]:
-    """What an object is made of, in an order that is the same in every process."""
+    """The parts of an object, in an order that is the same in every process."""
     if isinstance(value, list | tuple):
         return [len(value), *value]
     if isinstance(value, set | frozenset):
@@ -89,7 +89,7 @@ def _items(value: Any) -> list[Any]:
     if isinstance(value, MethodType):
         return [value.__func__, value.__self__]
     if inspect.isfunction(value):
-        return _of_function(value)
+        return _function_items(value)
     if isinstance(value, CodeType):
         return [value.co_code, value.co_names, value.co_consts]
     if inspect.isbuiltin(value):
@@ -97,21 +97,23 @@ def _items(value: Any) -> list[Any]:
     return [vars(value)] if hasattr(value, "__dict__") else []
 
 
-def _of_function(function: Callable[..., Any]) -> list[Any]:
-    """A function's name and code, its default arguments, what it closes over, and the plain globals that it uses."""
+def _function_items(function: Callable[..., Any]) -> list[Any]:
+    """The name, code, default arguments, closure and plain globals of a function."""
     code = function.__code__
     closed = []
     for cell in function.__closure__ or ():
-        with contextlib.suppress(ValueError):  # it is empty yet
+        with contextlib.suppress(ValueError):  # the cell is still empty
             closed.append(cell.cell_contents)
     used = {name: function.__globals__.get(name) for name in code.co_names}
-    plain = {name: one for name, one in used.items() if isinstance(one, bool | int | float | str | Tensor)}
+    plain = {
+        name: value for name, value in used.items() if isinstance(value, bool | int | float | str | Tensor)
+    }
     return [function.__qualname__, code, function.__defaults__, function.__kwdefaults__, closed, plain]
 
 
 @functools.cache
 def _source(kind: Any) -> str:
-    """A class's source; "" where it has none (made in a console)."""
+    """Source of a class; "" if unavailable, as for a class from a console."""
     try:
         return inspect.getsource(kind)
     except (OSError, TypeError):

@@ -1,8 +1,9 @@
-"""Which layer of a network stands for which region, chosen on a bundle other than the one scored afterwards.
+"""Choose the layer of a network for each brain region, on a bundle other than the one scored afterwards.
 
-Each candidate's features are reduced to at most 1000 principal components, fitted on other images (the reference: 1000
-of ImageNet's validation set) or else on each split's training stimuli, and scored cross-validated. With pls and ridge
-and a component for each training stimulus but one, the reduction changes nothing and is left out.
+The features of each candidate are reduced to at most 1000 principal components and scored with cross-validation. The
+components are fitted on other images (in the reference, 1000 of ImageNet's validation set) or on the training stimuli
+of each split. With pls and ridge, if there are at least (training stimuli - 1) components, the reduction would change
+nothing and is skipped.
 """
 
 import json
@@ -25,7 +26,7 @@ from cornet.brain.metrics.predictivity import METRICS, Metric, neural_predictivi
 from cornet.brain.metrics.rounding import rounding_notes
 from cornet.brain.metrics.splits import make_splits
 from cornet.brain.score import Score
-from cornet.brain.subjects.base import nearby
+from cornet.brain.subjects.base import suggestion
 from cornet.brain.subjects.recording import DEFAULT_MEMORY
 from cornet.brain.subjects.subject import Site, Subject
 from cornet.errors import CornetError
@@ -43,12 +44,12 @@ COMPONENTS = 1000
 
 @dataclass(frozen=True, eq=False)
 class LayerChoice:
-    """The site that stands for each region.
+    """The chosen site of each region.
 
-    regions: site by region; `subject.with_regions(choice.regions)` then answers `site(region)`.
+    regions: site by region, for `subject.with_regions(choice.regions)`.
     table: all candidates: region, layer, step, features, score (mean over splits of the median r), error, notes (what
-        was left out, counted), chosen.
-    bundle: the name of the data that it was found on. path: the file that records it; None where none could be kept.
+        was left out, with counts), chosen.
+    bundle: name of the bundle. path: the file that stores the choice; None if it is not cached.
     """
 
     regions: Mapping[str, Site]
@@ -58,13 +59,13 @@ class LayerChoice:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What was left out at the chosen sites, by region, and how many candidates have no score."""
+        """Notes on the chosen sites, by region, and the number of candidates without a score."""
         rows = self.table[self.table["chosen"] & (self.table["notes"] != "")]
         unscored = int(self.table["score"].isna().sum())
-        lacking = (f"{unscored} of {len(self.table)} candidates have no score and are left out",) * (
+        note = (f"{unscored} of {len(self.table)} candidates have no score and are left out",) * (
             unscored > 0
         )
-        return (*(f"{row.region}: {row.notes}" for row in rows.itertuples()), *lacking)
+        return (*(f"{row.region}: {row.notes}" for row in rows.itertuples()), *note)
 
 
 def choose_layers(
@@ -89,18 +90,18 @@ def choose_layers(
     cache: bool = True,
     label: str = "",
 ) -> LayerChoice:
-    """Find each region's layer and step on a bundle set aside for it.
+    """Choose a layer and step for each region on a held-out bundle.
 
-    regions: of the bundle; None: all that it has. sites: the candidates; None: all of the subject. images: on which
-    the principal components are fitted; None: the training stimuli. degrees: visual angle of the bundle's stimuli.
-    time_bin: of the responses, in ms. stratify, groups: columns of the stimulus table (object_name, movie). ignore: as
-    in `Bundle.responses`. The rest as in `neural_predictivity`. memory: bytes of features held in memory. cache: keep
-    the recordings and the choice. label: for the progress bar.
+    regions: regions of the bundle; None: all. sites: candidates; None: all sites of the subject. images: stimuli to fit
+    the principal components on; None: the training stimuli. degrees: visual angle of the bundle's stimuli. time_bin:
+    (start, end) of the responses, in ms. stratify, groups: columns of the stimulus table (object_name, movie). ignore:
+    as in `Bundle.responses`. memory: bytes of features held in memory. cache: cache the recordings and the choice.
+    label: label of the progress bar. Other arguments: as in `neural_predictivity`.
 
-    The choice is recorded below `cornet.files.cache_folder()`/layer-choices, named by a hash of all that it depends on
-    (see `cornet.brain.cache`), and read from there the next time. Of equal scores the earlier site is taken.
+    The choice is cached in `cornet.files.cache_folder()`/layer-choices, with a hash of everything that it depends on as
+    the name (see `cornet.brain.cache`). If scores are equal, the earlier site is chosen.
 
-    Raises CornetError for regions, sites or columns that there are not, and where no candidate can be scored.
+    Raises CornetError for unknown regions, sites or columns, and if no candidate can be scored.
     """
     if not components > 0 or metric not in METRICS:
         raise CornetError(
@@ -109,30 +110,31 @@ def choose_layers(
     wanted = _regions(bundle, regions)
     candidates = list(dict.fromkeys(sites)) if sites is not None else subject.sites()
     if not candidates:
-        raise CornetError(f"{subject.name} offers no sites to choose from; name some.")
+        raise CornetError(f"{subject.name} has no candidate sites; give sites.")
     tasks = {region: bundle.responses(region, time_bin, ignore) for region in wanted}
     pairs = {
         region: make_splits(
-            len(one.stimulus_ids),
-            stratify=_column(one, stratify),
-            groups=_column(one, groups),
+            len(responses.stimulus_ids),
+            stratify=_column(responses, stratify),
+            groups=_column(responses, groups),
             splits=splits,
             train_fraction=train_fraction,
             seed=seed,
         )
-        for region, one in tasks.items()
+        for region, responses in tasks.items()
     }
-    shown = [[one.identity, one.degrees, one.code] for one in (bundle.stimuli, images) if one]
+    stimuli = [[shown.identity, shown.degrees, shown.code] for shown in (bundle.stimuli, images) if shown]
     compared = [
-        [region, one.mean, one.stimulus_ids, one.notes, pairs[region]] for region, one in tasks.items()
+        [region, responses.mean, responses.stimulus_ids, responses.notes, pairs[region]]
+        for region, responses in tasks.items()
     ]
     settings = [candidates, degrees, components, metric, torch.device(device).type, memory]
-    key = digest(subject.identity, shown, compared, settings, code_version(__name__))
+    key = digest(subject.identity, stimuli, compared, settings, code_version(__name__))
     path = cache_folder() / "layer-choices" / f"{key}.json" if cache and bundle.identity else None
     if path is not None and is_foreign(path):
         path = None
-    if path is not None and (kept := _read(path, bundle.name)) is not None:
-        return kept
+    if path is not None and (cached := _read(path, bundle.name)) is not None:
+        return cached
     options: dict[str, Any] = {"label": label}
     if not cache:
         options["cache"] = False
@@ -144,12 +146,12 @@ def choose_layers(
     for site in candidates:
         features = recording[site]
         reduced = _Reduced(features, fitted[site] if fitted else None, components, torch.device(device))
-        for region, one in tasks.items():
-            where = bundle.stimuli.positions(list(one.stimulus_ids))
-            score = reduced.score(one.mean, where, pairs[region], metric)
-            notes = score.noted(*one.notes, *rounding_notes(features, site)).notes
-            found = features.shape[1], score.raw, score.error, "; ".join(notes)
-            rows.append((region, site.layer, site.step, *found))
+        for region, responses in tasks.items():
+            positions = bundle.stimuli.positions(list(responses.stimulus_ids))
+            score = reduced.score(responses.mean, positions, pairs[region], metric)
+            notes = score.with_notes(*responses.notes, *rounding_notes(features, site)).notes
+            result = features.shape[1], score.raw, score.error, "; ".join(notes)
+            rows.append((region, site.layer, site.step, *result))
     columns = ["region", "layer", "step", "features", "score", "error", "notes"]
     table = pd.DataFrame(rows, columns=columns)
     choice = LayerChoice(_best(table, wanted, subject.name, bundle.name), _marked(table, wanted), bundle.name)
@@ -157,14 +159,14 @@ def choose_layers(
 
 
 class _Reduced:
-    """A site's features by their Gram matrix: few numbers, whatever the layer's size."""
+    """Features of a site as a Gram matrix, whose size does not depend on the number of features."""
 
-    def __init__(self, features: Any, others: Any, components: int, device: torch.device):
+    def __init__(self, features: Any, other_images: Any, components: int, device: torch.device):
         self.components = components
         self.width = features.shape[1]
-        self.others = 0 if others is None else len(others)
-        rows = features if others is None else _Stacked(others, features)
-        if self.width <= components and others is None:
+        self.others = 0 if other_images is None else len(other_images)
+        rows = features if other_images is None else _Stacked(other_images, features)
+        if self.width <= components and other_images is None:
             self.features: NDArray[Any] | None = np.asarray(features)
         else:
             self.features = None
@@ -174,57 +176,59 @@ class _Reduced:
     def score(
         self,
         responses: NDArray[Any],
-        where: NDArray[np.int64],
+        rows: NDArray[np.int64],
         pairs: Sequence[tuple[Any, Any]],
         metric: Metric,
     ) -> Score:
-        """How well the components predict; `where`: the responses' stimuli among the recorded ones."""
+        """Predictivity of the components. rows: row of each response stimulus in the recording."""
         if self.features is not None:
-            return neural_predictivity(self.features[where], responses, metric, splits=pairs)
-        where = where + self.others
+            return neural_predictivity(self.features[rows], responses, metric, splits=pairs)
+        rows = rows + self.others
         if self.others:
             return neural_predictivity(
-                self._project(np.arange(self.others), where), responses, metric, splits=pairs
+                self._project(np.arange(self.others), rows), responses, metric, splits=pairs
             )
         if metric != "neuron_to_neuron" and max(len(train) for train, _ in pairs) - 1 <= self.components:
-            return neural_predictivity(self._project(where, where), responses, metric, splits=pairs)
+            return neural_predictivity(self._project(rows, rows), responses, metric, splits=pairs)
         parts = [
-            neural_predictivity(self._project(where[train], where), responses, metric, splits=[(train, test)])
+            neural_predictivity(self._project(rows[train], rows), responses, metric, splits=[(train, test)])
             for train, test in pairs
         ]
         values = np.concatenate([part.values for part in parts])
-        return Score.of_splits(values, n=parts[0].n).noted(*(note for part in parts for note in part.notes))
+        return Score.of_splits(values, n=parts[0].n).with_notes(
+            *(note for part in parts for note in part.notes)
+        )
 
-    def _project(self, fit: NDArray[np.int64], where: NDArray[np.int64]) -> NDArray[np.float64]:
-        """(stimulus, component): principal components of the rows `fit`, of the rows `where`.
+    def _project(self, fit: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Project the rows `rows` on the principal components of the rows `fit`: (stimulus, component).
 
-        X = U sqrt(w) V' of the centred rows, so new rows x are projected by x V = x X' U / sqrt(w).
+        X = U sqrt(w) V' for the centred rows `fit`, so a new row x projects to x V = x X' U / sqrt(w).
         """
         own = self.gram[np.ix_(fit, fit)]
         mean = own.mean(axis=0)
         values, vectors = np.linalg.eigh(own - mean - mean[:, None] + mean.mean())
-        most = len(fit) if fit is where else self.components
+        most = len(fit) if fit is rows else self.components
         order = np.argsort(values)[::-1][:most]
         order = order[values[order] > 1e-10 * max(values[-1], 0)]
-        if len(order) < min(most, self.width, len(fit) - 1):  # the others may be real, or rounding
-            return self._project_factor(fit, where, most)
-        cross = self.gram[np.ix_(where, fit)]
+        if len(order) < min(most, self.width, len(fit) - 1):  # the rest may be real or rounding errors
+            return self._project_factor(fit, rows, most)
+        cross = self.gram[np.ix_(rows, fit)]
         cross = cross - mean - cross.mean(axis=1, keepdims=True) + mean.mean()
         return cross @ (vectors[:, order] / np.sqrt(values[order]))
 
     def _project_factor(
-        self, fit: NDArray[np.int64], where: NDArray[np.int64], most: int
+        self, fit: NDArray[np.int64], rows: NDArray[np.int64], most: int
     ) -> NDArray[np.float64]:
-        """The same by singular values, where one direction is so long that the Gram matrix hides others."""
+        """Project with an SVD, for features where one direction is so long that the Gram matrix hides others."""
         Z = self.factor()
         mean = Z[fit].mean(axis=0)
         _, s, axes = np.linalg.svd(Z[fit] - mean, full_matrices=False)
         axes = axes[:most][s[:most] > s[0] * len(Z) * np.finfo(float).eps]
-        return (Z[where] - mean) @ axes.T if len(axes) else np.zeros((len(where), 1))
+        return (Z[rows] - mean) @ axes.T if len(axes) else np.zeros((len(rows), 1))
 
 
 class _Stacked:
-    """Two matrices of the same width, one above the other, read block by block."""
+    """Two matrices stacked by rows and read block by block."""
 
     def __init__(self, above: Any, below: Any):
         self.parts = (above, below)
@@ -237,13 +241,13 @@ class _Stacked:
 
 def _regions(bundle: Bundle, regions: Sequence[str] | None) -> list[str]:
     coordinates = bundle.assembly.coords
-    there = sorted(set(map(str, coordinates["region"].values))) if "region" in coordinates else []
-    wanted = there if regions is None else list(dict.fromkeys(regions))
+    known = sorted(set(map(str, coordinates["region"].values))) if "region" in coordinates else []
+    wanted = known if regions is None else list(dict.fromkeys(regions))
     if not wanted:
-        raise CornetError(f"the bundle {bundle.name} does not say which regions it has; name them.")
+        raise CornetError(f"bundle {bundle.name} has no regions to choose layers for; give regions.")
     for region in wanted:
-        if there and region not in there:
-            raise CornetError(f"the bundle {bundle.name} has no region {region!r}; {nearby(region, there)}.")
+        if known and region not in known:
+            raise CornetError(f"bundle {bundle.name} has no region {region!r}; {suggestion(region, known)}")
     return wanted
 
 
@@ -252,7 +256,7 @@ def _column(responses: Responses, name: str | None) -> NDArray[Any] | None:
         return None
     if name not in responses.table:
         raise CornetError(
-            f"the stimuli have no column {name!r}; {nearby(name, map(str, responses.table.columns))}."
+            f"the stimuli have no column {name!r}; {suggestion(name, map(str, responses.table.columns))}"
         )
     return responses.table[name].to_numpy()
 
@@ -287,13 +291,13 @@ def _write(path: Path, choice: LayerChoice, subject: Subject) -> LayerChoice:
         path.parent.mkdir(parents=True, exist_ok=True)
         atomic_write(path, json.dumps(content, indent=1) + "\n")
     except (OSError, CornetError) as error:
-        log.warning("the choice of layers is not kept for the next time (%s)", error)
+        log.warning("the choice of layers is not cached (%s)", error)
         return choice
     return LayerChoice(choice.regions, choice.table, choice.bundle, path)
 
 
 def _read(path: Path, bundle: str) -> LayerChoice | None:
-    """A recorded choice; None where there is none, or the file is damaged."""
+    """Read a cached choice; None if the file is missing or damaged."""
     try:
         with open_entry(path) as file:
             content = json.load(file)

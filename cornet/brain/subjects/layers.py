@@ -1,4 +1,4 @@
-"""Any network with named layers as a subject: torchvision's, timm's, your own."""
+"""Any network with named layers as a subject: from torchvision, timm, or your own."""
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from cornet.brain.subjects.base import ScreenSubject, nearby
+from cornet.brain.subjects.base import ScreenSubject, suggestion
 from cornet.brain.subjects.identity import module_identity
-from cornet.brain.subjects.networks import device_of, ready
-from cornet.brain.subjects.recording import Answer
+from cornet.brain.subjects.networks import device_of, eval_on_device
+from cornet.brain.subjects.recording import Extractor
 from cornet.brain.subjects.step_times import Intervals, check_intervals, step_for
 from cornet.brain.subjects.subject import Site
 from cornet.errors import CornetError
@@ -24,25 +24,23 @@ __all__ = ["LayerSubject"]
 INPUT = ".input"
 OUTPUT = "logits"
 DEPTH = 2
-PASSING = (nn.Dropout, nn.Dropout2d, nn.Identity, nn.Flatten)
+SKIPPED = (nn.Dropout, nn.Dropout2d, nn.Identity, nn.Flatten)
 
 
 class LayerSubject(ScreenSubject):
-    """A network whose layers are read by forward hooks.
+    """A network whose layers are recorded with forward hooks.
 
-    module: takes (batch, 3, size, size). layers: the layers that `sites` offers; None: all down to a depth of two
-        names ("layer3.1"), without those that change nothing in evaluation, in the order in which they run. Any
-        other named layer may be recorded too; "NAME.input" is what goes into a layer, "logits" what comes out of
-        the whole.
-    regions: by region (V1, V2, V4, IT), its layer: "features.9", or with a step "features.9[0]".
-    readout: the layer that behaviour is read from; None: what goes into the last linear layer, or without one the
-        last layer.
+    module: takes (batch, 3, size, size). layers: the layers that `sites` returns; None: all layers up to a depth of two
+        names ("layer3.1"), in execution order, without those that do nothing in evaluation mode. Any other named
+        layer can be recorded too; "NAME.input" is the input of a layer, "logits" the output of the network.
+    regions: layer of each region (V1, V2, V4, IT): "features.9", or with a step "features.9[0]".
+    readout: the layer for behaviour; None: the input of the last linear layer, or the last layer if none is linear.
     name, mean, std, size, degrees, device, precision: as in `NetworkSubject`.
-    intervals: by layer, every step's (start, end) in ms, for a layer that is called several times in a pass (a
-        recurrent one): each call is a step. Without, the last step answers for a region at every time.
+    intervals: by layer, the (start, end) of each step in ms, for recurrent layers: each call in a forward pass is a
+        step. A layer without intervals is compared at its last step at all times.
 
-    Features are (stimulus, feature), flattened; of a tuple or list the first tensor. Raises CornetError for layers
-    that there are not, and at the first use for one that gives no tensor with one row a stimulus.
+    Features are flattened to (stimulus, feature); for a tuple or list, the first tensor is used. Raises CornetError for
+    unknown layers, and on first use for a layer whose output is not a tensor with one row per stimulus.
     """
 
     def __init__(
@@ -70,8 +68,8 @@ class LayerSubject(ScreenSubject):
         self.precision = precision
         self.layers = None if layers is None else list(dict.fromkeys(layers))
         self.readout = readout
-        self._seen: dict[str, int] | None = None
-        self._by_default: list[str] = []
+        self._call_counts: dict[str, int] | None = None
+        self._default_layers: list[str] = []
         self._last_linear: str | None = None
         for layer in [*(self.layers or []), *self.intervals, *([readout] if readout else [])]:
             self._check_layer(layer)
@@ -80,23 +78,23 @@ class LayerSubject(ScreenSubject):
 
     @property
     def identity(self) -> str:
-        """A hash of weights, structure, code and preprocessing."""
+        """Hash of weights, structure, code and preprocessing."""
         return module_identity(self.module, settings=[self.mean, self.std, *self._settings()])
 
     def sites(self) -> list[Site]:
-        """The offered layers in the order in which they run, each at every call."""
+        """The layers in execution order, with one step per call."""
         calls = self._calls()
-        layers = self.layers if self.layers is not None else self._by_default
+        layers = self.layers if self.layers is not None else self._default_layers
         return [Site(layer, step) for layer in layers for step in range(calls.get(layer, 1))]
 
     def site(self, region: str, time_bin: tuple[float, float] | None = None) -> Site:
-        """The layer that was named for the region. Raises CornetError where none was."""
+        """The layer assigned to a region. Raises CornetError if none is."""
         layer = self.regions.get(region)
         if layer is None:
-            told = f"only for {', '.join(self.regions)}" if self.regions else "for no region"
+            assigned = f"only to {', '.join(self.regions)}" if self.regions else "to no region"
             raise CornetError(
-                f"{self.name} was told {told} which layer it is, not for {region!r}; give its layer, or let it be "
-                "chosen (auto)."
+                f"{self.name} has layers assigned {assigned}, but not to {region!r}; assign one, or have it chosen "
+                "(auto)."
             )
         if isinstance(layer, Site):
             return layer
@@ -105,7 +103,7 @@ class LayerSubject(ScreenSubject):
         return Site(layer, self._calls()[layer] - 1)
 
     def readout_site(self) -> Site:
-        """The layer that behaviour is read from, at its last step."""
+        """The layer for behaviour, at its last step."""
         calls = self._calls()
         layer = self.readout
         if layer is None:
@@ -116,16 +114,16 @@ class LayerSubject(ScreenSubject):
         name = self._module_name(layer)
         if name not in dict(self.module.named_modules()):
             known = [name for name, _ in self.module.named_modules() if name]
-            raise CornetError(f"{self.name} has no layer {layer!r}; {nearby(layer, known)}.")
+            raise CornetError(f"{self.name} has no layer {layer!r}; {suggestion(layer, known)}")
 
     def _check_site(self, site: Site) -> None:
         self._check_layer(site.layer)
         calls = self._calls()
         if site.layer not in calls:
-            raise CornetError(f"{self.name} does not use its layer {site.layer}; choose another.")
+            raise CornetError(f"{self.name} does not call its layer {site.layer}; choose another.")
         if not 0 <= site.step < calls[site.layer]:
             raise CornetError(
-                f"{site} is not there: {site.layer} is called {calls[site.layer]} times in a pass; steps count from 0."
+                f"{site} does not exist: {site.layer} is called {calls[site.layer]} times per pass; count steps from 0."
             )
 
     def _module_name(self, layer: str) -> str:
@@ -136,14 +134,14 @@ class LayerSubject(ScreenSubject):
             return ""
         return layer.removesuffix(INPUT)
 
-    def _where(self) -> torch.device:
+    def _recording_device(self) -> torch.device:
         return self._device or device_of(self.module)
 
     def _calls(self) -> dict[str, int]:
-        """How often each layer is called in a pass, found by showing an empty screen once."""
-        if self._seen is not None:
-            return self._seen
-        seen: dict[str, int] = {}
+        """Number of calls of each layer per forward pass, counted once with a blank screen."""
+        if self._call_counts is not None:
+            return self._call_counts
+        counts: dict[str, int] = {}
         order: list[str] = []
         inner: dict[str, str] = {}
         latest: tuple[str, Tensor | None] = ("", None)
@@ -151,32 +149,32 @@ class LayerSubject(ScreenSubject):
 
         def hook(name: str, module: nn.Module, inputs: Any, output: Any) -> None:
             nonlocal latest, linear
-            found = first_tensor(output)
+            tensor = first_tensor(output)
             label = name or OUTPUT
-            seen[label] = seen.get(label, 0) + 1
-            seen[f"{name}{INPUT}"] = seen[label]
+            counts[label] = counts.get(label, 0) + 1
+            counts[f"{name}{INPUT}"] = counts[label]
             if label not in order:
                 order.append(label)
-            if found is latest[1] and found is not None and latest[0].startswith(name and f"{name}."):
+            if tensor is latest[1] and tensor is not None and latest[0].startswith(name and f"{name}."):
                 inner[label] = latest[0]
             if isinstance(module, nn.Linear):
                 linear = name
-            latest = (name, found)
+            latest = (name, tensor)
 
-        with ready(self.module, self._device) as (net, device), contextlib.ExitStack() as hooks:
+        with eval_on_device(self.module, self._device) as (net, device), contextlib.ExitStack() as hooks:
             for name, part in net.named_modules():
                 hooks.callback(part.register_forward_hook(partial(hook, name)).remove)
             self._run(net, grey_screens(2, self.size).to(device), device)
         parts = dict(self.module.named_modules())
-        offered: list[str] = []
+        defaults: list[str] = []
         for name in order:
-            # A block that only hands on what its last part gave is no layer beside that part.
-            fits = name in parts and name.count(".") < DEPTH and not isinstance(parts[name], PASSING)
-            if fits and inner.get(name) not in offered:
-                offered.append(name)
-        self._by_default = offered
-        self._last_linear, self._seen = linear, seen
-        return seen
+            # Skip a block whose output is the output of its last part.
+            eligible = name in parts and name.count(".") < DEPTH and not isinstance(parts[name], SKIPPED)
+            if eligible and inner.get(name) not in defaults:
+                defaults.append(name)
+        self._default_layers = defaults
+        self._last_linear, self._call_counts = linear, counts
+        return counts
 
     def _run(self, net: nn.Module, images: Tensor, device: torch.device) -> Any:
         floating = (p.dtype for p in net.parameters() if p.is_floating_point())
@@ -189,61 +187,61 @@ class LayerSubject(ScreenSubject):
                     raise
                 reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
                 raise CornetError(
-                    f"{self.name} cannot be shown images of (batch, 3, {self.size}, {self.size}): {reason}; give the "
-                    "size that it takes."
+                    f"{self.name} does not accept images of (batch, 3, {self.size}, {self.size}): {reason}; give its "
+                    "input size."
                 ) from error
 
     @contextlib.contextmanager
-    def _listening(self, sites: Sequence[Site]) -> Iterator[tuple[Answer, torch.device]]:
+    def _extractor(self, sites: Sequence[Site]) -> Iterator[tuple[Extractor, torch.device]]:
         wanted = set(sites)
-        heard: dict[Site, Tensor] = {}
+        recorded: dict[Site, Tensor] = {}
         calls: dict[str, int] = {}
 
-        def keep(layer: str, value: Any, images: int) -> None:
+        def store(layer: str, value: Any, images: int) -> None:
             site = Site(layer, calls.get(layer, 0))
             calls[layer] = site.step + 1
             if site in wanted:
-                heard[site] = self._rows(site, value, images)
+                recorded[site] = self._rows(site, value, images)
 
-        with ready(self.module, self._device) as (net, device), contextlib.ExitStack() as hooks:
+        with eval_on_device(self.module, self._device) as (net, device), contextlib.ExitStack() as hooks:
             parts = dict(net.named_modules())
             count = 0
 
-            def outgoing(layer: str, module: nn.Module, inputs: Any, output: Any) -> None:
-                keep(layer, output, count)
+            def store_output(layer: str, module: nn.Module, inputs: Any, output: Any) -> None:
+                store(layer, output, count)
 
-            def incoming(layer: str, module: nn.Module, inputs: Any) -> None:
-                keep(layer, inputs, count)
+            def store_input(layer: str, module: nn.Module, inputs: Any) -> None:
+                store(layer, inputs, count)
 
             for layer in dict.fromkeys(site.layer for site in sites):
                 name = self._module_name(layer)
                 if layer not in parts and layer.endswith(INPUT):
-                    hooks.callback(parts[name].register_forward_pre_hook(partial(incoming, layer)).remove)
+                    hooks.callback(parts[name].register_forward_pre_hook(partial(store_input, layer)).remove)
                 else:
-                    hooks.callback(parts[name].register_forward_hook(partial(outgoing, layer)).remove)
+                    hooks.callback(parts[name].register_forward_hook(partial(store_output, layer)).remove)
 
-            def answer(images: Tensor, sites: Sequence[Site]) -> dict[Site, Tensor]:
+            def extract(images: Tensor, sites: Sequence[Site]) -> dict[Site, Tensor]:
                 nonlocal count
                 count = len(images)
-                heard.clear()
+                recorded.clear()
                 calls.clear()
                 self._run(net, images, device)
-                if absent := [site for site in sites if site not in heard]:
+                if missing := [site for site in sites if site not in recorded]:
                     raise CornetError(
-                        f"{self.name} did not come by {absent[0]} with these images; choose another."
+                        f"{self.name} did not call {missing[0]} for these images; choose another layer."
                     )
-                return dict(heard)
+                return dict(recorded)
 
-            yield answer, device
+            yield extract, device
 
     def _rows(self, site: Site, value: Any, images: int) -> Tensor:
-        """A layer's (batch, feature), copied: what follows may work in place."""
+        """Output of a layer as (batch, feature), copied, as later layers may modify it in place."""
         tensor = first_tensor(value)
         if tensor is None or tensor.ndim == 0 or len(tensor) != images:
-            given = "no tensor" if tensor is None else f"shape {tuple(tensor.shape)}"
+            output = "no tensor" if tensor is None else f"shape {tuple(tensor.shape)}"
             raise CornetError(
-                f"{site} of {self.name} gives {given} for {images} stimuli, but needs one row a stimulus; choose "
-                "another layer."
+                f"{site} of {self.name} gives {output} for {images} stimuli, but must give one row per stimulus; "
+                "choose another layer."
             )
         return (
             tensor.flatten(1).to(torch.float32, copy=True)
@@ -253,11 +251,11 @@ class LayerSubject(ScreenSubject):
 
 
 def first_tensor(value: Any) -> Tensor | None:
-    """The value, or the first tensor of a tuple, list or dict; None where there is none."""
+    """The value, or the first tensor of a nested tuple, list or dict; None without a tensor."""
     if isinstance(value, Tensor):
         return value
     if isinstance(value, Mapping):
         value = tuple(value.values())
     if isinstance(value, tuple | list):
-        return next((found for item in value if (found := first_tensor(item)) is not None), None)
+        return next((tensor for item in value if (tensor := first_tensor(item)) is not None), None)
     return None

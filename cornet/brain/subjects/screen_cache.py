@@ -1,4 +1,4 @@
-"""Screens of stimulus sets that are shown again and again: decoded and placed once, kept as uint8."""
+"""In-memory cache of screens, so that images shown repeatedly are decoded and placed only once."""
 
 from dataclasses import dataclass
 
@@ -8,44 +8,44 @@ from numpy.typing import NDArray
 from cornet.memory import available_memory
 from cornet.stimuli.stimulus_set import StimulusSet
 
-__all__ = ["Kept", "KeptScreens"]
+__all__ = ["CachedScreens", "ScreenCache"]
 
 LIMIT = 2 * 10**9
-"""Bytes; the public stimuli at 224 pixels take 1.03 GB."""
+"""Bytes. The public stimuli at 224 pixels take 1.03 GB."""
 
 
 @dataclass(frozen=True)
-class Kept:
-    """screens: (stimulus, 3, size, size) uint8. there: (stimulus,) bool, those that are placed already."""
+class CachedScreens:
+    """screens: (stimulus, 3, size, size) uint8. filled: (stimulus,) bool, True where a screen is in the cache."""
 
     screens: NDArray[np.uint8]
-    there: NDArray[np.bool_]
+    filled: NDArray[np.bool_]
 
 
-class KeptScreens:
-    """Keeps the screens of as many stimulus sets as find room, in the order in which they are first shown.
+class ScreenCache:
+    """Caches the screens of stimulus sets until the limit is reached; further sets are decoded each time.
 
-    limit: bytes; never more than a quarter of what is free at that time. What finds no room is decoded anew.
+    limit: bytes. A set is not cached either if it needs more than a quarter of the free memory.
     """
 
     def __init__(self, limit: int = LIMIT) -> None:
         self.limit = limit
-        self._sets: dict[tuple[str, float, int], Kept] = {}
+        self._sets: dict[tuple[str, float, int], CachedScreens] = {}
 
-    def of(self, stimuli: StimulusSet, size: int, share: float) -> Kept | None:
-        """Where this set's screens are kept, and are to be put; None where there is no room for them.
+    def entry(self, stimuli: StimulusSet, size: int, share: float) -> CachedScreens | None:
+        """The cached screens of a stimulus set, to read and fill; None if they exceed the limit.
 
-        share: of the screen, that the stimuli cover.
+        size: pixels per side. share: visual angle of the stimuli / visual angle of the screen.
         """
         key = stimuli.identity, share, size
         if key not in self._sets:
             needed = len(stimuli) * 3 * size * size
-            held = sum(kept.screens.size for kept in self._sets.values())
-            if held + needed > self.limit or needed > available_memory() // 4:
+            used = sum(cached.screens.size for cached in self._sets.values())
+            if used + needed > self.limit or needed > available_memory() // 4:
                 return None
             try:
                 screens = np.empty((len(stimuli), 3, size, size), np.uint8)
             except MemoryError:
                 return None
-            self._sets[key] = Kept(screens, np.zeros(len(stimuli), bool))
+            self._sets[key] = CachedScreens(screens, np.zeros(len(stimuli), bool))
         return self._sets[key]

@@ -1,4 +1,4 @@
-"""Who is compared with a brain: anything that can be shown stimuli and recorded from."""
+"""Interface of subjects: anything that can be shown stimuli and recorded from."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,8 +14,7 @@ __all__ = ["Recording", "Site", "Subject"]
 
 
 class Site(NamedTuple):
-    """Where and when a subject is recorded: a layer (for our networks an area, "decoder.avgpool", "logits"), and its
-    step, counted from 0."""
+    """A layer of a subject (in cornet's networks an area, "decoder.avgpool" or "logits") and its step, from 0."""
 
     layer: str
     step: int = 0
@@ -26,10 +25,10 @@ class Site(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Recording:
-    """What a subject answered to a stimulus set.
+    """Features of a subject for a stimulus set.
 
-    stimulus_ids: in the order of the rows. features: by site, (stimulus, feature) float32 (float64 where a file holds
-    what float32 cannot); an array, or a memory map where they are large.
+    stimulus_ids: (stimulus,). features: by site, (stimulus, feature) float32, or float64 if a file has values that
+    float32 cannot represent; large features are memory maps.
     """
 
     stimulus_ids: NDArray[np.str_]
@@ -40,37 +39,37 @@ class Recording:
             return self.features[site]
         except KeyError:
             raise CornetError(
-                f"{site} was not recorded; there are {', '.join(map(str, self.features)) or 'no sites'}."
+                f"{site} was not recorded; choose one of {', '.join(map(str, self.features)) or '(no sites)'}."
             ) from None
 
 
 class Subject(Protocol):
-    """A network, an image filter, or recorded features. name: for tables."""
+    """A network, an image filter, or recorded features. name: label in tables."""
 
     name: str
 
     @property
     def identity(self) -> str:
-        """A hash of all that its answers depend on (weights, preprocessing, code version), never of its name."""
+        """Hash of everything that the features depend on: weights, preprocessing, code version, but not the name."""
         ...
 
     def sites(self) -> list[Site]:
-        """Every site that can be recorded, in the order from the eye inwards and in time."""
+        """All sites that can be recorded, in the order of processing and time."""
         ...
 
     def site(self, region: str, time_bin: tuple[float, float] | None = None) -> Site:
-        """The site that answers for a region (V1, V2, V4, IT) in a time bin (ms after onset; None: 70 to 170).
+        """The site for a region (V1, V2, V4, IT) and a time bin, in ms after onset (None: 70 to 170).
 
-        Raises CornetError where the subject has none, or was not told which layer it is.
+        Raises CornetError if no layer is assigned to the region.
         """
         ...
 
     def readout_site(self) -> Site:
-        """The site that behaviour is read from: for our networks the decoder's pooled features at the last step."""
+        """The site for behaviour: in cornet's networks the decoder's pooled features at the last step."""
         ...
 
     def with_regions(self, regions: "Mapping[str, Site | str]") -> "Subject":
-        """The same subject, with these sites or layers for these regions."""
+        """Copy of the subject with these sites or layers for these regions."""
         ...
 
     def record(
@@ -78,7 +77,7 @@ class Subject(Protocol):
     ) -> Recording:
         """Show all stimuli once and record these sites.
 
-        degrees: visual angle of the stimuli; None: as the stimulus set says, or else that of the model's own input.
-        label: for a progress bar; "" for none.
+        degrees: visual angle of the stimuli; None: that of the stimulus set, or else of the model's input.
+        label: label of the progress bar; "" for no bar.
         """
         ...

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from cornet.brain.scales import shown
+from cornet.brain.scales import to_scale
 from cornet.errors import CornetError
 from cornet.report.published.numbers import CURVE
 from cornet.report.run.data import by_epoch, is_int, latest, read_json, read_metrics, read_scores, series
@@ -248,7 +248,7 @@ def curves(
 def _on(rows: pd.DataFrame, scale: str) -> list[float]:
     """Values on a scale: as they were written where they are on it, else from the raw value and the ceiling."""
     each = zip(rows["scale"], rows["value"], rows["raw"], rows["ceiling"], strict=True)
-    return [value if of == scale else shown(raw, ceiling, scale) for of, value, raw, ceiling in each]
+    return [value if of == scale else to_scale(raw, ceiling, scale) for of, value, raw, ceiling in each]
 
 
 def one_kind(scores: pd.DataFrame | None, notes: list[str]) -> tuple[pd.DataFrame | None, dict[str, Any]]:

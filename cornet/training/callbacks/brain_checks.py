@@ -35,7 +35,7 @@ def check_memory(one: Benchmark[Any], subject: ScreenSubject, memory: int = DEFA
     needed = min(features, memory) + one.memory(max(widths.values()))
     if needed > room:
         raise CornetError(
-            f"{one.name} needs about {_gigabytes(needed)} of memory ({stimuli:,} stimuli, {one.extent()}), and "
+            f"{one.name} needs about {_gigabytes(needed)} of memory ({stimuli:,} stimuli, {one.describe_size()}), and "
             f"{_gigabytes(room)} are free here; leave it out, score a part of it, or take a machine with more memory."
         )
     folder = Path(tempfile.gettempdir())

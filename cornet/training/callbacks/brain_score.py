@@ -13,7 +13,7 @@ import torch
 import torch.distributed as dist
 
 from cornet.brain.benchmarks import Benchmark, Result, open_benchmarks, run_battery
-from cornet.brain.subjects.screen_cache import KeptScreens
+from cornet.brain.subjects.screen_cache import ScreenCache
 from cornet.errors import CornetError
 from cornet.models import CORnet
 from cornet.runs.scores import RunScores
@@ -133,7 +133,7 @@ class BrainScore(pl.Callback):
         self.shown: dict[str, float] = {}  # what monitors find again after a validation without scores
         self.stale: set[str] = set()  # of these, what was not measured now: no line of an epoch tells it
         self.failed: set[str] = set()
-        self.screens = KeptScreens()
+        self.screens = ScreenCache()
         self.taken: dict[str, float] = {}  # of the last evaluation, at this step
         self.taken_at = -1
 
@@ -202,7 +202,7 @@ class BrainScore(pl.Callback):
         source = trainer.datamodule.source  # type: ignore[attr-defined]
         screen: dict[str, Any] = {"size": self.size or source.size, "degrees": self.degrees}
         subject = SharedSubject(pl_module.net, "network", mean=source.mean, std=source.std, **screen)
-        subject.screens = self.screens
+        subject.screen_cache = self.screens
         return subject
 
     def take(self, trainer: Any, pl_module: Any, epoch: float, top1: float, last: bool = False) -> None:

@@ -72,7 +72,7 @@ class StepMatrix(pl.Callback):
             return []
         found = []
         for site in sites:
-            score = one.at(site).compare(recording, subject)
+            score = one.with_site(site).compare(recording, subject)
             about = {"epoch": epoch, "benchmark": one.name, "region": one.region}
             where = {"simulated": one.simulated, "area": site.layer, "step": site.step}
             numbers = {"value": score.value, "scale": score.scale, "raw": score.raw, "error": score.error}

@@ -73,7 +73,7 @@ def test_averaged_responses_have_no_ceiling_and_say_so(tmp_path):
     assert score.scale == "raw"
     assert math.isnan(score.ceiling)
     assert score.value == score.raw > 0.3
-    assert any("there is no ceiling" in note for note in score.notes)
+    assert any("the ceiling is unknown" in note for note in score.notes)
 
 
 def test_each_region_is_a_benchmark_and_one_recording_serves_all(tmp_path):
@@ -130,7 +130,7 @@ def test_every_named_benchmark_knows_its_rules():
         assert set(group) <= set(benchmarks)
     for name, one in benchmarks.items():
         assert one.simulated == name.startswith("simulated")
-        assert ("simulated" in one.what) == one.simulated
+        assert ("simulated" in one.description) == one.simulated
         assert one.version >= 1
         assert one.region in ("V1", "V2", "V4", "IT", "behaviour")
         assert one.scale in SCALES

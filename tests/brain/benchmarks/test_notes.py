@@ -257,7 +257,7 @@ CASES = {
     "stimuli without a dissimilarity": (
         {"rdms": lambda: {"V4": dissimilarities()}, "site": some_stimuli_all_alike},
         56,
-        "4 of 60 stimuli, to which all features are equal, are left out",
+        "4 of 60 stimuli have equal values of all features and are left out",
     ),
 }
 
@@ -387,4 +387,4 @@ def test_no_benchmark_can_go_around_the_notes():
 
 
 def test_a_sentence_stands_once():
-    assert Score(raw=0.1, notes=("b", "c")).noted("a", "b").notes == ("a", "b", "c")
+    assert Score(raw=0.1, notes=("b", "c")).with_notes("a", "b").notes == ("a", "b", "c")

@@ -149,7 +149,7 @@ def test_a_time_bin_must_end_after_its_start(edges, tmp_path):
         lambda: NeuralBenchmark("b", "IT", "", lambda: bundle, response_bin=edges),
         lambda: NeuralBenchmark("b", "IT", "", lambda: bundle, step_bin=edges),
     ):
-        with pytest.raises(CornetError, match="must be the start and the end of a bin in ms after onset"):
+        with pytest.raises(CornetError, match="must be the start and end of a bin in ms after onset"):
             use()
 
 
@@ -161,9 +161,7 @@ def test_intervals_of_layers_are_time_bins(tmp_path):
         lambda: RecordedSubject(tmp_path / "f.npz", intervals={"V4": [(150, 50)]}),
         lambda: LayerSubject(nn.Sequential(nn.Flatten()), intervals={"0": [None, (150, 50)]}),
     ):
-        with pytest.raises(
-            CornetError, match=r"interval of (V4|0)=\(150, 50\) must be the start and the end"
-        ):
+        with pytest.raises(CornetError, match=r"interval of (V4|0)=\(150, 50\) must be the start and end"):
             use()
 
 

@@ -186,7 +186,7 @@ def test_what_is_asked_for_comes_first(tmp_path):
     ):
         with pytest.raises(CornetError, match=words):
             opened(folder, **asked).prepare()
-    with pytest.raises(CornetError, match="are for folders with a bundle"):
+    with pytest.raises(CornetError, match="only apply to folders with a bundle"):
         open_benchmarks(["simulated.V1"], groups="movie")
 
 

@@ -7,7 +7,7 @@ from scipy import stats
 from cornet.brain.simulated.early import v1_drive, v2_drive
 from cornet.brain.simulated.randomness import normal, poisson, uniform
 from cornet.brain.simulated.shape import outline_curvature, v4_drive
-from cornet.brain.simulated.spikes import gains, poisson_counts, reliability, wanted_reliability
+from cornet.brain.simulated.spikes import gains, poisson_counts, reliability, target_reliability
 
 
 @pytest.mark.parametrize("mean", [0.0, 0.02, 0.7, 6.0, 40.0])
@@ -30,13 +30,13 @@ def test_normal_numbers_are_normal_and_follow_their_place():
     assert np.isfinite(drawn).all()
 
 
-def test_gains_give_the_wanted_reliability():
+def test_gains_give_the_target_reliability():
     drive = uniform(0, "drive", np.arange(300)[:, None], np.arange(7)) ** 2
-    wanted = wanted_reliability("V4", 7, 0)
+    target = target_reliability("V4", 7, 0)
     base = np.full(7, 4.0)
-    rates = base + gains(drive, wanted, base, 10, 0.1) * drive
-    np.testing.assert_allclose(reliability(rates, 10, 0.1), wanted, rtol=1e-9)
-    flat = gains(np.ones((300, 7)), wanted, base, 10, 0.1)
+    rates = base + gains(drive, target, base, 10, 0.1) * drive
+    np.testing.assert_allclose(reliability(rates, 10, 0.1), target, rtol=1e-9)
+    flat = gains(np.ones((300, 7)), target, base, 10, 0.1)
     np.testing.assert_array_equal(flat, 0)
 
 

@@ -156,9 +156,9 @@ def test_groups_are_a_column_of_the_stimuli():
 @pytest.mark.parametrize(
     ("options", "match"),
     [
-        ({"regions": ["V5"]}, "no region 'V5'; there are IT, V4"),
-        ({"regions": []}, "name them"),
-        ({"sites": []}, "offers no sites"),
+        ({"regions": ["V5"]}, "no region 'V5'; choose one of IT, V4"),
+        ({"regions": []}, "give regions"),
+        ({"sites": []}, "has no candidate sites"),
         ({"sites": [Site("four")]}, "no layer 'four'"),
         ({"components": 0}, "components=0"),
         ({"metric": "pca"}, "metric='pca'"),

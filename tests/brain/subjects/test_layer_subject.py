@@ -181,17 +181,20 @@ class Transposed(nn.Module):
     [
         (
             lambda: LayerSubject(Loop(), regions={"V4": "agian"}, size=16),
-            "no layer 'agian'; near it is again",
+            "no layer 'agian'; did you mean again",
         ),
         (lambda: LayerSubject(Loop(), layers=["nothing.9"], size=16), "no layer 'nothing.9'"),
-        (lambda: LayerSubject(Loop(), size=16).site("V4"), "for no region"),
+        (lambda: LayerSubject(Loop(), size=16).site("V4"), "layers assigned to no region, but not to 'V4'"),
         (lambda: LayerSubject(Loop(), size=16).record(stimuli(2), [Site("again", 3)]), "called 3 times"),
         (
             lambda: LayerSubject(Loop(), size=16).record(stimuli(2), [Site("unused")]),
-            "does not use its layer",
+            "does not call its layer",
         ),
-        (lambda: LayerSubject(Transposed(), size=8).record(stimuli(2), [Site("flat")]), "one row a stimulus"),
-        (lambda: LayerSubject(nn.Linear(3, 3), size=8).sites(), "cannot be shown images of"),
+        (
+            lambda: LayerSubject(Transposed(), size=8).record(stimuli(2), [Site("flat")]),
+            "one row per stimulus",
+        ),
+        (lambda: LayerSubject(nn.Linear(3, 3), size=8).sites(), "does not accept images of"),
     ],
 )
 def test_mistakes(make, match):

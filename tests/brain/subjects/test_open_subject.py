@@ -150,7 +150,7 @@ def test_torchvision_with_weights_from_a_file(tmp_path):
     assert one.mean == (0.485, 0.456, 0.406)
     assert one.site("V4") == Site("layer2")
     assert open_subject("torchvision:resnet18?untrained").size == 224
-    with pytest.raises(CornetError, match="does not hold the weights of torchvision:alexnet"):
+    with pytest.raises(CornetError, match="does not contain the weights of torchvision:alexnet"):
         open_subject("torchvision:alexnet?weights=r.pth")
 
 
@@ -282,7 +282,7 @@ def test_recorded_features(tmp_path):
     np.testing.assert_array_equal(found[Site("IT", 1)], held[::-1][:4].reshape(4, 4))
     write_features(tmp_path / "other.npz")
     assert open_subject("other.npz").identity != one.identity
-    with pytest.raises(CornetError, match="lacks 2 of the 8 stimuli"):
+    with pytest.raises(CornetError, match="no features for 2 of the 8 stimuli"):
         one.record(stimuli(8), [Site("V4")])
     with pytest.raises(CornetError, match="no 'V2'"):
         one.site("V2")
@@ -333,12 +333,12 @@ def test_damaged_and_missing_features(tmp_path):
         ("cornet_s?seed", "'seed' without a value"),
         ("cornet_s?untrained&seed=x", "seed='x'"),
         ("cornet_s?weights=nowhere.pth", "nowhere.pth"),
-        ("torchvision:resnet1", "near it are resnet"),
-        ("torchvision:resnet18?untrained&V4=layr2", "near it are layer2"),
+        ("torchvision:resnet1", "did you mean resnet"),
+        ("torchvision:resnet18?untrained&V4=layr2", "did you mean layer2"),
         ("torchvision:resnet18?untrained&width=2", "no option 'width'"),
-        ("torchvision:resnet18?untrained&weights=x", "for none"),
-        ("timm:resnt18?untrained", "near it are resnet18"),
-        ("gabor?sise=32", "near it is size"),
+        ("torchvision:resnet18?untrained&weights=x", "exclude each other"),
+        ("timm:resnt18?untrained", "did you mean resnet18"),
+        ("gabor?sise=32", "did you mean size"),
         ("folder", "neither a run"),
         ("folder/note.txt", "note.txt is no checkpoint"),
         ("folder/not.txt", "did you mean folder/note.txt"),

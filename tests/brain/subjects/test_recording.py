@@ -13,7 +13,7 @@ import torch
 from cornet.brain.subjects import recording
 from cornet.brain.subjects.recording import Screen, record_pass
 from cornet.brain.subjects.recording_cache import RecordingCache
-from cornet.brain.subjects.screen_cache import KeptScreens
+from cornet.brain.subjects.screen_cache import ScreenCache
 from cornet.brain.subjects.subject import Site
 from cornet.errors import CornetError
 from cornet.stimuli.geometry import squash_view
@@ -53,26 +53,26 @@ def test_rows_are_in_the_stimuli_order_whatever_the_batch(batch):
         assert found[site].dtype == np.float32
 
 
-def test_kept_screens_are_decoded_once_and_change_nothing():
-    shown, kept = stimuli(13), KeptScreens()
-    first = run(shown, batch=4, kept=kept)
-    again = run(shown, batch=5, kept=kept)
+def test_cached_screens_are_decoded_once_and_change_nothing():
+    shown, cache = stimuli(13), ScreenCache()
+    first = run(shown, batch=4, screen_cache=cache)
+    again = run(shown, batch=5, screen_cache=cache)
     assert shown.pictures.looks == 13
     for site, values in expected(shown).items():
         np.testing.assert_array_equal(first[site], values)
         np.testing.assert_array_equal(again[site], values)
     other = record_pass(
-        shown, [A], answer, Screen(16, 16), 8, CPU, kept=kept
+        shown, [A], answer, Screen(16, 16), 8, CPU, screen_cache=cache
     )  # the same, smaller on the screen
     assert not np.array_equal(other[A], first[A])
     assert shown.pictures.looks == 26
 
 
 def test_screens_beyond_the_limit_are_decoded_anew():
-    shown, others, kept = stimuli(13), stimuli(13, seed=1), KeptScreens(limit=13 * 3 * 16 * 16)
+    shown, others, cache = stimuli(13), stimuli(13, seed=1), ScreenCache(limit=13 * 3 * 16 * 16)
     for _ in range(2):
-        run(shown, kept=kept)
-        found = run(others, kept=kept)
+        run(shown, screen_cache=cache)
+        found = run(others, screen_cache=cache)
     assert (shown.pictures.looks, others.pictures.looks) == (13, 26)
     np.testing.assert_array_equal(found[A], expected(others)[A])
 
@@ -110,7 +110,7 @@ def test_float16_halves_and_rounds_by_one_part_in_2048():
 
 
 def test_float16_that_would_overflow_is_refused():
-    with pytest.raises(CornetError, match="float16 ends at 65504"):
+    with pytest.raises(CornetError, match="the largest float16 is 65504"):
         record_pass(
             stimuli(2),
             [A],
@@ -198,7 +198,7 @@ def test_a_full_disk_costs_the_cache_of_what_fits_in_memory_and_stops_what_does_
 import logging, resource, sys
 logging.basicConfig(level=logging.WARNING)
 import numpy as np, torch
-from cornet.brain.subjects.screen_cache import KeptScreens
+from cornet.brain.subjects.screen_cache import ScreenCache
 from cornet.brain.subjects.recording import Screen, record_pass
 from cornet.brain.subjects.recording_cache import RecordingCache
 from cornet.brain.subjects.subject import Site
@@ -222,7 +222,7 @@ except CornetError as error:
     assert done.returncode == 0, done.stderr
     assert "(60, 768) mean above 100: True" in done.stdout
     assert re.search(r"refused: the 184,320 bytes of all\[0\] could not be written", done.stdout)
-    assert done.stderr.count("recordings are not kept") == 1
+    assert done.stderr.count("recordings are not cached") == 1
     assert not list((tmp_path / "kept").iterdir())
 
 

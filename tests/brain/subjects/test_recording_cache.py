@@ -26,7 +26,7 @@ SITES = [Site("V1"), Site("IT", 1)]
 def folder(tmp_path, monkeypatch):
     monkeypatch.setenv("CORNET_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("CORNET_CACHE_SIZE", raising=False)
-    monkeypatch.setattr(recording_cache, "_noted", False)
+    monkeypatch.setattr(recording_cache, "_warned", False)
     return tmp_path / "cache" / "recordings"
 
 

@@ -79,5 +79,5 @@ def test_options_out_of_range(options):
 def test_bins_that_are_none():
     with pytest.raises(CornetError, match="time_bin"):
         step_for([(0, 10)], (100, 70))
-    with pytest.raises(CornetError, match="no step answers"):
+    with pytest.raises(CornetError, match="no step has an interval"):
         step_for([None])

@@ -21,10 +21,10 @@ from cornet.training.recipe import Recipe
 def main(folder: str, bundle: str, failing: str, devices: int) -> None:
     if failing == "recording" and int(os.environ.get("LOCAL_RANK", 0)) == 1:
 
-        def listening(self, sites):
+        def extractor(self, sites):
             raise MemoryError("no room on this rank")
 
-        SharedSubject._listening = listening
+        SharedSubject._extractor = extractor
     pl.seed_everything(0, verbose=False)
     source = RenderedObjects(train_images=64, val_images=32, size=32, cache=f"{folder}/objects")
     net = create_model("cornet_s", num_classes=8, width=0.125)

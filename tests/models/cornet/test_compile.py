@@ -134,8 +134,8 @@ def test_recording_is_compiled_once_and_records_the_same():
     for compiled in (False, True, True, True):  # an evaluation after each epoch
         if compiled and not net.compiled:
             net.compile(backend=counter)
-        with NetworkSubject(net, size=32)._listening(sites) as (answer, _):
-            found.append(answer(stimuli, sites))
+        with NetworkSubject(net, size=32)._extractor(sites) as (extract, _):
+            found.append(extract(stimuli, sites))
     assert counter.frame_count == 1
     for again in found[1:]:
         torch.testing.assert_close(again, found[0])
