@@ -77,7 +77,5 @@ def _with_current_ends(node: Mapping[Any, Any], warn: bool) -> dict[Any, Any]:
     if (ends := current.pop("ends", None)) is not None:
         current["start_and_end_only"] = ends
         if warn:
-            log.warning(
-                "brain.ends was renamed to brain.start_and_end_only; the old name works in this version only."
-            )
+            log.warning("brain.ends was renamed to brain.start_and_end_only; use the new name.")
     return current

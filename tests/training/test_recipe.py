@@ -59,7 +59,7 @@ def test_decay_leaves_out_norms_and_biases_by_type(name):
 
 def test_published_decay_is_on_everything():
     net = create_model("cornet_s", width=0.1)
-    (group,) = parameter_groups(net, 1e-4, everything=True)
+    (group,) = parameter_groups(net, 1e-4, decay_all=True)
     assert len(group["params"]) == len(list(net.parameters()))
 
 

@@ -85,10 +85,10 @@ class FiniteLoss(pl.Callback):
 
     def stop(self, trainer: pl.Trainer, what: str, step: int) -> None:
         paths = [c.path for c in trainer.callbacks if isinstance(c, LastCheckpoint) and c.path.is_file()]  # type: ignore[attr-defined]
-        kept = f"the last good checkpoint is {paths[0]}" if paths else "no checkpoint had been written yet"
+        last = f"the last good checkpoint is {paths[0]}" if paths else "no checkpoint had been written yet"
         raise CornetError(
             f"{what} became NaN or infinite at step {step} (epoch {trainer.current_epoch}) and training was "
-            f"stopped; {kept}; lower recipe.learning_rate, raise recipe.warmup, or set recipe.clip=1."
+            f"stopped; {last}; lower recipe.learning_rate, raise recipe.warmup, or set recipe.clip=1."
         )
 
 

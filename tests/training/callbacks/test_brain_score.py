@@ -12,6 +12,7 @@ import torch
 from rich.console import Console
 
 from cornet import CornetError, create_model
+from cornet.instantiate import make
 from cornet.runs.metrics import read_metrics
 from cornet.runs.scores import read_scores
 from cornet.stimuli.objects import RenderedObjects
@@ -277,6 +278,21 @@ def test_a_benchmark_larger_than_memory_is_told_before_the_first_batch(source, t
     with pytest.raises(CornetError, match=said):
         train(source, tmp_path, [BrainScore([str(folder)], tmp_path)])
     assert not (tmp_path / "metrics.csv").exists()
+
+
+def test_the_old_argument_ends(tmp_path, caplog):
+    assert BrainScore({}, tmp_path, ends=["mine.V4"]).start_and_end_only == ["mine.V4"]
+    assert "ends of BrainScore was renamed to start_and_end_only" in caplog.text
+    caplog.clear()
+    config = {
+        "_target_": "cornet.training.callbacks.brain_score.BrainScore",
+        "benchmarks": {},
+        "folder": str(tmp_path),
+    }
+    assert make({**config, "start_and_end_only": ["a"], "ends": None}, "x").start_and_end_only == ["a"]
+    assert not caplog.text
+    assert make({**config, "start_and_end_only": ["a"], "ends": ["b"]}, "x").start_and_end_only == ["b"]
+    assert caplog.text.count("brain.ends was renamed to brain.start_and_end_only") == 1
 
 
 def test_schedule():
