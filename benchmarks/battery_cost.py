@@ -116,7 +116,7 @@ def made_up_features(
 def evaluate(
     net: Any, benchmarks: Sequence[Benchmark[Any]], size: int, made_up: int | None, screens: ScreenCache
 ) -> dict[str, Any]:
-    """One evaluation as BrainScore.take makes it, by part. Raises where a benchmark fails."""
+    """One evaluation as BrainScore.score_now makes it, by part. Raises where a benchmark fails."""
     start, cpu = time.perf_counter(), time.process_time()
     subject = TimedSubject(net, "network", size=size, made_up=made_up)
     subject.screen_cache = screens

@@ -41,8 +41,9 @@ CURRENT = {
 
 
 def with_current_names(node: Any, warn: bool = False) -> Any:
-    """A configuration (plain data) in which every `_target_` has its current name. warn: log each old name."""
+    """A configuration (plain data) with current names for every `_target_` and key. warn: log each old name."""
     if isinstance(node, Mapping):
+        node = _with_current_brain_keys(node, warn)
         return {key: with_current_names(_current(key, value, warn), warn) for key, value in node.items()}
     if isinstance(node, list):
         return [with_current_names(value, warn) for value in node]
@@ -55,3 +56,26 @@ def _current(key: Any, value: Any, warn: bool) -> Any:
     if warn:
         log.warning("%s is now called %s; change it in your configuration.", value, CURRENT[value])
     return CURRENT[value]
+
+
+def _with_current_brain_keys(node: Mapping[Any, Any], warn: bool) -> Mapping[Any, Any]:
+    """Rename `ends` to `start_and_end_only` in the arguments of BrainScore, and in `brain` of a whole configuration."""
+    target = node.get("_target_")
+    if (
+        isinstance(target, str)
+        and CURRENT.get(target, target) == f"{_TRAINING}callbacks.brain_score.BrainScore"
+    ):
+        return _with_current_ends(node, warn)
+    if "callbacks" in node and isinstance(node.get("brain"), Mapping):
+        return {**node, "brain": _with_current_ends(node["brain"], warn)}
+    return node
+
+
+def _with_current_ends(node: Mapping[Any, Any], warn: bool) -> dict[Any, Any]:
+    """Rename one `ends`; null is its default and is dropped. Remove this one version after the rename."""
+    current = dict(node)
+    if (ends := current.pop("ends", None)) is not None:
+        current["start_and_end_only"] = ends
+        if warn:
+            log.warning("brain.ends was renamed to brain.start_and_end_only; use the new name.")
+    return current

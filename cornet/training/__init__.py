@@ -1,8 +1,8 @@
-"""Training: the Lightning module, loaders, recipes, callbacks, loggers, the folder of a run.
+"""Training: the Lightning module, data loaders, recipes, callbacks, loggers and resuming.
 
-`run.run` is one run of a composed configuration; `build.build` makes its objects.
+`run.run` trains one composed configuration; `build.build` builds its objects.
 """
 
 from cornet.compiled import keep_compiled_code
 
-keep_compiled_code()  # before PyTorch is imported, which asks for the folder at once
+keep_compiled_code()  # before the import of PyTorch, which reads the folder's path then

@@ -1,4 +1,4 @@
-"""Weights averaged over training steps: what is validated, scored against brains and handed on."""
+"""An exponential moving average of a network's weights, for validation, brain scores and checkpoints."""
 
 import contextlib
 from collections.abc import Iterator, Mapping
@@ -13,63 +13,63 @@ __all__ = ["AveragedWeights", "check_average"]
 
 
 class AveragedWeights:
-    """An exponential moving average of a network's weights and of its norms' statistics, step by step.
+    """An exponential moving average (EMA) of a network's weights and of its norms' statistics, updated every step.
 
-    The averaged statistics describe the averaged weights well, so no pass over the images is needed. Counters are
-    copied. net: on its device. decay: share of the average that remains at a step, at most (1 + n) / (10 + n) after n
-    steps. `swapped`: whether the network holds the average now, and this object the weights in training.
+    The averaged statistics fit the averaged weights well, so they are not recomputed. Counters are copied.
+    net: on its device. decay: weight of the average in an update, at most (1 + n) / (10 + n) after n updates.
+    `swapped`: whether the network holds the average and this object the weights in training.
     """
 
     def __init__(self, net: nn.Module, decay: float):
         self.decay = decay
         self.updates = 0
         self.swapped = False
-        self.own = dict(net.state_dict())  # they share the network's memory
-        self.tensors = {name: tensor.clone() for name, tensor in self.own.items()}
+        self.weights = dict(net.state_dict())  # views of the network's tensors
+        self.average = {name: tensor.clone() for name, tensor in self.weights.items()}
 
     @torch.no_grad()
     def update(self) -> None:
-        """After an optimiser step. Nothing waits for the device."""
-        keep = min(self.decay, (1 + self.updates) / (10 + self.updates))
+        """Update the average after an optimiser step, without waiting for the device."""
+        decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
         self.updates += 1
-        real = [name for name, tensor in self.tensors.items() if tensor.is_floating_point()]
-        torch._foreach_lerp_([self.tensors[n] for n in real], [self.own[n] for n in real], 1 - keep)
-        for name in self.tensors.keys() - set(real):
-            self.tensors[name].copy_(self.own[name])
+        names = [name for name, tensor in self.average.items() if tensor.is_floating_point()]
+        torch._foreach_lerp_([self.average[n] for n in names], [self.weights[n] for n in names], 1 - decay)
+        for name in self.average.keys() - set(names):
+            self.average[name].copy_(self.weights[name])
 
     @torch.no_grad()
     def swap(self) -> None:
-        """Exchange the network's weights and the average, in place: what is compiled stays as it is."""
-        for name, tensor in self.own.items():
-            other = self.tensors[name]
-            held = tensor.clone()
-            tensor.copy_(other)
-            other.copy_(held)
+        """Swap the network's weights and the average in place, so that a compiled network stays valid."""
+        for name, tensor in self.weights.items():
+            stored = self.average[name]
+            copy = tensor.clone()
+            tensor.copy_(stored)
+            stored.copy_(copy)
         self.swapped = not self.swapped
 
     @contextlib.contextmanager
-    def in_place(self) -> Iterator[None]:
-        """The network holds the average meanwhile, if it did not before."""
-        before = self.swapped
-        if not before:
+    def swapped_in(self) -> Iterator[None]:
+        """A context in which the network holds the average."""
+        was_swapped = self.swapped
+        if not was_swapped:
             self.swap()
         try:
             yield
         finally:
-            if not before:
+            if not was_swapped:
                 self.swap()
 
     def pack(self, checkpoint: dict[str, Any], prefix: str) -> None:
-        """Put the average where a checkpoint's weights are, and what is being trained under `raw_weights`."""
+        """Store the average as the checkpoint's weights, and the weights in training as `raw_weights`."""
         state = checkpoint["state_dict"]
-        own = {name: state[prefix + name] for name in self.tensors}
-        averaged, raw = (own, self.tensors) if self.swapped else (self.tensors, own)
+        weights = {name: state[prefix + name] for name in self.average}
+        averaged, raw = (weights, self.average) if self.swapped else (self.average, weights)
         checkpoint["raw_weights"] = {"weights": dict(raw), "updates": self.updates}
         state.update({prefix + name: tensor for name, tensor in averaged.items()})
 
     @staticmethod
     def unpack(checkpoint: dict[str, Any], prefix: str) -> tuple[dict[str, Tensor], int] | None:
-        """The average and its number of updates, replaced by the weights to train on; None if there is no average."""
+        """Undo `pack`. Returns the average and its number of updates; None for a checkpoint without an average."""
         if "raw_weights" not in checkpoint:
             return None
         state, raw = checkpoint["state_dict"], checkpoint["raw_weights"]
@@ -79,16 +79,16 @@ class AveragedWeights:
 
     @torch.no_grad()
     def load(self, averaged: Mapping[str, Tensor], updates: int) -> None:
-        """Go on from an average that was unpacked."""
+        """Load an average that `unpack` returned."""
         for name, tensor in averaged.items():
-            self.tensors[name].copy_(tensor)
+            self.average[name].copy_(tensor)
         self.updates = updates
 
 
 def check_average(decay: Any) -> None:
-    """Raise CornetError for what is no decay."""
+    """Raise CornetError unless `decay` is None or between 0 and 1."""
     if decay is not None and not (isinstance(decay, float | int) and 0 < decay < 1):
         raise CornetError(
-            f"recipe.average={decay!r} must be between 0 and 1, the share of the average that a step keeps, such as "
-            "0.999; leave it at null for no averaging."
+            f"recipe.average={decay!r} must be between 0 and 1, the decay of the average per step, such as 0.999; set "
+            "it to null for no averaging."
         )

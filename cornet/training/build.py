@@ -1,4 +1,4 @@
-"""From a configuration to the objects that train."""
+"""Build the objects that train a network from a configuration."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ from cornet.stimuli.samples import ImageSource
 from cornet.training.checkpoint_io import AtomicCheckpointIO
 from cornet.training.classifier import Classifier
 from cornet.training.loaders import ImageLoaders
-from cornet.training.ranks.processes import Place, find_ranks
+from cornet.training.ranks.processes import RankInfo, find_ranks
 from cornet.training.recipe import Recipe
 
 __all__ = ["Training", "build"]
@@ -42,7 +42,7 @@ OURS = ("plugins", "use_distributed_sampler", "enable_model_summary")
 
 @dataclass
 class Training:
-    """Everything that a run needs."""
+    """The objects of one run."""
 
     source: ImageSource
     net: CORnet | OwnNetwork
@@ -52,22 +52,22 @@ class Training:
 
 
 def build(config: DictConfig, source: ImageSource | None = None) -> Training:
-    """Build source, network, Lightning module, loaders and trainer of a composed configuration.
+    """Build source, network, Lightning module, loaders and trainer from a composed configuration.
 
-    config: has `run_folder` and `run_id` besides what conf/config.yaml names. source: that of the configuration, where
-    it is open already. Raises CornetError for anything in it that cannot be.
+    config: has `run_folder` and `run_id` in addition to the keys of conf/config.yaml. source: the images, if they are
+    already open. Raises CornetError for an invalid configuration.
     """
     check_once(config)
     recipe = make(config.recipe, "recipe")
     source = make(config.data, "data") if source is None else source
     arguments = network_arguments(config.model, source)
-    own = "_target_" in arguments
-    net = make_network(arguments, len(source.classes)) if own else create_model(**arguments)
+    is_own = "_target_" in arguments
+    net = make_network(arguments, len(source.classes)) if is_own else create_model(**arguments)
     facts = {f"model.{key}": value for key, value in arguments.items() if key != "pretrained"}
-    facts["data.classes"] = told(source.classes)
+    facts["data.classes"] = describe_classes(source.classes)
     module = Classifier(net, recipe, source.mean, source.std, source.views, facts)
-    loader = plain(config.loader)
-    loader["batch_size"] //= recipe.accumulate  # a batch is what goes through the network at once
+    loader = as_dict(config.loader)
+    loader["batch_size"] //= recipe.accumulate  # the loader's batch goes through the network at once
     data = ImageLoaders(source, **loader)
     check_batch_norm(net, data.batch_size // find_ranks().world, source, recipe)
     steps = len(data.train_images) // data.batch_size
@@ -88,7 +88,7 @@ def check_once(config: DictConfig) -> None:
 
 
 def check_batch_norm(net: nn.Module, batch: int, source: Any, recipe: Recipe) -> None:
-    """Raise CornetError where a batch norm would see one value per channel in training. batch: images at once."""
+    """Raise CornetError if a batch norm would see one value per channel in training. batch: images per pass."""
     size = getattr(source, "size", None)
     if batch > 1 or not isinstance(net, CORnet) or not isinstance(size, int):
         return
@@ -104,16 +104,15 @@ def check_batch_norm(net: nn.Module, batch: int, source: Any, recipe: Recipe) ->
         )
 
 
-def told(classes: Sequence[str]) -> str:
-    """The classes in few words that differ for other classes: 8 classes, animal to table (5c427c9c)."""
+def describe_classes(classes: Sequence[str]) -> str:
+    """Describe the classes, distinct for other classes: 8 classes, animal to table (5c427c9c)."""
     digest = hashlib.sha256("\n".join(classes).encode()).hexdigest()[:8]
     return f"{len(classes)} classes, {classes[0]} to {classes[-1]} ({digest})"
 
 
 def network_arguments(config: DictConfig, source: ImageSource) -> dict[str, Any]:
-    """Of `create_model`, or of the user's own network, with as many outputs as there are classes, for images normalised
-    as these are."""
-    arguments, classes = plain(config), len(source.classes)
+    """Return the arguments of `create_model`, or of the user's own network, that fit the images' classes and scale."""
+    arguments, classes = as_dict(config), len(source.classes)
     if arguments.get("front") is not None:
         normalised = {"mean": [float(m) for m in source.mean], "std": [float(s) for s in source.std]}
         arguments["front_options"] = {**normalised, **(arguments["front_options"] or {})}
@@ -123,20 +122,20 @@ def network_arguments(config: DictConfig, source: ImageSource) -> dict[str, Any]
         arguments["num_classes"] = classes
     elif arguments["num_classes"] != classes:
         raise CornetError(
-            f"model.num_classes={arguments['num_classes']} does not fit the data, which have {classes} classes; "
-            "leave it at auto."
+            f"model.num_classes={arguments['num_classes']} does not match the data, which have {classes} classes; "
+            "set it to auto."
         )
     return arguments
 
 
 def make_trainer(config: DictConfig, recipe: Recipe, steps: int) -> pl.Trainer:
-    """A trainer for the recipe's epochs and precision, on as many devices as there are ranks.
+    """Build the trainer for the recipe's epochs and precision, with one device per rank.
 
-    It writes in the run's folder only. steps: in an epoch; each epoch logs its training loss at least once.
+    It writes only in the run's folder. steps: per epoch; every epoch logs its training loss at least once.
     """
-    place = find_ranks()
-    devices = devices_of(config.trainer, place)
-    around = LightningEnvironment() if place.world == 1 else TorchElasticEnvironment()
+    info = find_ranks()
+    devices = devices_of(config.trainer, info)
+    environment = LightningEnvironment() if info.world == 1 else TorchElasticEnvironment()
     callbacks = [
         make(part, f"callbacks.{name}") for name, part in config.callbacks.items() if part is not None
     ]
@@ -152,44 +151,44 @@ def make_trainer(config: DictConfig, recipe: Recipe, steps: int) -> pl.Trainer:
         default_root_dir=str(Path(config.run_folder)),
         callbacks=callbacks,
         logger=loggers,
-        plugins=[AtomicCheckpointIO(), around],
+        plugins=[AtomicCheckpointIO(), environment],
         **devices,
         use_distributed_sampler=False,
         enable_model_summary=False,
     )
 
 
-def devices_of(config: DictConfig, place: Place) -> dict[str, Any]:
-    """Devices, nodes and strategy of the trainer. Raises CornetError where the configuration wants other ranks."""
-    if "strategy" not in config:  # a trainer of one process
+def devices_of(config: DictConfig, info: RankInfo) -> dict[str, Any]:
+    """Return the trainer's devices, nodes and strategy. Raises CornetError if they do not match the ranks."""
+    if "strategy" not in config:  # single-process trainer
         devices = config.devices
-        if place.world > 1:
+        if info.world > 1:
             raise CornetError(
-                f"{place.launcher} started {place.world} ranks, and this trainer is of one process; add trainer=ddp."
+                f"{info.launcher} started {info.world} ranks, but this trainer uses one process; add trainer=ddp."
             )
         if devices not in (1, "1", "auto") and not (OmegaConf.is_list(devices) and len(devices) == 1):
             raise CornetError(
-                f"trainer.devices={devices} needs as many ranks, started from outside: "
+                f"trainer.devices={devices} needs one rank per device; start them with "
                 f"torchrun --nproc-per-node={devices} train.py trainer=ddp ..."
             )
         return {}
-    if place.launcher is None:
+    if info.launcher is None:
         raise CornetError(
-            "trainer=ddp and trainer=slurm need ranks started from outside: torchrun --nproc-per-node=<devices> "
-            "train.py trainer=ddp ... (or srun); leave the trainer out to train on one device."
+            "trainer=ddp and trainer=slurm need ranks that a launcher has started: torchrun --nproc-per-node=<devices> "
+            "train.py trainer=ddp ... (or srun); omit the trainer to train on one device."
         )
-    for name, found in (("devices", place.local_world), ("num_nodes", place.nodes)):
-        if config[name] not in (None, found):
+    for name, started in (("devices", info.local_world), ("num_nodes", info.nodes)):
+        if config[name] not in (None, started):
             raise CornetError(
-                f"trainer.{name}={config[name]}, but {place.launcher} started ranks for {found}; leave it out."
+                f"trainer.{name}={config[name]}, but {info.launcher} started ranks for {started}; omit it."
             )
-    alone = {"strategy": "auto"} if place.world == 1 else {}
-    return {"devices": place.local_world, "num_nodes": place.nodes, **alone}
+    single = {"strategy": "auto"} if info.world == 1 else {}
+    return {"devices": info.local_world, "num_nodes": info.nodes, **single}
 
 
-def plain(config: DictConfig) -> dict[str, Any]:
-    """A part of the configuration as plain Python."""
+def as_dict(config: DictConfig) -> dict[str, Any]:
+    """Convert a part of the configuration to a plain dictionary. Raises CornetError if it is not a group of keys."""
     content = OmegaConf.to_container(config, resolve=True)
     if not isinstance(content, Mapping):
-        raise CornetError(f"the configuration has {content!r} where a group of keys is needed.")
+        raise CornetError(f"the configuration has {content!r} where a group of keys is required.")
     return {str(key): value for key, value in content.items()}

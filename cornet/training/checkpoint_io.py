@@ -1,4 +1,4 @@
-"""Checkpoints that a killed process or a full disk cannot damage, and that can carry no code."""
+"""Write checkpoints atomically, and read them without running code."""
 
 import io
 from pathlib import Path
@@ -15,15 +15,15 @@ __all__ = ["AtomicCheckpointIO"]
 
 
 class AtomicCheckpointIO(CheckpointIO):
-    """Lightning's way to the disk: written aside, brought to the disk, renamed; read without running code."""
+    """Lightning's checkpoint I/O: writes to a temporary file, syncs and renames it; reads without running code."""
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None
     ) -> None:
-        """Put `checkpoint` at `path` in one step; a `last.ckpt` that was there is `previous.ckpt` then.
+        """Write `checkpoint` to `path` atomically; an existing `last.ckpt` becomes `previous.ckpt`.
 
-        Raises CornetError when the disk is full or not to be written (the earlier file stays as it was), and when the
-        checkpoint holds a value that `read_checkpoint` would refuse.
+        Raises CornetError if the disk is full or the path is not writable (the existing file stays unchanged), and if
+        the checkpoint holds a value that `read_checkpoint` would refuse.
         """
         if storage_options is not None:
             raise TypeError("AtomicCheckpointIO takes no storage_options: it writes to a local folder")
@@ -34,15 +34,15 @@ class AtomicCheckpointIO(CheckpointIO):
         if unsafe:
             raise CornetError(
                 f"The checkpoint {path} was not written because it would hold {', '.join(sorted(unsafe))}, which "
-                "cannot be loaded again safely; keep tensors, numbers, strings, lists and dictionaries only."
+                "cannot be loaded again safely; store only tensors, numbers, strings, lists and dictionaries."
             )
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise CornetError(
-                f"The folder {path.parent} cannot be made: {error.strerror}; choose another."
+                f"The folder {path.parent} cannot be created: {error.strerror}; choose another."
             ) from error
-        earlier = "The previous checkpoint stays usable" if path.exists() else "Nothing of it was left there"
+        earlier = "The previous checkpoint stays usable" if path.exists() else "No part of it was written"
         hint = f"{earlier}; the same command continues this run from its last checkpoint."
         previous = path.with_name("previous.ckpt") if path.name == "last.ckpt" else None
         atomic_write(path, buffer.getbuffer(), hint, previous)
@@ -50,10 +50,10 @@ class AtomicCheckpointIO(CheckpointIO):
     def load_checkpoint(
         self, path: Any, map_location: Any | None = None, weights_only: bool | None = None
     ) -> dict[str, Any]:
-        """As `read_checkpoint`, whatever `weights_only` says: Lightning's default would run code."""
+        """Read a checkpoint by `read_checkpoint`. `weights_only` is ignored: Lightning's default would run code."""
         return read_checkpoint(path)
 
     def remove_checkpoint(self, path: Any) -> None:
-        """Remove a checkpoint that is there. Another file, to which the state in a checkpoint may point, stays."""
+        """Remove a checkpoint, if it exists. Other files are kept: a checkpoint's state may name any path."""
         if Path(path).suffix == ".ckpt" and ".." not in Path(path).parts:
             Path(path).unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""The images and the user's own brain data of a run by what they contain, so that a copy of them is the same run."""
+"""Identify a run's images and the user's own brain data by content, so that a copy gives the same run."""
 
 import copy
 import json
@@ -18,8 +18,8 @@ __all__ = ["Content", "content_of"]
 
 @dataclass(frozen=True)
 class Content:
-    """values: what stands in a run's name and identity in the place of paths, by the key of the configuration, such as
-    {"data.folder": "images-01234567890abcde"}. source: the images, where they lie in a folder."""
+    """values: replacements for paths in a run's name and identity, by configuration key, such as
+    {"data.folder": "images-01234567890abcde"}. source: the images, if they are in a folder."""
 
     values: dict[str, Any] = field(default_factory=dict)
     source: ImageSource | None = None
@@ -28,36 +28,37 @@ class Content:
         return [f"{key}={json.dumps(value)}" for key, value in self.values.items()]
 
     def in_place(self, config: DictConfig) -> DictConfig:
-        """A copy of the configuration with these values."""
+        """Return a copy of the configuration with these values."""
         config = copy.deepcopy(config)
         for key, value in self.values.items():
             OmegaConf.update(config, key, value)
         return config
 
 
-def content_of(config: DictConfig, known: dict[str, str] | None = None) -> Content:
-    """What is in the folders named by data.folder and brain.benchmarks: fingerprints of images, hashes of bundles.
+def content_of(config: DictConfig, cache: dict[str, str] | None = None) -> Content:
+    """Return fingerprints of the images in data.folder, and hashes of the bundles in brain.benchmarks.
 
-    Paths and times of change do not count. known: a cache for the runs of a sweep. Raises CornetError.
+    Paths and modification times do not count. cache: names of images, shared by the runs of a sweep. Raises CornetError
+    for unreadable data.
     """
     values: dict[str, Any] = {}
     for key, names in (OmegaConf.select(config, "brain.benchmarks") or {}).items():
         listed = list(names) if OmegaConf.is_list(names) else []
-        told = [local_identity(one) if isinstance(one, str) else None for one in listed]
-        if any(told):
-            values[f"brain.benchmarks.{key}"] = [one or name for one, name in zip(told, listed, strict=True)]
+        hashes = [local_identity(name) if isinstance(name, str) else None for name in listed]
+        if any(hashes):
+            values[f"brain.benchmarks.{key}"] = [new or old for new, old in zip(hashes, listed, strict=True)]
     if not config.data.get("folder"):
         return Content(values)
-    given = OmegaConf.to_container(config.data, resolve=True)
-    assert isinstance(given, dict)
-    ours = str(given.get("_target_")).startswith("cornet.")  # of which the seed draws crops and flips only
-    key = json.dumps({k: v for k, v in given.items() if not (ours and k == "seed")}, default=str)
-    name, source = (known or {}).get(key), None
+    data = OmegaConf.to_container(config.data, resolve=True)
+    assert isinstance(data, dict)
+    ours = str(data.get("_target_")).startswith("cornet.")  # there the seed only affects crops and flips
+    key = json.dumps({k: v for k, v in data.items() if not (ours and k == "seed")}, default=str)
+    name, source = (cache or {}).get(key), None
     if name is None:
-        # for sources that draw when they are made
+        # for sources that draw random numbers when created
         pl.seed_everything(config.seed, workers=True, verbose=False)
         source = make(config.data, "data")
         name = f"images-{fingerprint(source)}"
-    if known is not None:
-        known[key], source = name, None
+    if cache is not None:
+        cache[key], source = name, None
     return Content({"data.folder": name, **values}, source)

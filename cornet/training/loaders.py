@@ -1,4 +1,4 @@
-"""From a source of images to batches, in an order that depends on (seed, epoch) alone: an epoch can be resumed."""
+"""Load batches in an order that depends only on (seed, epoch), so that an epoch can be resumed."""
 
 import os
 import re
@@ -19,7 +19,7 @@ from cornet.stimuli.samples import Batch, ImageDataset, ImageSource, Key, collat
 __all__ = ["EpochLoader", "EpochSampler", "ImageLoaders"]
 
 Order = Callable[[int, int, int, int], list[int]]
-"""(seed, epoch, rank, world) -> the images of this rank, `length // world` of them."""
+"""(seed, epoch, rank, world) -> indices of this rank's images, `length // world` of them."""
 
 NAMES = {
     "batch_size": "recipe.batch_size",
@@ -27,15 +27,15 @@ NAMES = {
     "seed": "seed",
     "devices": "a number of devices of",
 }
-"""How a message calls what the order of an epoch depends on."""
+"""Names in messages of the settings that determine the order of an epoch."""
 
 
 class EpochSampler(Sampler[Key]):
-    """Keys (index, epoch) of one rank's share of a split.
+    """Yields keys (index, epoch) of one rank's share of a split.
 
-    length: images in the split. shuffle: a new order every epoch, from (seed, epoch). Training ranks get equally many
-    images and leave out the rest; validation ranks share all. order: another shuffled order, such as shard by shard.
-    Ranks interleave, so their k-th batches together are the same for any number of ranks (without `order`).
+    length: images in the split. shuffle: a new order every epoch, from (seed, epoch). Training ranks get the same
+    number of images and drop the rest; validation ranks share all. order: another shuffled order, such as shard by
+    shard. Ranks interleave, so without `order` their k-th batches together are the same for any number of ranks.
     """
 
     def __init__(
@@ -48,17 +48,17 @@ class EpochSampler(Sampler[Key]):
         self.skip = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Called by Lightning before every epoch."""
+        """Set the epoch; Lightning calls this before every epoch."""
         self.epoch = epoch
 
     def __len__(self) -> int:
-        """Of a whole epoch, also where a part is skipped."""
+        """Return the number of keys in a whole epoch, including skipped ones."""
         if self.shuffle:
             return self.length // self.world
         return len(range(self.rank, self.length, self.world))
 
     def __iter__(self) -> Iterator[Key]:
-        """Keys of this epoch, without the first `skip` of them."""
+        """Iterate over the keys of this epoch after the first `skip`."""
         if not self.shuffle:
             order = list(range(self.rank, self.length, self.world))
         elif self.order is not None:
@@ -71,10 +71,10 @@ class EpochSampler(Sampler[Key]):
 
 
 class EpochLoader(DataLoader[Batch]):
-    """A DataLoader whose first epoch begins where a resumed training stands in it.
+    """A DataLoader whose first epoch starts where a resumed training stopped.
 
-    done: trained batches of this epoch, asked at the first batch. Iterators are lazy, as Lightning makes the first one
-    before it tells the sampler the epoch.
+    done: returns the trained batches of this epoch; called at the first batch, as Lightning creates the first iterator
+    before it sets the sampler's epoch.
     """
 
     sampler: EpochSampler
@@ -87,71 +87,70 @@ class EpochLoader(DataLoader[Batch]):
         done, self.done = self.done() if self.done else 0, None
         self.sampler.skip = done * (self.batch_size or 1) if done < len(self) else 0
         try:
-            yield from unheard(super().__iter__)
-        except (RuntimeError, OSError, EOFError) as error:  # a dead process has left a batch unfinished
-            code = ended_with(getattr(self._iterator, "_workers", ()))
+            yield from start_workers(super().__iter__)
+        except (RuntimeError, OSError, EOFError) as error:  # a worker died and left a batch unfinished
+            code = exit_code_of(getattr(self._iterator, "_workers", ()))
             if code is None:
                 raise
             raise CornetError(lost_worker(code, self.num_workers)) from error
         except CornetError as error:
-            raise CornetError(own_sentence(error)) from None
+            raise CornetError(without_traceback(error)) from None
 
     def state_dict(self) -> dict[str, Any]:
-        """Nothing: with this method Lightning knows that the loader can go on in the middle of an epoch."""
+        """Return nothing. Because this method exists, Lightning lets the loader resume within an epoch."""
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Nothing: how far the epoch is, Lightning's checkpoints hold already (see `ImageLoaders`)."""
+        """Do nothing: Lightning's checkpoints hold the position in the epoch (see `ImageLoaders`)."""
 
 
-def unheard(begin: Callable[[], Iterator[Batch]]) -> Iterator[Batch]:
-    """Start loading processes whose death is raised where their batches are asked for."""
+def start_workers(start: Callable[[], Iterator[Batch]]) -> Iterator[Batch]:
+    """Start the workers without PyTorch's SIGCHLD handler, so that a worker's death is raised at its batch."""
     if threading.current_thread() is not threading.main_thread():
-        return begin()
-    before = signal.getsignal(signal.SIGCHLD)
-    batches = begin()
-    signal.signal(signal.SIGCHLD, before)
+        return start()
+    previous = signal.getsignal(signal.SIGCHLD)
+    batches = start()
+    signal.signal(signal.SIGCHLD, previous)
     return batches
 
 
-def own_sentence(error: CornetError) -> str:
-    """What an error says, without the traceback that PyTorch puts before it where a loading process has raised it."""
+def without_traceback(error: CornetError) -> str:
+    """Return an error's message without the traceback that PyTorch prepends in a worker."""
     text = str(error.args[0]) if error.args else ""
     return re.sub(r"^cornet\.[\w.]+: ", "", text.strip().splitlines()[-1]) if "Traceback" in text else text
 
 
-def ended_with(workers: Sequence[Any], patience: float = 1.0) -> int | None:
-    """The exit code of the first of these processes that has ended, which may take a moment to be known."""
-    end = time.monotonic() + patience
+def exit_code_of(workers: Sequence[Any], patience: float = 1.0) -> int | None:
+    """Return the exit code of the first worker that ended, or None; waits up to `patience` seconds for it."""
+    deadline = time.monotonic() + patience
     while True:
-        codes = [code for one in workers if (code := one.exitcode)]
-        if codes or not workers or time.monotonic() > end:
+        codes = [code for worker in workers if (code := worker.exitcode)]
+        if codes or not workers or time.monotonic() > deadline:
             return codes[0] if codes else None
         time.sleep(0.05)
 
 
 def lost_worker(code: int, workers: int) -> str:
-    """What is said of a loading process that ended with this exit code, or minus this signal."""
-    fewer = f"loader.workers={workers // 2}"
+    """Return the message for a worker that ended with this exit code (negative: minus the signal)."""
+    remedy = f"loader.workers={workers // 2}"
     if code == -signal.SIGKILL:
-        why = "was killed, probably because the machine or the job ran out of memory; set " + fewer
+        reason = "was killed, probably because the machine or the job ran out of memory; set " + remedy
     elif code == -signal.SIGBUS:
-        why = "found no more room in /dev/shm; make that larger, or set " + fewer
+        reason = "ran out of space in /dev/shm; enlarge it, or set " + remedy
     elif code < 0:
-        why = f"was ended by {signal.Signals(-code).name}; set {fewer} if that comes again"
+        reason = f"was ended by {signal.Signals(-code).name}; set {remedy} if this happens again"
     else:
-        why = f"ended with status {code}; set loader.workers=0 to see why"
-    return f"a loading process {why}, and the same command goes on from the last checkpoint."
+        reason = f"ended with status {code}; set loader.workers=0 to see why"
+    return f"a loading process {reason}; the same command resumes from the last checkpoint."
 
 
 class ImageLoaders(pl.LightningDataModule):
-    """Training and validation batches of a source.
+    """Training and validation batches of an image source.
 
-    source: the images. batch_size: images a training step, over all devices. val_batch_size: None for the
-    same. workers: loading processes per device; None for none where the images are in memory, else one per
-    core up to 16. seed: of the order.
+    source: the images. batch_size: images per training step, over all devices. val_batch_size: None for the same.
+    workers: processes per device; None: none for images in memory, otherwise one per core up to 16. seed: of the order.
 
-    Raises CornetError when a batch is larger than the training images or does not divide among the devices.
+    Raises CornetError if a batch is larger than the training set or not divisible by the number of devices.
     """
 
     def __init__(
@@ -166,7 +165,7 @@ class ImageLoaders(pl.LightningDataModule):
         self.source, self.seed = source, seed
         self.batch_size, self.val_batch_size = batch_size, val_batch_size or batch_size
         self.workers = workers
-        self.held: dict[str, Any] = {}
+        self.checkpoint_state: dict[str, Any] = {}
         self.train_images, self.val_images = source.train(), source.val()
         if len(self.train_images) < batch_size:
             raise CornetError(
@@ -181,7 +180,7 @@ class ImageLoaders(pl.LightningDataModule):
         return self.loader(self.val_images, self.val_batch_size, shuffle=False)
 
     def state_dict(self) -> dict[str, Any]:
-        """What the order of an epoch depends on; kept in checkpoints."""
+        """Return the settings that determine the order of an epoch, for checkpoints."""
         own_order = hasattr(self.train_images, "epoch_order")
         return {
             "batch_size": self.batch_size,
@@ -191,29 +190,29 @@ class ImageLoaders(pl.LightningDataModule):
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Of the checkpoint that the training goes on from."""
-        self.held = state_dict
+        """Store the settings of the checkpoint that is resumed."""
+        self.checkpoint_state = state_dict
 
     def batches_done(self) -> int:
-        """Of the trainer's epoch. Raises CornetError where these batches cannot continue a checkpoint's."""
+        """Return the batches done in this epoch. Raises CornetError if the settings differ from the checkpoint's."""
         if self.trainer is None:
             return 0
         done = self.trainer.fit_loop.epoch_loop.batch_progress.current.ready
-        for key, mine in self.state_dict().items() if done else ():
-            if (theirs := self.held.get(key, mine)) != mine:
+        for key, current in self.state_dict().items() if done else ():
+            if (recorded := self.checkpoint_state.get(key, current)) != current:
                 raise CornetError(
-                    f"the checkpoint was written in the middle of an epoch with {NAMES[key]} {theirs}, and with {mine} "
-                    "images would be shown twice or left out; go on with the former, or start from its weights with "
+                    f"the checkpoint was written within an epoch with {NAMES[key]} {recorded}, and with {current} "
+                    "images would be repeated or skipped; use the checkpoint's value, or start from its weights with "
                     "model.pretrained."
                 )
         return done
 
     def loader(self, images: ImageDataset, batch_size: int, shuffle: bool) -> EpochLoader:
-        """Batches of one rank's share, from worker processes that last for the run and have two batches each ready."""
+        """Return a loader of one rank's share. Workers live as long as the run and prefetch two batches each."""
         rank, world = rank_and_world()
         if batch_size % world:
             raise CornetError(
-                f"a batch of {batch_size} does not divide among {world} devices; choose a multiple of {world}."
+                f"a batch of {batch_size} cannot be split over {world} devices; choose a multiple of {world}."
             )
         workers = default_workers(self.source.in_memory) if self.workers is None else self.workers
         order = getattr(images, "epoch_order", None) if shuffle else None
@@ -227,21 +226,21 @@ class ImageLoaders(pl.LightningDataModule):
             persistent_workers=workers > 0,
             collate_fn=collate,
             pin_memory=torch.cuda.is_available(),
-            generator=torch.Generator(),  # else each epoch takes a number from the training's own
+            generator=torch.Generator(),  # else each epoch would draw from the global generator
         )
 
 
 def rank_and_world() -> tuple[int, int]:
-    """Of this process, (0, 1) where there is but one."""
+    """Return the rank and the number of ranks: (0, 1) for a single process."""
     ready = dist.is_available() and dist.is_initialized()
     return (dist.get_rank(), dist.get_world_size()) if ready else (0, 1)
 
 
 def default_workers(in_memory: bool) -> int:
-    """Loading processes for one device of this machine."""
+    """Return the number of workers for one device of this machine."""
     if in_memory:
         return 0
     cores = len(os.sched_getaffinity(0)) // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    if "SLURM_PROCID" in os.environ and "SLURM_CPUS_PER_TASK" in os.environ:  # a task may see all of its node
+    if "SLURM_PROCID" in os.environ and "SLURM_CPUS_PER_TASK" in os.environ:  # a task may see the whole node
         cores = min(cores, int(os.environ["SLURM_CPUS_PER_TASK"]))
     return min(16, max(1, cores))

@@ -171,7 +171,7 @@ def plan_training(config: DictConfig) -> Plan:
     stimuli = evaluations = 0
     for brain in training.trainer.callbacks:
         if isinstance(brain, BrainScore) and brain.names:
-            often = [one for one in brain.open(training.module.device) if one.name not in brain.ends]
+            often = [b for b in brain.open(training.module.device) if b.name not in brain.start_and_end_only]
             seconds = [brain_seconds(one, brain, training) for one in often]
             record = max([record, *(shown for shown, _ in seconds)])
             compare += sum(compared for _, compared in seconds)

@@ -1,4 +1,4 @@
-"""How a network is trained: optimiser, schedule, precision. The published recipes stand in conf/recipe."""
+"""Training recipes: optimiser, schedule, precision. The published recipes are in conf/recipe."""
 
 import math
 from collections.abc import Sequence
@@ -13,21 +13,21 @@ from torch.nn.modules.batchnorm import _NormBase
 from cornet.errors import CornetError
 from cornet.training.averaging import check_average
 
-__all__ = ["Recipe", "Sizes", "check_sizes", "learning_rate_factor", "parameter_groups", "shrunk", "size_at"]
+__all__ = ["Recipe", "Sizes", "check_sizes", "learning_rate_factor", "parameter_groups", "shrink", "size_at"]
 
 Sizes = Sequence[Sequence[int]]
-"""[[pixels, epochs], ...]: that many epochs at that size each, in order; the rest at the images' own size."""
+"""[[pixels, epochs], ...]: image sizes and their numbers of epochs, in order; then the images' own size."""
 
 
 def check_sizes(sizes: Any, epochs: int) -> None:
-    """Raise CornetError for impossible sizes, and where no epoch is left at the full size."""
-    whole = isinstance(sizes, Sequence) and all(
+    """Raise CornetError for invalid sizes, and if no epoch is left at the full size."""
+    valid = isinstance(sizes, Sequence) and all(
         isinstance(part, Sequence)
         and len(part) == 2
         and all(isinstance(number, int) and number >= 1 for number in part)
         for part in sizes
     )
-    if not whole:
+    if not valid:
         raise CornetError(
             f"recipe.sizes={sizes!r} must be pairs of pixels and epochs, such as [[128, 10], [160, 10]]."
         )
@@ -35,12 +35,12 @@ def check_sizes(sizes: Any, epochs: int) -> None:
     if sizes and small >= epochs:
         raise CornetError(
             f"recipe.sizes={[list(part) for part in sizes]} takes {small} of recipe.epochs={epochs}; leave at least "
-            "one epoch at the images' own size, at which brains are scored."
+            "one epoch at the images' own size, which brain scores use."
         )
 
 
 def size_at(sizes: Sizes, epoch: int) -> int | None:
-    """Pixels of the training images in an epoch (from 0); None: their own."""
+    """Return the size in pixels of the training images in an epoch (from 0); None for their own size."""
     for pixels, epochs in sizes:
         if epoch < epochs:
             return pixels
@@ -48,17 +48,17 @@ def size_at(sizes: Sizes, epoch: int) -> int | None:
     return None
 
 
-def shrunk(images: Tensor, pixels: int | None) -> Tensor:
-    """Images (batch, channel, y, x) at `pixels` a side, as floats of the same scale; unchanged for None.
+def shrink(images: Tensor, pixels: int | None) -> Tensor:
+    """Resize images (batch, channel, y, x) to `pixels` per side, as floats of the same scale; None: no change.
 
-    Bilinear with antialiasing. Raises CornetError for a size above theirs.
+    Bilinear with antialiasing. Raises CornetError for a size above the images' own.
     """
     if pixels is None or images.shape[-2:] == (pixels, pixels):
         return images
     if pixels > min(images.shape[-2:]):
         raise CornetError(
-            f"recipe.sizes asks for {pixels} pixels, but the training images have {min(images.shape[-2:])}; give "
-            "smaller sizes, or larger images with data.size."
+            f"recipe.sizes asks for {pixels} pixels, but the training images have {min(images.shape[-2:])}; set "
+            "smaller sizes, or a larger data.size."
         )
     wide = images if images.is_floating_point() else images.to(torch.float32)
     return F.interpolate(wide, (pixels, pixels), mode="bilinear", antialias=True)
@@ -74,26 +74,26 @@ NORMS = (_NormBase, nn.GroupNorm, nn.LayerNorm)
 class Recipe:
     """A training recipe for SGD with momentum.
 
-    epochs: passes over the training images. batch_size: images a step, over all devices.
-    learning_rate: at its highest. schedule: "divide" by 10 every `divide_every` epochs; "cosine" to 0 at the
-        end; "constant". warmup: epochs of linear rise from 0 before that (may be a fraction).
-    weight_decay: on weights; on norms and biases too where decay_norms_and_biases.
+    epochs: passes over the training images. batch_size: images per step, over all devices.
+    learning_rate: its maximum. schedule: "divide" by 10 every `divide_every` epochs; "cosine" to 0 at the end;
+        "constant". warmup: epochs of linear increase from 0 before that (may be a fraction).
+    weight_decay: of weights; also of norms and biases with decay_norms_and_biases.
     label_smoothing: share of the target spread over all classes.
     clip: largest gradient norm, None for no clipping.
     precision: "32-true", "bf16-mixed", "16-mixed" or "64-true". tf32: on a GPU, allow TF32 in fp32 products.
     channels_last: memory layout of weights and images.
     compile: compile the whole unrolled network.
-    memory_budget: of the activations that a backward pass needs, the share (0 to 1) that is kept in memory, the
-        rest being computed again; None: all that is faster to keep. Takes compile.
-    accumulate: parts in which a batch goes through the network, where the whole does not fit in memory; each has
-        batch_size / accumulate images (and its own batch statistics), and one optimiser step follows them all.
-    average: decay, per optimiser step, of averaged weights, which are then validated, scored against brains and
-        kept in checkpoints; see `cornet.training.averaging`. None: no averaging.
-    sizes: [[pixels, epochs], ...], smaller images for the first epochs; the last ones have their own size.
-    step_loss: weight of the mean loss of the read-outs at the earlier steps that the image reaches, so that the
-        network is right sooner; 0: only the last step is trained.
+    memory_budget: share (0 to 1) of the activations that is kept for the backward pass, while the rest is recomputed;
+        None: keep whatever is faster to keep. Requires compile.
+    accumulate: parts of a batch that go through the network in turn, if the whole does not fit in memory; each has
+        batch_size / accumulate images (and its own batch statistics), and one optimiser step follows all parts.
+    average: decay, per optimiser step, of averaged weights, which are then validated, scored against brains and stored
+        in checkpoints; see `cornet.training.averaging`. None: no averaging.
+    sizes: [[pixels, epochs], ...], smaller images in the first epochs; the last epochs use the images' own size.
+    step_loss: weight of the mean loss of the read-outs at earlier steps that the image reaches, which makes earlier
+        read-outs accurate; 0: train the last step only.
 
-    Raises CornetError for a value that no training can have.
+    Raises CornetError for an invalid value.
     """
 
     epochs: int
@@ -125,9 +125,9 @@ class Recipe:
                 raise CornetError(f"recipe.{name}={value!r} must be a whole number, at least 1.")
         if not self.learning_rate > 0 or not math.isfinite(self.learning_rate):
             raise CornetError(f"recipe.learning_rate={self.learning_rate!r} must be above 0.")
-        for name, known in (("schedule", get_args(Schedule)), ("precision", get_args(Precision))):
-            if (value := getattr(self, name)) not in known:
-                raise CornetError(f"recipe.{name}={value!r} is unknown; choose one of {', '.join(known)}.")
+        for name, choices in (("schedule", get_args(Schedule)), ("precision", get_args(Precision))):
+            if (value := getattr(self, name)) not in choices:
+                raise CornetError(f"recipe.{name}={value!r} is unknown; choose one of {', '.join(choices)}.")
         if self.schedule == "divide" and (self.divide_every or 0) < 1:
             raise CornetError(
                 f"recipe.divide_every={self.divide_every!r} must be at least 1 epoch with schedule=divide."
@@ -146,24 +146,24 @@ class Recipe:
             raise CornetError("recipe.nesterov=true needs recipe.momentum above 0; set it to false.")
         if self.batch_size % self.accumulate:
             raise CornetError(
-                f"recipe.accumulate={self.accumulate} does not divide recipe.batch_size={self.batch_size}; choose a "
-                "divisor of it."
+                f"recipe.accumulate={self.accumulate} does not divide recipe.batch_size={self.batch_size}; set it to a "
+                "divisor."
             )
         if self.memory_budget is not None:
             if not 0 <= self.memory_budget <= 1:
                 raise CornetError(f"recipe.memory_budget={self.memory_budget} must be a share from 0 to 1.")
             if not self.compile:
                 raise CornetError(
-                    f"recipe.memory_budget={self.memory_budget} is kept by the compiler; set recipe.compile=true, or "
+                    f"recipe.memory_budget={self.memory_budget} requires the compiler; set recipe.compile=true, or "
                     "use recipe.accumulate to save memory."
                 )
         check_average(self.average)
         check_sizes(self.sizes, self.epochs)
 
     def optimiser(self, net: nn.Module) -> torch.optim.SGD:
-        """SGD over the network's parameters, fused where the device can.
+        """Create SGD over the network's parameters, fused if the device supports it.
 
-        Norms are known by type. Half precision with clipping is not fused: it would see scaled gradients.
+        Not fused in 16-mixed with clipping, where a fused step would see scaled gradients.
         """
         devices = {p.device.type for p in net.parameters()}
         unscaled_first = self.precision == "16-mixed" and self.clip is not None
@@ -176,20 +176,20 @@ class Recipe:
         )
 
 
-def parameter_groups(net: nn.Module, weight_decay: float, everything: bool) -> list[dict[str, Any]]:
-    """Parameters with their weight decay: all alike, or none on norms and biases."""
-    if everything:
+def parameter_groups(net: nn.Module, weight_decay: float, decay_all: bool) -> list[dict[str, Any]]:
+    """Group the parameters by weight decay: one group for all, or no decay for norms (by type) and biases."""
+    if decay_all:
         return [{"params": list(net.parameters()), "weight_decay": weight_decay}]
-    plain = {id(p) for m in net.modules() if isinstance(m, NORMS) for p in m.parameters(recurse=False)}
-    plain |= {id(p) for name, p in net.named_parameters() if name.endswith("bias")}
+    undecayed = {id(p) for m in net.modules() if isinstance(m, NORMS) for p in m.parameters(recurse=False)}
+    undecayed |= {id(p) for name, p in net.named_parameters() if name.endswith("bias")}
     return [
-        {"params": [p for p in net.parameters() if id(p) not in plain], "weight_decay": weight_decay},
-        {"params": [p for p in net.parameters() if id(p) in plain], "weight_decay": 0.0},
+        {"params": [p for p in net.parameters() if id(p) not in undecayed], "weight_decay": weight_decay},
+        {"params": [p for p in net.parameters() if id(p) in undecayed], "weight_decay": 0.0},
     ]
 
 
 def learning_rate_factor(recipe: Recipe, step: int, steps_per_epoch: float) -> float:
-    """What the highest learning rate is multiplied by at a step (from 0)."""
+    """Return the factor of the maximal learning rate at a step (from 0)."""
     epoch = step / steps_per_epoch
     if epoch < recipe.warmup:
         return (step + 1) / (recipe.warmup * steps_per_epoch + 1)

@@ -1,4 +1,4 @@
-"""Training a finished run once more, from the configuration that it recorded."""
+"""Repeat a finished run from its recorded configuration, and compare the results."""
 
 from pathlib import Path
 
@@ -22,25 +22,24 @@ MOST_THREADS = 1024
 
 
 def rerun(folder: Path, target: Path | None = None, trust: bool = False) -> Rerun | None:
-    """Train a finished run again from the configuration that it recorded, and compare the two.
+    """Train a finished run again from its recorded configuration, and compare the two.
 
-    target: where; None: beside it, seed0.rerun for seed0. One that was stopped there goes on. It computes with as many
-    threads as the first did, and is logged to files only. Paths of data are as recorded, so relative ones hold from
-    the same folder. Started by torchrun, it is repeated on as many ranks. Returns None on ranks other than 0.
-    trust: build whatever the configuration names; without, only what `cornet.runs.config` lists.
+    target: the new folder; None: next to the run, seed0.rerun for seed0. A stopped rerun is resumed. The rerun uses the
+    same number of threads and logs to files only. Paths of data are used as recorded, so relative paths need the same
+    working directory. Under torchrun it runs on all ranks and returns None on ranks other than 0. trust: build
+    everything that the configuration names; otherwise only what `cornet.runs.config` lists.
 
-    Raises CornetError for a folder without a finished run, for one that halving stopped early, for a configuration
-    that is not whole or not allowed, for a run that began from a checkpoint that has changed since, for a target with
-    symbolic links, and as `cornet.training.run.run` does.
+    Raises CornetError for a folder without a finished run, a run that halving stopped early, an incomplete or refused
+    configuration, a start checkpoint that has changed, a target with symbolic links, and as `cornet.training.run.run`.
     """
     first = RunFolder(folder)
     if first.finished is None:
-        raise CornetError(f"{folder} holds no finished run; finish it first, with the command that began it.")
+        raise CornetError(f"{folder} has no finished run; finish it first, with the command that started it.")
     if first.finished.get("stopped_early"):
         raise CornetError(
-            f"{folder} was stopped early by halving, which cannot be repeated; name another run."
+            f"{folder} was stopped early by halving, which cannot be repeated; choose another run."
         )
-    check_whole(first)
+    check_no_masks(first)
     if trust:
         find_own_modules()
     check_recorded(first.config, str(folder / "config.yaml"), trust)
@@ -56,7 +55,7 @@ def rerun(folder: Path, target: Path | None = None, trust: bool = False) -> Reru
     try:
         outcome = run(OmegaConf.create(config), folder=second)
     except (OmegaConfBaseException, *UNFIT) as error:
-        if trust:  # an error of the user's own class
+        if trust:  # may come from the user's own class
             raise
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         raise CornetError(f"{folder / 'config.yaml'} cannot be run ({reason}); restore it.") from error
@@ -65,18 +64,18 @@ def rerun(folder: Path, target: Path | None = None, trust: bool = False) -> Reru
     return Rerun(folder, second, compare_results(folder, second), compare_versions(folder, second))
 
 
-def check_whole(run: RunFolder) -> None:
-    """Raise CornetError where something was left out when the configuration was written down."""
+def check_no_masks(run: RunFolder) -> None:
+    """Raise CornetError if a secret was masked in the recorded configuration."""
     used = {key: value for key, value in run.config.items() if key != "logger"}
-    if lacking := [key for key, value in entries(used) if isinstance(value, str) and MASK in value]:
+    if masked := [key for key, value in entries(used) if isinstance(value, str) and MASK in value]:
         raise CornetError(
-            f"{run.path} did not record {lacking[0]}, which holds a secret; begin the run again by its own command, "
-            "with another name=."
+            f"{run.path} did not record {masked[0]}, which holds a secret; repeat the run by its own command, with "
+            "another name=."
         )
 
 
 def check_no_links(folder: Path) -> None:
-    """Raise CornetError where a folder is or holds a symbolic link, through which a run would write elsewhere."""
+    """Raise CornetError if a folder is or contains a symbolic link: a run would write outside it."""
     for path in (folder, *sorted(folder.rglob("*"))):
         if path.is_symlink():
-            raise CornetError(f"{path} is a symbolic link; remove it, or name another folder with --to.")
+            raise CornetError(f"{path} is a symbolic link; remove it, or choose another folder with --to.")

@@ -1,4 +1,4 @@
-"""Training continued from another run's checkpoint (`ckpt_path=PATH`): what may change, and where it begins."""
+"""Start from another run's checkpoint (`ckpt_path=PATH`): where it starts, and which settings may change."""
 
 import hashlib
 import json
@@ -36,19 +36,20 @@ OUTCOMES = {
     }.items()
     for key in keys.split()
 }
-"""What becomes of a setting that another value was given to, by key; the longest key that fits counts.
+"""The effect of a changed setting, by key; the longest matching key counts.
 
-data.folder is where the same images lie: others are found by their fingerprint."""
+data.folder may change because it is only where the images are: other images are detected by their fingerprint.
+"""
 
 WHY = {
-    "recipe._target_": "another optimiser has no use for the state of this one",
-    "recipe.decay_norms_and_biases": "the checkpoint keeps the momentum in other groups of parameters",
+    "recipe._target_": "another optimiser cannot use the state of this one",
+    "recipe.decay_norms_and_biases": "the checkpoint stores the momentum in other parameter groups",
     "model": "the network and its weights are the checkpoint's",
 }
 
 
 class Position(NamedTuple):
-    """Where a training stands. epochs: epochs trained, with a fraction within one. steps: optimiser steps."""
+    """The position of a training. epochs: trained epochs, with a fraction within one. steps: optimiser steps."""
 
     epochs: float
     steps: int
@@ -59,19 +60,19 @@ class Position(NamedTuple):
 
 
 def outcome_of(key: str) -> str:
-    """What becomes of a changed setting; `TAKES_EFFECT` for one that is not in the table."""
+    """Return the effect of a changed setting; `TAKES_EFFECT` for a key that is not in the table."""
     parts = key.split(".")
     found = (".".join(parts[:length]) for length in range(len(parts), 0, -1))
     return next((OUTCOMES[name] for name in found if name in OUTCOMES), TAKES_EFFECT)
 
 
 def steps_per_epoch(trainer: pl.Trainer) -> int:
-    """Optimiser steps in an epoch; the last one may have fewer parts of a batch than the others."""
+    """Return the optimiser steps per epoch; the last one may have fewer parts of a batch than the others."""
     return math.ceil(trainer.num_training_batches / trainer.accumulate_grad_batches)
 
 
 def position_now(trainer: pl.Trainer) -> dict[str, Any]:
-    """The position of a running training, as its checkpoints keep it."""
+    """Return the position of a running training in the form that checkpoints store."""
     epochs: Any = trainer.fit_loop.epoch_progress.current
     whole, part = epochs.processed, 0.0
     if epochs.ready > whole:
@@ -85,8 +86,9 @@ def position_now(trainer: pl.Trainer) -> dict[str, Any]:
 
 
 def position_in(checkpoint: Mapping[str, Any]) -> Position:
-    """The position in a checkpoint, or what Lightning's counters say. Raises KeyError, TypeError, ValueError or
-    ZeroDivisionError.
+    """Return the position in a checkpoint, or, in old ones, from Lightning's counters.
+
+    Raises KeyError, TypeError, ValueError or ZeroDivisionError.
     """
     if "position" in checkpoint:
         held = checkpoint["position"]
@@ -106,66 +108,67 @@ def position_in(checkpoint: Mapping[str, Any]) -> Position:
 def check_continuation(
     path: Path, checkpoint: Mapping[str, Any], config: Mapping[str, Any], images: Callable[[], str]
 ) -> Position:
-    """Where the training of the resolved `config` begins, which continues another run's checkpoint.
+    """Return the position at which a training with the resolved `config` continues another run's checkpoint.
 
-    images: gives the fingerprint of the training images. Raises CornetError where nothing is left to train, and for
-    each setting that cannot change.
+    images: returns the fingerprint of the training images. Raises CornetError if nothing is left to train, or if a
+    setting has changed that cannot change.
     """
     try:
         position = position_in(checkpoint)
-        made_of = checkpoint.get("provenance", {})
-        before = as_json(with_current_names(made_of.get("config", {})))
+        provenance = checkpoint.get("provenance", {})
+        old = as_json(with_current_names(provenance.get("config", {})))
     except (KeyError, TypeError, ValueError, ZeroDivisionError, AttributeError) as error:
         raise CornetError(
-            f"ckpt_path={path} does not say at which epoch it was written ({error!r}); start from its weights with "
+            f"ckpt_path={path} does not record its epoch ({error!r}); start from its weights with "
             f"model.pretrained={path}."
         ) from error
-    epochs, most = config["recipe"]["epochs"], config["trainer"].get("max_steps")
+    epochs, max_steps = config["recipe"]["epochs"], config["trainer"].get("max_steps")
     if position.epochs >= epochs:
         raise CornetError(
-            f"ckpt_path={path} is at epoch {position.epochs:g} of {epochs}: nothing is left to train; give "
+            f"ckpt_path={path} is at epoch {position.epochs:g} of {epochs}: nothing is left to train; set "
             f"recipe.epochs={math.floor(position.epochs) + 1} or more."
         )
-    if most is not None and 0 <= most <= position.steps:
+    if max_steps is not None and 0 <= max_steps <= position.steps:
         raise CornetError(
-            f"ckpt_path={path} is at step {position.steps} and trainer.max_steps={most}: nothing is left to train; "
-            "give more steps."
+            f"ckpt_path={path} is at step {position.steps} and trainer.max_steps={max_steps}: nothing is left to "
+            "train; raise trainer.max_steps."
         )
-    now = as_json(with_current_names(config))
-    first = ("model.name", "recipe", "seed")
-    for key in sorted({*before, *now} if before else (), key=lambda key: (not key.startswith(first), key)):
-        if before.get(key, ABSENT) != now.get(key, ABSENT):
-            check_key(key, before.get(key, ABSENT), now.get(key, ABSENT), position, path)
-    held = made_of.get("images")
+    new = as_json(with_current_names(config))
+    leading = ("model.name", "recipe", "seed")
+    for key in sorted({*old, *new} if old else (), key=lambda key: (not key.startswith(leading), key)):
+        if old.get(key, ABSENT) != new.get(key, ABSENT):
+            check_key(key, old.get(key, ABSENT), new.get(key, ABSENT), position, path)
+    held = provenance.get("images")
     if position.within_epoch and held and held != images():
         raise CornetError(
-            f"ckpt_path={path} was written within an epoch ({position.epochs:.3g}) of other images, so that the rest "
-            "of the epoch cannot be shown; give the same images, or a checkpoint from the end of an epoch."
+            f"ckpt_path={path} was written within an epoch ({position.epochs:.3g}) of other images, so the epoch "
+            "cannot be completed; use the same images, or a checkpoint from the end of an epoch."
         )
     return position
 
 
-def check_key(key: str, before: str, now: str, position: Position, path: Path) -> None:
-    """Raise CornetError where this setting cannot change."""
+def check_key(key: str, old: str, new: str, position: Position, path: Path) -> None:
+    """Raise CornetError if this setting cannot change."""
     outcome = outcome_of(key)
-    changed = f"ckpt_path={path} was written with {key}={before}, which cannot become {now}"
-    as_many = key == "model.num_classes"  # auto, or as many as there are
-    if outcome == REFUSED and before != ABSENT and not as_many:
+    changed = f"ckpt_path={path} was written with {key}={old}, which cannot become {new}"
+    class_count = key == "model.num_classes"  # auto and the number of classes are the same
+    if outcome == REFUSED and old != ABSENT and not class_count:
         why = WHY.get(key) or WHY[key.split(".")[0]]
         raise CornetError(
-            f"{changed}, because {why}; leave it as it was, or start from the weights with model.pretrained={path}."
+            f"{changed}, because {why}; restore it, or start from the weights with model.pretrained={path}."
         )
     if outcome == WHOLE_EPOCHS and position.within_epoch:
         raise CornetError(
-            f"{changed} within an epoch ({position.epochs:.3g}), because images would be shown twice or left out; "
-            "leave it as it was, or give a checkpoint from the end of an epoch."
+            f"{changed} within an epoch ({position.epochs:.3g}), because images would be repeated or skipped; "
+            "restore it, or use a checkpoint from the end of an epoch."
         )
 
 
 def begin_at(checkpoint: dict[str, Any], trainer: pl.Trainer, seed: int) -> None:
-    """Another run's checkpoint made a beginning of this run: weights, optimiser, scale and position stay.
+    """Change another run's checkpoint into a start of this run: keep weights, optimiser, loss scale and position.
 
-    Callbacks' state is dropped. Lightning's counters stay within an epoch; the random state stays for the same seed.
+    The state of callbacks is dropped. Lightning's counters stay within an epoch; the random state stays for the same
+    seed.
     """
     position = position_in(checkpoint)
     checkpoint["callbacks"] = {}
@@ -183,18 +186,18 @@ def begin_at(checkpoint: dict[str, Any], trainer: pl.Trainer, seed: int) -> None
 
 
 def record_start(folder: Path, path: Path, position: Position) -> None:
-    """Note in the run's folder from which file it began. Raises CornetError when that cannot be written."""
+    """Record the start checkpoint in the run's folder. Raises CornetError if the record cannot be written."""
     content = {"checkpoint": str(path), "sha256": sha256(path), **position._asdict()}
     atomic_write(folder / RECORD, json.dumps(content, indent=1) + "\n")
 
 
 def check_start(folder: Path, path: Any, record: Mapping[str, Any] | None) -> None:
-    """Raise CornetError where the checkpoint `path` that a run began from has changed since `record` was made."""
+    """Raise CornetError if the checkpoint `path` that a run started from has changed since `record` was written."""
     if path in (None, "auto"):
         return
     if not Path(path).is_file() or record is None or sha256(Path(path)) != record.get("sha256"):
         raise CornetError(
-            f"{folder} began from ckpt_path={path}, which is missing or has changed since, so that it cannot be "
+            f"{folder} started from ckpt_path={path}, which is missing or has changed since, so the run cannot be "
             "repeated; restore that file, or repeat the run that wrote it."
         )
 
@@ -205,5 +208,5 @@ def sha256(path: Path) -> str:
 
 
 def as_json(config: Mapping[str, Any]) -> dict[str, str]:
-    """{dotted key: value as JSON}, so that tuples and lists are equal."""
+    """Return {dotted key: value as JSON}, so that tuples and lists compare equal."""
     return {key: json.dumps(value, default=str) for key, value in flat(config)}

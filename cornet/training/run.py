@@ -69,15 +69,15 @@ def run(
             return Outcome(kept.path, finished, already=True) if ranks.first else None
         pl.seed_everything(config.seed, workers=True, verbose=False)
         try:
-            training = ranks.together(lambda: build(config, source))
-            start = ranks.from_first(lambda: starting_point(config, kept, training.source))
+            training = ranks.run_on_all(lambda: build(config, source))
+            start = ranks.run_on_first(lambda: starting_point(config, kept, training.source))
         except CornetError:
             leave_nothing(kept.path, Path(config.root))
             raise
         set_precision(training)
         if ranks.first:  # which writes checkpoints and scores
             training.module.provenance = provenance_of(config, identity, training, kept, ranks)
-        described = encodable({**resolved(config), "versions": versions(ranks.place.world)})
+        described = encodable({**resolved(config), "versions": versions(ranks.info.world)})
         for logger in training.trainer.loggers:
             logger.log_hyperparams(described)
         if start is not None:
@@ -160,11 +160,11 @@ def open_folder(
         if path.is_dir():
             with locked(path):  # before anything of it is moved or written
                 pass
-        folder = RunFolder.open(path, resolved(config), identity, config.fresh, ranks.place.world)
+        folder = RunFolder.open(path, resolved(config), identity, config.fresh, ranks.info.world)
         held.enter_context(locked(path))
         return [folder.run_id, folder.finished]
 
-    config.run_id, finished = ranks.from_first(made)
+    config.run_id, finished = ranks.run_on_first(made)
     return RunFolder(path), finished, identity, content.source
 
 
@@ -179,7 +179,7 @@ def provenance_of(
             images,
             earlier,
         )
-    return Provenance(config.seed, images, versions(ranks.place.world), resolved(config), identity)
+    return Provenance(config.seed, images, versions(ranks.info.world), resolved(config), identity)
 
 
 def place_of(

@@ -1,4 +1,4 @@
-"""A finished run in numbers."""
+"""Summarise a finished run."""
 
 import math
 from pathlib import Path
@@ -15,10 +15,10 @@ __all__ = ["best_of", "summarise"]
 
 
 def summarise(training: Training, config: DictConfig, folder: Path) -> dict[str, Any]:
-    """The run in numbers, read back from what it logged.
+    """Return the run's numbers, read from its logs.
 
-    best, best_epoch: of `monitor`; brain_best, brain_best_epoch: of `brain.monitor`, None where no scores were taken.
-    stopped_early: after how many epochs, of a run that was stopped by successive halving. Epochs are counted from 1.
+    best, best_epoch: of `monitor`; brain_best, brain_best_epoch: of `brain.monitor`, None without brain scores.
+    stopped_early: number of epochs after which successive halving stopped the run. Epochs are counted from 1.
     """
     metrics = read_metrics(folder / "metrics.csv")
     epochs = metrics.dropna(subset=["val/top1"]).groupby("epoch").last()
@@ -49,13 +49,13 @@ def summarise(training: Training, config: DictConfig, folder: Path) -> dict[str,
 
 
 def best_of(metrics: pd.DataFrame, name: str) -> tuple[float, float]:
-    """The highest value of a metric after training began, and its epoch (brain/epoch, or from 0); NaN without one."""
+    """Return a metric's highest value after training began, and its epoch counted from 1; NaN without values."""
     brain = name.startswith("brain/")
     counter = "brain/epoch" if brain else "epoch"
     if name not in metrics or counter not in metrics:
         return math.nan, math.nan
     rows = metrics.dropna(subset=[name, counter])
-    rows = rows[rows["brain/epoch"] >= 1] if brain else rows  # checkpoints are kept after whole epochs
+    rows = rows[rows["brain/epoch"] >= 1] if brain else rows  # checkpoints are written after whole epochs
     if not len(rows):
         return math.nan, math.nan
     row = rows.loc[rows[name].idxmax()]

@@ -1,7 +1,7 @@
-"""Keeping keys and passwords out of what a run writes: configuration, folder, logs, loggers, errors and report.
+"""Mask keys and passwords in everything a run writes: configuration, folder, logs, loggers, errors and report.
 
-They become `***`. The lists are our own: detect-secrets (last release 2024) does not know the keys `auth`, `pwd` and
-`pass`, and sentry-sdk matches whole names only.
+They become `***`. The patterns are our own: detect-secrets (last release 2024) does not know the keys `auth`, `pwd`
+and `pass`, and sentry-sdk matches whole names only.
 """
 
 import contextlib
@@ -19,20 +19,20 @@ __all__ = ["MASK", "arguments_without_secrets", "mask_logs", "message_without_se
 
 MASK = "***"
 SHORTEST = 8
-"""Characters of a variable's value that is taken for a secret: a shorter one (1, true, no) stands in many texts."""
+"""Shortest value of a variable that counts as a secret; shorter ones (1, true, no) occur in many texts."""
 
-INSIDE = re.compile(r"password|passwd|passphrase|apikey|accesskey|secret|credential")
-"""Anywhere in a name, also joined to others: PGPASSWORD."""
-WORDS = {"auth", "authorization", "authentication", "bearer", "cookie", "cookies", "dsn", "jwt", "token"}
-"""As any word of a name: http_auth, tokenValue. Not `author` and not `tokens`."""
-LAST = {"key", "pass", "pat", "private", "pwd", "sas", "sig", "signature"}
-"""As the last word of a name: api_key, DATABASE_PASS. Not `keypoints`, `monkey`, `pass_band` and not `compass`."""
+ANYWHERE = re.compile(r"password|passwd|passphrase|apikey|accesskey|secret|credential")
+"""Parts of a secret's name, also joined to others: PGPASSWORD."""
+ANY_WORD = {"auth", "authorization", "authentication", "bearer", "cookie", "cookies", "dsn", "jwt", "token"}
+"""Words of a secret's name: http_auth, tokenValue. Not `author` and not `tokens`."""
+LAST_WORDS = {"key", "pass", "pat", "private", "pwd", "sas", "sig", "signature"}
+"""Last words of a secret's name: api_key, DATABASE_PASS. Not `keypoints`, `monkey`, `pass_band`, `compass`."""
 NOT_KEYS = {"foreign", "group", "index", "partition", "primary", "sort"}
-"""Before `key` these name a column of a table."""
+"""Words that with `key` name a column of a table."""
 SESSIONS = {"aws", "boto", "boto3", "botocore", "http", "login", "s3"}
-"""With `session` these name a login; alone it is one of a recording."""
-_PLACE = re.compile(r"(?:OLD)?PWD|.*[_.-](?:FILE|FILES|PATH|DIR|FOLDER|URL|URI|SOCK)")
-"""Of variables such as AWS_SHARED_CREDENTIALS_FILE, which say where a secret is kept and are none."""
+"""Words that with `session` name a login; alone, a session is a recording session."""
+_LOCATION = re.compile(r"(?:OLD)?PWD|.*[_.-](?:FILE|FILES|PATH|DIR|FOLDER|URL|URI|SOCK)")
+"""Variables such as AWS_SHARED_CREDENTIALS_FILE, which name the location of a secret."""
 
 _SHAPES = re.compile(
     r"\b(?:A[KS]IA[0-9A-Z]{16}|gh[oprsu]_[A-Za-z0-9]{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}|hf_[A-Za-z0-9]{20,}"
@@ -40,8 +40,8 @@ _SHAPES = re.compile(
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)",
     re.DOTALL,
 )
-"""Of AWS, GitHub, GitLab, Hugging Face, Weights & Biases, OpenAI, Slack, JSON web tokens, PEM. W&B's older keys, 40
-hexadecimal digits, look like a git commit, and are known by their variable alone."""
+"""Tokens of AWS, GitHub, GitLab, Hugging Face, Weights & Biases, OpenAI, Slack, JSON web tokens, PEM. Old W&B keys, 40
+hexadecimal digits, look like a git commit, and are found only by their variable."""
 _HEADER = re.compile(
     r"(?P<before>\b(?:Authorization['\"]?\s*[:=]\s*['\"]?(?:(?:Basic|Bearer|Digest|Token)\s+)?|Bearer\s+))"
     r"(?P<value>(?!(?:Basic|Bearer|Digest|Token)\s)[^\s,;'\"{}\[\]<>*]{3,})",
@@ -61,58 +61,58 @@ _ENTRY = re.compile(
 
 
 def without_secrets(value: Any) -> Any:
-    """The same nested dictionaries, lists and texts with secrets replaced by `***`.
+    """Return the same nested dictionaries, lists and texts with secrets replaced by `***`.
 
-    Found by value (environment variables with a telling name, see `secrets_here`), by key, and by shape (user and
-    password or a signature in an address, an Authorization header, tokens of known services). The rest stays equal.
+    Secrets are found by value (see `environment_secrets`), by key, and by form (a user name and password or a signature
+    in a URL, an Authorization header, tokens of known services). Everything else stays equal.
     """
-    return _masked(value, secrets_here(), "")
+    return _masked(value, environment_secrets(), "")
 
 
 def message_without_secrets(text: str) -> str:
-    """A sentence with the secrets in it replaced by `***`, as by `without_secrets`; the words around them stay."""
-    return _text(text, secrets_here(), prose=True)
+    """Return a sentence with its secrets replaced by `***`, as in `without_secrets`; other words stay."""
+    return _text(text, environment_secrets(), prose=True)
 
 
-def secrets_here() -> list[str]:
-    """Values, of `SHORTEST` characters or more, of environment variables with a telling name, the longest first.
+def environment_secrets() -> list[str]:
+    """Return the values of environment variables whose name indicates a secret, the longest first.
 
-    Not paths that exist; also as they are written in an address.
+    At least `SHORTEST` characters; no existing paths; also URL-quoted.
     """
     found = {
         value
         for name, value in os.environ.items()
         if len(value) >= SHORTEST
-        and tells(name)
-        and not _PLACE.fullmatch(name.upper())
+        and is_secret(name)
+        and not _LOCATION.fullmatch(name.upper())
         and not os.path.exists(value)
     }
     return sorted(found | {quote(value, safe="") for value in found}, key=lambda value: (-len(value), value))
 
 
-def tells(name: str) -> bool:
-    """Whether a name says that what it names is a secret: WANDB_API_KEY, aws_secret_access_key, storage.auth."""
-    apart = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()  # apiKey
-    words = re.findall(r"[a-z]+", apart)
+def is_secret(name: str) -> bool:
+    """Return whether a name indicates a secret: WANDB_API_KEY, aws_secret_access_key, storage.auth."""
+    separated = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()  # apiKey
+    words = re.findall(r"[a-z]+", separated)
     if not words:
         return False
     *before, last = words[:-1] if words[-1] == "id" and "key" in words else words  # access_key_id
     return bool(
-        INSIDE.search(re.sub(r"[\W_]", "", apart))
-        or WORDS.intersection(words)
-        or (last in LAST and not (last == "key" and NOT_KEYS.intersection(before[-1:])))
+        ANYWHERE.search(re.sub(r"[\W_]", "", separated))
+        or ANY_WORD.intersection(words)
+        or (last in LAST_WORDS and not (last == "key" and NOT_KEYS.intersection(before[-1:])))
         or ("session" in words and SESSIONS.intersection(words))
     )
 
 
-def signs(name: str) -> bool:
-    """Whether a name in the query of an address is of what gives access."""
-    return bool(_SIGNED.fullmatch(name.upper())) or tells(name)
+def grants_access(name: str) -> bool:
+    """Return whether a URL's query parameter of this name grants access."""
+    return bool(_SIGNED.fullmatch(name.upper())) or is_secret(name)
 
 
 @contextlib.contextmanager
 def arguments_without_secrets() -> Iterator[None]:
-    """A context in which sys.argv holds none and is UTF-8, for what records how a program was started."""
+    """A context in which sys.argv has no secrets and is UTF-8, for code that records the command line."""
     saved = sys.argv
     sys.argv = encodable(without_secrets(saved))
     try:
@@ -122,7 +122,7 @@ def arguments_without_secrets() -> Iterator[None]:
 
 
 def mask_logs() -> None:
-    """From now on, let the root logger's handlers write no secret."""
+    """Mask secrets in all output of the root logger's handlers."""
 
     def masked(record: logging.LogRecord) -> bool:
         record.msg, record.args = message_without_secrets(record.getMessage()), ()
@@ -133,12 +133,12 @@ def mask_logs() -> None:
 
 
 def _masked(value: Any, secrets: Sequence[str], key: str) -> Any:
-    """key: under which the value stands, from the top."""
+    """key: the dotted key of the value."""
     if isinstance(value, str):
-        return MASK if value and tells(key) else _text(value, secrets)
+        return MASK if value and is_secret(key) else _text(value, secrets)
     if isinstance(value, Mapping):
-        # Below a key that tells, whatever the keys there are called; else by the last two, as in aws.session.
-        above = key if tells(key) else key.rpartition(".")[2]
+        # Below a key of a secret, any key; otherwise the last two keys count, as in aws.session.
+        above = key if is_secret(key) else key.rpartition(".")[2]
         return {
             _masked(name, secrets, ""): _masked(one, secrets, f"{above}.{name}")
             for name, one in value.items()
@@ -152,16 +152,16 @@ def _masked(value: Any, secrets: Sequence[str], key: str) -> Any:
 
 def _text(text: str, secrets: Sequence[str], prose: bool = False) -> str:
     if not prose and (override := _OVERRIDE.fullmatch(text)):
-        if tells(override["name"]):
+        if is_secret(override["name"]):
             return override["before"] + MASK
         if override["value"].startswith(("{", "[")):
-            text = _ENTRY.sub(lambda one: _hidden(one, tells(f"{override['name']}.{one['name']}")), text)
+            text = _ENTRY.sub(lambda one: _hidden(one, is_secret(f"{override['name']}.{one['name']}")), text)
     for secret in secrets:
         text = text.replace(secret, MASK)
     text = _SHAPES.sub(MASK, _USER.sub(rf"\g<scheme>{MASK}@", text))
     text = _HEADER.sub(lambda one: _hidden(one, True), text)
-    text = _QUERY.sub(lambda one: _hidden(one, signs(one["name"])), text)
-    return _ASSIGNED.sub(lambda one: _hidden(one, one["name"] != "key" and tells(one["name"])), text)
+    text = _QUERY.sub(lambda one: _hidden(one, grants_access(one["name"])), text)
+    return _ASSIGNED.sub(lambda one: _hidden(one, one["name"] != "key" and is_secret(one["name"])), text)
 
 
 def _hidden(found: re.Match[str], secret: bool) -> str:

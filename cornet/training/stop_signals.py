@@ -1,7 +1,7 @@
-"""Signals that ask a training to stop: Ctrl-C, a cluster's preemption, a time limit.
+"""Handle signals that ask a training to stop: Ctrl-C, a cluster's preemption, a time limit.
 
-The first raises a flag, so that the step ends with a checkpoint; a second one is obeyed at once. An earlier handler
-(submitit's requeues the job) is called after the checkpoint.
+The first signal sets a flag, so that the current step ends with a checkpoint. A second signal stops at once. The
+previous handler (submitit's requeues the job) is called after the checkpoint.
 """
 
 import os
@@ -18,7 +18,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 
 
 class Stopped(Exception):
-    """A training that was asked to stop has stopped, and can go on. signum: by which signal."""
+    """Raised when a signal stopped a training, which can be resumed. signum: the signal's number."""
 
     def __init__(self, signum: int) -> None:
         super().__init__(f"Stopped by {signal.Signals(signum).name}")
@@ -26,50 +26,50 @@ class Stopped(Exception):
 
     @property
     def code(self) -> int:
-        """What the process ends with: 128 and the signal's number, as shells have it."""
+        """The exit code: 128 plus the signal's number, as in shells."""
         return 128 + self.signum
 
 
 class StopSignals:
-    """Which stop signal has come, if any (`asked`). Made before Lightning has handlers, installed after."""
+    """Records the first stop signal in `received`. Create it before Lightning sets its handlers, install it after."""
 
     def __init__(self) -> None:
-        self.asked: int | None = None
-        self.before: dict[int, Any] = {signum: signal.getsignal(signum) for signum in SIGNALS}
+        self.received: int | None = None
+        self.previous: dict[int, Any] = {signum: signal.getsignal(signum) for signum in SIGNALS}
         self.installed = False
 
     def install(self) -> None:
-        """Take the signals over. Does nothing outside the main thread, where Python allows none."""
+        """Install the handlers. Does nothing outside the main thread, where Python does not allow it."""
         if threading.current_thread() is threading.main_thread():
             for signum in SIGNALS:
-                signal.signal(signum, self.hear)
+                signal.signal(signum, self.handle)
             self.installed = True
 
     def restore(self) -> None:
-        """Give them back."""
+        """Restore the previous handlers."""
         if self.installed and threading.current_thread() is threading.main_thread():
-            for signum, handler in self.before.items():
+            for signum, handler in self.previous.items():
                 signal.signal(signum, signal.SIG_DFL if handler is None else handler)
             self.installed = False
 
-    def hear(self, signum: int, frame: FrameType | None) -> None:
-        """The handler."""
-        if self.asked is not None:
+    def handle(self, signum: int, frame: FrameType | None) -> None:
+        """Record the first signal; pass a second one to the default handler."""
+        if self.received is not None:
             signal.signal(signum, signal.default_int_handler if signum == signal.SIGINT else signal.SIG_DFL)
             os.kill(os.getpid(), signum)
             return
-        self.asked = signum
+        self.received = signum
         if is_first_rank():
             name = signal.Signals(signum).name
-            said = f"\n{name}: a checkpoint is written after this step; a second one stops at once.\n"
-            os.write(2, said.encode())  # the log may be in the middle of a line
+            notice = f"\n{name}: writing a checkpoint after this step; send it again to stop at once.\n"
+            os.write(2, notice.encode())  # not by the log, which the signal may have interrupted
 
-    def obey(self) -> None:
-        """Now that a checkpoint is written: raise Stopped, unless another's handler returns, who wants to go on."""
-        signum = self.asked
+    def stop(self) -> None:
+        """Call the previous handler, after a checkpoint. Raises Stopped unless that handler exists and returns."""
+        signum = self.received
         assert signum is not None
-        handler = self.before.get(signum)
-        if not callable(handler) or handler is signal.default_int_handler:  # Python's or the system's own
+        handler = self.previous.get(signum)
+        if not callable(handler) or handler is signal.default_int_handler:  # a default handler
             raise Stopped(signum)
         handler(signum, None)
-        self.asked = None
+        self.received = None

@@ -99,7 +99,7 @@ def test_all_kinds_of_images_in_one_training(starter, photographs):
         *(("train", path) for path in cats),
         ("val", f"{photographs}/val/dog/cut.jpg"),
     ]
-    assert run.said.read_text().count("huge.png cannot be read and is left out of train") == 1
+    assert run.said.read_text().count("huge.png cannot be read and is skipped in train") == 1
     assert peak - first < 400e6  # one of the huge ones would take 1200 MB
 
 
@@ -133,7 +133,7 @@ def test_names_of_any_bytes(starter):
     said = max(starter.folder.glob("said*.txt"), key=os.path.getmtime).read_bytes().decode("utf-8")
     assert "Traceback" not in said
     assert "UnicodeEncodeError" not in said
-    assert r"caf\xe9/l\xe9.jpg cannot be read and is left out of train" in said
+    assert r"caf\xe9/l\xe9.jpg cannot be read and is skipped in train" in said
     assert r"no image" not in said
     (row,) = pd.read_csv(folder / "bad_files.csv").itertuples()
     assert row.path.endswith(r"train/caf\xe9/l\xe9.jpg")

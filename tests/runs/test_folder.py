@@ -61,6 +61,20 @@ def test_a_run_of_an_earlier_version_keeps_its_folder(tmp_path):
     assert find_run_path(tmp_path, "mine", 5, "default", now) == path.with_name("seed5")
 
 
+@pytest.mark.parametrize("value", [[], ["simulated-ost"]])
+def test_a_run_with_the_old_key_brain_ends_keeps_its_folder(tmp_path, value):
+    target = {"_target_": "cornet.training.callbacks.brain_score.BrainScore"}
+
+    def config(**keys):
+        return {"brain": {"every": 1, **keys}, "callbacks": {"brain_score": {**target, **keys}}}
+
+    current = identity_of(config(start_and_end_only=value, ends=None))
+    assert current == config(start_and_end_only=value)
+    assert identity_of(config(start_and_end_only=["simulated-ost", "kar2019-ost"], ends=value)) == current
+    path = begin(tmp_path / "mine/a-variant/seed2", config(ends=value))
+    assert find_run_path(tmp_path, "mine", 2, "default", current) == path
+
+
 def test_damaged_folders_are_passed_over(tmp_path):
     begin(tmp_path / "mine/seed0", {})
     (tmp_path / "mine/seed0/identity.json").write_text("{")

@@ -23,7 +23,7 @@ from cornet.models import create_model
 from cornet.runs.scores import read_scores
 from cornet.stimuli.objects import RenderedObjects
 from cornet.training.build import devices_of
-from cornet.training.ranks.processes import Place
+from cornet.training.ranks.processes import RankInfo
 from tests.helpers.brain.drawn_bundle import assembly, write
 from tests.helpers.composed import composed
 from tests.helpers.paths import ROOT
@@ -248,13 +248,13 @@ def test_when_a_rank_is_killed_the_others_do_not_wait(restarts, tmp_path, enviro
 )
 def test_ranks_that_nothing_started_are_refused(overrides, said):
     with pytest.raises(CornetError, match=said):
-        devices_of(composed(*overrides).trainer, Place())
+        devices_of(composed(*overrides).trainer, RankInfo())
 
 
 def test_torchrun_without_trainer_ddp_is_refused():
     with pytest.raises(CornetError, match=r"torchrun started 2 ranks.*add trainer=ddp"):
-        devices_of(composed().trainer, Place(1, 2, 1, 2, "torchrun"))
+        devices_of(composed().trainer, RankInfo(1, 2, 1, 2, "torchrun"))
     with pytest.raises(CornetError, match=r"trainer.devices=8, but torchrun started ranks for 2"):
-        devices_of(composed("trainer=ddp", "trainer.devices=8").trainer, Place(1, 2, 1, 2, "torchrun"))
-    found = devices_of(composed("trainer=ddp").trainer, Place(9, 16, 1, 8, "srun"))
+        devices_of(composed("trainer=ddp", "trainer.devices=8").trainer, RankInfo(1, 2, 1, 2, "torchrun"))
+    found = devices_of(composed("trainer=ddp").trainer, RankInfo(9, 16, 1, 8, "srun"))
     assert found == {"devices": 8, "num_nodes": 2}

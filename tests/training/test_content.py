@@ -37,7 +37,7 @@ def known(group: str, key: str = "", value: object = None) -> tuple[Path, str]:
             OmegaConf.update(config, key, value)
             overrides.append(f"{key}={json.dumps(value)}")
         content = content_of(config)
-        path, _ = place_of(config, overrides, content)
+        path, _, _ = place_of(config, overrides, content, sweep=True)
     return path, json.dumps(identity_of(resolved(content.in_place(config))), default=str)
 
 

@@ -17,7 +17,7 @@ from cornet.errors import CornetError
 from cornet.stimuli.samples import IGNORED, Batch
 from cornet.training.callbacks.guards import FiniteLoss
 from cornet.training.classifier import TopK
-from cornet.training.recipe import shrunk, size_at
+from cornet.training.recipe import shrink, size_at
 from tests.helpers.paths import ROOT
 from tests.helpers.training.small_trainings import batches, classifier, fit
 
@@ -199,13 +199,13 @@ def test_small_images_come_first_and_the_last_epochs_are_whole():
 
 def test_shrinking_keeps_what_is_shown():
     ramp = torch.linspace(0, 255, 32).round().to(torch.uint8).expand(1, 3, 32, 32)
-    small = shrunk(ramp, 16)
+    small = shrink(ramp, 16)
     assert small.shape == (1, 3, 16, 16)
     pairs = ramp[0, 0, 0].float().view(16, 2).mean(1)
     torch.testing.assert_close(small[0, 0, 5], pairs, rtol=0, atol=6)
-    assert shrunk(ramp, 32) is ramp
+    assert shrink(ramp, 32) is ramp
     with pytest.raises(CornetError, match="asks for 64 pixels, but the training images have 32"):
-        shrunk(ramp, 64)
+        shrink(ramp, 64)
 
 
 @pytest.mark.parametrize("name", ["cornet_s", "cornet_rt"])

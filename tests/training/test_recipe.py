@@ -48,7 +48,7 @@ def test_a_recipe_ends_where_it_should():
 @pytest.mark.parametrize("name", ["cornet_z", "cornet_rt", "cornet_s"])
 def test_decay_leaves_out_norms_and_biases_by_type(name):
     net = create_model(name, num_classes=3, width=0.1)
-    decayed, plain = parameter_groups(net, 0.1, everything=False)
+    decayed, plain = parameter_groups(net, 0.1, decay_all=False)
     assert (decayed["weight_decay"], plain["weight_decay"]) == (0.1, 0.0)
     assert all(p.ndim > 1 for p in decayed["params"])
     assert all(p.ndim == 1 for p in plain["params"])
@@ -59,7 +59,7 @@ def test_decay_leaves_out_norms_and_biases_by_type(name):
 
 def test_published_decay_is_on_everything():
     net = create_model("cornet_s", width=0.1)
-    (group,) = parameter_groups(net, 1e-4, everything=True)
+    (group,) = parameter_groups(net, 1e-4, decay_all=True)
     assert len(group["params"]) == len(list(net.parameters()))
 
 

@@ -134,7 +134,7 @@ def test_runs_that_cannot_be_repeated(tmp_path, first, monkeypatch):
     (first / "finished.json").unlink()
     assert call("rerun", first) == (
         2,
-        f"{first} holds no finished run; finish it first, with the command that began it.",
+        f"{first} has no finished run; finish it first, with the command that started it.",
     )
     assert "is no folder" in call("rerun", tmp_path / "nowhere")[1]
     (first / "finished.json").write_text("{}")

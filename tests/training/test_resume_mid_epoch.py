@@ -137,10 +137,10 @@ def test_the_rest_of_an_epoch_is_not_made_of_other_batches(folder, tmp_path):
     path = tmp_path / "middle.ckpt"
     train(folder, callbacks=[StopAt(2, "on_train_batch_end", path)])
     with pytest.raises(
-        CornetError, match=r"middle of an epoch with recipe.batch_size 3, and with 4 images would"
+        CornetError, match=r"within an epoch with recipe.batch_size 3, and with 4 images would"
     ):
         train(folder, start=path, batch=4)
-    with pytest.raises(CornetError, match=r"middle of an epoch with seed 0, and with 1 images would"):
+    with pytest.raises(CornetError, match=r"within an epoch with seed 0, and with 1 images would"):
         train(folder, start=path, seed=1)
 
 
@@ -153,7 +153,7 @@ def test_shards_have_an_order_for_a_number_of_devices(folder, tmp_path):
     content["ImageLoaders"]["devices"] = 2
     torch.save(content, path)
     with pytest.raises(
-        CornetError, match=r"middle of an epoch with a number of devices of 2, and with 1 images would"
+        CornetError, match=r"within an epoch with a number of devices of 2, and with 1 images would"
     ):
         train(folder, start=path)
 

@@ -120,7 +120,7 @@ def test_what_takes_effect_is_what_is_recorded(first, tmp_path, setting):
 
 
 REFUSALS = {
-    "no epochs left": ("end", [], "is at epoch 2 of 2: nothing is left to train; give recipe.epochs=3"),
+    "no epochs left": ("end", [], "is at epoch 2 of 2: nothing is left to train; set recipe.epochs=3"),
     "fewer epochs": (
         "end",
         ["recipe.epochs=1", "recipe.warmup=0"],
@@ -202,10 +202,10 @@ def test_the_same_command_goes_on_from_its_own_checkpoint_and_a_rerun_repeats_it
     start.unlink()  # not needed any more: the run has checkpoints of its own
     assert go(place, *given).summary == whole.summary
     assert torch.load(own, weights_only=True)["position"]["epochs"] == 4
-    with pytest.raises(CornetError, match=r"began from ckpt_path=.*missing or has changed since"):
+    with pytest.raises(CornetError, match=r"started from ckpt_path=.*missing or has changed since"):
         rerun(place, tmp_path / "other")
     start.write_bytes((first / "middle.ckpt").read_bytes())
-    with pytest.raises(CornetError, match=r"began from ckpt_path=.*missing or has changed since"):
+    with pytest.raises(CornetError, match=r"started from ckpt_path=.*missing or has changed since"):
         rerun(place, tmp_path / "other")
 
 

@@ -17,9 +17,9 @@ from cornet.training.run import place_of
 from cornet.training.secrets import (
     MASK,
     arguments_without_secrets,
+    environment_secrets,
+    is_secret,
     mask_logs,
-    secrets_here,
-    tells,
     without_secrets,
 )
 from tests.helpers.paths import ROOT
@@ -44,7 +44,7 @@ VARIABLES = {
 @pytest.fixture(autouse=True)
 def environment(monkeypatch) -> None:
     for name in os.environ:
-        if tells(name):
+        if is_secret(name):
             monkeypatch.delenv(name)
     for name, value in VARIABLES.items():
         monkeypatch.setenv(name, value)
@@ -61,7 +61,7 @@ def test_what_variables_are_secret(monkeypatch, tmp_path) -> None:
     for name, value in plain.items():
         monkeypatch.setenv(name, value)
     quoted = {quote(value, safe="") for value in VARIABLES.values()}
-    assert set(secrets_here()) == {*VARIABLES.values(), *quoted}
+    assert set(environment_secrets()) == {*VARIABLES.values(), *quoted}
     assert without_secrets(plain | {"SSH_KEY": "x"}) == plain | {"SSH_KEY": MASK, "SHORT_TOKEN": MASK} | {
         "AWS_SHARED_CREDENTIALS_FILE": MASK
     }

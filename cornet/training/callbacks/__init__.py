@@ -1,1 +1,1 @@
-"""Lightning callbacks: brain scores, checkpoints, progress, and checks while a network trains."""
+"""Lightning callbacks: brain scores, checkpoints, progress, and checks during training."""

@@ -1,4 +1,4 @@
-"""A batch that does not fit in the device's memory: say which would."""
+"""Find the largest batch that fits after a training runs out of memory."""
 
 import gc
 import traceback
@@ -17,9 +17,9 @@ __all__ = ["BatchFit", "out_of_memory"]
 
 
 class BatchFit(pl.Callback):
-    """Stops a training that runs out of memory, and finds the largest batch that fits by trying smaller parts.
+    """Stops a training that runs out of memory, and finds the largest batch that fits by trying smaller ones.
 
-    Raises CornetError with that size, and with the recipe.accumulate that keeps the batch as it is.
+    Raises CornetError with that size, and with the recipe.accumulate that keeps the batch size.
     """
 
     def __init__(self) -> None:
@@ -34,27 +34,27 @@ class BatchFit(pl.Callback):
         device = pl_module.device
         if not trainer.training or self.images is None:
             raise CornetError(
-                f"a validation batch does not fit in the memory of {device}; choose a smaller loader.val_batch_size."
+                f"a validation batch does not fit in the memory of {device}; set a smaller loader.val_batch_size."
             ) from None
-        traceback.clear_frames(exception.__traceback__)  # which hold the failed step's tensors
-        at_once, shape = self.images[0], self.images[1:]
+        traceback.clear_frames(exception.__traceback__)  # frees the failed step's tensors
+        images, shape = self.images[0], self.images[1:]
         recipe: Any = pl_module.recipe
-        accumulate, whole = recipe.accumulate, recipe.batch_size
-        told = f"recipe.batch_size={whole} does not fit in the memory of {device}"
-        for part in smaller(at_once):
-            if fits(trainer, pl_module, part, shape):
+        accumulate, batch_size = recipe.accumulate, recipe.batch_size
+        too_large = f"recipe.batch_size={batch_size} does not fit in the memory of {device}"
+        for part in smaller_batches(images):
+            if step_fits(trainer, pl_module, part, shape):
                 raise CornetError(
-                    f"{told}: {at_once} images of {shape[-1]} pixels at once are too many there and {part} fit; set "
-                    f"recipe.accumulate={accumulate * at_once // part} to keep the batch, or "
-                    f"recipe.batch_size={whole * part // at_once}."
+                    f"{too_large}: {images} images of {shape[-1]} pixels at once are too many, {part} fit; set "
+                    f"recipe.accumulate={accumulate * images // part} to keep the batch, or "
+                    f"recipe.batch_size={batch_size * part // images}."
                 ) from None
         raise CornetError(
-            f"{told}, nor does a single image of {shape[-1]} pixels; choose a smaller data.size or model.width."
+            f"{too_large}, nor does a single image of {shape[-1]} pixels; set a smaller data.size or model.width."
         ) from None
 
 
-def smaller(batch: int) -> Iterator[int]:
-    """Parts into which a batch divides, each at most half of the one before."""
+def smaller_batches(batch: int) -> Iterator[int]:
+    """Yield the divisors of a batch size, each at most half of the one before."""
     last = batch
     for parts in range(2, batch + 1):
         if batch % parts == 0 and batch // parts <= last / 2:
@@ -62,20 +62,20 @@ def smaller(batch: int) -> Iterator[int]:
             yield last
 
 
-def fits(trainer: pl.Trainer, module: Any, batch: int, shape: tuple[int, ...]) -> bool:
-    """Whether a training step on that many images (of this shape) goes through, gradients and momentum kept."""
-    tidy(module)
-    held: list[Tensor] = []
+def step_fits(trainer: pl.Trainer, module: Any, batch: int, shape: tuple[int, ...]) -> bool:
+    """Return whether a training step on `batch` images of this shape fits, with gradients and momentum."""
+    free_memory(module)
+    momentum: list[Tensor] = []
     try:
         optimiser = trainer.optimizers[0]
-        if not optimiser.state:  # it is at the first step that the momentum takes its place
-            held = [torch.empty_like(p) for p in module.net.parameters()]
+        if not optimiser.state:  # the first step would allocate the momentum
+            momentum = [torch.empty_like(p) for p in module.net.parameters()]
         images = torch.zeros(batch, *shape, dtype=torch.uint8, device=module.device)
         labels = torch.zeros(batch, dtype=torch.int64, device=module.device)
         with trainer.precision_plugin.train_step_context():
             loss, _ = module.loss(images, labels)
         loss.backward()
-        float(loss.detach())  # a GPU answers late
+        float(loss.detach())  # waits for the GPU, which reports errors late
         return True
     except Exception as error:
         if not out_of_memory(error):
@@ -83,12 +83,12 @@ def fits(trainer: pl.Trainer, module: Any, batch: int, shape: tuple[int, ...]) -
         traceback.clear_frames(error.__traceback__)
         return False
     finally:
-        del held
-        tidy(module)
+        del momentum
+        free_memory(module)
 
 
-def tidy(module: Any) -> None:
-    """Give back what a step left."""
+def free_memory(module: Any) -> None:
+    """Free the gradients and the cached memory of a step."""
     module.zero_grad(set_to_none=True)
     gc.collect()
     if module.device.type == "cuda":

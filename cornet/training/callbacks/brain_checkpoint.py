@@ -1,4 +1,4 @@
-"""The best checkpoint by a brain score, beside the best by accuracy."""
+"""Keep the best checkpoint by a brain score, next to the best by accuracy."""
 
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,9 @@ __all__ = ["BestCheckpoint"]
 
 
 class BestCheckpoint(ModelCheckpoint):
-    """Lightning's, for a monitor that may be a brain score: judged only in epochs that took a new one.
+    """A ModelCheckpoint whose monitor may be a brain score: then it only compares epochs with a new score.
 
-    optional: with no brain scores at all, nothing is kept.
+    optional: do nothing if no brain scores are computed.
     """
 
     def __init__(
@@ -32,28 +32,28 @@ class BestCheckpoint(ModelCheckpoint):
         self.optional = optional
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Of this run, whose folder may have been moved since: Lightning would then forget what was best."""
+        """Load the state, with paths moved to this folder; Lightning drops the best score if the folder has changed."""
         old, new = str(state_dict.get("dirpath")), str(self.dirpath)
 
-        def moved(value: Any) -> Any:
+        def relocated(value: Any) -> Any:
             if isinstance(value, dict):
-                return {moved(key): score for key, score in value.items()}
-            ours = isinstance(value, str) and value.startswith(old)
-            return new + value.removeprefix(old) if ours else value
+                return {relocated(key): score for key, score in value.items()}
+            inside = isinstance(value, str) and value.startswith(old)
+            return new + value.removeprefix(old) if inside else value
 
-        super().load_state_dict({key: moved(value) for key, value in state_dict.items()})
+        super().load_state_dict({key: relocated(value) for key, value in state_dict.items()})
 
     def _save_topk_checkpoint(self, trainer: pl.Trainer, monitor_candidates: dict[str, Tensor]) -> None:
-        if self.monitor is not None and self.monitor.startswith("brain/") and not self._taken(trainer):
+        if self.monitor is not None and self.monitor.startswith("brain/") and not self._is_new(trainer):
             return
         super()._save_topk_checkpoint(trainer, monitor_candidates)
 
     def _should_remove_checkpoint(self, trainer: pl.Trainer, previous: str, current: str) -> bool:
-        """Only a file that lies in this folder itself: `previous` may have come from a checkpoint that was given."""
+        """Allow removal only in this folder: `previous` may come from a checkpoint of another run."""
         inside = Path(previous).resolve().parent == Path(str(self.dirpath)).resolve()
         return inside and super()._should_remove_checkpoint(trainer, previous, current)
 
-    def _taken(self, trainer: pl.Trainer) -> bool:
-        """Whether this very network has a score by that name."""
+    def _is_new(self, trainer: pl.Trainer) -> bool:
+        """Return whether the monitor was computed at this step."""
         brains = [callback for callback in trainer.callbacks if isinstance(callback, BrainScore)]  # type: ignore[attr-defined]
-        return any(brain.taken_at == trainer.global_step and self.monitor in brain.taken for brain in brains)
+        return any(b.last_step == trainer.global_step and self.monitor in b.last_metrics for b in brains)

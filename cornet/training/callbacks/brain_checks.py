@@ -1,4 +1,4 @@
-"""What can be known before the first batch: that every benchmark can be scored, and that monitors name scores."""
+"""Checks before the first batch: every benchmark can be scored, and monitors name existing scores."""
 
 import difflib
 import shutil
@@ -21,29 +21,30 @@ from cornet.training.loaders import rank_and_world
 __all__ = ["check_benchmark", "check_memory", "check_monitors"]
 
 
-def check_memory(one: Benchmark[Any], subject: ScreenSubject, memory: int = DEFAULT_MEMORY) -> None:
-    """Raise CornetError for a benchmark that does not fit in memory. The estimate leaves out what is small.
+def check_memory(benchmark: Benchmark[Any], subject: ScreenSubject, memory: int = DEFAULT_MEMORY) -> None:
+    """Raise CornetError if a benchmark does not fit in memory. The estimate ignores small arrays.
 
-    memory: bytes of features that a recording holds in memory; larger ones go to the folder for temporary files.
+    memory: bytes of features that a recording keeps in memory; larger ones go to the folder for temporary files.
     """
     try:
-        widths = subject.widths(one.sites(subject))
-    except (MemoryError, RuntimeError, OutOfMemory):  # a device that is full now: the recording will tell
+        widths = subject.widths(benchmark.sites(subject))
+    except (MemoryError, RuntimeError, OutOfMemory):  # the device is full now: the recording will report it
         return
-    stimuli, room = len(one.stimuli), available_memory()
+    stimuli, free_memory = len(benchmark.stimuli), available_memory()
     features = 4 * stimuli * sum(widths.values())
-    needed = min(features, memory) + one.memory(max(widths.values()))
-    if needed > room:
+    needed = min(features, memory) + benchmark.memory(max(widths.values()))
+    if needed > free_memory:
         raise CornetError(
-            f"{one.name} needs about {_gigabytes(needed)} of memory ({stimuli:,} stimuli, {one.describe_size()}), and "
-            f"{_gigabytes(room)} are free here; leave it out, score a part of it, or take a machine with more memory."
+            f"{benchmark.name} needs about {_gigabytes(needed)} of memory ({stimuli:,} stimuli, "
+            f"{benchmark.describe_size()}), "
+            f"but {_gigabytes(free_memory)} are free; remove it, score a part of it, or use a machine with more memory."
         )
     folder = Path(tempfile.gettempdir())
-    free = shutil.disk_usage(folder).free
-    if features > memory and features - memory > free:
+    free_disk = shutil.disk_usage(folder).free
+    if features > memory and features - memory > free_disk:
         raise CornetError(
-            f"{one.name} needs {_gigabytes(features)} for the features of {stimuli:,} stimuli, and {folder} has "
-            f"{_gigabytes(free)} free for them; make room, set TMPDIR to another folder, or score a smaller area."
+            f"{benchmark.name} needs {_gigabytes(features)} of disk for features of {stimuli:,} stimuli, but {folder} "
+            f"has {_gigabytes(free_disk)} free; free some space, set TMPDIR to another folder, or score a smaller area."
         )
 
 
@@ -51,37 +52,37 @@ def _gigabytes(count: int) -> str:
     return f"{count / 1e9:,.1f} GB"
 
 
-def check_benchmark(one: Benchmark[Any], subject: SharedSubject) -> None:
-    """Raise CornetError for a benchmark that this network, or this machine, cannot score."""
-    len(one.stimuli)
-    for site in one.sites(subject):
+def check_benchmark(benchmark: Benchmark[Any], subject: SharedSubject) -> None:
+    """Raise CornetError if the network or this machine cannot score a benchmark."""
+    len(benchmark.stimuli)
+    for site in benchmark.sites(subject):
         if site.layer in subject.net.steps and site.step < subject.net.first_driven_step(site.layer):
             raise CornetError(
-                f"{one.name} asks for {site}, which no image has reached yet (the first is step "
-                f"{subject.net.first_driven_step(site.layer)}); score another time bin or area."
+                f"{benchmark.name} needs {site}, which the image reaches only at step "
+                f"{subject.net.first_driven_step(site.layer)}; choose a later time bin or another area."
             )
-    if isinstance(one, NeuralBenchmark):
-        check_time_bin(one, subject)
-    check_memory(one, subject)
-    if rank_and_world()[0] == 0:  # that alone compares
-        first_that_fits([one.prepare], f"what {one.name} needs of its bundle")
+    if isinstance(benchmark, NeuralBenchmark):
+        check_time_bin(benchmark, subject)
+    check_memory(benchmark, subject)
+    if rank_and_world()[0] == 0:  # only rank 0 compares
+        first_that_fits([benchmark.prepare], f"the data of {benchmark.name}")
 
 
-def check_time_bin(one: NeuralBenchmark, subject: SharedSubject) -> None:
-    """Raise CornetError for a time bin that is over before the image has reached the area."""
-    (site,) = one.sites(subject)
+def check_time_bin(benchmark: NeuralBenchmark, subject: SharedSubject) -> None:
+    """Raise CornetError if a time bin ends before the image reaches the area."""
+    (site,) = benchmark.sites(subject)
     starts = [interval[0] for interval in subject.intervals.get(site.layer, ()) if interval is not None]
-    if starts and one.step_bin[1] <= min(starts):
+    if starts and benchmark.step_bin[1] <= min(starts):
         raise CornetError(
-            f"{one.name} is compared at {one.step_bin[0]:g} to {one.step_bin[1]:g} ms, before the image has reached "
-            f"{site.layer} (its first step begins at {min(starts):g} ms); choose a later brain.time_bin."
+            f"{benchmark.name} is compared at {benchmark.step_bin[0]:g} to {benchmark.step_bin[1]:g} ms, before the "
+            f"image reaches {site.layer} (its first step begins at {min(starts):g} ms); choose a later brain.time_bin."
         )
 
 
 def check_monitors(trainer: pl.Trainer, names: Sequence[str]) -> None:
-    """Raise CornetError where a callback monitors a brain/... that is not among `names`.
+    """Raise CornetError if a callback monitors a brain/... metric that is not in `names`.
 
-    A callback with the attribute `optional` may do so when there are no names at all.
+    With no names at all, a callback with a true attribute `optional` is accepted.
     """
     for callback in trainer.callbacks:  # type: ignore[attr-defined]
         monitor = getattr(callback, "monitor", None)
@@ -91,9 +92,9 @@ def check_monitors(trainer: pl.Trainer, names: Sequence[str]) -> None:
             if getattr(callback, "optional", False):
                 continue
             raise CornetError(
-                f"monitor={monitor} watches a brain score, but none is taken; choose brain=simulated, public or local."
+                f"monitor={monitor} is a brain score, but none is computed; choose brain=simulated, public or local."
             )
         near = difflib.get_close_matches(monitor, names, n=3, cutoff=0.4) or list(names)
         brain = isinstance(callback, Checkpoint) and hasattr(callback, "optional")
         key = "brain.monitor" if brain else "monitor"
-        raise CornetError(f"{key}={monitor} is not among the scores taken; choose one of {', '.join(near)}.")
+        raise CornetError(f"{key}={monitor} is not a computed score; choose one of {', '.join(near)}.")

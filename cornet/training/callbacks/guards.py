@@ -1,4 +1,4 @@
-"""Callbacks that watch a training: numbers that are no longer finite, files that cannot be read."""
+"""Callbacks that stop a training at a non-finite loss, and at too many unreadable files."""
 
 import logging
 import math
@@ -26,15 +26,15 @@ log = logging.getLogger("cornet")
 class FiniteLoss(pl.Callback):
     """Stops a training whose loss, gradients or weights are NaN or infinite, before they reach a checkpoint.
 
-    Flags on the device keep the first bad step; they are read when logging and before every checkpoint. Gradients are
-    judged by their norms before clipping; in 16-mixed, steps of the scale search are left out. Raises CornetError with
-    that step, and with a parameter.
+    Flags on the device record the first bad step; they are read at logged steps and before every checkpoint. Gradients
+    are checked by their norms before clipping; not in 16-mixed, whose loss scaling produces infinite ones on purpose.
+    Raises CornetError with the step and a parameter.
     """
 
     def __init__(self) -> None:
         self.first_bad: Tensor | None = None
         self.first_bad_gradient: Tensor | None = None
-        self.norms: Tensor | None = None  # (parameter,), of the gradients at that step
+        self.norms: Tensor | None = None  # (parameter,), gradient norms at that step
         self.names: list[str] = []
 
     def on_before_optimizer_step(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
@@ -60,19 +60,19 @@ class FiniteLoss(pl.Callback):
         new = ~torch.isfinite(loss) & (self.first_bad < 0)
         self.first_bad = torch.where(new, step, self.first_bad)
         if trainer.global_step % trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
-            self.check(trainer)
+            self.read_flags(trainer)
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self.check(trainer)
+        self.read_flags(trainer)
 
     def on_save_checkpoint(self, trainer: pl.Trainer, _: Any, checkpoint: dict[str, Any]) -> None:
-        self.check(trainer)
+        self.read_flags(trainer)
         entries = [t for t in checkpoint["state_dict"].values() if t.is_floating_point()]
         if not bool(torch.stack([torch.isfinite(t).all() for t in entries]).all()):
             self.stop(trainer, "The weights", trainer.global_step)
 
-    def check(self, trainer: pl.Trainer) -> None:
-        """Read the flags."""
+    def read_flags(self, trainer: pl.Trainer) -> None:
+        """Read the flags, which waits for the device. Raises CornetError for a bad step."""
         loss = int(self.first_bad) if self.first_bad is not None else -1
         gradient = int(self.first_bad_gradient) if self.first_bad_gradient is not None else -1
         if loss >= 0 and not 0 <= gradient < loss:
@@ -85,18 +85,18 @@ class FiniteLoss(pl.Callback):
 
     def stop(self, trainer: pl.Trainer, what: str, step: int) -> None:
         paths = [c.path for c in trainer.callbacks if isinstance(c, LastCheckpoint) and c.path.is_file()]  # type: ignore[attr-defined]
-        kept = f"the last good checkpoint is {paths[0]}" if paths else "no checkpoint had been written yet"
+        last = f"the last good checkpoint is {paths[0]}" if paths else "no checkpoint had been written yet"
         raise CornetError(
             f"{what} became NaN or infinite at step {step} (epoch {trainer.current_epoch}) and training was "
-            f"stopped; {kept}; lower recipe.learning_rate, raise recipe.warmup, or set recipe.clip=1."
+            f"stopped; {last}; lower recipe.learning_rate, raise recipe.warmup, or set recipe.clip=1."
         )
 
 
 class UnreadableFiles(pl.Callback):
     """Logs and counts unreadable image files, lists them in bad_files.csv (split, path), and stops at too many.
 
-    Ranks share their lists after each pass; the first writes. folder: of bad_files.csv. Raises CornetError when more
-    than 10 files and more than 0.1 % of a split are bad.
+    After each pass the ranks share their lists; rank 0 writes the file. folder: where to write bad_files.csv. Raises
+    CornetError if more than 10 files and more than 0.1 % of a split are bad.
     """
 
     def __init__(self, folder: str | Path):
@@ -117,22 +117,22 @@ class UnreadableFiles(pl.Callback):
         self.add("val", batch.bad)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self.add_of_all_ranks("train")
+        self.gather("train")
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self.add_of_all_ranks("val")
+        self.gather("val")
 
-    def add_of_all_ranks(self, split: str) -> None:
+    def gather(self, split: str) -> None:
         if not (dist.is_available() and dist.is_initialized()):
             return
         found: list[set[str]] = [set()] * dist.get_world_size()
         dist.all_gather_object(found, self.tally.paths[split])
-        self.count(split, set().union(*found) - self.tally.paths[split])  # each has been named by who met it
+        self.count(split, set().union(*found) - self.tally.paths[split])  # each rank has logged its own
 
     def add(self, split: str, paths: tuple[str, ...]) -> None:
         new = set(paths) - self.tally.paths[split]
-        for path in sorted(new):  # in the same words on all ranks, so that one of them says it
-            log.warning("%s cannot be read and is left out of %s", path, split)
+        for path in sorted(new):  # the same text on all ranks, so that only one logs it
+            log.warning("%s cannot be read and is skipped in %s", path, split)
         self.count(split, new)
 
     def count(self, split: str, new: set[str]) -> None:
@@ -144,7 +144,7 @@ class UnreadableFiles(pl.Callback):
 
     @rank_zero_only
     def write(self) -> None:
-        """The list as it is now."""
+        """Write bad_files.csv."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         rows = [(name, path) for name, bad in self.tally.paths.items() for path in sorted(bad)]
         atomic_write(self.path, pd.DataFrame(rows, columns=["split", "path"]).to_csv(index=False))

@@ -1,4 +1,4 @@
-"""The checkpoint from which a stopped training goes on, as if it had not been stopped."""
+"""Write the checkpoint that resumes a stopped training exactly where it was."""
 
 import random
 import time
@@ -18,17 +18,17 @@ __all__ = ["LastCheckpoint", "random_state", "set_random_state"]
 
 
 class LastCheckpoint(Checkpoint):
-    """Writes `last.ckpt` at the end of every epoch, after some minutes within one, and when a signal asks to stop.
+    """Writes `last.ckpt` after every epoch, every few minutes within an epoch, and when a signal asks to stop.
 
-    It holds the state of the other callbacks and the random states, so it comes after all of them. The one before
-    becomes `previous.ckpt` (by AtomicCheckpointIO).
+    It stores the state of the other callbacks and the random states, so it must be the last callback. The previous
+    file is kept as `previous.ckpt`.
 
-    Within an epoch it is written between two steps, never within an accumulated batch. After the last step of an epoch
-    it makes the validation begin anew. On several ranks rank 0's clock counts, and they synchronise at logged steps
-    only.
+    Within an epoch it is written between optimiser steps, never within an accumulated batch. A checkpoint within the
+    validation restarts that validation. With several ranks, rank 0's clock counts, and the ranks synchronise only at
+    logged steps.
 
-    dirpath: the folder. minutes: the longest time between two of them, but for a longer step, validation, or evaluation
-    of brain scores. Raises CornetError for minutes that are not positive.
+    dirpath: the folder. minutes: the longest time between two checkpoints, except during a step, a validation or an
+    evaluation of brain scores. Raises CornetError unless minutes is above 0.
     """
 
     def __init__(self, dirpath: str | Path, minutes: float = 15.0) -> None:
@@ -38,7 +38,7 @@ class LastCheckpoint(Checkpoint):
         self.minutes = minutes
         self.signals = StopSignals()
         self.random_state: dict[str, Any] | None = None
-        self.moment = ""  # of the one that is being written
+        self.position = ""  # where training is, while a checkpoint is written
         self.saved = time.monotonic()
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
@@ -56,43 +56,43 @@ class LastCheckpoint(Checkpoint):
             return
         if trainer.world_size > 1 and trainer.global_step % trainer.log_every_n_steps:  # type: ignore[attr-defined]
             return
-        asked, late = self.signals.asked, time.monotonic() - self.saved > 60 * self.minutes
-        asked, late = agreed(trainer, asked, late)  # a signal that comes during this is for the next time
-        if asked is not None or late:
+        received, due = self.signals.received, time.monotonic() - self.saved > 60 * self.minutes
+        received, due = reduce_signal(trainer, received, due)  # later signals count next time
+        if received is not None or due:
             self.save(trainer, "between steps")
-        if asked is not None:
-            self.signals.asked = asked
-            self.signals.obey()
+        if received is not None:
+            self.signals.received = received
+            self.signals.stop()
 
     def on_validation_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
-        """Only where no other rank is to be asked: these may have fewer batches."""
+        """Stop within the validation, with one process only: ranks may have different numbers of batches."""
         if trainer.state.fn != "fit" or trainer.sanity_checking:
             return
-        if self.signals.asked is not None and trainer.world_size == 1:
+        if self.signals.received is not None and trainer.world_size == 1:
             self.save(trainer, "in validation")
-            self.signals.obey()
+            self.signals.stop()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.save(trainer, "after epoch")
-        asked, _ = agreed(trainer, self.signals.asked)
-        if asked is not None and trainer.current_epoch + 1 < (trainer.max_epochs or 0):
-            self.signals.asked = asked
-            self.signals.obey()
+        received, _ = reduce_signal(trainer, self.signals.received)
+        if received is not None and trainer.current_epoch + 1 < (trainer.max_epochs or 0):
+            self.signals.received = received
+            self.signals.stop()
 
-    def save(self, trainer: pl.Trainer, moment: str) -> None:
-        """Write it, on all ranks."""
-        self.moment = moment
+    def save(self, trainer: pl.Trainer, position: str) -> None:
+        """Write the checkpoint, on all ranks."""
+        self.position = position
         trainer.save_checkpoint(self.path)
-        self.moment = ""
+        self.position = ""
         self.saved = time.monotonic()
 
     def on_save_checkpoint(self, trainer: pl.Trainer, _: Any, checkpoint: dict[str, Any]) -> None:
         checkpoint["random_state"] = random_state()
-        if self.moment == "between steps":
+        if self.position == "between steps":
             count_step_once(trainer, checkpoint["loops"]["fit_loop"])
-        if self.moment == "in validation":
-            begin_validation_anew(checkpoint["loops"]["fit_loop"])
-        if self.moment == "after epoch":
+        if self.position == "in validation":
+            restart_validation(checkpoint["loops"]["fit_loop"])
+        if self.position == "after epoch":
             checkpoint["epoch_metrics"] = epoch_metrics(trainer)
 
     def on_load_checkpoint(self, trainer: pl.Trainer, _: Any, checkpoint: dict[str, Any]) -> None:
@@ -103,47 +103,47 @@ class LastCheckpoint(Checkpoint):
 
 
 def epoch_metrics(trainer: pl.Trainer) -> dict[str, float]:
-    """What Lightning logs of an epoch when its checkpoint is written already, with its step."""
+    """Return the metrics, with their step, that Lightning logs only after the epoch's checkpoint is written."""
     loop = trainer.fit_loop.epoch_loop
-    found = loop._results.metrics(on_step=False)["log"]
-    plain = {name: one.item() if isinstance(one, torch.Tensor) else one for name, one in found.items()}
-    return {**plain, "epoch": trainer.current_epoch, "step": loop._batches_that_stepped - 1}
+    logged = loop._results.metrics(on_step=False)["log"]
+    values = {name: v.item() if isinstance(v, torch.Tensor) else v for name, v in logged.items()}
+    return {**values, "epoch": trainer.current_epoch, "step": loop._batches_that_stepped - 1}
 
 
-def begin_validation_anew(loop: dict[str, Any]) -> None:
-    """Lightning's state of a training within a validation becomes that at its first batch, with which it goes on."""
+def restart_validation(loop: dict[str, Any]) -> None:
+    """Change Lightning's saved state from within a validation to its first batch."""
     progress = loop["epoch_loop.val_loop.batch_progress"]
     for part in ("total", "current"):
         progress[part].update(ready=1, started=1, processed=0, completed=0)
     progress["is_last_batch"] = False
-    # Of a training that has gone on from within an epoch Lightning counts one batch more as ready than was trained on,
-    # and would then count the step before the validation twice.
+    # After a resume within an epoch, Lightning counts one more batch as ready than were trained, and would then count
+    # the step before the validation twice.
     batches = loop["epoch_loop.batch_progress"]["total"]
     batches.update(ready=batches["completed"], started=batches["completed"], processed=batches["completed"])
 
 
 def count_step_once(trainer: pl.Trainer, loop: dict[str, Any]) -> None:
-    """Lightning expects a checkpoint at the end of a batch, and on going on counts the step that would have ended."""
+    """Correct the step count: Lightning expects a checkpoint after a batch, and on resuming adds that step."""
     batch = loop["epoch_loop.batch_progress"]["current"]["ready"]
     if not batch % trainer.accumulate_grad_batches or batch >= trainer.num_training_batches:
         loop["epoch_loop.state_dict"]["_batches_that_stepped"] -= 1
 
 
-def agreed(trainer: pl.Trainer, asked: int | None, late: bool = False) -> tuple[int | None, bool]:
-    """The highest signal that any rank was sent, and whether rank 0 finds that it is time."""
+def reduce_signal(trainer: pl.Trainer, received: int | None, due: bool = False) -> tuple[int | None, bool]:
+    """Return the highest signal that any rank received, and whether a checkpoint is due on rank 0."""
     if trainer.world_size == 1:
-        return asked, late
+        return received, due
     device = trainer.strategy.root_device
-    told = torch.tensor([asked or 0, int(late and trainer.is_global_zero)], device=device)
-    dist.all_reduce(told, op=dist.ReduceOp.MAX)
-    signum, time_is_over = told.tolist()
-    return signum or None, bool(time_is_over)
+    flags = torch.tensor([received or 0, int(due and trainer.is_global_zero)], device=device)
+    dist.all_reduce(flags, op=dist.ReduceOp.MAX)
+    signum, is_due = flags.tolist()
+    return signum or None, bool(is_due)
 
 
 def random_state() -> dict[str, Any]:
-    """Of Python, NumPy and torch on this process's devices, as plain data and tensors."""
+    """Return the random states of Python, NumPy and torch on this process's devices, as plain data and tensors."""
     version, numbers, gauss = random.getstate()
-    name, keys, position, has_gauss, cached = np.random.get_state(legacy=True)  # noqa: NPY002 -- all that uses it
+    name, keys, position, has_gauss, cached = np.random.get_state(legacy=True)  # noqa: NPY002 -- for all code that uses it
     return {
         "python": [version, list(numbers), gauss],
         "numpy": [name, torch.from_numpy(np.asarray(keys).astype(np.int64)), position, has_gauss, cached],
@@ -153,7 +153,7 @@ def random_state() -> dict[str, Any]:
 
 
 def set_random_state(state: dict[str, Any]) -> None:
-    """Go on with the random numbers after those of `random_state`."""
+    """Restore the random states that `random_state` returned."""
     version, numbers, gauss = state["python"]
     random.setstate((version, tuple(numbers), gauss))
     name, keys, position, has_gauss, cached = state["numpy"]

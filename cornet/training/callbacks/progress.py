@@ -1,4 +1,4 @@
-"""What a training shows: one live line while it runs, and a line that stays after every validation."""
+"""Print a live progress line during training, and a permanent line after every validation."""
 
 import math
 import time
@@ -17,32 +17,33 @@ from cornet.training.callbacks.pace import Pace
 
 __all__ = ["Progress"]
 
-_REFRESH = 0.2  # seconds between two drawings of the live line
-_READ_LOSS = 1.0  # seconds between two readings of the loss, each of which waits for the device
+_REFRESH = 0.2  # seconds between updates of the live line
+_READ_LOSS = 1.0  # seconds between reads of the loss, which wait for the device
 _MAIN = (("val/top1", "top-1"), ("val/top5", "top-5"))
 
 
 class Progress(ProgressBar):
-    """One live line on a terminal, and a line that stays after every validation.
+    """Shows one live line on a terminal, and prints a permanent line after every validation:
 
-    `epoch 3/6  top-1 .412  top-5 .880  loss 1.62  832 images/s  0:12`; without a terminal only the latter, and nothing
-    on other ranks. Where there is a validation loss, that of training follows in brackets: the mean over the epoch's
-    batches (of an epoch that was interrupted, those since it went on) and over the ranks. Images per second exclude
-    an epoch's first batch and validation. extra: (key, label) of further metrics, as `[["brain/IT", "IT"]]`, shown
-    when they are new. console: None: the standard output.
+    `epoch 3/6  top-1 .412  top-5 .880  loss 1.62  832 images/s  0:12`
+
+    Without a terminal there is no live line; ranks other than 0 print nothing. After the validation loss, the training
+    loss follows in brackets: its mean over the epoch's batches (after a resume, those since then) and over the ranks.
+    Images per second exclude an epoch's first batch and validation. extra: (key, label) of more metrics, such as
+    `[["brain/IT", "IT"]]`, shown when they are new. console: None for the standard output.
     """
 
     def __init__(self, extra: Sequence[Sequence[str]] = (), console: Terminal | None = None) -> None:
         super().__init__()
         self.extra = tuple((key, label) for key, label in extra)
-        self._given, self._console = console, console
+        self._own_console, self._console = console, console
         self._enabled = True
         self._live: Live | None = None
         self._task = TaskID(0)
         self._pace = Pace()
-        self._drawn = self._read = 0.0
+        self._drawn_at = self._read_at = 0.0
         self._loss: float | None = None
-        self._losses: Tensor | None = None  # summed over the epoch's batches, on their device
+        self._losses: Tensor | None = None  # sum over the epoch's batches, on the device
         self._batches = 0
         self._position = ""
         self._validated = 0.0
@@ -55,15 +56,15 @@ class Progress(ProgressBar):
         self._enabled = True
 
     def print(self, *args: Any, **kwargs: Any) -> None:
-        """Print a line that stays, above the live one."""
+        """Print a permanent line above the live one."""
         if self._enabled:
             text = str(kwargs.get("sep", " ")).join(map(str, args))
             (self._console or Terminal()).print(text, markup=False, highlight=False, soft_wrap=True)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._console = self._given or Terminal()
+        self._console = self._own_console or Terminal()
         self._pace = Pace(world_size=trainer.world_size)
-        self._loss, self._read = None, 0.0
+        self._loss, self._read_at = None, 0.0
         if self._enabled and self._console.is_terminal and not self._console.is_dumb_terminal:
             columns = (TextColumn("{task.description}"), BarColumn(None), TextColumn("{task.fields[text]}"))
             self._live = Live(
@@ -84,21 +85,21 @@ class Progress(ProgressBar):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         now = time.perf_counter()
-        self._pace.add_batch(now, _size(batch))
+        self._pace.add_batch(now, _batch_size(batch))
         loss = outputs.get("loss") if isinstance(outputs, dict) else outputs
         if isinstance(loss, Tensor):
-            loss = loss.detach() * trainer.accumulate_grad_batches  # Lightning has divided it
+            loss = loss.detach() * trainer.accumulate_grad_batches  # Lightning divided it by that number
             self._losses = loss if self._losses is None else self._losses + loss
             self._batches += 1
-            if self._live is not None and now - self._read > _READ_LOSS:
+            if self._live is not None and now - self._read_at > _READ_LOSS:
                 self._loss = float(loss)
-                self._read = time.perf_counter()
+                self._read_at = time.perf_counter()
         self._draw(trainer, batch_idx + 1)
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.sanity_checking:
             return
-        if pl_module.device.type == "cuda":  # the host runs ahead of the device: wait for it, once an epoch
+        if pl_module.device.type == "cuda":  # the device lags behind the host: wait for it, once per epoch
             torch.cuda.synchronize(pl_module.device)
         self._validated = time.perf_counter()
         self._pace.pause(self._validated)
@@ -112,7 +113,7 @@ class Progress(ProgressBar):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        if self._live is None or trainer.sanity_checking or time.perf_counter() - self._drawn < _REFRESH:
+        if self._live is None or trainer.sanity_checking or time.perf_counter() - self._drawn_at < _REFRESH:
             return
         batches = trainer.num_val_batches
         total = batches[dataloader_idx] if isinstance(batches, list) else batches
@@ -129,7 +130,7 @@ class Progress(ProgressBar):
             return
         self._pace.resume(now)
         self._print_line(trainer, now)
-        if self._live is not None:  # what other callbacks do now may take its time
+        if self._live is not None:  # the next callbacks may take a while
             self._show("validated")
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -163,7 +164,7 @@ class Progress(ProgressBar):
         self._printed = True
 
     def _mean_loss(self, trainer: pl.Trainer) -> float | None:
-        """Of the epoch's training batches so far; asked on every rank."""
+        """Return the mean training loss of this epoch so far; must be called on every rank."""
         if self._losses is None:
             return None
         return float(trainer.strategy.reduce(self._losses / self._batches, reduce_op="mean"))
@@ -177,26 +178,26 @@ class Progress(ProgressBar):
         elif train:
             shown.append(f"train loss {train}")
         callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
-        stale = {key for callback in callbacks for key in getattr(callback, "stale", ())}
-        fresh = [(key, label) for key, label in self.extra if key in metrics and key not in stale]
+        outdated = {key for callback in callbacks for key in getattr(callback, "outdated", ())}
+        fresh = [(key, label) for key, label in self.extra if key in metrics and key not in outdated]
         return shown + [f"{label} {_fraction(metrics[key])}" for key, label in fresh]
 
     def _draw(self, trainer: pl.Trainer, batches: int, force: bool = False) -> None:
         now = time.perf_counter()
-        if self._live is None or (now - self._drawn < _REFRESH and not force):
+        if self._live is None or (now - self._drawn_at < _REFRESH and not force):
             return
-        an_epoch, all_batches = trainer.num_training_batches, self._all_batches(trainer)
-        done = batches if math.isinf(an_epoch) else trainer.current_epoch * int(an_epoch) + batches
-        parts = [f"{batches}{_of(an_epoch)}"]
+        per_epoch, all_batches = trainer.num_training_batches, self._all_batches(trainer)
+        done = batches if math.isinf(per_epoch) else trainer.current_epoch * int(per_epoch) + batches
+        parts = [f"{batches}{_of(per_epoch)}"]
         if self._pace.rate:
             parts.append(f"{_rounded(self._pace.rate)} images/s")
         if self._loss is not None:
             parts.append(f"loss {self._loss:.2f}")
-        left = self._pace.left(an_epoch - batches, 1)
-        if all_batches is not None and left is not None:
+        epoch_left = self._pace.seconds_left(per_epoch - batches, 1)
+        if all_batches is not None and epoch_left is not None:
             epochs = self._epochs(trainer) - trainer.current_epoch
-            run = self._pace.left(all_batches - done, epochs)
-            parts.append(f"{duration(left)} left, run {duration(run or 0.0)}")
+            run_left = self._pace.seconds_left(all_batches - done, epochs)
+            parts.append(f"{duration(epoch_left)} left, run {duration(run_left or 0.0)}")
         total = None if all_batches is None else int(all_batches)
         self._live.update(self._task, completed=done, total=total)
         self._show("  ".join(parts))
@@ -205,14 +206,14 @@ class Progress(ProgressBar):
         assert self._live is not None
         self._live.update(self._task, description=self._position, text=text)
         self._live.refresh()
-        self._drawn = time.perf_counter()
+        self._drawn_at = time.perf_counter()
 
     def _all_batches(self, trainer: pl.Trainer) -> float | None:
-        """Training batches of the whole run, None where it has no end that is known."""
+        """Return the number of training batches of the whole run, or None if the run has no known end."""
         epochs, steps = trainer.max_epochs, trainer.max_steps
-        ends = [] if epochs in (None, -1) else [epochs * trainer.num_training_batches]
-        ends += [steps * trainer.accumulate_grad_batches] if steps and steps > 0 else []
-        end = min(ends, default=math.inf)
+        limits = [] if epochs in (None, -1) else [epochs * trainer.num_training_batches]
+        limits += [steps * trainer.accumulate_grad_batches] if steps and steps > 0 else []
+        end = min(limits, default=math.inf)
         return None if math.isinf(end) else end
 
     def _epochs(self, trainer: pl.Trainer) -> float:
@@ -222,7 +223,7 @@ class Progress(ProgressBar):
         return max(1, math.ceil(end / trainer.num_training_batches))
 
 
-def _size(batch: Any) -> int:
+def _batch_size(batch: Any) -> int:
     images = getattr(batch, "images", None)
     images = batch[0] if images is None and isinstance(batch, list | tuple) else images
     return int(images.shape[0]) if isinstance(images, Tensor) else 0
@@ -233,7 +234,7 @@ def _of(total: float) -> str:
 
 
 def _fraction(value: Any) -> str:
-    """.412, -.034, 1.000, nan"""
+    """Format a fraction: .412, -.034, 1.000, nan."""
     return f"{float(value):.3f}".replace("0.", ".", 1) if abs(float(value)) < 1 else f"{float(value):.3f}"
 
 

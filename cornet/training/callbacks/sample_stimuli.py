@@ -1,4 +1,4 @@
-"""What a network is compared on, as it sees it: a few stimuli of every set, kept in the run's folder."""
+"""Write pictures of a few stimuli of every set, as the network sees them, to the run's folder."""
 
 import io
 import json
@@ -26,71 +26,71 @@ log = logging.getLogger("cornet")
 
 SAMPLES = 8
 SIDE, LARGEST = 112, 160
-"""Pixels a side of a sample: smaller screens are enlarged by a whole factor, larger ones reduced to `SIDE`."""
+"""Side of a sample in pixels: smaller screens are enlarged by a whole factor, larger ones reduced to `SIDE`."""
 
 GAP = 4
 
 COLUMNS = ("category_name", "object_name", "texture_type", "movie", "category")
-"""What is told of stimuli that parts them into kinds."""
+"""Columns of a stimulus table that divide the stimuli into kinds."""
 
 
 class SampleStimuli(pl.Callback):
-    """Before training, writes stimuli/<set>.png for every set of `BrainScore`, and stimuli/sets.json about them.
+    """Before training, writes stimuli/<set>.png for every stimulus set of `BrainScore`, and stimuli/sets.json.
 
-    A sheet holds eight stimuli, spread over the kinds that the set's table tells, each as it is on the network's
-    screen: in its place and at its resolution, small screens enlarged pixel by pixel. sets.json has the screen (size in
-    pixels, degrees) and for each set: name, count (of stimuli), degrees (null: unknown, they fill the screen),
-    simulated, benchmarks; column and kinds (what the samples were spread over), ids and labels (of the samples), file,
-    and side and gap (of the sheet, in pixels).
+    A sheet shows eight stimuli, spread over the kinds in the set's table, each as it appears on the network's screen,
+    with small screens enlarged pixel by pixel. sets.json holds the screen (size in pixels, degrees) and for each set:
+    name, count (of stimuli), degrees (null: unknown, the stimuli fill the screen), simulated, benchmarks; column and
+    kinds (that the samples are spread over), ids and labels (of the samples), file, and side and gap (of the sheet, in
+    pixels).
 
-    Written once a run; what goes wrong is logged and never stops a training. folder: the run's.
+    Written once per run. Errors are logged and never stop a training. folder: the run's.
     """
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder) / "stimuli"
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        told = self.folder / "sets.json"
+        sets_file = self.folder / "sets.json"
         brains = [one for one in trainer.callbacks if isinstance(one, BrainScore) and one.benchmarks]  # type: ignore[attr-defined]
-        if not trainer.is_global_zero or not brains or told.exists():
+        if not trainer.is_global_zero or not brains or sets_file.exists():
             return
         try:
             subject = brains[0].subject(trainer, pl_module)
-            sets = self.write([one for brain in brains for one in brain.benchmarks], subject)
+            sets = self.write([benchmark for brain in brains for benchmark in brain.benchmarks], subject)
             screen = {"size": subject.size, "degrees": subject.degrees}
             if sets:
-                atomic_write(told, json.dumps({"screen": screen, "sets": sets}, indent=1) + "\n")
-        except Exception as error:  # only a picture: the training is worth more
+                atomic_write(sets_file, json.dumps({"screen": screen, "sets": sets}, indent=1) + "\n")
+        except Exception as error:  # a missing picture must not stop the training
             log.warning("the report will show no sample stimuli: %s", error)
 
     def write(self, benchmarks: list[Benchmark[Any]], subject: NetworkSubject) -> list[dict[str, Any]]:
-        """Write the sheet of each set; what there is to tell of those that could be."""
+        """Write the sheet of each set. Returns the entries of sets.json for those that could be written."""
         self.folder.mkdir(parents=True, exist_ok=True)
         groups: dict[tuple[str, float | None], list[Benchmark[Any]]] = {}
-        for one in benchmarks:
+        for benchmark in benchmarks:
             try:
-                groups.setdefault((one.stimuli.identity, one.degrees), []).append(one)
+                groups.setdefault((benchmark.stimuli.identity, benchmark.degrees), []).append(benchmark)
             except Exception as error:
-                log.warning("the report will show no stimuli of %s: %s", one.name, error)
+                log.warning("the report will show no stimuli of %s: %s", benchmark.name, error)
         sets: list[dict[str, Any]] = []
         for group in groups.values():
             name = group[0].stimuli.name
             try:
                 file = f"{len(sets) + 1}-{re.sub('[^A-Za-z0-9_-]+', '-', name)[:60]}.png"
-                sets.append({**self.write_sheet(group[0], subject, file), **about(group)})
+                sets.append({**self.write_sheet(group[0], subject, file), **describe_set(group)})
             except Exception as error:
                 log.warning("the report will show no stimuli of %s: %s", name, error)
         return sets
 
-    def write_sheet(self, one: Benchmark[Any], subject: NetworkSubject, file: str) -> dict[str, Any]:
-        """Write one set's sheet; what there is to tell of it as a picture."""
-        stimuli, screen = one.stimuli, subject.degrees
-        degrees = one.degrees if one.degrees is not None else stimuli.degrees
+    def write_sheet(self, benchmark: Benchmark[Any], subject: NetworkSubject, file: str) -> dict[str, Any]:
+        """Write the sheet of one set. Returns its part of the entry in sets.json."""
+        stimuli, screen = benchmark.stimuli, subject.degrees
+        degrees = benchmark.degrees if benchmark.degrees is not None else stimuli.degrees
         rows, column, kinds = choose(stimuli.table)
         shown = [
             place_on_screen(stimuli.pictures[int(k)], degrees or screen, screen, subject.size) for k in rows
         ]
-        tiles = [sample(placed.permute(1, 2, 0).numpy()) for placed in shown]
+        tiles = [resize_sample(placed.permute(1, 2, 0).numpy()) for placed in shown]
         names = stimuli.table[column or "stimulus_id"].iloc[rows]
         labels = ["-" if pd.isna(label) else str(label) for label in names]
         content = io.BytesIO()
@@ -101,37 +101,38 @@ class SampleStimuli(pl.Callback):
         return {**spread, "degrees": degrees, "file": file, "side": tiles[0].width, "gap": GAP}
 
 
-def about(group: list[Benchmark[Any]]) -> dict[str, Any]:
-    """Whose stimuli these are."""
+def describe_set(group: list[Benchmark[Any]]) -> dict[str, Any]:
+    """Return the name, size and benchmarks of a stimulus set for sets.json."""
     return {
         "name": group[0].stimuli.name,
         "count": len(group[0].stimuli),
-        "simulated": any(one.simulated for one in group),
-        "benchmarks": [one.name for one in group],
+        "simulated": any(benchmark.simulated for benchmark in group),
+        "benchmarks": [benchmark.name for benchmark in group],
     }
 
 
 def choose(table: pd.DataFrame, samples: int = SAMPLES) -> tuple[NDArray[np.int64], str | None, int]:
-    """Rows to show, in order, the column that they are spread over, and its number of kinds.
+    """Choose the rows to show. Returns them in order, the column that they are spread over, and its number of kinds.
 
-    The column of `COLUMNS` with the fewest kinds, at least two; without one, rows at even distances. Nothing is random.
+    That is the column of `COLUMNS` with the fewest kinds, at least two. Without one, rows are evenly spaced. Nothing is
+    random.
     """
-    there = [name for name in COLUMNS if name in table and table[name].nunique() > 1]
-    if not there:
+    columns = [name for name in COLUMNS if name in table and table[name].nunique() > 1]
+    if not columns:
         return np.unique((np.arange(samples) + 0.5) * len(table) // samples).astype(np.int64), None, 0
-    column = min(there, key=lambda name: table[name].nunique())
+    column = min(columns, key=lambda name: table[name].nunique())
     kinds = [np.flatnonzero(table[column] == kind) for kind in table[column].dropna().unique()]
-    taken = [int((k + 0.5) * len(kinds) / samples) for k in range(samples)]
+    kind_of_sample = [int((k + 0.5) * len(kinds) / samples) for k in range(samples)]
     rows = []
-    for k, kind in enumerate(taken):
-        # Another place within each kind: where kinds are sorted alike, the samples still differ.
-        part = (k - taken.index(kind) + (k + 0.5) / samples) / taken.count(kind)
+    for k, kind in enumerate(kind_of_sample):
+        # Vary the position within each kind: if kinds are sorted the same way, the samples still differ.
+        part = (k - kind_of_sample.index(kind) + (k + 0.5) / samples) / kind_of_sample.count(kind)
         rows.append(kinds[kind][int(part * len(kinds[kind]))])
     return np.array(list(dict.fromkeys(rows)), np.int64), column, len(kinds)
 
 
-def sample(screen: NDArray[np.uint8]) -> Image.Image:
-    """A screen (y, x, 3) at a size to look at."""
+def resize_sample(screen: NDArray[np.uint8]) -> Image.Image:
+    """Resize a screen (y, x, 3) to a size that is easy to look at."""
     picture, size = Image.fromarray(np.ascontiguousarray(screen)), screen.shape[0]
     if size > LARGEST:
         return picture.resize((SIDE, SIDE), Image.Resampling.LANCZOS)

@@ -1,4 +1,4 @@
-"""The network in training as a subject: recorded by all ranks together, and never kept on disk."""
+"""The network in training as a subject: all ranks record it together, and nothing is cached."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,11 +13,11 @@ from cornet.errors import CornetError
 from cornet.stimuli.stimulus_set import StimulusSet
 from cornet.training.loaders import rank_and_world
 
-__all__ = ["SharedSubject", "raise_together"]
+__all__ = ["SharedSubject", "raise_on_all_ranks"]
 
 
 class SharedSubject(NetworkSubject):
-    """Each rank shows its share of the stimuli; all then hold all features. Not cached: weights change."""
+    """Each rank records its share of the stimuli, then all gather all features. No cache: the weights change."""
 
     def record(self, stimuli: StimulusSet, sites: Sequence[Site], *rest: Any, **options: Any) -> Recording:
         rank, ranks = rank_and_world()
@@ -25,22 +25,22 @@ class SharedSubject(NetworkSubject):
         if ranks == 1:
             return super().record(stimuli, sites, *rest, **options)
         rows = np.array_split(np.arange(len(stimuli)), ranks)
-        mine = rows[rank]
+        own_rows = rows[rank]
         part: Recording | None = None
         error = ""
         try:
-            if len(mine):
-                part = super().record(stimuli.subset(mine), sites, *rest, **options)
-        except Exception as raised:  # the others wait: they must be told
-            kind = "" if isinstance(raised, CornetError) else f"{type(raised).__name__}: "
-            error = f"{kind}{raised}"
-        raise_together(error)
-        features = {site: _together(part[site] if part else None, [len(r) for r in rows]) for site in sites}
+            if len(own_rows):
+                part = super().record(stimuli.subset(own_rows), sites, *rest, **options)
+        except Exception as raised:  # the other ranks wait for the result
+            prefix = "" if isinstance(raised, CornetError) else f"{type(raised).__name__}: "
+            error = f"{prefix}{raised}"
+        raise_on_all_ranks(error)
+        features = {site: _gather(part[site] if part else None, [len(r) for r in rows]) for site in sites}
         return Recording(stimuli.ids, features)
 
 
-def raise_together(error: str) -> None:
-    """Raise CornetError on every rank when one of them met an error; nobody waits for who will not come."""
+def raise_on_all_ranks(error: str) -> None:
+    """Raise CornetError on every rank if one of them has an error, so that none waits forever."""
     world = rank_and_world()[1]
     if world == 1:
         if error:
@@ -48,13 +48,13 @@ def raise_together(error: str) -> None:
         return
     errors: list[str | None] = [None] * world
     dist.all_gather_object(errors, error)
-    for rank, found in enumerate(errors):
-        if found:
-            raise CornetError(f"{found.rstrip('.')} (on rank {rank}).")
+    for rank, message in enumerate(errors):
+        if message:
+            raise CornetError(f"{message.rstrip('.')} (on rank {rank}).")
 
 
-def _together(part: NDArray[Any] | None, counts: list[int]) -> NDArray[Any]:
-    """All ranks' rows, on every rank."""
+def _gather(part: NDArray[Any] | None, counts: list[int]) -> NDArray[Any]:
+    """Return the rows of all ranks, on every rank."""
     parts: list[Any] = [None] * len(counts)
     dist.all_gather_object(parts, None if part is None else np.ascontiguousarray(part))
     return np.concatenate([rows for rows in parts if rows is not None])

@@ -1,4 +1,4 @@
-"""What object solution times rest on: an interval, how many images, the untrained start, every image's times."""
+"""Write and log the details behind object solution times: intervals, image counts, times per image."""
 
 import math
 from collections.abc import Sequence
@@ -19,12 +19,12 @@ __all__ = ["ObjectSolutionTimes"]
 
 
 class ObjectSolutionTimes(pl.Callback):
-    """Tells more of the solution times whenever `BrainScore` takes them.
+    """Writes and logs details of the solution times whenever `BrainScore` computes them.
 
-    Writes solution_times.csv of the last ones (epoch, benchmark, simulated, stimulus_id, target_ms, tested: in how many
-    splits, predicted_ms; truth_ms for the simulated brain) and logs, per benchmark, brain/<benchmark>/low and /high
-    (95 % over images), /share_solved, /share_solved_first_bin, /images (that enter a split's correlation, on average),
-    /untrained (raw, of the first weights), and /accuracy_step<k> and /dprime_step<k> for every different state of IT.
+    solution_times.csv holds the last ones: epoch, benchmark, simulated, stimulus_id, target_ms, tested (number of
+    splits), predicted_ms; truth_ms for the simulated brain. Logged per benchmark: brain/<benchmark>/low and /high (95 %
+    interval over images), /share_solved, /share_solved_first_bin, /images (in a split's correlation, on average),
+    /untrained (raw score before training), and /accuracy_step<k> and /dprime_step<k> for every distinct state of IT.
 
     folder: the run's.
     """
@@ -39,20 +39,20 @@ class ObjectSolutionTimes(pl.Callback):
             return
         tables = []
         for result in results:
-            one = result.benchmark
-            if not isinstance(one, TimesBenchmark) or result.failure:
+            benchmark = result.benchmark
+            if not isinstance(benchmark, TimesBenchmark) or result.failure:
                 continue
-            found = told(one.name, result.score, untrained(trainer, one.name))
+            values = detail_metrics(benchmark.name, result.score, untrained(trainer, benchmark.name))
             for logger in trainer.loggers:
-                logger.log_metrics({**found, "brain/epoch": epoch}, step=trainer.global_step)
-            tables.append(times_of(one, result.score, epoch))
+                logger.log_metrics({**values, "brain/epoch": epoch}, step=trainer.global_step)
+            tables.append(times_table(benchmark, result.score, epoch))
         if tables:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             atomic_write(self.path, csv_text(pd.concat(tables)))
 
 
 def untrained(trainer: pl.Trainer, name: str) -> float:
-    """The benchmark's raw score with the first weights; NaN where it was not taken or is undefined."""
+    """Return the benchmark's raw score before training; NaN if it was not computed or is undefined."""
     for brain in trainer.callbacks:  # type: ignore[attr-defined]
         for row in brain.scores.rows if isinstance(brain, BrainScore) else ():
             if row["benchmark"] == name and int(row["step"]) == 0:
@@ -60,35 +60,35 @@ def untrained(trainer: pl.Trainer, name: str) -> float:
     return math.nan
 
 
-def told(name: str, score: Score, untrained: float) -> dict[str, float]:
-    """The numbers beside a score; those that are not there are left out."""
+def detail_metrics(name: str, score: Score, untrained: float) -> dict[str, float]:
+    """Return the metrics of a score's details, without undefined ones."""
     details = score.details
     if not details:
         return {}
     low, high = details["interval"]
-    found: dict[str, float] = {"low": low, "high": high, "untrained": untrained}
-    found |= {key: details[key] for key in ("share_solved", "share_solved_first_bin")}
-    found["images"] = float(np.mean(details["entering"]))
+    values: dict[str, float] = {"low": low, "high": high, "untrained": untrained}
+    values |= {key: details[key] for key in ("share_solved", "share_solved_first_bin")}
+    values["images"] = float(np.mean(details["entering"]))
     for what in ("accuracy", "dprime"):
         states = np.unique(np.asarray(details[what]).round(12), return_index=True)[1]
         for step, first in enumerate(sorted(states)):
-            found[f"{what}_step{step}"] = float(details[what][first])
-    return {f"brain/{name}/{key}": float(value) for key, value in found.items() if math.isfinite(value)}
+            values[f"{what}_step{step}"] = float(details[what][first])
+    return {f"brain/{name}/{key}": float(value) for key, value in values.items() if math.isfinite(value)}
 
 
-def times_of(one: TimesBenchmark, score: Score, epoch: float) -> pd.DataFrame:
-    """Every image's target and predicted time."""
-    data = one.data
+def times_table(benchmark: TimesBenchmark, score: Score, epoch: float) -> pd.DataFrame:
+    """Return the target and predicted time of every image."""
+    data = benchmark.data
     columns: dict[str, Any] = {
         "epoch": epoch,
-        "benchmark": one.name,
-        "simulated": one.simulated,
+        "benchmark": benchmark.name,
+        "simulated": benchmark.simulated,
         "stimulus_id": data.stimuli.ids,
         "target_ms": data.ost,
         "tested": score.details.get("tested", np.nan),
         "predicted_ms": score.details.get("predicted_ost", np.full(len(data.ost), math.nan)),
     }
-    if one.simulated:
+    if benchmark.simulated:
         from cornet.brain import simulated
 
         columns["truth_ms"] = simulated.solution_times().truth_ost

@@ -1,1 +1,1 @@
-"""Where metrics go: metrics.csv, TensorBoard, Weights & Biases."""
+"""Loggers: metrics.csv, TensorBoard, Weights & Biases."""

@@ -1,4 +1,4 @@
-"""The metrics of a run: a journal that a resumed run continues, and metrics.csv, written from it."""
+"""Log metrics to a journal that a resumed run continues, and write metrics.csv from it."""
 
 from argparse import Namespace
 from collections.abc import Iterator, Mapping
@@ -18,11 +18,10 @@ __all__ = ["ContinueMetrics", "CsvLogger"]
 
 
 class ContinueMetrics(pl.Callback):
-    """Writes metrics.csv at every evaluation, and makes metrics continue as they were at a checkpoint.
+    """Writes metrics.csv after every validation, and makes a resumed run continue its metrics from the checkpoint.
 
-    When training continues, what a stopped run had logged after the checkpoint is dropped, and what it had not yet
-    logged of the epoch that the checkpoint ends is added. The rows that a checkpoint continues from are on the disk
-    before it is written.
+    On a resume, rows logged after the checkpoint are dropped, and metrics of the checkpoint's epoch that were not yet
+    logged are added. Rows up to a checkpoint are synced to disk before it is written.
     """
 
     def on_save_checkpoint(self, trainer: pl.Trainer, *_: Any) -> None:
@@ -31,14 +30,14 @@ class ContinueMetrics(pl.Callback):
 
     def on_load_checkpoint(self, trainer: pl.Trainer, _: Any, checkpoint: dict[str, Any]) -> None:
         for logger in csv_loggers(trainer):
-            logger.complete(checkpoint.get("epoch_metrics", {}))
+            logger.add_missing(checkpoint.get("epoch_metrics", {}))
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         for logger in csv_loggers(trainer):
             logger.resume_from(trainer.global_step)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self.on_validation_end(trainer, pl_module)  # now with what is logged at the end of an epoch
+        self.on_validation_end(trainer, pl_module)  # now with the metrics logged at the end of the epoch
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if not trainer.sanity_checking:
@@ -51,11 +50,10 @@ def csv_loggers(trainer: pl.Trainer) -> list["CsvLogger"]:
 
 
 class CsvLogger(Logger):
-    """Appends to `<folder>/metrics.jsonl`, and writes `<folder>/metrics.csv` from it: one row for each logged step.
+    """Appends to `<folder>/metrics.jsonl`, and writes `<folder>/metrics.csv` from it: one row per logged step.
 
-    Columns: epoch, step, then the others in the order in which they first came. In memory is only what is not yet
-    saved. A folder with a metrics.csv alone, of an earlier version, continues from that. Raises CornetError when a
-    file cannot be read or written.
+    Columns: epoch, step, then the others in order of first use. Only unsaved rows are in memory. A folder of an earlier
+    version with metrics.csv only is continued. Raises CornetError if a file cannot be read or written.
     """
 
     name = version = ""
@@ -64,7 +62,7 @@ class CsvLogger(Logger):
         super().__init__()
         self.path = Path(folder) / "metrics.csv"
         self.journal = Journal(self.path.with_suffix(".jsonl"))
-        self._new: dict[int, Row] = {}  # by step: what is not yet in the journal
+        self._new: dict[int, Row] = {}  # by step: rows not yet in the journal
         self._last, self._ordered = -1, True
         if is_first_rank():
             self._load()
@@ -75,11 +73,11 @@ class CsvLogger(Logger):
 
     @rank_zero_only
     def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
-        """Nothing: the configuration is kept by the run's folder."""
+        """Do nothing: the run's folder stores the configuration."""
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
-        """Add to the row of `step` (by default the last one); of two values for one name the later one stays."""
+        """Add to the row of `step` (default: the last one); a later value replaces an earlier one."""
         step = max(self._last, 0) if step is None else step
         values = {name: value for name, value in metrics.items() if name != "step"}
         self._new.setdefault(step, {"step": step}).update(values)
@@ -88,7 +86,7 @@ class CsvLogger(Logger):
 
     @rank_zero_only
     def resume_from(self, step: int) -> None:
-        """Drop the rows after `step`: a run that continues from there computes them again."""
+        """Drop the rows after `step`, which a run that resumes there computes again."""
         self.save()
         if step < self._last:
             self.journal.keep(lambda row: row["step"] <= step)
@@ -96,20 +94,20 @@ class CsvLogger(Logger):
         self.write_table()
 
     @rank_zero_only
-    def complete(self, metrics: Mapping[str, Any]) -> None:
-        """Add to the row of metrics["step"], where there is one, what it lacks."""
-        step, known = metrics.get("step", -1), set[str]()
+    def add_missing(self, metrics: Mapping[str, Any]) -> None:
+        """Add missing metrics to the row of metrics["step"], if that row exists."""
+        step, existing = metrics.get("step", -1), set[str]()
         for row in self.journal.read():
             if row["step"] == step:
-                known |= {*row}
-        missing = {name: value for name, value in metrics.items() if name not in known}
-        if known and missing:
+                existing |= {*row}
+        missing = {name: value for name, value in metrics.items() if name not in existing}
+        if existing and missing:
             self.log_metrics(missing, step)
             self.save()
 
     @rank_zero_only
     def save(self) -> None:
-        """Append what was logged since the last call to the journal."""
+        """Append the metrics logged since the last call to the journal."""
         if self._new:
             self.journal.append(self._new.values())
             self._new = {}
@@ -122,50 +120,50 @@ class CsvLogger(Logger):
 
     @rank_zero_only
     def sync(self) -> None:
-        """Bring the journal to the disk, as far as it is written."""
+        """Sync the written part of the journal to disk."""
         self.journal.sync()
 
     @rank_zero_only
     def finalize(self, status: str) -> None:
-        """Write what is not yet written."""
+        """Write the remaining rows."""
         self.write_table()
 
     def _rows(self) -> Iterator[Row]:
-        """Those of the journal by step."""
+        """Yield the rows of the journal, sorted by step."""
         rows = self.journal.read()
         yield from rows if self._ordered else sorted(rows, key=lambda row: row["step"])
 
     def _load(self) -> None:
-        """The last step of the journal, which is made from the table where there is none."""
+        """Read the last step from the journal; create the journal from metrics.csv if it is missing."""
         if not self.journal.path.exists():
             _, rows = read_metric_rows(self.path)
             if rows:
-                self.journal.append(row_of(text, self.path) for text in rows)
+                self.journal.append(to_row(text, self.path) for text in rows)
         self._last, self._ordered = -1, True
         for row in self.journal.read():
             step = row.get("step")
             if type(step) is not int:
-                raise no_steps(self.journal.path)
+                raise step_column_error(self.journal.path)
             self._ordered &= step >= self._last
             self._last = max(step, self._last)
 
 
-def row_of(texts: Mapping[str, str], path: Path) -> Row:
-    """A row of a table as it was before it was written."""
+def to_row(texts: Mapping[str, str], path: Path) -> Row:
+    """Parse a row of a table. Raises CornetError without a whole step."""
     try:
-        return {**{name: number(text) for name, text in texts.items()}, "step": int(float(texts["step"]))}
+        return {**{name: to_number(text) for name, text in texts.items()}, "step": int(float(texts["step"]))}
     except (KeyError, ValueError, OverflowError):
-        raise no_steps(path) from None
+        raise step_column_error(path) from None
 
 
-def no_steps(path: Path) -> CornetError:
+def step_column_error(path: Path) -> CornetError:
     return CornetError(
-        f"{path} is not a table of metrics: it has no column of whole steps; rename or remove it."
+        f"{path} is not a metrics table: it has no column of whole steps; rename or remove it."
     )
 
 
-def number(text: str) -> int | float | str:
-    """The number that a cell of a table holds; the text where it holds none."""
+def to_number(text: str) -> int | float | str:
+    """Parse a cell of a table as a number, or return its text."""
     for kind in (int, float):
         try:
             return kind(text)

@@ -1,4 +1,4 @@
-"""Weights & Biases and TensorBoard, as conf/logger names them, and what they are given when a run has ended."""
+"""Create the Weights & Biases and TensorBoard loggers of conf/logger, and upload a finished run's results."""
 
 import logging
 import netrc
@@ -20,7 +20,7 @@ from cornet.training.loggers.wandb_run import ForgivingWandbLogger
 from cornet.training.overrides import check_installed
 from cornet.training.ranks.processes import is_first_rank
 
-__all__ = ["hand_over", "tensorboard", "wandb"]
+__all__ = ["tensorboard", "upload_results", "wandb"]
 
 log = logging.getLogger("cornet")
 
@@ -31,16 +31,16 @@ PICTURES = {
     "step_matrix": "Raw score of every area and step (rows) on every recorded region (columns).",
     "solution_times": "When the network solves an image, against when the brain does.",
 }
-"""What each picture shows, by its file's name; samples of stimuli, stimuli/<set>.png, are beside them."""
+"""Captions by file name; samples of stimuli, stimuli/<set>.png, are uploaded, too."""
 
 TABLES = ("scores", "step_matrix")
 FILES = ("report.html", "scores.csv", "step_matrix.csv", "solution_times.csv")
 
 
 def tensorboard(folder: Path | str) -> TensorBoardLogger:
-    """Event files in `<folder>/tensorboard`; a resumed run adds a file, which TensorBoard shows as one curve.
+    """Log event files to `<folder>/tensorboard`; a resumed run adds a file, which TensorBoard shows as one curve.
 
-    Raises CornetError when the package is not installed, and for a folder whose name is not UTF-8.
+    Raises CornetError if the package is not installed, and if the folder's name is not UTF-8.
     """
     check_folder("TensorBoard", folder)
     check_installed("logger=tensorboard", "tensorboard", "tensorboard")
@@ -57,30 +57,29 @@ def wandb(
     offline: bool | None = None,
     config: Mapping[str, Any] | None = None,
 ) -> ForgivingWandbLogger:
-    """A run on Weights & Biases, with its files in `<folder>/wandb`.
+    """Log a run to Weights & Biases, with its files in `<folder>/wandb`.
 
-    run_id: that of the run's folder, so that a resumed run continues its curves. name, group, tags: None for what
-    `run_labels` makes of the folder and the overrides, when `run` trains; else none. offline: None means offline where
-    there is no account (no WANDB_API_KEY, no entry in netrc) and WANDB_MODE does not say otherwise; such a run is
-    uploaded later by `wandb sync`. Nothing is started before the first metric, and nothing that goes wrong there stops
-    a training. Raises CornetError for a tag that Weights & Biases would refuse, and for a folder whose name is not
-    UTF-8.
+    run_id: of the run's folder, so that a resumed run continues its curves. name, group, tags: None for the values of
+    `run_labels` in a run of train.py, otherwise for none. offline: None to log offline without an account (no
+    WANDB_API_KEY, no entry in netrc), unless WANDB_MODE is set; `wandb sync` uploads such a run later. Nothing starts
+    before the first metric, and no error of Weights & Biases stops a training. Raises CornetError for a tag that
+    Weights & Biases would refuse, and for a folder whose name is not UTF-8.
     """
     check_folder("Weights & Biases", folder)
     for tag in tags or ():
         if not 1 <= len(tag) <= LONGEST_TAG:
             raise CornetError(
-                f"The tag {tag!r} has {len(tag)} characters, and Weights & Biases takes 1 to {LONGEST_TAG}; "
-                "give another one in logger.wandb.tags."
+                f"The tag {tag!r} has {len(tag)} characters, but Weights & Biases accepts 1 to {LONGEST_TAG}; "
+                "change it in logger.wandb.tags."
             )
-    mode = os.environ.get("WANDB_MODE") or "online"  # wandb itself reads the environment once a process only
+    mode = os.environ.get("WANDB_MODE") or "online"  # wandb itself reads it only once per process
     if offline is not None:
         mode = "offline" if offline else "online"
     elif not os.environ.get("WANDB_MODE") and not _has_account():
         mode = "offline"
         if is_first_rank():
             log.warning(
-                "Weights & Biases: no account is set up here, so the run is kept offline; "
+                "Weights & Biases: no account is configured, so the run is logged offline; "
                 "upload it later with `wandb sync %s/wandb/offline-run-*`",
                 folder,
             )
@@ -107,7 +106,7 @@ def check_folder(who: str, folder: Path | str) -> None:
 
 
 def _has_account() -> bool:
-    """Whether wandb would find a key: in its environment variables, or under its host in netrc."""
+    """Return whether wandb would find a key: in environment variables, or for its host in netrc."""
     if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
         return True
     host = urlsplit(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname or ""
@@ -120,8 +119,8 @@ def _has_account() -> bool:
     return False
 
 
-def hand_over(folder: Path, loggers: Sequence[Logger]) -> None:
-    """Give a finished run's pictures and tables to Weights & Biases and TensorBoard. Missing files are left out.
+def upload_results(folder: Path, loggers: Sequence[Logger]) -> None:
+    """Upload a finished run's pictures and tables to Weights & Biases and TensorBoard. Missing files are skipped.
 
     folder: the run's. Failures are logged, never raised.
     """
@@ -129,15 +128,18 @@ def hand_over(folder: Path, loggers: Sequence[Logger]) -> None:
         try:
             if isinstance(logger, ForgivingWandbLogger):
                 files = [folder / name for name in FILES if (folder / name).is_file()]
-                logger.hand_over(pictures_of(folder), tables_of(folder), files, read_metrics(folder))
+                logger.upload_results(find_pictures(folder), read_tables(folder), files, read_metrics(folder))
             elif isinstance(logger, TensorBoardLogger):
-                to_tensorboard(folder, logger)
+                upload_to_tensorboard(folder, logger)
         except Exception as error:
-            log.warning("pictures and tables did not reach %s (%s)", type(logger).__name__, error)
+            log.warning("pictures and tables were not uploaded to %s (%s)", type(logger).__name__, error)
 
 
-def pictures_of(folder: Path) -> dict[str, tuple[Path, str]]:
-    """The pictures that are there: file and caption by name."""
+hand_over = upload_results  # old name, until train.py uses the new one
+
+
+def find_pictures(folder: Path) -> dict[str, tuple[Path, str]]:
+    """Return file and caption of the existing pictures, by name."""
     pictures = {name: (folder / f"{name}.png", caption) for name, caption in PICTURES.items()}
     for path in sorted((folder / "stimuli").glob("*.png")):
         caption = f"Samples of the stimuli {path.stem}, as the network sees them."
@@ -145,26 +147,26 @@ def pictures_of(folder: Path) -> dict[str, tuple[Path, str]]:
     return {name: found for name, found in pictures.items() if found[0].is_file()}
 
 
-def tables_of(folder: Path) -> dict[str, pd.DataFrame]:
-    """The tables that are there, by name."""
+def read_tables(folder: Path) -> dict[str, pd.DataFrame]:
+    """Return the existing tables, by name."""
     paths = {name: folder / f"{name}.csv" for name in TABLES}
     return {name: pd.read_csv(path) for name, path in paths.items() if path.is_file()}
 
 
-def to_tensorboard(folder: Path, logger: TensorBoardLogger) -> None:
-    """Pictures as images, tables as text, at the last step."""
+def upload_to_tensorboard(folder: Path, logger: TensorBoardLogger) -> None:
+    """Log pictures as images and tables as text, at the last step."""
     step = int(read_metrics(folder)["step"].max())
-    for name, (path, _) in pictures_of(folder).items():
+    for name, (path, _) in find_pictures(folder).items():
         with Image.open(path) as picture:
             pixels = np.asarray(picture.convert("RGB"))
         logger.experiment.add_image(f"pictures/{name}", pixels, step, dataformats="HWC")
-    for name, table in tables_of(folder).items():
-        logger.experiment.add_text(name, markdown(table), step)
+    for name, table in read_tables(folder).items():
+        logger.experiment.add_text(name, to_markdown(table), step)
     logger.experiment.close()
 
 
-def markdown(table: pd.DataFrame) -> str:
-    """A table as TensorBoard shows it."""
+def to_markdown(table: pd.DataFrame) -> str:
+    """Format a table as Markdown, which TensorBoard renders."""
     cells = table.astype(object).where(table.notna(), "").to_numpy().tolist()
     rows = [list(table), ["---"] * len(table.columns), *cells]
     return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |" for row in rows)

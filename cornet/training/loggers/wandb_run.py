@@ -1,7 +1,8 @@
-"""A run on Weights & Biases: the axis of each metric, what is shown, and that a dead network stops nothing.
+"""The Weights & Biases logger: the axis of each metric, its panels, and no failure that stops a training.
 
-Because of wandb 0.31: metrics are defined by name at first use (a `*` in `define_metric` does not match `/`); dots in
-names are escaped; tables, for which it asks the server, come last; best values are ours, as wandb's are of one session.
+Workarounds for wandb 0.31: metrics are defined by name at first use (a `*` in `define_metric` does not match `/`); dots
+in names are escaped; tables are logged last, as they ask the server; best values are computed here, as wandb's cover
+one session only.
 """
 
 import logging
@@ -21,44 +22,45 @@ __all__ = ["ForgivingWandbLogger", "definition"]
 
 log = logging.getLogger("cornet")
 
-START = 30  # seconds that Weights & Biases may take to start
-FINISH = 60  # seconds that it may take to upload what is left at the end
+START_TIMEOUT = 30  # seconds that Weights & Biases may take to start
+FINISH_TIMEOUT = 60  # seconds that it may take to upload the rest at the end
 
 _AXES = ("epoch", "brain/epoch", "trainer/global_step")
 _EACH_EPOCH = ("train/top1", "train/images_per_second")
 
 
 def definition(name: str, row: Collection[str]) -> dict[str, Any]:
-    """What `define_metric` takes beside the name.
+    """Return the arguments of `define_metric` for a metric.
 
-    Axes: `epoch` for validation, `brain/epoch` for brain scores, steps for training losses. Of the brain's, benchmarks
-    and averages are panels; the rest is logged but hidden. row: the names logged together; a benchmark is known by its
-    `/raw`.
+    Axes: `epoch` for validation, `brain/epoch` for brain scores, steps for training losses. Of the brain metrics, only
+    benchmarks and averages get panels; the others are hidden. row: the names logged together; a benchmark also has
+    `<name>/raw`.
     """
     if name in _AXES:
         return {"hidden": True}
     if name.startswith("brain/"):
-        shown = f"{name}/raw" in row or "average_" in name
-        return {"step_metric": "brain/epoch", "summary": "max,last", "hidden": not shown}
+        visible = f"{name}/raw" in row or "average_" in name
+        return {"step_metric": "brain/epoch", "summary": "max,last", "hidden": not visible}
     if name.startswith("val/"):
-        return {"step_metric": "epoch", "summary": f"{best_of(name)},last"}
+        return {"step_metric": "epoch", "summary": f"{best_mode(name)},last"}
     return {"step_metric": "epoch"} if name in _EACH_EPOCH else {}
 
 
-def best_of(name: str) -> str:
-    """What of a metric is its best."""
+def best_mode(name: str) -> str:
+    """Return whether lower or higher values of a metric are better: min or max."""
     return "min" if "loss" in name else "max"
 
 
 class ForgivingWandbLogger(WandbLogger):
-    """Lightning's logger for Weights & Biases, quiet, with axes of epochs, that never makes a run fail.
+    """Lightning's Weights & Biases logger with less output and axes of epochs. Its errors never make a run fail.
 
-    After `START` seconds without a connection the run is kept offline; after `FINISH` it says what to upload by hand.
+    After `START_TIMEOUT` seconds without a connection the run is logged offline. After `FINISH_TIMEOUT` seconds at its
+    end a message says what to upload by hand.
     """
 
     def __init__(self, folder: Path, mode: str, **arguments: Any) -> None:
         super().__init__(save_dir=str(folder), resume="allow", **arguments)
-        self._wandb_init.pop("anonymous")  # Lightning passes it, wandb warns that it has no effect
+        self._wandb_init.pop("anonymous")  # Lightning passes it, and wandb warns that it has no effect
         self._mode = mode
         self._failed = False
         self._defined: set[str] = set()
@@ -66,65 +68,64 @@ class ForgivingWandbLogger(WandbLogger):
 
     @property
     def experiment(self) -> Any:
-        """The run; where it cannot be started online it is kept offline, and where that fails too it is a dummy."""
+        """The run: online, offline if it cannot start online, or a dummy if that fails, too."""
         if self._experiment is None and is_first_rank():
             self._start()
         return super().experiment
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        self._forgive(self._log_row, metrics, step)
+        self._without_raising(self._log_row, metrics, step)
 
     @rank_zero_only
     def log_hyperparams(self, params: dict[str, Any] | Namespace) -> None:
-        self._forgive(super().log_hyperparams, params)
+        self._without_raising(super().log_hyperparams, params)
 
     @rank_zero_only
-    def hand_over(
+    def upload_results(
         self,
         pictures: Mapping[str, tuple[Path, str]],
         tables: Mapping[str, pd.DataFrame],
         files: Collection[Path],
         metrics: pd.DataFrame,
     ) -> None:
-        """Take what a finished run has left, and end.
+        """Upload the results of a finished run, and finish it.
 
-        pictures: by name, file and caption. files: kept with the run as they are. metrics: all that the run has logged,
-        for the best values.
+        pictures: by name, file and caption. files: uploaded unchanged. metrics: all of the run, for the best values.
         """
         if self._experiment is None:
             return
-        told, run = "", self._experiment
+        failure, run = "", self._experiment
         try:
             if not self._failed:
                 import wandb
 
-                run.summary.update(ends(metrics))
+                run.summary.update(best_and_last(metrics))
                 for file in files:
                     run.save(str(file), base_path=str(file.parent), policy="now")
-                shown = {
+                images = {
                     f"pictures/{name}": wandb.Image(str(file), caption=caption)
                     for name, (file, caption) in pictures.items()
                 }
-                if shown:
-                    run.log(shown)
-                for name, table in tables.items():  # last: without a network each waits
+                if images:
+                    run.log(images)
+                for name, table in tables.items():  # last: without a network each of them waits
                     cells = table.astype(object).where(table.notna(), None)
                     run.log({name: wandb.Table(columns=list(cells), data=cells.to_numpy().tolist())})
         except Exception as error:
-            told = line(error)
+            failure = first_line(error)
         try:
             run.finish()
         except Exception as error:
-            told = line(error)
-        if told:
-            place = run.settings.sync_dir
+            failure = first_line(error)
+        if failure:
+            sync_dir = run.settings.sync_dir
             log.warning(
-                "Weights & Biases did not take everything (%s); it lies in %s: upload it later with "
+                "Weights & Biases did not receive everything (%s); the rest is in %s: upload it later with "
                 "`wandb sync %s`",
-                told,
-                place,
-                place,
+                failure,
+                sync_dir,
+                sync_dir,
             )
 
     def _log_row(self, metrics: Mapping[str, float], step: int | None) -> None:
@@ -139,65 +140,65 @@ class ForgivingWandbLogger(WandbLogger):
         self._defined.update(new)
         super().log_metrics(row, step)
 
-    def _forgive(self, action: Any, *arguments: Any) -> None:
+    def _without_raising(self, action: Any, *arguments: Any) -> None:
         if self._failed:
             return
         try:
             action(*arguments)
         except Exception as error:
             self._failed = True
-            log.warning("Weights & Biases stopped (%s); this session goes on without it", line(error))
+            log.warning("Weights & Biases stopped (%s); this session continues without it", first_line(error))
 
     def _start(self) -> None:
         import wandb
 
         if wandb.run is not None and wandb.run.id != self._id:
-            self._end_earlier()
+            self._finish_earlier_run()
         Path(self._save_dir or ".").mkdir(parents=True, exist_ok=True)
-        settings: dict[str, Any] = {"silent": True, "console": "off", "init_timeout": START}
-        settings |= {"finish_timeout": FINISH, "finish_timeout_raises": True}
+        settings: dict[str, Any] = {"silent": True, "console": "off", "init_timeout": START_TIMEOUT}
+        settings |= {"finish_timeout": FINISH_TIMEOUT, "finish_timeout_raises": True}
         for mode in (self._mode, "offline", "disabled"):
-            wandb.setup(wandb.Settings(silent=True))  # else it tells of its login, and of every timeout
+            wandb.setup(wandb.Settings(silent=True))  # else it prints its login and every timeout
             self._wandb_init["settings"] = wandb.Settings(**settings | {"mode": mode})
             try:
-                with arguments_without_secrets():  # it records them
+                with arguments_without_secrets():  # wandb records them
                     run = super().experiment
             except Exception as error:
-                instead = f"offline; upload it later with `wandb sync {self._save_dir}/wandb/offline-run-*`"
+                fallback = f"offline; upload it later with `wandb sync {self._save_dir}/wandb/offline-run-*`"
                 log.warning(
-                    "Weights & Biases could not start (%s); the run goes on %s",
-                    line(error),
-                    "without it" if mode == "offline" else instead,
+                    "Weights & Biases could not start (%s); the run continues %s",
+                    first_line(error),
+                    "without it" if mode == "offline" else fallback,
                 )
-                wandb.teardown()  # its service holds the failed run's id as in use
+                wandb.teardown()  # its service still holds the failed run's id
                 continue
             for name in _AXES:
                 run.define_metric(name, **definition(name, ()))
             return
 
-    def _end_earlier(self) -> None:
-        """End the failed run of a sweep in this process: Lightning would log into it."""
+    def _finish_earlier_run(self) -> None:
+        """Finish the failed run of a sweep in this process; otherwise Lightning would log into it."""
         import wandb
 
-        place = wandb.run.settings.sync_dir if wandb.run else ""
+        sync_dir = wandb.run.settings.sync_dir if wandb.run else ""
         try:
             wandb.finish(exit_code=1)
         except Exception as error:
-            log.warning("Weights & Biases did not take everything of %s (%s)", place, line(error))
+            log.warning("Weights & Biases did not receive everything of %s (%s)", sync_dir, first_line(error))
             wandb.run = None
 
 
-def ends(metrics: pd.DataFrame) -> dict[str, dict[str, float]]:
-    """The best and the last value of what is summarised, over all sessions of a run."""
-    found = {}
+def best_and_last(metrics: pd.DataFrame) -> dict[str, dict[str, float]]:
+    """Return the best and the last value of each summarised metric, over all sessions of a run."""
+    summary = {}
     for name in metrics:
         values = metrics[name].dropna()
         if "summary" in definition(str(name), ()) and len(values):
-            best = best_of(str(name))
-            found[str(name)] = {best: float(getattr(values, best)()), "last": float(values.iloc[-1])}
-    return found
+            best = best_mode(str(name))
+            summary[str(name)] = {best: float(getattr(values, best)()), "last": float(values.iloc[-1])}
+    return summary
 
 
-def line(error: Exception) -> str:
-    """What is wrong, on one line."""
+def first_line(error: Exception) -> str:
+    """Return the first line of an error's message."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

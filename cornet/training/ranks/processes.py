@@ -1,7 +1,7 @@
-"""The processes of one training, started by torchrun or srun.
+"""Find and connect the ranks of a training, which torchrun or srun started.
 
-They meet at a key-value store (torch's TCPStore, plain text), check that they have the same configuration, learn of the
-run's folder from rank 0, and share errors. A single process does none of this.
+The ranks connect to a key-value store (torch's TCPStore, plain text). There they check that all have the same
+configuration, receive the run's folder from rank 0, and share errors. A single process skips all of this.
 """
 
 import hashlib
@@ -20,17 +20,17 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from cornet.errors import CornetError
 from cornet.runs.config import differences
 
-__all__ = ["Place", "Ranks", "find_ranks", "is_first_rank", "known", "lost_rank", "meet"]
+__all__ = ["RankInfo", "Ranks", "connect_ranks", "current_ranks", "find_ranks", "is_first_rank", "lost_rank"]
 
-ARRIVE = timedelta(minutes=10)  # until all ranks have come: nodes load Python from one disk
-WAIT = timedelta(minutes=60)  # for the slowest rank, which may be rendering its images
+CONNECT_TIMEOUT = timedelta(minutes=10)  # for all ranks to connect: nodes load Python from one disk
+STORE_TIMEOUT = timedelta(minutes=60)  # for the slowest rank, which may still render its images
 
 T = TypeVar("T")
-_met: "Ranks | None" = None  # the store lives as long as the process: sweeps train several times
+_ranks: "Ranks | None" = None  # lives as long as the process: a sweep trains several times
 
 
-class Place(NamedTuple):
-    """Where a process stands among those of a training. launcher: what started it, None for nothing."""
+class RankInfo(NamedTuple):
+    """The rank of a process, and the numbers of ranks. launcher: torchrun or srun; None for a single process."""
 
     rank: int = 0
     world: int = 1
@@ -43,63 +43,63 @@ class Place(NamedTuple):
         return self.world // self.local_world
 
 
-def find_ranks(environment: Mapping[str, str] | None = None) -> Place:
-    """This process's place, from torchrun, else the SLURM step, else alone. Raises CornetError for uneven nodes."""
-    given = os.environ if environment is None else environment
-    if "RANK" in given and "WORLD_SIZE" in given:
-        world = int(given["WORLD_SIZE"])
-        local, nodes, uneven = int(given.get("LOCAL_WORLD_SIZE", "1")), 1, False
-        place = Place(int(given["RANK"]), world, int(given.get("LOCAL_RANK", "0")), local, "torchrun")
-    elif "SLURM_STEP_ID" in given and "SLURM_PROCID" in given:  # a batch script itself has no step
-        world = int(given.get("SLURM_STEP_NUM_TASKS") or given.get("SLURM_NTASKS", "1"))
-        nodes = int(given.get("SLURM_STEP_NUM_NODES") or given.get("SLURM_NNODES", "1"))
-        local, uneven = world // nodes, "," in given.get("SLURM_STEP_TASKS_PER_NODE", "")
-        place = Place(int(given["SLURM_PROCID"]), world, int(given.get("SLURM_LOCALID", "0")), local, "srun")
+def find_ranks(environment: Mapping[str, str] | None = None) -> RankInfo:
+    """Return this process's rank, from torchrun's or SLURM's variables. Raises CornetError for uneven nodes."""
+    env = os.environ if environment is None else environment
+    if "RANK" in env and "WORLD_SIZE" in env:
+        world = int(env["WORLD_SIZE"])
+        local, nodes, uneven = int(env.get("LOCAL_WORLD_SIZE", "1")), 1, False
+        info = RankInfo(int(env["RANK"]), world, int(env.get("LOCAL_RANK", "0")), local, "torchrun")
+    elif "SLURM_STEP_ID" in env and "SLURM_PROCID" in env:  # a batch script itself has no step
+        world = int(env.get("SLURM_STEP_NUM_TASKS") or env.get("SLURM_NTASKS", "1"))
+        nodes = int(env.get("SLURM_STEP_NUM_NODES") or env.get("SLURM_NNODES", "1"))
+        local, uneven = world // nodes, "," in env.get("SLURM_STEP_TASKS_PER_NODE", "")
+        info = RankInfo(int(env["SLURM_PROCID"]), world, int(env.get("SLURM_LOCALID", "0")), local, "srun")
     else:
-        return Place()
+        return RankInfo()
     if uneven or local < 1 or world % local or world % nodes:
         raise CornetError(
-            f"{world} ranks are spread unevenly over the nodes ({local} on this one); start as many on each, with srun "
-            "by --ntasks-per-node."
+            f"{world} ranks are spread unevenly over the nodes ({local} on this one); start the same number on each "
+            "node, with srun --ntasks-per-node."
         )
-    return place
+    return info
 
 
 class Ranks:
-    """The ranks of a training, and their store. Alone, each method does the plain thing."""
+    """The ranks of a training and their store. Without a store (one process), every method acts locally."""
 
-    def __init__(self, place: Place, store: dist.Store | None = None) -> None:
-        self.place, self.store = place, store
+    def __init__(self, info: RankInfo, store: dist.Store | None = None) -> None:
+        self.info, self.store = info, store
         self._round = 0
 
     @property
     def first(self) -> bool:
-        return self.place.rank == 0
+        return self.info.rank == 0
 
-    def agree(self, what: Mapping[str, Any], error: str = "") -> None:
-        """Raise one and the same CornetError on all ranks where one met an `error` or holds another `what`."""
+    def check_same(self, values: Mapping[str, Any], error: str = "") -> None:
+        """Raise the same CornetError on all ranks if one has an `error`, or if their `values` differ."""
         if self.store is None:
             if error:
                 raise CornetError(error)
             return
-        mine = [error, json.loads(json.dumps(what, default=str))]
-        self._judge(json.dumps(mine), self._compare)
+        mine = [error, json.loads(json.dumps(values, default=str))]
+        self._gather_verdict(json.dumps(mine), self._first_difference)
 
-    def together(self, work: Callable[[], T]) -> T:
-        """What `work` returns here; a CornetError that any rank meets in it is raised on all."""
+    def run_on_all(self, work: Callable[[], T]) -> T:
+        """Call `work` on every rank and return its result. A CornetError on any rank is raised on all."""
         if self.store is None:
             return work()
-        error, result = attempt(work)
-        self._judge(json.dumps([error, None]), self._compare)
+        error, result = run_caught(work)
+        self._gather_verdict(json.dumps([error, None]), self._first_difference)
         return result
 
-    def from_first(self, work: Callable[[], T]) -> T:
-        """What `work` returns on rank 0, where alone it is done, on all ranks: plain data, as JSON has it."""
+    def run_on_first(self, work: Callable[[], T]) -> T:
+        """Call `work` on rank 0 and broadcast its result, which must be JSON data. Errors are raised on all ranks."""
         if self.store is None:
             return work()
         key = self._next()
         if self.first:
-            error, answer = attempt(work)
+            error, answer = run_caught(work)
             self.store.set(key, json.dumps([error, answer]))
         else:
             error, answer = json.loads(self._get(key, 0))
@@ -107,15 +107,17 @@ class Ranks:
             raise CornetError(error)
         return answer
 
-    def tells(self, message: str = "") -> bool:
-        """Whether this rank is the first to tell this, and should: the others keep silent."""
+    def reports_first(self, message: str = "") -> bool:
+        """Return whether this rank is the first to report this message; only that rank should print it."""
         if self.store is None:
             return True
         name = hashlib.sha256(message.encode(errors="surrogatepass")).hexdigest()
         try:
-            return self.store.add(f"told/{name}", 1) == 1
-        except RuntimeError:  # the store has gone with rank 0, which has told it
+            return self.store.add(f"reported/{name}", 1) == 1
+        except RuntimeError:  # the store is gone, and with it rank 0, which has reported it
             return self.first
+
+    agree, tells = check_same, reports_first  # old names, until train.py uses the new ones
 
     def _next(self) -> str:
         self._round += 1
@@ -127,18 +129,18 @@ class Ranks:
             return self.store.get(key).decode()
         except RuntimeError as error:
             raise CornetError(
-                f"rank {rank} of {self.place.world} was not heard of at the start; look at its output, and see that "
-                "all ranks are started with the same command."
+                f"rank {rank} of {self.info.world} did not respond at the start; check its output, and that all ranks "
+                "were started with the same command."
             ) from error
 
-    def _judge(self, mine: str, verdict: Callable[[list[Any], int, list[Any]], str]) -> None:
-        """Rank 0 hears all, and its verdict (a sentence, or nothing) is everybody's."""
+    def _gather_verdict(self, mine: str, verdict: Callable[[list[Any], int, list[Any]], str]) -> None:
+        """Gather every rank's entry on rank 0, and raise its verdict (a message, or "" for none) on all ranks."""
         assert self.store is not None
         key = self._next()
-        self.store.set(f"{key}/{self.place.rank}", mine)
+        self.store.set(f"{key}/{self.info.rank}", mine)
         if self.first:
             own, found = json.loads(mine), ""
-            for rank in range(self.place.world):
+            for rank in range(self.info.world):
                 theirs = json.loads(self._get(f"{key}/{rank}", rank))
                 found = found or verdict(own, rank, theirs)
             self.store.set(key, found)
@@ -147,90 +149,93 @@ class Ranks:
         if found:
             raise CornetError(found)
 
-    def _compare(self, own: list[Any], rank: int, theirs: list[Any]) -> str:
+    def _first_difference(self, own: list[Any], rank: int, theirs: list[Any]) -> str:
         if theirs[0]:
             return theirs[0] if own[0] == theirs[0] else f"{theirs[0].rstrip('.')} (on rank {rank})."
         if own[0] or own[1] == theirs[1]:
             return own[0]
         found = differences(own[1], theirs[1], "on rank 0", f"on rank {rank}")
         return (
-            f"the ranks disagree on what to run: {found}; start all of them with the same command and the same files "
-            "of configuration."
+            f"the ranks have different configurations: {found}; start all of them with the same command and the same "
+            "configuration files."
         )
 
 
-def attempt(work: Callable[[], Any]) -> tuple[str, Any]:
-    """A CornetError that `work` raises, as a sentence, and else what it returns."""
+def run_caught(work: Callable[[], Any]) -> tuple[str, Any]:
+    """Call `work`. Returns (message, None) if it raises CornetError, else ("", its result)."""
     try:
         return "", work()
     except CornetError as error:
         return str(error), None
 
 
-def meet() -> Ranks:
-    """The ranks of this training, met once; hides the others' info logs. Raises CornetError if one is missing."""
-    global _met
-    if _met is not None:
-        return _met
-    place = find_ranks()
-    if place.world == 1:
-        return Ranks(place)
-    if place.launcher == "srun":
-        _export(place)
+def connect_ranks() -> Ranks:
+    """Connect the ranks, once per process, and filter their logs. Raises CornetError if one is missing."""
+    global _ranks
+    if _ranks is not None:
+        return _ranks
+    info = find_ranks()
+    if info.world == 1:
+        return Ranks(info)
+    if info.launcher == "srun":
+        _export_torchrun_environment(info)
     try:
-        store, _, _ = next(dist.rendezvous("env://", timeout=ARRIVE))
+        store, _, _ = next(dist.rendezvous("env://", timeout=CONNECT_TIMEOUT))
     except (RuntimeError, ValueError) as error:
         reason = str(error).strip().splitlines()[0].rstrip(".")
         raise CornetError(
-            f"rank {place.rank} of {place.world} could not meet the others at {os.environ.get('MASTER_ADDR')}:"
-            f"{os.environ.get('MASTER_PORT')} ({reason}); see that all are started, and that nodes reach each other."
+            f"rank {info.rank} of {info.world} could not connect to {os.environ.get('MASTER_ADDR')}:"
+            f"{os.environ.get('MASTER_PORT')} ({reason}); check that all ranks run and that nodes reach each other."
         ) from error
-    store.set_timeout(WAIT)
-    # A store may have outlived the ranks before these.
+    store.set_timeout(STORE_TIMEOUT)
+    # After a restart the store may still hold the keys of the previous ranks.
     restart = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
-    _met = Ranks(place, dist.PrefixStore(f"cornet{restart}", store))
-    quieten_others(_met)
-    return _met
+    _ranks = Ranks(info, dist.PrefixStore(f"cornet{restart}", store))
+    filter_logs(_ranks)
+    return _ranks
 
 
-def known() -> Ranks:
-    """The ranks that have met; this process alone where none have."""
-    return _met or Ranks(Place())
+def current_ranks() -> Ranks:
+    """Return the connected ranks, or this process alone if there was no connection."""
+    return _ranks or Ranks(RankInfo())
+
+
+meet, known = connect_ranks, current_ranks  # old names, until train.py uses the new ones
 
 
 def is_first_rank() -> bool:
-    """Whether this process is rank 0 (or alone), also before the ranks have met; as Lightning's loggers see it."""
+    """Return whether this process is rank 0, as Lightning's loggers see it; works before ranks are connected."""
     return getattr(rank_zero_only, "rank", 0) in (0, None)
 
 
 def lost_rank(error: RuntimeError) -> bool:
-    """Whether an error of a training says that another rank has gone."""
-    said = str(error)
-    signs = ("closed by peer", "reset by peer", "Broken pipe", "Connection refused")
-    return isinstance(error, dist.DistError) or any(sign in said for sign in signs)
+    """Return whether an error was caused by the loss of another rank."""
+    message = str(error)
+    phrases = ("closed by peer", "reset by peer", "Broken pipe", "Connection refused")
+    return isinstance(error, dist.DistError) or any(phrase in message for phrase in phrases)
 
 
-def quieten_others(ranks: Ranks) -> None:
-    """Of what all ranks have to say, one says it; information and Python's warnings come from rank 0."""
+def filter_logs(ranks: Ranks) -> None:
+    """Log each warning or error on one rank only, and info messages and Python's warnings on rank 0 only."""
 
-    def shown(record: logging.LogRecord) -> bool:
+    def is_reported_here(record: logging.LogRecord) -> bool:
         if record.levelno < logging.WARNING:
             return ranks.first
-        return ranks.tells(record.getMessage())
+        return ranks.reports_first(record.getMessage())
 
     for handler in logging.root.handlers:
-        handler.addFilter(shown)
+        handler.addFilter(is_reported_here)
     if not ranks.first:
         warnings.simplefilter("ignore")
 
 
-def _export(place: Place) -> None:
-    """What torchrun would have put into the environment, from SLURM's."""
-    given = os.environ
-    nodes = given.get("SLURM_STEP_NODELIST") or given.get("SLURM_NODELIST", "127.0.0.1")
-    given.setdefault("MASTER_ADDR", SLURMEnvironment.resolve_root_node_address(nodes))
-    job = int(given.get("SLURM_JOB_ID", "0"))
-    given.setdefault("MASTER_PORT", str(15_000 + job % 10_000))  # other jobs may share the node
-    given["RANK"], given["WORLD_SIZE"] = str(place.rank), str(place.world)
-    given["LOCAL_RANK"], given["LOCAL_WORLD_SIZE"] = str(place.local_rank), str(place.local_world)
-    given["GROUP_RANK"] = given.get("SLURM_NODEID", "0")
+def _export_torchrun_environment(info: RankInfo) -> None:
+    """Set the environment variables that torchrun would set, from SLURM's."""
+    env = os.environ
+    nodes = env.get("SLURM_STEP_NODELIST") or env.get("SLURM_NODELIST", "127.0.0.1")
+    env.setdefault("MASTER_ADDR", SLURMEnvironment.resolve_root_node_address(nodes))
+    job = int(env.get("SLURM_JOB_ID", "0"))
+    env.setdefault("MASTER_PORT", str(15_000 + job % 10_000))  # other jobs may share the node
+    env["RANK"], env["WORLD_SIZE"] = str(info.rank), str(info.world)
+    env["LOCAL_RANK"], env["LOCAL_WORLD_SIZE"] = str(info.local_rank), str(info.local_world)
+    env["GROUP_RANK"] = env.get("SLURM_NODEID", "0")

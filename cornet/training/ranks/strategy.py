@@ -1,4 +1,4 @@
-"""How the ranks of a training step together: gradients averaged while they are computed, statistics after."""
+"""The Lightning strategy for several ranks: average gradients in the backward pass, batch norms after it."""
 
 import atexit
 import inspect
@@ -14,43 +14,43 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.parallel import DistributedDataParallel
 
-from cornet.training.ranks.processes import known
+from cornet.training.ranks.processes import current_ranks
 
 __all__ = ["RankStrategy"]
 
 
 class RankStrategy(DDPStrategy):
-    """Data-parallel training of ranks that were started from outside.
+    """Data-parallel training with ranks that torchrun or srun started.
 
-    gradient_as_bucket_view: gradients lie in the buffers that are sent. static_graph: parameters without a gradient are
-    searched in the first step only. options: of Lightning's DDPStrategy and torch's DistributedDataParallel.
+    gradient_as_bucket_view: store gradients in the buffers that are sent. static_graph: search for parameters without a
+    gradient in the first step only. options: for Lightning's DDPStrategy and torch's DistributedDataParallel.
 
-    Unlike Lightning's strategy
-    * running statistics of batch norms are averaged over the ranks after every training step (DDP sends rank 0's before
-      a forward pass), so they are of all images and the same in every checkpoint;
-    * a validation step does not synchronise the ranks, which may have different numbers of them;
-    * ranks do not ask each other for a stop before every batch, and Lightning's SIGTERM handler is not used: both wait.
+    Differences from Lightning's strategy:
+    * The running statistics of batch norms are averaged over the ranks after every training step, so they describe all
+      images and are the same in every checkpoint. (DDP broadcasts those of rank 0 before a forward pass.)
+    * A validation step does not synchronise the ranks, as their numbers of validation steps may differ.
+    * There is no collective check for a stop before every batch, and no SIGTERM handler of Lightning: both add waits.
     """
 
     def __init__(
         self, gradient_as_bucket_view: bool = True, static_graph: bool = True, **options: Any
     ) -> None:
         new = "forward_sync_buffers" in inspect.signature(DistributedDataParallel).parameters
-        own: dict[str, Any] = {
+        defaults: dict[str, Any] = {
             "gradient_as_bucket_view": gradient_as_bucket_view,
             "static_graph": static_graph,
-            "forward_sync_buffers" if new else "broadcast_buffers": False,  # its name since torch 2.13 or so
+            "forward_sync_buffers" if new else "broadcast_buffers": False,  # its name since about torch 2.13
         }
-        super().__init__(**own, **options)
+        super().__init__(**defaults, **options)
         self.on_terminate = signal.getsignal(signal.SIGTERM)
-        self.statistics: list[Tensor] = []
+        self.running_stats: list[Tensor] = []
 
     def setup_distributed(self) -> None:
-        """Connect the ranks by the store at which they met.
+        """Initialise the process group with the store that the ranks already share.
 
-        With torchrun's --max-restarts a store outlives its ranks, and torch (seen with 2.15) uses the same names again.
+        With torchrun's --max-restarts a store outlives its ranks, and torch (seen in 2.15) uses the same keys again.
         """
-        if (store := known().store) is not None and not dist.is_initialized():
+        if (store := current_ranks().store) is not None and not dist.is_initialized():
             self.set_world_ranks()
             backend = self._get_process_group_backend()
             device = self.root_device if self.root_device.type != "cpu" else None
@@ -62,8 +62,8 @@ class RankStrategy(DDPStrategy):
                 timeout=self._timeout,
                 device_id=device,
             )
-            if backend == "nccl":  # which warns of a group that nobody left
-                atexit.register(_leave)
+            if backend == "nccl":  # it warns about a process group that was not destroyed
+                atexit.register(_destroy_process_group)
         super().setup_distributed()
 
     def setup(self, trainer: pl.Trainer) -> None:
@@ -72,11 +72,11 @@ class RankStrategy(DDPStrategy):
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, self.on_terminate)
         assert self.lightning_module is not None
-        self.statistics = running_statistics(self.lightning_module)
+        self.running_stats = running_statistics(self.lightning_module)
 
     def post_backward(self, closure_loss: Tensor) -> None:
         super().post_backward(closure_loss)
-        average(self.statistics)  # not sooner: autograd forbids it between a forward and its backward pass
+        average_over_ranks(self.running_stats)  # only now: autograd forbids it before the backward pass
 
     def validation_step(self, *args: Any, **kwargs: Any) -> Any:
         assert self.lightning_module is not None
@@ -85,14 +85,14 @@ class RankStrategy(DDPStrategy):
 
 
 def running_statistics(module: nn.Module) -> list[Tensor]:
-    """Mean and variance of every batch norm; norms are known by their type, never by name."""
+    """Return the running mean and variance of every batch norm, which is found by its type."""
     norms = [norm for norm in module.modules() if isinstance(norm, _NormBase)]
     return [s for norm in norms for s in (norm.running_mean, norm.running_var) if s is not None]
 
 
 @torch.no_grad()
-def average(tensors: list[Tensor]) -> None:
-    """Replace each tensor by its mean over the ranks; one message for all."""
+def average_over_ranks(tensors: list[Tensor]) -> None:
+    """Replace each tensor by its mean over the ranks, with one all-reduce for all."""
     if not tensors:
         return
     flat = torch.cat([tensor.flatten() for tensor in tensors])
@@ -102,6 +102,6 @@ def average(tensors: list[Tensor]) -> None:
     torch._foreach_copy_(tensors, [p.view_as(t) for p, t in zip(parts, tensors, strict=True)])
 
 
-def _leave() -> None:
+def _destroy_process_group() -> None:
     if dist.is_initialized():
         dist.destroy_process_group()

@@ -141,14 +141,16 @@ def check(config: DictConfig) -> None:
     """Raise CornetError for what cannot be trained, as far as that is known without images."""
     from cornet.instantiate import make
     from cornet.models import describe
-    from cornet.training.build import plain
+    from cornet.training.build import as_dict
     from cornet.training.sweeps.halving import check_halving
 
     check_missing(config)
     check_halving(OmegaConf.select(config, "sweep.halving"))
     make(config.recipe, "recipe")
     model = {
-        k: v for k, v in plain(config.model).items() if k not in ("pretrained", "weights_url", "accept_hash")
+        k: v
+        for k, v in as_dict(config.model).items()
+        if k not in ("pretrained", "weights_url", "accept_hash")
     }
     if "_target_" in model:  # the user's own network, which only the run itself builds
         return

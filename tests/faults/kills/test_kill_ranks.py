@@ -96,7 +96,7 @@ def test_a_signal_to_one_rank_is_obeyed_by_both_at_the_same_step(starter, overri
     """Also one that comes while they ask each other: such were lost once."""
     root = starter.folder / "asked-ranks"
     while_asking = moment(
-        "call", "cornet.training.callbacks.last_checkpoint:agreed", 5, signum=signal.SIGUSR1
+        "call", "cornet.training.callbacks.last_checkpoint:reduce_signal", 5, signum=signal.SIGUSR1
     )
     runs = starter.start_ranks(*overrides, f"root={root}", of_rank={1: while_asking})
     codes = starter.wait_ranks()

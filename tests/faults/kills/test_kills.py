@@ -92,7 +92,7 @@ def test_a_signal_ends_a_step_and_leaves_a_checkpoint_of_it(starter, overrides, 
     run.kill(signum)
     assert starter.wait() == 128 + signum, run.said.read_text()
     said = run.said.read_text()
-    assert f"{signal.Signals(signum).name}: a checkpoint is written after this step" in said
+    assert f"{signal.Signals(signum).name}: writing a checkpoint after this step" in said
     assert f"Stopped by {signal.Signals(signum).name}. The same command goes on" in said
     assert "Traceback" not in said
     again = starter.start(*late, f"root={root}")

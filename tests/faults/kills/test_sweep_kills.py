@@ -133,7 +133,7 @@ def test_a_signal_stops_all_with_checkpoints(tmp_path, signum):
     code, out, err = ended(process)
     assert code == 128 + signum, out + err
     assert f"Stopped by {signum.name} with 3 runs left. The same command goes on" in out
-    assert err.count(f"{signum.name}: a checkpoint is written after this step") == 2
+    assert err.count(f"{signum.name}: writing a checkpoint after this step") == 2
     assert "Traceback" not in err
     assert set(runs_of(tmp_path / "asked")) == {"seed0", "seed1"}
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from cornet.errors import CornetError
-from cornet.training.callbacks.batch_fit import BatchFit, out_of_memory, smaller
+from cornet.training.callbacks.batch_fit import BatchFit, out_of_memory, smaller_batches
 from tests.helpers.training.small_trainings import batches, classifier, fit
 
 # A CPU that runs out of memory ends the process inside its library, so that a small device is made up.
@@ -26,7 +26,7 @@ def small_device(module, most):
 def test_the_size_that_fits_is_told():
     module = small_device(classifier(batch_size=24), 7)
     told = (
-        "recipe.batch_size=24 does not fit in the memory of cpu: 24 images of 32 pixels at once are too many there and "
+        "recipe.batch_size=24 does not fit in the memory of cpu: 24 images of 32 pixels at once are too many, "
         "6 fit; set recipe.accumulate=4 to keep the batch, or recipe.batch_size=6."
     )
     with pytest.raises(CornetError) as caught:
@@ -40,7 +40,7 @@ def test_the_size_that_fits_is_told():
 def test_parts_of_a_batch_are_told_as_parts():
     module = small_device(classifier(batch_size=24, accumulate=2), 7)
     with pytest.raises(
-        CornetError, match=r"12 images .* and 6 fit; set recipe.accumulate=4 .*batch_size=12\."
+        CornetError, match=r"12 images .* too many, 6 fit; set recipe.accumulate=4 .*batch_size=12\."
     ):
         fit(module, batches(2, images=12), callbacks=[BatchFit()])
 
@@ -59,10 +59,10 @@ def test_other_errors_stay_what_they_are():
 
 
 def test_parts_divide_the_batch():
-    assert list(smaller(256)) == [128, 64, 32, 16, 8, 4, 2, 1]
-    assert list(smaller(96)) == [48, 24, 12, 6, 3, 1]
-    assert list(smaller(7)) == [1]
-    assert list(smaller(1)) == []
+    assert list(smaller_batches(256)) == [128, 64, 32, 16, 8, 4, 2, 1]
+    assert list(smaller_batches(96)) == [48, 24, 12, 6, 3, 1]
+    assert list(smaller_batches(7)) == [1]
+    assert list(smaller_batches(1)) == []
 
 
 def test_what_counts_as_out_of_memory():

@@ -12,11 +12,12 @@ import torch
 from rich.console import Console
 
 from cornet import CornetError, create_model
+from cornet.instantiate import make
 from cornet.runs.metrics import read_metrics
 from cornet.runs.scores import read_scores
 from cornet.stimuli.objects import RenderedObjects
 from cornet.training.callbacks.brain_checkpoint import BestCheckpoint
-from cornet.training.callbacks.brain_metrics import averages, compared, mean_value, monitors
+from cornet.training.callbacks.brain_metrics import averages, in_mean, mean_value, monitor_names
 from cornet.training.callbacks.brain_score import BrainScore, Schedule
 from cornet.training.callbacks.progress import Progress
 from cornet.training.callbacks.step_matrix import StepMatrix
@@ -167,14 +168,14 @@ def test_without_brain_scores_no_checkpoint_asks_for_one(source, tmp_path):
         (
             True,
             {"monitor": "brain/V5"},
-            "monitor=brain/V5 is not among the scores taken; choose one of brain/",
+            "monitor=brain/V5 is not a computed score; choose one of brain/",
         ),
         (
             True,
             {"monitor": "brain/men", "optional": True},
             "brain.monitor=brain/men .* choose one of brain/mean",
         ),
-        (False, {"monitor": "brain/IT"}, "monitor=brain/IT watches a brain score, but none is taken"),
+        (False, {"monitor": "brain/IT"}, "monitor=brain/IT is a brain score, but none is computed"),
     ],
 )
 def test_a_monitor_that_is_never_logged(source, bundle, tmp_path, benchmarks, options, words):
@@ -231,7 +232,7 @@ def test_a_benchmark_that_fails_is_told_once_and_training_goes_on(
         ({"metric": "lasso"}, "metric='lasso' is unknown"),
         (
             {"time_bin": [0, 40]},
-            "mine.IT is compared at 0 to 40 ms, before the image has reached IT .* 100 ms",
+            "mine.IT is compared at 0 to 40 ms, before the image reaches IT .* 100 ms",
         ),
         ({"time_bin": [70, 200]}, r"time_bin=\(70, 200\) is no bin of the assembly"),
         ({"time_bin": [70]}, r"time_bin=\(70,\) must be the start and end"),
@@ -271,12 +272,27 @@ def test_a_benchmark_larger_than_memory_is_told_before_the_first_batch(source, t
         for name, (dimension, values) in columns.items():
             file.create_variable(name, (dimension,), values.dtype, data=values)
     said = (
-        r"huge.IT needs about 160.0 GB of memory \(60 stimuli, 100,000 presentations to 100,000 neuroids\), and "
-        r"\d+\.\d GB are free here; leave it out, score a part of it, or take a machine with more memory\."
+        r"huge.IT needs about 160.0 GB of memory \(60 stimuli, 100,000 presentations to 100,000 neuroids\), "
+        r"but \d+\.\d GB are free; remove it, score a part of it, or use a machine with more memory\."
     )
     with pytest.raises(CornetError, match=said):
         train(source, tmp_path, [BrainScore([str(folder)], tmp_path)])
     assert not (tmp_path / "metrics.csv").exists()
+
+
+def test_the_old_argument_ends(tmp_path, caplog):
+    assert BrainScore({}, tmp_path, ends=["mine.V4"]).start_and_end_only == ["mine.V4"]
+    assert "ends of BrainScore was renamed to start_and_end_only" in caplog.text
+    caplog.clear()
+    config = {
+        "_target_": "cornet.training.callbacks.brain_score.BrainScore",
+        "benchmarks": {},
+        "folder": str(tmp_path),
+    }
+    assert make({**config, "start_and_end_only": ["a"], "ends": None}, "x").start_and_end_only == ["a"]
+    assert not caplog.text
+    assert make({**config, "start_and_end_only": ["a"], "ends": ["b"]}, "x").start_and_end_only == ["b"]
+    assert caplog.text.count("brain.ends was renamed to brain.start_and_end_only") == 1
 
 
 def test_schedule():
@@ -319,13 +335,13 @@ def test_the_mean_is_of_recorded_brains_where_there_are_any_and_of_all_or_none()
     from cornet.brain.benchmarks import Result
 
     made, mine, yours = Named("simulated.V4", True), Named("mine.V4", False), Named("yours.IT", False, "IT")
-    assert compared([made, mine, yours], ends=["yours.IT"]) == ["mine.V4"]
-    assert compared([made], ends=[]) == ["simulated.V4"]
+    assert in_mean([made, mine, yours], start_and_end_only=["yours.IT"]) == ["mine.V4"]
+    assert in_mean([made], start_and_end_only=[]) == ["simulated.V4"]
     results = [Result("net", one, Score(raw=raw)) for one, raw in ((made, 0.9), (mine, 0.2), (yours, 0.4))]
     assert mean_value(results, ["mine.V4", "yours.IT"]) == {"brain/mean": pytest.approx(0.3)}
     assert mean_value(results[:2], ["mine.V4", "yours.IT"]) == {}
     assert mean_value([], []) == {}
-    assert monitors([made, mine, yours], []) == [
+    assert monitor_names([made, mine, yours], []) == [
         "brain/simulated.V4",
         "brain/mine.V4",
         "brain/yours.IT",

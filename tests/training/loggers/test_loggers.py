@@ -13,7 +13,7 @@ from cornet.runs.metrics import read_metrics
 from cornet.training.loggers import uploads as loggers
 from cornet.training.loggers import wandb_run as wandb_logger
 from cornet.training.loggers.csv import CsvLogger
-from cornet.training.loggers.uploads import hand_over
+from cornet.training.loggers.uploads import upload_results
 from cornet.training.loggers.wandb_run import definition
 from tests.helpers.training.wandb_records import definitions, finished, row, rows
 
@@ -33,7 +33,7 @@ def test_two_offline_sessions_have_one_id(tmp_path, caplog, capfd):
         session(tmp_path / "run", range(3), config={"width": 2})
         session(tmp_path / "run", range(3, 5))
     assert [r.message for r in caplog.records if r.name == "cornet"] == [
-        "Weights & Biases: no account is set up here, so the run is kept offline; upload it later with "
+        "Weights & Biases: no account is configured, so the run is logged offline; upload it later with "
         f"`wandb sync {tmp_path}/run/wandb/offline-run-*`"
     ] * 2
     files = sorted((tmp_path / "run/wandb").glob("offline-run-*-abcd1234*/run-abcd1234.wandb"))
@@ -84,14 +84,14 @@ def test_rows_hold_their_axis_and_details_that_come_later_too(tmp_path):
 def test_unreachable_server_means_offline(tmp_path, monkeypatch, caplog):
     monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
-    monkeypatch.setattr(wandb_logger, "START", 2)
+    monkeypatch.setattr(wandb_logger, "START_TIMEOUT", 2)
     logger = loggers.wandb(tmp_path, "abcd1234")
     assert not caplog.records
     logger.log_metrics({"x": 1.0}, step=0)
     (told,) = [r.message for r in caplog.records if r.name == "cornet"]
     assert "could not start" in told
     assert told.endswith(
-        f"the run goes on offline; upload it later with `wandb sync {tmp_path}/wandb/offline-run-*`"
+        f"the run continues offline; upload it later with `wandb sync {tmp_path}/wandb/offline-run-*`"
     )
     assert logger.experiment.settings.mode == "offline"
 
@@ -103,7 +103,7 @@ def test_a_run_that_breaks_does_not_stop_training(tmp_path, caplog):
     for step in range(3):
         logger.log_metrics({"x": 1.0}, step=step)
     logger.log_hyperparams({"a": 1})
-    assert len([r for r in caplog.records if "goes on without it" in r.message]) == 1
+    assert len([r for r in caplog.records if "continues without it" in r.message]) == 1
 
 
 def test_account(monkeypatch, tmp_path):
@@ -141,9 +141,9 @@ def test_pictures_and_tables_reach_tensorboard_and_nothing_there_is_no_trouble(t
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     metrics, logger = CsvLogger(tmp_path), loggers.tensorboard(tmp_path)
-    hand_over(tmp_path, [metrics, logger])  # an empty folder: one line, no error
+    upload_results(tmp_path, [metrics, logger])  # an empty folder: one line, no error
     (told,) = [r.message for r in caplog.records if r.name == "cornet"]
-    assert "did not reach TensorBoardLogger (There are no metrics" in told
+    assert "were not uploaded to TensorBoardLogger (There are no metrics" in told
     metrics.log_metrics({"val/top1": 0.5}, step=7)
     metrics.write_table()
     (tmp_path / "stimuli").mkdir()
@@ -151,7 +151,7 @@ def test_pictures_and_tables_reach_tensorboard_and_nothing_there_is_no_trouble(t
         Image.new("RGB", (3, 2), "red").save(tmp_path / name)
     (tmp_path / "step_matrix.csv").write_text("area,step,raw\nV1,0,0.5\nIT,1,\n")
     logger.finalize("success")
-    hand_over(tmp_path, [metrics, logger])
+    upload_results(tmp_path, [metrics, logger])
     events = EventAccumulator(str(tmp_path / "tensorboard"))
     events.Reload()
     assert set(events.Tags()["images"]) == {"pictures/curves", "pictures/stimuli_1-mine"}
@@ -163,7 +163,7 @@ def test_pictures_and_tables_reach_tensorboard_and_nothing_there_is_no_trouble(t
 
 
 def test_a_tag_that_would_be_refused(tmp_path):
-    with pytest.raises(CornetError, match="has 65 characters, and Weights & Biases takes 1 to 64"):
+    with pytest.raises(CornetError, match="has 65 characters, but Weights & Biases accepts 1 to 64"):
         loggers.wandb(tmp_path, "abcd1234", tags=["x" * 65])
 
 

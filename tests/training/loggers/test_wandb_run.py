@@ -195,7 +195,7 @@ def test_a_sweep_and_a_run_that_was_stopped(call, monkeypatch, tmp_path):
 @pytest.mark.parametrize("manner", ["refused", "silent"])
 def test_no_network_at_the_start(call, monkeypatch, tmp_path, manner):
     monkeypatch.setenv("WANDB_API_KEY", KEY)
-    monkeypatch.setattr(wandb_logger, "START", 2)
+    monkeypatch.setattr(wandb_logger, "START_TIMEOUT", 2)
     with serve() as server:
         server.silent = True
         monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9" if manner == "refused" else server.url)
