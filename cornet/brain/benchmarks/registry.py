@@ -23,7 +23,7 @@ from cornet.brain.data.columns import categories
 from cornet.brain.data.public.fetching import require
 from cornet.brain.data.public.kar2019 import SolutionTimeData, load_kar2019
 from cornet.brain.data.rdm_bundle import RDM_FILE, load_rdms
-from cornet.brain.data.split_rule import STATEMENT, Asked, read_statement, split_rule
+from cornet.brain.data.split_rule import RULE_FILE, SplitOptions, read_rule_file, split_rule
 from cornet.brain.data.trials import HumanTrials
 from cornet.brain.metrics.predictivity import METRICS
 from cornet.brain.scales import check_scale
@@ -87,7 +87,7 @@ def open_benchmarks(
     known = _known(neural, {"decoder": decoder, "seeds": seeds, "device": device}, {"device": device})
     found: dict[str, Benchmark[Any]] = {}
     places: dict[str, str] = {}
-    asked = Asked(groups, stratify, None if ignore is None else tuple(ignore))
+    asked = SplitOptions(groups, stratify, None if ignore is None else tuple(ignore))
     if not texts or not all(isinstance(text, str) and text.strip() for text in texts):
         raise CornetError(
             f"the benchmarks {list(texts)} must be names or folders, and not empty, such as majajhong2015.IT; see "
@@ -103,7 +103,7 @@ def open_benchmarks(
                         f"{places[one.name]} and {place} would both be called {one.name}; rename one of the folders."
                     )
                 found[one.name] = one
-    if asked != Asked() and found.keys() <= known.keys():
+    if asked != SplitOptions() and found.keys() <= known.keys():
         raise CornetError(
             "groups, stratify and ignore are for folders with a bundle, and the benchmarks "
             f"{', '.join(found)} have rules of their own; leave them out."
@@ -210,7 +210,7 @@ def local_identity(text: str) -> str | None:
         return None
     try:
         brain = path / RDM_FILE if (path / RDM_FILE).is_file() else assembly_path(path)
-        stated = [path / STATEMENT] if (path / STATEMENT).is_file() else []  # how it must be split
+        stated = [path / RULE_FILE] if (path / RULE_FILE).is_file() else []  # how it must be split
         digest = hashlib.sha256(
             "".join(map(file_hash, (table_path(path), images_path(path), brain, *stated))).encode()
         )
@@ -229,7 +229,11 @@ def _place(text: str) -> tuple[Path, str]:
 
 
 def _local(
-    text: str, neural: dict[str, Any], time_bin: tuple[float, float] | None, known: list[str], asked: Asked
+    text: str,
+    neural: dict[str, Any],
+    time_bin: tuple[float, float] | None,
+    known: list[str],
+    asked: SplitOptions,
 ) -> list[Benchmark[Any]]:
     """The benchmarks of a folder, or of one region in it."""
     path, region = _place(text)
@@ -254,7 +258,7 @@ def _local(
             f"{path} does not say which region was recorded; give its neuroids a coordinate region."
         )
     regions = categories(np.atleast_1d(coordinates["region"].values), "region", f"the assembly of {path}")
-    rule = split_rule(bundle, read_statement(path), asked)
+    rule = split_rule(bundle, read_rule_file(path), asked)
     return [
         NeuralBenchmark(
             f"{name}.{one}",

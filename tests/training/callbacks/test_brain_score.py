@@ -233,7 +233,7 @@ def test_a_benchmark_that_fails_is_told_once_and_training_goes_on(
             {"time_bin": [0, 40]},
             "mine.IT is compared at 0 to 40 ms, before the image has reached IT .* 100 ms",
         ),
-        ({"time_bin": [70, 200]}, r"time_bin=\(70, 200\) is no bin of the assembly"),
+        ({"time_bin": [70, 200]}, r"time_bin=\(70, 200\) is not a bin of the assembly"),
         ({"time_bin": [70]}, r"time_bin=\(70,\) must be the start and the end"),
     ],
 )
