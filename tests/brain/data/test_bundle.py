@@ -54,9 +54,8 @@ def test_presented_stimuli_must_be_known(tmp_path):
     folder = write_bundle(tmp_path / "a", make_assembly(8))
     with pytest.raises(
         CornetError,
-        match=r"^2 of the 8 stimuli presented in test.assembly, such as 'im0[67]', are missing from the 6 of the stimulus "
-        r"set a, "
-        r"such as 'im00'; use the stimulus set of this assembly\.$",
+        match=r"^2 of the 8 stimuli presented in test.assembly, such as 'im0[67]', are missing from the 6 of the "
+        r"stimulus set a, such as 'im00'; use the stimulus set of this assembly\.$",
     ):
         load_bundle(folder)
 
