@@ -62,7 +62,7 @@ def make_public(
         for file in data.files:
             if file.sha1 is not None:
                 # Its hash is another than the published one: the note that it was found right is written instead.
-                fetching._remember(target / file.name, fetching._state(file, (target / file.name).stat()))
+                fetching._write_record(target / file.name, fetching._state(file, (target / file.name).stat()))
     return made
 
 

@@ -179,11 +179,11 @@ def with_chosen_layers(
     local: what was asked of bundles, time_bin, groups, stratify and ignore.
     """
     from cornet.brain import choose_layers, load_bundle
-    from cornet.brain.data.split_rule import Asked, read_statement, split_rule
+    from cornet.brain.data.split_rule import SplitOptions, read_rule_file, split_rule
 
     bundle = load_bundle(folder)
-    asked = Asked(local["groups"], local["stratify"], local["ignore"] and tuple(local["ignore"]))
-    rule = split_rule(bundle, read_statement(Path(folder).expanduser()), asked)
+    asked = SplitOptions(local["groups"], local["stratify"], local["ignore"] and tuple(local["ignore"]))
+    rule = split_rule(bundle, read_rule_file(Path(folder).expanduser()), asked)
     if rule.fixed:
         raise CornetError(
             f"{folder} states one fixed split, and layers are chosen on several; give --groups or --stratify."

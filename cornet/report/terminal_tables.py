@@ -91,7 +91,7 @@ def print_intervals(name: str, arguments: Mapping[str, Any]) -> None:
 
 def print_public_data() -> None:
     """Print the table of public data, and the papers to name."""
-    from cornet.brain.data.public.fetching import whereabouts
+    from cornet.brain.data.public.fetching import download_status
     from cornet.brain.data.public.listing import PUBLIC
 
     table = new_table()
@@ -99,7 +99,7 @@ def print_public_data() -> None:
     for heading in ("what it is", "content", "where it lies"):
         table.add_column(heading, overflow="fold")
     for data in PUBLIC.values():
-        table.add_row(data.name, data.summary, data.content, whereabouts(data))
+        table.add_row(data.name, data.summary, data.content, download_status(data))
     console = Terminal(highlight=False)
     console.print(table)
     for data in PUBLIC.values():

@@ -108,7 +108,7 @@ def test_an_assembly_changed_in_memory_is_not_what_was_kept(tmp_path):
 def test_an_assembly_written_over_after_loading_is_refused(tmp_path):
     bundle = load_bundle(write(tmp_path / "bundle", table(), responses()))
     write(tmp_path / "bundle", table(), responses(1))
-    with pytest.raises(CornetError, match=r"assembly.nc was changed after it was loaded; load it again\.$"):
+    with pytest.raises(CornetError, match=r"assembly.nc changed after it was loaded; load it again\.$"):
         bundle.responses("V4", (70, 80))
 
 

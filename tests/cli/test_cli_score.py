@@ -85,7 +85,7 @@ def test_a_time_bin_can_be_named(bundle):
         for more in ([], ["--time-bin", "70-170"])
     )
     assert plain["raw"] == same["raw"]
-    with pytest.raises(CornetError, match=r"time_bin=\(190, 240\) is no bin"):
+    with pytest.raises(CornetError, match=r"time_bin=\(190, 240\) is not a bin"):
         run("score", slow, "--on", bundle, "--time-bin", "190-240")
     with pytest.raises(CornetError, match="--time-bin soon must be start and end in ms"):
         run("score", slow, "--on", bundle, "--time-bin", "soon")
@@ -100,11 +100,11 @@ def test_how_a_bundle_is_split_can_be_named(bundle):
     assert rule("--groups", "filename") == "10 splits, 90 % for training, grouped by filename"
     with pytest.raises(CornetError, match=r"no column 'object'.*did you mean 'object_name'"):
         rule("--stratify", "object")
-    with pytest.raises(CornetError, match="ignore='trial' is no presentation coordinate"):
+    with pytest.raises(CornetError, match="ignore='trial' is not a presentation coordinate"):
         rule("--ignore", "trial")
-    with pytest.raises(CornetError, match="groups='' must name a column"):
+    with pytest.raises(CornetError, match="groups='' is not a column name"):
         rule("--groups", "")
-    with pytest.raises(CornetError, match="exclude each other"):
+    with pytest.raises(CornetError, match="are mutually exclusive"):
         rule("--groups", "filename", "--stratify", "object_name")
 
 

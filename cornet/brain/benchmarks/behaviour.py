@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from cornet.brain.benchmarks.base import Benchmark, rows_of
 from cornet.brain.data.bundle import Bundle
-from cornet.brain.data.columns import categories, check_one_value, refuse_misspelt
+from cornet.brain.data.columns import categories, check_one_value, check_spelling
 from cornet.brain.data.trials import HumanTrials
 from cornet.brain.metrics.behaviour import i2n, i2n_ceiling
 from cornet.brain.metrics.class_choices import IMAGENET_CLASSES, mapped_choices, readout_choices
@@ -64,7 +64,7 @@ class I2nBenchmark(Benchmark[HumanChoices]):
         return self.data.stimuli
 
     def fingerprint_parts(self) -> list[NDArray[Any]]:
-        return self.data.trials.coded()
+        return self.data.trials.as_arrays()
 
     @cached_property
     def ceiling(self) -> Score:
@@ -186,7 +186,7 @@ def trials_of(assembly: xr.DataArray) -> HumanTrials:
                 "add it."
             )
         columns[name] = assembly.coords[coordinate].values
-    refuse_misspelt(["choice"], map(str, assembly.coords), f"the assembly {assembly.name}")
+    check_spelling(["choice"], map(str, assembly.coords), f"the assembly {assembly.name}")
     choice = assembly.coords["choice"].values if "choice" in assembly.coords else assembly.values
     ids = assembly.coords["stimulus_id"].values.astype(str)
     return HumanTrials(

@@ -23,7 +23,7 @@ from cornet.brain.data.columns import categories
 from cornet.brain.data.public.fetching import require
 from cornet.brain.data.public.kar2019 import SolutionTimeData, load_kar2019
 from cornet.brain.data.rdm_bundle import RDM_FILE, load_rdms
-from cornet.brain.data.split_rule import STATEMENT, Asked, read_statement, split_rule
+from cornet.brain.data.split_rule import RULE_FILE, SplitOptions, read_rule_file, split_rule
 from cornet.brain.data.trials import HumanTrials
 from cornet.brain.metrics.predictivity import METRICS
 from cornet.brain.scales import check_scale
@@ -88,7 +88,7 @@ def open_benchmarks(
     factories = _factories(neural, {"decoder": decoder, "seeds": seeds, "device": device}, {"device": device})
     opened: dict[str, Benchmark[Any]] = {}
     folders: dict[str, str] = {}
-    asked = Asked(groups, stratify, None if ignore is None else tuple(ignore))
+    asked = SplitOptions(groups, stratify, None if ignore is None else tuple(ignore))
     if not texts or not all(isinstance(text, str) and text.strip() for text in texts):
         raise CornetError(
             f"the benchmarks {list(texts)} must be names or folders, and not empty, such as majajhong2015.IT; see "
@@ -108,7 +108,7 @@ def open_benchmarks(
                         "one of the folders."
                     )
                 opened[benchmark.name] = benchmark
-    if asked != Asked() and opened.keys() <= factories.keys():
+    if asked != SplitOptions() and opened.keys() <= factories.keys():
         raise CornetError(
             "groups, stratify and ignore only apply to folders with a bundle, but the split rules of "
             f"{', '.join(opened)} are fixed; leave these options out."
@@ -218,7 +218,7 @@ def local_identity(text: str) -> str | None:
         return None
     try:
         brain = path / RDM_FILE if (path / RDM_FILE).is_file() else assembly_path(path)
-        stated = [path / STATEMENT] if (path / STATEMENT).is_file() else []  # its split rule
+        stated = [path / RULE_FILE] if (path / RULE_FILE).is_file() else []  # its split rule
         digest = hashlib.sha256(
             "".join(map(file_hash, (table_path(path), images_path(path), brain, *stated))).encode()
         )
@@ -237,7 +237,11 @@ def _split_region(text: str) -> tuple[Path, str]:
 
 
 def _local_benchmarks(
-    text: str, neural: dict[str, Any], time_bin: tuple[float, float] | None, known: list[str], asked: Asked
+    text: str,
+    neural: dict[str, Any],
+    time_bin: tuple[float, float] | None,
+    known: list[str],
+    asked: SplitOptions,
 ) -> list[Benchmark[Any]]:
     """The benchmarks of a bundle folder, or of one of its regions."""
     path, region = _split_region(text)
@@ -262,7 +266,7 @@ def _local_benchmarks(
             f"{path} has no coordinate region for its neuroids, so the recorded region is unknown; add it."
         )
     regions = categories(np.atleast_1d(coordinates["region"].values), "region", f"the assembly of {path}")
-    rule = split_rule(bundle, read_statement(path), asked)
+    rule = split_rule(bundle, read_rule_file(path), asked)
     return [
         NeuralBenchmark(
             f"{name}.{area}",

@@ -1,1 +1,1 @@
-"""Data of brains and people: bundles, assemblies, trials, and fetching them."""
+"""Read, check and fetch neural and behavioural data: bundles, assemblies, trials."""

@@ -1,7 +1,7 @@
-"""Pictures in a zip archive, read one by one without unpacking it.
+"""Read images from a zip archive one at a time, without extracting it.
 
-Refused before anything is read: names that lead out of the archive, links, repeated names, encryption, compression
-other than deflate, and entries larger than any stimulus set. No entry is unpacked beyond the size it claims.
+An archive is rejected before any image is read if it has path traversal, links, duplicate names, encryption,
+compression other than deflate, or implausibly large entries. No entry is decompressed beyond its declared size.
 """
 
 import hashlib
@@ -26,22 +26,22 @@ from cornet.stimuli.decode import BadImage, decode_image
 __all__ = ["MAX_ENTRY", "MAX_RATIO", "MAX_TOTAL", "ZipPictures", "image_names"]
 
 MAX_ENTRY = 256 * 2**20
-"""Bytes that one entry may hold; the largest image that `decode_image` takes has 300 MB of pixels, packed far less."""
+"""Maximum bytes per entry. The largest image that `decode_image` accepts has 300 MB of pixels, far less compressed."""
 
 MAX_TOTAL = 256 * 2**30
-"""Bytes that all entries together may hold."""
+"""Maximum total bytes of all entries."""
 
 MAX_RATIO = 100
-"""Times its own size that an archive may grow to, where it grows beyond RATIO_FROM: images hardly shrink, bombs do."""
+"""Maximum ratio of uncompressed to archive size, above RATIO_FROM bytes: images barely compress, zip bombs do."""
 
 RATIO_FROM = 2**30
 
 
 class ZipPictures:
-    """The pictures with these names, in this order: `cornet.stimuli.stimulus_set.Pictures`.
+    """The archive's images with the given names, in order. Implements `cornet.stimuli.stimulus_set.Pictures`.
 
-    filenames: as in the archive, or below the one folder that holds all of it. Several threads may
-    read; another process opens it anew. Raises CornetError for a refused or changed archive, and for missing names.
+    filenames: as in the archive, or relative to its single top-level folder. Reading is thread-safe, and every process
+    opens the archive itself. Raises CornetError for an unsafe or changed archive and for missing names.
     """
 
     def __init__(self, path: Path | str, filenames: Sequence[str]) -> None:
@@ -53,7 +53,7 @@ class ZipPictures:
         if missing:
             raise CornetError(
                 f"{len(missing)} of {len(filenames)} images, such as {missing[0]!r}, are not in {self.path}; the "
-                "table and the archive must belong together, so fetch or pack them again."
+                "table must match the archive, so fetch or create both again."
             )
         self.filenames = tuple(filenames)
         self._entries = tuple(entry for entry in found if entry is not None)
@@ -63,7 +63,7 @@ class ZipPictures:
         return len(self._entries)
 
     def __getitem__(self, index: int) -> NDArray[np.uint8]:
-        """(y, x, 3) RGB uint8. Raises CornetError, naming file and archive, for what cannot be read or decoded."""
+        """Return one image, (y, x, 3) RGB uint8. Raises CornetError if it cannot be read or decoded."""
         try:
             return decode_image(self.data(index))
         except BadImage as error:
@@ -72,26 +72,26 @@ class ZipPictures:
             ) from None
 
     def data(self, index: int) -> bytes:
-        """The bytes of one image file."""
+        """Return the encoded bytes of one image. Raises CornetError if the entry is damaged."""
         entry = self._entries[index]
         try:
             archive = self._archive()
             size = archive.getinfo(entry).file_size
             with archive.open(entry) as file:
-                # With a number, zipfile unpacks no more than that; the checksum is looked at when all of it is read.
+                # With a size, zipfile decompresses no more than that; it checks the CRC at the end of the entry.
                 data = file.read(size)
                 if len(data) != size or file.read(1):
-                    raise zipfile.BadZipFile(f"{len(data):,} bytes of {size:,} are there")
+                    raise zipfile.BadZipFile(f"{len(data):,} of {size:,} bytes are present")
                 return data
         except _UNREADABLE as error:
             raise CornetError(
                 f"the image {entry!r} in {self.path} cannot be read ({error or type(error).__name__}); the archive "
-                "is damaged, so fetch or pack it again."
+                "is damaged, so fetch or create it again."
             ) from None
 
     @cached_property
     def identity(self) -> str:
-        """SHA-256 of each picture's name, size and content, in order. Read once per process and `file_state`."""
+        """SHA-256 of each image's name, size and content, in order. Computed once per process and `file_state`."""
         known = (self._state, self.filenames, self._entries)
         if known not in _IDENTITIES:
             digest = hashlib.sha256()
@@ -108,29 +108,29 @@ class ZipPictures:
         return {**self.__dict__, "_opened": None}
 
     def _archive(self) -> zipfile.ZipFile:
-        """The archive as this process has it open: a file position must not be shared with a forked one."""
+        """Open the archive once per process: a forked process must not share the file position."""
         opened = self._opened
         if opened is None or opened[0] != os.getpid():
             if _state(self.path) != self._state:
-                raise CornetError(f"{self.path} was changed while it was in use; load it again.")
+                raise CornetError(f"{self.path} changed while it was in use; load it again.")
             opened = self._opened = (os.getpid(), zipfile.ZipFile(self.path))
         return opened[1]
 
 
 def image_names(path: Path | str) -> dict[str, str]:
-    """An archive's entries by the names that a table may use; raises CornetError for an unsafe archive.
+    """Map the image names that a table may use to the archive's entries. Raises CornetError for an unsafe archive.
 
-    A name may leave out the one folder that holds everything. Folders and `left_behind` files are left out.
+    If all images are in one folder, their names may omit it. Folders and `left_behind` files are skipped.
     """
     path = Path(path)
     try:
         with zipfile.ZipFile(path) as archive:
             infos = archive.infolist()
     except FileNotFoundError:
-        raise CornetError(f"there is no archive {path}; give the path of one.") from None
+        raise CornetError(f"the archive {path} does not exist; check the path.") from None
     except _UNREADABLE as error:
         raise CornetError(
-            f"{path} is not a whole zip archive ({error or type(error).__name__}); fetch or pack it again."
+            f"{path} is not a complete zip archive ({error or type(error).__name__}); fetch or create it again."
         ) from None
     _check(path, infos)
     names = [
@@ -154,34 +154,36 @@ _UNREADABLE = (
     EOFError,
     KeyError,
     OSError,
-    RuntimeError,  # an entry that its own header calls encrypted, or packed in a way that is not known
+    RuntimeError,  # an entry whose local header says encrypted or an unknown compression
     ValueError,
 )
 _IDENTITIES: dict[tuple[Any, ...], str] = {}
 
 
 def _check(path: Path, infos: Sequence[zipfile.ZipInfo]) -> None:
-    """Refuse what no stimulus set holds."""
+    """Raise CornetError for entries that are unsafe or too large."""
     for info in infos:
         if problem := _name_problem(info.filename) or _entry_problem(info):
             raise CornetError(
-                f"{path} holds {info.filename!r}, which {problem}; such an archive is not read, so pack the "
-                "images again."
+                f"{path} contains {info.filename!r}, which {problem}; this is not supported, so create the archive "
+                "again."
             )
     name, times = Counter(info.filename for info in infos).most_common(1)[0] if infos else ("", 0)
     if times > 1:
-        raise CornetError(f"{path} holds {name!r} {times} times, but a name must be unique; pack it again.")
+        raise CornetError(
+            f"{path} contains {name!r} {times} times, but names must be unique; create it again."
+        )
     size, packed = path.stat().st_size, sum(info.compress_size for info in infos)
     if packed > size:
         raise CornetError(
-            f"{path} has {size:,} bytes and its entries claim {packed:,} of them, so some share the same bytes; "
-            "such an archive is not read, so pack the images again."
+            f"{path} has {size:,} bytes, but its entries declare {packed:,}, so some of them overlap; create the "
+            "archive again."
         )
     total = sum(info.file_size for info in infos)
     if total > MAX_TOTAL or total > max(RATIO_FROM, MAX_RATIO * size):
         raise CornetError(
-            f"{path} has {size:,} bytes and would become {total:,}, but {MAX_RATIO} times its size (beyond "
-            f"{RATIO_FROM:,} bytes) and {MAX_TOTAL:,} bytes are the most that is read; pack the images themselves."
+            f"{path} has {size:,} bytes and would expand to {total:,}, but the limits are {MAX_RATIO} times its size "
+            f"(above {RATIO_FROM:,} bytes) and {MAX_TOTAL:,} bytes; create an archive of the images alone."
         )
 
 
@@ -190,20 +192,20 @@ def _name_problem(name: str) -> str:
     if parts[0] == "" or parts[0][1:2] == ":":
         return "is an absolute path"
     if ".." in parts:
-        return "leads out of the archive"
+        return "points outside the archive"
     return ""
 
 
 def _entry_problem(info: zipfile.ZipInfo) -> str:
     kind = stat.S_IFMT(info.external_attr >> 16)
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-        return "is a link" if kind == stat.S_IFLNK else "is no plain file"
+        return "is a link" if kind == stat.S_IFLNK else "is not a regular file"
     if info.flag_bits & 0x1:
         return "is encrypted"
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        return f"is packed by method {info.compress_type} where only deflate is read"
+        return f"uses compression method {info.compress_type}, while only deflate is supported"
     if info.file_size > MAX_ENTRY:
-        return f"claims {info.file_size:,} bytes where {MAX_ENTRY:,} are the most that is read"
+        return f"declares {info.file_size:,} bytes, more than the limit of {MAX_ENTRY:,}"
     return ""
 
 
@@ -211,6 +213,4 @@ def _state(path: Path) -> tuple[int, ...]:
     try:
         return file_state(path)
     except OSError as error:
-        raise CornetError(
-            f"there is no archive {path} that can be read ({error.strerror}); give the path of one."
-        ) from None
+        raise CornetError(f"the archive {path} cannot be read ({error.strerror}); check the path.") from None

@@ -1,7 +1,7 @@
-"""An assembly's responses averaged over repetitions, and repetition by repetition.
+"""Average an assembly's responses over repetitions, or arrange them by repetition.
 
-As the reference (brainscore-vision, `average_repetition`): presentations are added in file order, NaN skipped, in
-float64. The reference adds float32 files in float32, so it differs by that rounding (1e-7).
+As in the reference (brainscore-vision, `average_repetition`), presentations are summed in file order and NaN are
+skipped. Sums are float64; the reference sums float32 files in float32 and differs by that rounding (1e-7).
 """
 
 from collections.abc import Sequence
@@ -17,17 +17,17 @@ from cornet.errors import CornetError
 __all__ = ["average_repetitions", "by_repetition", "presentation_counts", "select"]
 
 BLOCK = 2**26
-"""Bytes that are converted at once."""
+"""Bytes converted at a time."""
 
 
 def average_repetitions(assembly: xr.DataArray, ignore: Sequence[str] = ()) -> xr.DataArray:
-    """Mean over each stimulus's presentations, NaN skipped: (stimulus, neuroid), float64.
+    """Return the mean over each stimulus's presentations, (stimulus, neuroid) float64; NaN are skipped.
 
     assembly: (presentation, neuroid) in either order, as from `select`.
-    ignore: presentation coordinates besides repetition that may differ within a stimulus.
+    ignore: presentation coordinates, besides repetition, that may differ within a stimulus.
 
-    Order and arithmetic: see this module and `cornet.brain.data.presentations`. The result has the presentation
-    coordinates that it was grouped by, and those of the neuroids; NaN where a neuroid has no response to a stimulus.
+    For the order of stimuli see `cornet.brain.data.presentations`. The result has the neuroid coordinates and the
+    presentation coordinates used for grouping. It is NaN where a neuroid has no response to a stimulus.
     Raises CornetError as `group_presentations` does.
     """
     values = _matrix(assembly)
@@ -43,14 +43,14 @@ def average_repetitions(assembly: xr.DataArray, ignore: Sequence[str] = ()) -> x
 
 
 def by_repetition(assembly: xr.DataArray, ignore: Sequence[str] = ()) -> xr.DataArray:
-    """Each stimulus's presentations by their repetition: (repetition, stimulus, neuroid), NaN where there is none.
+    """Arrange the presentations by repetition: (repetition, stimulus, neuroid), NaN where missing.
 
-    Stimuli stand in the order of `average_repetitions`, repetitions in that of their sorted values. float32 where the
-    assembly is, else float64. Presentations with the same stimulus and repetition are averaged (NaN skipped, float64);
-    as the reference averages each half of the repetitions over presentations, the halves are then means weighted
-    with `presentation_counts`.
+    Stimuli are in the order of `average_repetitions`, repetitions are sorted by value. float32 if the assembly is
+    float32, else float64. Presentations of the same stimulus and repetition are averaged (NaN skipped, float64).
+    The reference averages each half of the repetitions over presentations; means weighted with `presentation_counts`
+    give the same halves.
 
-    Raises CornetError without a coordinate repetition, or where it is NaN, and as `group_presentations` does.
+    Raises CornetError if the coordinate repetition is missing or NaN, and as `group_presentations` does.
     """
     values = _matrix(assembly)
     groups = group_presentations(assembly, ignore)
@@ -73,7 +73,7 @@ def by_repetition(assembly: xr.DataArray, ignore: Sequence[str] = ()) -> xr.Data
 
 
 def presentation_counts(assembly: xr.DataArray, ignore: Sequence[str] = ()) -> NDArray[np.uint16] | None:
-    """The number of presentations (NaN left out) behind each value of `by_repetition`; None: all one."""
+    """Count the non-NaN presentations behind each value of `by_repetition`; None if all counts are one."""
     values = _matrix(assembly)
     groups = group_presentations(assembly, ignore)
     labels, cell = _cells(assembly, groups)
@@ -86,7 +86,7 @@ def presentation_counts(assembly: xr.DataArray, ignore: Sequence[str] = ()) -> N
 
 
 def _matrix(assembly: xr.DataArray) -> NDArray:
-    """The values as (presentation, neuroid), float32 or float64."""
+    """Return the values as (presentation, neuroid), float32 or float64."""
     if set(assembly.dims) != {"presentation", "neuroid"}:
         assembly = select(assembly)
     values = assembly.transpose("presentation", "neuroid").values
@@ -94,29 +94,29 @@ def _matrix(assembly: xr.DataArray) -> NDArray:
 
 
 def _mean_by(values: NDArray, code: NDArray[np.int64], count: int) -> NDArray[np.float64]:
-    """Mean of the rows with the same code, NaN skipped: (count, neuroid). In file order, as the reference."""
+    """Average the rows with the same code, (count, neuroid). NaN skipped; summed in file order like the reference."""
     sums = np.zeros((count, values.shape[1]))
     counts = np.zeros((count, values.shape[1]), np.int64)
     step = max(1, BLOCK // (8 * max(1, values.shape[1])))
     for start in range(0, len(values), step):
         block_code = code[start : start + step]
         block = values[start : start + step].astype(np.float64)
-        there = ~np.isnan(block)
-        block[~there] = 0
+        valid = ~np.isnan(block)
+        block[~valid] = 0
         for rows in ranks(block_code):
             sums[block_code[rows]] += block[rows]
-            counts[block_code[rows]] += there[rows]
+            counts[block_code[rows]] += valid[rows]
     sums[counts == 0] = np.nan
     return sums / np.maximum(counts, 1)
 
 
 def _cells(assembly: xr.DataArray, groups: Groups) -> tuple[NDArray, NDArray[np.int64]]:
-    """The sorted values of repetition, and for each presentation the place of its (repetition, stimulus)."""
+    """Return the sorted repetition values, and each presentation's flat index into (repetition, stimulus)."""
     coordinate = assembly.coords.get("repetition")
     if coordinate is None or coordinate.dims != ("presentation",):
         raise CornetError(
-            f"the assembly {assembly.name} has no coordinate repetition along presentation, so its repetitions "
-            "cannot be told apart; add it."
+            f"the assembly {assembly.name} has no coordinate repetition along presentation, which tells repetitions "
+            "apart; add it."
         )
     if coordinate.dtype.kind == "f" and np.isnan(coordinate.values).any():
         raise CornetError(

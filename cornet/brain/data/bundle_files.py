@@ -1,9 +1,9 @@
-"""The names of a bundle's files: the plain ones, and those under which the public data are downloaded.
+"""Find a bundle's files by their plain names or by the names of the public downloads.
 
-| what | plain | as downloaded |
+| file | plain name | as downloaded |
 |---|---|---|
-| table of the stimuli | stimulus_set.csv | stimulus_<identifier>.csv; before 2022 image_<identifier>.csv |
-| their images | stimuli.zip | stimulus_<identifier>.zip; before 2022 image_<identifier>.zip |
+| stimulus table | stimulus_set.csv | stimulus_<identifier>.csv; before 2022 image_<identifier>.csv |
+| images | stimuli.zip | stimulus_<identifier>.zip; before 2022 image_<identifier>.zip |
 | responses | assembly.nc | assy_<identifier>.nc |
 """
 
@@ -16,22 +16,22 @@ __all__ = ["assembly_path", "checked_folder", "images_path", "table_path"]
 
 
 def table_path(folder: Path) -> Path:
-    """The folder's table of stimuli. Raises CornetError where there is none, or more than one."""
-    return _one(folder, "table of stimuli", "stimulus_set.csv", "stimulus_*.csv", "image_*.csv")
+    """Return the path of the stimulus table. Raises CornetError unless there is exactly one."""
+    return _single_file(folder, "stimulus table", "stimulus_set.csv", "stimulus_*.csv", "image_*.csv")
 
 
 def images_path(folder: Path) -> Path:
-    """The folder's archive of images. Raises CornetError where there is none, or more than one."""
-    return _one(folder, "archive of images", "stimuli.zip", "stimulus_*.zip", "image_*.zip")
+    """Return the path of the image archive. Raises CornetError unless there is exactly one."""
+    return _single_file(folder, "image archive", "stimuli.zip", "stimulus_*.zip", "image_*.zip")
 
 
 def assembly_path(folder: Path, remedy: str = "") -> Path:
-    """The folder's assembly. Raises CornetError where there is none (then with the remedy), or more than one."""
-    return _one(folder, "assembly", "assembly.nc", "assy_*.nc", remedy=remedy)
+    """Return the path of the assembly. Raises CornetError (with the remedy if missing) unless there is exactly one."""
+    return _single_file(folder, "assembly", "assembly.nc", "assy_*.nc", remedy=remedy)
 
 
 def checked_folder(folder: str | os.PathLike[str]) -> Path:
-    """The folder as a path. Raises CornetError where it is none."""
+    """Return the bundle's folder as a path. Raises CornetError if it is not a folder."""
     path = Path(folder).expanduser()
     if not path.is_dir():
         what = "is a file" if path.exists() else "does not exist"
@@ -41,13 +41,13 @@ def checked_folder(folder: str | os.PathLike[str]) -> Path:
     return path
 
 
-def _one(folder: Path, what: str, *patterns: str, remedy: str = "") -> Path:
-    found = sorted({path for pattern in patterns for path in folder.glob(pattern) if path.is_file()})
-    if not found:
-        raise CornetError(f"the bundle {folder} has no {what}; it must hold {' or '.join(patterns)}{remedy}.")
-    if len(found) > 1:
+def _single_file(folder: Path, what: str, *patterns: str, remedy: str = "") -> Path:
+    paths = sorted({path for pattern in patterns for path in folder.glob(pattern) if path.is_file()})
+    if not paths:
+        raise CornetError(f"the bundle {folder} has no {what}; add {' or '.join(patterns)}{remedy}.")
+    if len(paths) > 1:
         raise CornetError(
-            f"the bundle {folder} has {len(found)} files that may be its {what} "
-            f"({', '.join(path.name for path in found)}); keep one of them."
+            f"the bundle {folder} has {len(paths)} candidates for its {what} "
+            f"({', '.join(path.name for path in paths)}); keep one of them."
         )
-    return found[0]
+    return paths[0]

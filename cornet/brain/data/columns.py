@@ -1,4 +1,4 @@
-"""Stimuli of which two different things are stated."""
+"""Check columns and coordinates for missing values, misspelt names, and contradictions about a stimulus."""
 
 import difflib
 import re
@@ -15,19 +15,19 @@ from cornet.errors import CornetError
 __all__ = [
     "MISSING",
     "categories",
-    "check_facts",
+    "check_coordinates",
     "check_one_value",
+    "check_spelling",
     "is_missing",
-    "near_names",
-    "refuse_misspelt",
+    "similar_names",
 ]
 
 MISSING = ("", "NA", "N/A", "#N/A", "NaN", "NAN", "nan", "NULL", "null", "None", "<NA>", "NaT")
-"""Text that stands for a missing entry of a category."""
+"""Text that marks a missing category."""
 
 
 def is_missing(values: ArrayLike, any_case: bool = False) -> NDArray[np.bool_]:
-    """Which entries are NaN, None, blank or one of MISSING. any_case: in any case of letters."""
+    """Mask the entries that are NaN, None, blank or in MISSING. any_case: ignore case."""
     array: NDArray[Any] = np.asarray(values)
     text = np.char.strip(array.astype(str))
     if any_case:
@@ -36,95 +36,95 @@ def is_missing(values: ArrayLike, any_case: bool = False) -> NDArray[np.bool_]:
 
 
 def categories(values: ArrayLike, what: str, where: str, ids: ArrayLike | None = None) -> NDArray[np.str_]:
-    """The values as text, one category each. what: their column. where, ids: for the message; ids None: row numbers.
+    """Return category labels as text. what, where, ids: column, source and row ids (None: numbers) for the message.
 
-    Raises CornetError for missing entries (NaN, None, empty or blank text, or one of MISSING), with their number.
+    Raises CornetError for missing entries (see `is_missing`).
     """
     array: NDArray[Any] = np.asarray(values)
     rows = np.flatnonzero(is_missing(array))
     if len(rows):
         first = f"row {rows[0]}" if ids is None else repr(str(np.asarray(ids)[rows[0]]))
         raise CornetError(
-            f"{where} has no {what} in {len(rows)} of {len(array)} rows (the first: {first}), and a missing value is "
-            "no category of its own; fill them in, or leave those rows out."
+            f"{where} has no {what} in {len(rows)} of {len(array)} rows (first: {first}), but every row needs one; "
+            "fill them in or drop those rows."
         )
     return array.astype(str)
 
 
-def near_names(wanted: str, names: Iterable[object]) -> list[str]:
-    """Those of the names that differ from the wanted one by a typing error, a plural, case, or what joins words."""
-    key, found = _plain(wanted), []
+def similar_names(wanted: str, names: Iterable[object]) -> list[str]:
+    """Return the names that differ from `wanted` only by a typo, a plural, case, or word separators."""
+    key, similar = _normalised(wanted), []
     for name in map(str, names):
-        other = _plain(name)
+        other = _normalised(name)
         same = sum(block.size for block in difflib.SequenceMatcher(None, key, other).get_matching_blocks())
         if name != wanted and len(key) + len(other) - 2 * same <= 2:  # one letter differs, or two are swapped
-            found.append(name)
-    return found
+            similar.append(name)
+    return similar
 
 
-def refuse_misspelt(wanted: Iterable[str], names: Iterable[object], where: str, remedy: str = "") -> None:
-    """Raise CornetError where a wanted column is absent and one has nearly its name. where, remedy: for messages."""
-    there = [str(name) for name in names]
+def check_spelling(wanted: Iterable[str], names: Iterable[object], where: str, remedy: str = "") -> None:
+    """Raise CornetError if a wanted column is missing but a similar name exists. where, remedy: for the message."""
+    present = [str(name) for name in names]
     for name in wanted:
-        near = [one for one in near_names(name, there) if one not in wanted]
-        if name not in there and near:
+        similar = [other for other in similar_names(name, present) if other not in wanted]
+        if name not in present and similar:
             raise CornetError(
-                f"{where} has no {name!r} but {near[0]!r}; did you mean {name!r}? Rename it{remedy}."
+                f"{where} has no {name!r} but {similar[0]!r}; did you mean {name!r}? Rename it{remedy}."
             )
 
 
-def _plain(name: str) -> str:
+def _normalised(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
-FACTS = ("truth", "condition", "object_name", "category_name", "movie", "texture_type")
-"""Columns that decide which answer is right, and how stimuli are split."""
+STIMULUS_COLUMNS = ("truth", "condition", "object_name", "category_name", "movie", "texture_type")
+"""Columns that define the correct answer or how stimuli are split."""
 
-SHOWN = ("truth", "sample_obj")
-"""Coordinates that name the object of a stimulus otherwise."""
+OBJECT_COORDINATES = ("truth", "sample_obj")
+"""Coordinates that give the same information as object_name."""
 
 
 def check_one_value(ids: ArrayLike, values: ArrayLike, what: str, where: str) -> None:
-    """Raise CornetError where one stimulus has two values. ids, values: (row,). what, where: for the message."""
+    """Raise CornetError if a stimulus has several values. ids, values: (row,). what, where: for the message."""
     codes, names = pd.factorize(np.asarray(ids))
-    each, stated = pd.factorize(np.asarray(values), use_na_sentinel=False)
-    first = each[np.unique(codes, return_index=True)[1]]
-    rows = np.flatnonzero(each != first[codes])
+    value_codes, unique_values = pd.factorize(np.asarray(values), use_na_sentinel=False)
+    first = value_codes[np.unique(codes, return_index=True)[1]]
+    rows = np.flatnonzero(value_codes != first[codes])
     if len(rows):
         row = rows[0]
         raise CornetError(
-            f"{where} states two values of {what} for {len(np.unique(codes[rows]))} of {len(names)} stimuli, such as "
-            f"{str(stated[first[codes[row]]])!r} and {str(stated[each[row]])!r} for {str(names[codes[row]])!r}, but "
-            "each stimulus has one; correct it."
+            f"{where} gives two values of {what} for {len(np.unique(codes[rows]))} of {len(names)} stimuli, such as "
+            f"{str(unique_values[first[codes[row]]])!r} and {str(unique_values[value_codes[row]])!r} for "
+            f"{str(names[codes[row]])!r}, but each stimulus must have one; correct it."
         )
 
 
-def check_facts(assembly: xr.DataArray, table: pd.DataFrame, where: str) -> None:
-    """Raise CornetError where an assembly's coordinates differ from the columns of the stimuli's table.
+def check_coordinates(assembly: xr.DataArray, table: pd.DataFrame, where: str) -> None:
+    """Raise CornetError if an assembly's coordinates contradict the columns of the stimulus table.
 
-    An object that was shown (truth, sample_obj) is compared with object_name, too, where both use the same names.
+    truth and sample_obj are also compared with object_name if they use the same names.
     """
     ids = assembly.coords["stimulus_id"].values
     for name, coordinate in assembly.coords.items():
         if coordinate.dims != ("presentation",):
             continue
-        if name in FACTS and name in table:
-            check_table(ids, coordinate.values, table[name], table["stimulus_id"], where)
-        elif name in SHOWN and "object_name" in table:
+        if name in STIMULUS_COLUMNS and name in table:
+            check_column(ids, coordinate.values, table[name], table["stimulus_id"], where)
+        elif name in OBJECT_COORDINATES and "object_name" in table:
             objects = table["object_name"]
             if np.isin(coordinate.values.astype(str), objects.to_numpy(str)).all():
-                check_table(ids, coordinate.values, objects, table["stimulus_id"], where)
+                check_column(ids, coordinate.values, objects, table["stimulus_id"], where)
 
 
-def check_table(
+def check_column(
     ids: ArrayLike, values: ArrayLike, column: pd.Series, column_ids: ArrayLike, where: str
 ) -> None:
-    """Raise CornetError where values (row,) of `ids` differ from a column of their table; missing ones do not."""
-    stated = pd.DataFrame({"id": np.asarray(ids, str), "value": np.asarray(values)}).drop_duplicates()
-    names = np.concatenate([np.asarray(column_ids, str), stated["id"].to_numpy(str)])
-    both = [str(value) for value in (*column, *stated["value"])]
+    """Raise CornetError if the values (row,) of `ids` contradict a column of the table; missing values are skipped."""
+    pairs = pd.DataFrame({"id": np.asarray(ids, str), "value": np.asarray(values)}).drop_duplicates()
+    names = np.concatenate([np.asarray(column_ids, str), pairs["id"].to_numpy(str)])
+    both = [str(value) for value in (*column, *pairs["value"])]
     numbers = pd.to_numeric(pd.Series(both, dtype=object), errors="coerce")
-    # 1 and 1.0 are the same.
+    # 1 and 1.0 are equal.
     text = np.array([word if n != n else repr(n) for word, n in zip(both, numbers, strict=True)])
     known = ~is_missing(text, any_case=True)
     check_one_value(names[known], text[known], str(column.name), where)

@@ -1,8 +1,9 @@
-"""A bundle with dissimilarities instead of responses: stimuli and rdms.npz.
+"""Read a bundle with dissimilarities instead of responses: stimuli and rdms.npz.
 
-rdms.npz holds stimulus_id and, by region, dissimilarity matrices (RDMs) with 0 on the diagonal. A region is a word of
-an array's name: "IT", "human_it". Shapes: (stimulus, stimulus) of a group, (subject, stimulus, stimulus), or
-(subject, ..., stimulus, stimulus), averaged over "..."; of several arrays that with the most dimensions is taken.
+rdms.npz contains stimulus_id and dissimilarity matrices (RDMs) with 0 on the diagonal. The name of an array contains
+its region as a word: "IT", "human_it". Shapes: (stimulus, stimulus) for a group average, (subject, stimulus,
+stimulus), or (subject, ..., stimulus, stimulus), which is averaged over "...". If several arrays match a region, the
+one with the most dimensions is used.
 """
 
 import os
@@ -28,8 +29,9 @@ IDS = "stimulus_id"
 
 @dataclass(frozen=True, eq=False)
 class RdmBundle:
-    """Stimuli, and by region the RDMs of subjects, (subject, stimulus, stimulus) float64, in the order of
-    stimulus_ids; one "subject" where the file has a group's only. notes: by region, what was averaged or not used."""
+    """Stimuli, and the subjects' RDMs by region, (subject, stimulus, stimulus) float64, in the order of stimulus_ids.
+
+    A group average counts as one subject. notes: by region, what was averaged or not used."""
 
     stimuli: StimulusSet
     stimulus_ids: NDArray[np.str_]
@@ -40,8 +42,8 @@ class RdmBundle:
 def load_rdms(folder: str | os.PathLike[str], regions: Sequence[str]) -> RdmBundle:
     """Read the stimuli and rdms.npz of a folder.
 
-    regions: that are looked for. Raises CornetError for files that are damaged or do not belong together, for arrays
-    that are no RDMs, and where there is none of these regions.
+    regions: the regions to look for. Raises CornetError for files that are damaged or do not match, for arrays that
+    are not RDMs, and if none of the regions is found.
     """
     root = checked_folder(folder)
     path = root / RDM_FILE
@@ -51,46 +53,41 @@ def load_rdms(folder: str | os.PathLike[str], regions: Sequence[str]) -> RdmBund
     unknown = ids[~np.isin(ids, stimuli.ids)]
     if len(unknown):
         raise CornetError(
-            f"{path} has {len(unknown)} stimuli, such as {str(unknown[0])!r}, that are not among those of "
-            f"{stimuli.name}; the two must belong together."
+            f"{path} has {len(unknown)} stimuli, such as {str(unknown[0])!r}, that are missing from {stimuli.name}; "
+            "use the stimulus set of these RDMs."
         )
-    found, notes = {}, {}
+    rdms, notes = {}, {}
     for region in regions:
-        named = {name: one for name, one in arrays.items() if region.lower() in name.lower().split("_")}
-        if named:
-            name = max(named, key=lambda one: named[one].ndim)
-            found[region] = _by_subject(named[name], name, len(ids), path)
-            sessions = int(np.prod(named[name].shape[1:-2]))
-            notes[region] = [f"{sessions} dissimilarity matrices of each subject are averaged"] * (
-                sessions > 1
-            )
-            if others := sorted(named.keys() - {name}):
-                notes[region].append(
-                    f"of {len(named)} arrays {name} is compared, and {', '.join(others)} not"
-                )
-    if not found:
+        matches = {name: array for name, array in arrays.items() if region.lower() in name.lower().split("_")}
+        if matches:
+            name = max(matches, key=lambda key: matches[key].ndim)
+            rdms[region] = _by_subject(matches[name], name, len(ids), path)
+            sessions = int(np.prod(matches[name].shape[1:-2]))
+            notes[region] = [f"averaged {sessions} dissimilarity matrices per subject"] * (sessions > 1)
+            if unused := sorted(matches.keys() - {name}):
+                notes[region].append(f"used array {name}, skipped {', '.join(unused)}")
+    if not rdms:
         raise CornetError(
-            f"{path} holds {', '.join(arrays) or 'nothing'} beside {IDS}, of which none is named after a region "
+            f"{path} contains {', '.join(arrays) or 'nothing'} besides {IDS}, but none is named after a region "
             f"({', '.join(regions)}); rename one, for example to IT."
         )
-    return RdmBundle(stimuli, ids, found, notes)
+    return RdmBundle(stimuli, ids, rdms, notes)
 
 
 def _by_subject(array: NDArray[np.generic], name: str, stimuli: int, path: Path) -> NDArray[np.float64]:
+    """Check an array of RDMs and average it to (subject, stimulus, stimulus)."""
     if array.ndim < 2 or array.shape[-2:] != (stimuli, stimuli) or array.dtype.kind not in "fiu":
         raise CornetError(
-            f"{path} has {name} as {array.dtype} of shape {array.shape}, but needs dissimilarities, (subject, "
-            f"stimulus, stimulus), of its {stimuli} stimuli."
+            f"{path} has {name} as {array.dtype} of shape {array.shape}, but must have dissimilarities of its "
+            f"{stimuli} stimuli, (subject, stimulus, stimulus); write it again."
         )
     values = array.astype(np.float64).reshape(array.shape[0] if array.ndim > 2 else 1, -1, stimuli, stimuli)
     off = ~np.eye(stimuli, dtype=bool)
     if not np.isfinite(values[..., off]).all():
-        raise CornetError(
-            f"{path} has dissimilarities in {name} that are not finite; leave those stimuli out."
-        )
+        raise CornetError(f"{path} has non-finite dissimilarities in {name}; remove those stimuli.")
     if np.isnan(values[..., ~off]).any():
         raise CornetError(
-            f"{path} has NaN on the diagonal of {name}, by which dissimilarities are told from similarities; write 0 "
+            f"{path} has NaN on the diagonal of {name}, which distinguishes dissimilarities from similarities; write 0 "
             "there if these are dissimilarities."
         )
     if problem := rdm_problem(values):
@@ -98,6 +95,6 @@ def _by_subject(array: NDArray[np.generic], name: str, stimuli: int, path: Path)
     means = values.mean(axis=1)
     if len(np.unique(means.reshape(len(means), -1), axis=0)) < len(means):
         raise CornetError(
-            f"{path} has the same dissimilarities for several of the {len(means)} subjects in {name}; keep one of each."
+            f"{path} has duplicate subjects among the {len(means)} in {name}; keep one of each."
         )
     return means

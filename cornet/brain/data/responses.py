@@ -1,4 +1,4 @@
-"""What a comparison takes of a bundle: a region's responses per stimulus, averaged and by repetition."""
+"""Prepare a region's responses for comparison: averaged per stimulus, and by repetition."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,55 +11,62 @@ from numpy.typing import NDArray
 
 from cornet.brain.cache import cached_arrays
 from cornet.brain.data.assembly import average_repetitions, by_repetition, presentation_counts
-from cornet.brain.data.netcdf import as_in_file, close_file
+from cornet.brain.data.netcdf import close_file, is_unread
 from cornet.brain.data.presentations import group_presentations
 from cornet.brain.data.selection import select
 from cornet.errors import CornetError
 from cornet.hashing import digest
 from cornet.stimuli.stimulus_set import StimulusSet
 
-__all__ = ["LARGEST", "Responses", "check_responses", "make_responses", "missing_notes", "stimulus_table"]
+__all__ = [
+    "MAX_RESPONSE",
+    "Responses",
+    "check_responses",
+    "make_responses",
+    "missing_notes",
+    "stimulus_table",
+]
 
-LARGEST = 1e15
-"""The largest size of a response. Fill values are larger (1e20, 9.97e36, 3.4e38); measurements are not."""
+MAX_RESPONSE = 1e15
+"""Maximum absolute response. Fill values are larger (1e20, 9.97e36, 3.4e38); measurements are not."""
 
 
 def check_responses(values: NDArray[Any], what: str = "the responses") -> None:
-    """Raise CornetError for responses that are infinite, or larger than LARGEST. NaN stand for missing ones."""
+    """Raise CornetError for responses that are infinite or larger than MAX_RESPONSE. NaN marks missing responses."""
     if values.dtype.kind != "f":
         return
     high, low = (float(end.reduce(values, axis=None, initial=0.0)) for end in (np.fmax, np.fmin))
-    if max(high, -low) <= LARGEST:
+    if max(high, -low) <= MAX_RESPONSE:
         return
     if infinite := int(np.isinf(values).sum()):
         raise CornetError(
-            f"{what} hold {infinite} infinite values, but must be numbers, or NaN where there is none; correct them."
+            f"{what} contain {infinite} infinite values, but must be finite, or NaN if missing; correct them."
         )
     raise CornetError(
-        f"{what} hold {int((np.abs(values) > LARGEST).sum())} values beyond {LARGEST:g} in size, up to "
-        f"{max(high, -low):.3g}: such numbers are fill values, not measurements; mark missing responses with NaN."
+        f"{what} contain {int((np.abs(values) > MAX_RESPONSE).sum())} values above {MAX_RESPONSE:g} in magnitude, up "
+        f"to {max(high, -low):.3g}, which look like fill values; mark missing responses with NaN."
     )
 
 
 def missing_notes(responses: NDArray[Any]) -> list[str]:
-    """What (stimulus, neuroid) lacks, counted: NaN are missing."""
+    """Return notes that count the missing values (NaN) and constant neuroids in (stimulus, neuroid) responses."""
     stimuli, neuroids = responses.shape
-    there = np.isfinite(responses)
-    shown, number = int(there.any(axis=1).sum()), there.sum(axis=0)
-    low = np.where(there, responses, np.inf).min(axis=0, initial=np.inf)
-    high = np.where(there, responses, -np.inf).max(axis=0, initial=-np.inf)
+    valid = np.isfinite(responses)
+    shown, number = int(valid.any(axis=1).sum()), valid.sum(axis=0)
+    low = np.where(valid, responses, np.inf).min(axis=0, initial=np.inf)
+    high = np.where(valid, responses, -np.inf).max(axis=0, initial=-np.inf)
     silent, constant = int((number == 0).sum()), int(((number > 0) & (low == high)).sum())
     partial = (number > 0) & (number < shown)
     notes = []
     if shown < stimuli:
-        notes.append(f"{stimuli - shown} of {stimuli} stimuli have no responses and are left out")
+        notes.append(f"skipped {stimuli - shown} of {stimuli} stimuli without responses")
     if silent:
-        notes.append(f"{silent} of {neuroids} neuroids have no responses and are left out")
+        notes.append(f"skipped {silent} of {neuroids} neuroids without responses")
     if constant:
-        notes.append(f"{constant} of {neuroids} neuroids never vary and are left out")
+        notes.append(f"skipped {constant} of {neuroids} neuroids with constant responses")
     if partial.any():
         notes.append(
-            f"{int(partial.sum())} of {neuroids} neuroids have no response to some of the stimuli "
+            f"{int(partial.sum())} of {neuroids} neuroids lack responses to some stimuli "
             f"({int((shown - number[partial]).sum())} of {shown * neuroids} responses) and are compared on the others"
         )
     return notes
@@ -69,16 +76,16 @@ def missing_notes(responses: NDArray[Any]) -> list[str]:
 class Responses:
     """Responses to stimuli, rows in the order of the reference's averaged assembly.
 
-    mean: (stimulus, neuroid) float64, averaged over presentations, NaN where a neuroid has none.
-    repetitions: (repetition, stimulus, neuroid) float32 or float64, NaN where missing; None where there are not at
-        least two repetitions.
-    weights: (repetition, stimulus, neuroid), the number of presentations that each value of `repetitions` is the mean
-        of; None where it is never more than one.
+    mean: (stimulus, neuroid) float64, averaged over presentations, NaN where missing.
+    repetitions: (repetition, stimulus, neuroid) float32 or float64, NaN where missing; None for fewer than two
+        repetitions.
+    weights: (repetition, stimulus, neuroid), the number of presentations averaged into each value of `repetitions`;
+        None if it is never more than one.
     stimulus_ids, neuroid_ids: text.
     table: one row per stimulus in this order: the stimulus set's columns and the assembly's presentation coordinates.
-    region, time_bin: what was taken; None: of several regions, or a file that does not say.
-    notes: what a reader of a score must know, counted: stimuli that were not presented, presentations, responses and
-        neuroids that are missing, and what was averaged that is no repetition.
+    region, time_bin: the selection; None for several regions, or if the file does not name it.
+    notes: sentences for the reader of a score that count missing stimuli, presentations, responses and neuroids, and
+        values averaged over anything but repetitions.
     """
 
     mean: NDArray[np.float64] = field(repr=False)
@@ -107,15 +114,14 @@ def make_responses(
     ignore: Sequence[str] = (),
     identity: str = "",
 ) -> Responses:
-    """Responses of a region in a time bin.
+    """Select and average the responses of a region in a time bin.
 
-    stimuli: whose columns go to the table; None: those of the assembly alone.
-    region, time_bin: as for `cornet.brain.select`. ignore: as for `cornet.brain.average_repetitions`.
-    identity: a hash of the file that the assembly was loaded from, by which the arrays are kept on disk; "": they are
-        not kept, and neither are those of values in memory, which may have been changed there.
+    stimuli: its columns are added to the table; None: only the assembly's coordinates.
+    region, time_bin: see `cornet.brain.select`. ignore: see `cornet.brain.average_repetitions`.
+    identity: hash of the assembly's file, part of the key of the disk cache; "" disables the cache. Values in memory
+        are never cached, since they may have been modified.
 
-    Raises CornetError as those two do, and for responses that are infinite or too large to be measurements
-    (`cornet.brain.data.responses`).
+    Raises CornetError as those two functions do, and as `check_responses`.
     """
     if region is None and "region" in assembly.coords:
         regions = np.unique(assembly.coords["region"].values.astype(str))
@@ -133,10 +139,10 @@ def make_responses(
         "time_bin": None if time_bin is None else [float(edge) for edge in time_bin],
         "ignore": sorted(ignore),
     }
-    if identity and as_in_file(assembly):
-        # Coordinates are in memory: one may have been given or mended after loading.
-        held = {str(name): [one.dims, one.values] for name, one in assembly.coords.items()}
-        arrays = cached_arrays("responses", {**key, "coordinates": digest(held)}, compute)
+    if identity and is_unread(assembly):
+        # Coordinates are in memory and may have been modified after loading.
+        coordinates = {str(name): [item.dims, item.values] for name, item in assembly.coords.items()}
+        arrays = cached_arrays("responses", {**key, "coordinates": digest(coordinates)}, compute)
     else:
         arrays = compute()
     first = arrays["first"]
@@ -154,6 +160,7 @@ def make_responses(
 
 
 def _compute(selected: xr.DataArray, ignore: Sequence[str]) -> dict[str, NDArray[Any]]:
+    """Compute the arrays that `make_responses` caches."""
     values = selected.values
     check_responses(values, f"the assembly {selected.name}: the responses")
     edges = [
@@ -166,7 +173,7 @@ def _compute(selected: xr.DataArray, ignore: Sequence[str]) -> dict[str, NDArray
         "first": group_presentations(selected, ignore).first,
         "neuroid_ids": names.astype(str),
         "time_bin": np.array(edges, float),
-        "missing": np.array(_missing(selected, ignore)),
+        "missing": np.array(_missing_counts(selected, ignore)),
     }
     repetition = selected.coords.get("repetition")
     if repetition is not None and len(np.unique(repetition.values)) > 1:
@@ -180,8 +187,8 @@ def _compute(selected: xr.DataArray, ignore: Sequence[str]) -> dict[str, NDArray
 def stimulus_table(
     assembly: xr.DataArray, first: NDArray[np.int64], stimuli: StimulusSet | None, ignore: Sequence[str]
 ) -> pd.DataFrame:
-    """The stimulus set's rows for the presentations `first`, with the assembly's own values where both have a column
-    (as in the reference)."""
+    """Return the stimulus set's rows for the presentations `first`. The assembly's values take precedence, as in the
+    reference."""
     own = {
         str(name): coordinate.values[first]
         for name, coordinate in assembly.coords.items()
@@ -193,44 +200,36 @@ def stimulus_table(
     return rows.assign(**own)
 
 
-def _missing(selected: xr.DataArray, ignore: Sequence[str]) -> list[int]:
-    """Presentations, and those without any response; responses, and those missing in the other presentations; means
-    over bins of which some are missing; stimuli of which presentations with the same repetition are averaged."""
-    there = ~np.isnan(selected.transpose("presentation", "neuroid").values)
-    empty = ~there.any(axis=1)
+def _missing_counts(selected: xr.DataArray, ignore: Sequence[str]) -> list[int]:
+    """Count presentations, empty presentations, responses, responses missing from other presentations, means over
+    incomplete time bins, and stimuli with several presentations of one repetition."""
+    valid = ~np.isnan(selected.transpose("presentation", "neuroid").values)
+    empty = ~valid.any(axis=1)
     repetition = selected.coords.get("repetition")
-    alike = repetition is None or len(np.unique(repetition.values)) < 2
-    shown = np.bincount(group_presentations(selected, ignore).code) if alike else np.zeros(0, int)
-    lacking = int((~there[~empty]).sum())
+    single = repetition is None or len(np.unique(repetition.values)) < 2
+    shown = np.bincount(group_presentations(selected, ignore).code) if single else np.zeros(0, int)
+    missing = int((~valid[~empty]).sum())
     incomplete = int(selected.attrs.get("incomplete_means", 0))
-    return [len(there), int(empty.sum()), there.size, lacking, incomplete, int((shown > 1).sum())]
+    return [len(valid), int(empty.sum()), valid.size, missing, incomplete, int((shown > 1).sum())]
 
 
 def _notes(arrays: dict[str, NDArray[Any]], stimuli: int) -> tuple[str, ...]:
-    """stimuli: of the stimulus set; 0: not known."""
+    """Return the counts as sentences. stimuli: size of the stimulus set; 0: unknown."""
     mean, weights = arrays["mean"], arrays.get("weights")
-    presentations, empty, responses, lacking, incomplete, alike = arrays["missing"].tolist()
+    presentations, empty, responses, missing, incomplete, repeated = arrays["missing"].tolist()
     notes = []
     if stimuli > len(mean):
-        notes.append(f"{stimuli - len(mean)} of {stimuli} stimuli were never presented and are left out")
+        notes.append(f"skipped {stimuli - len(mean)} of {stimuli} stimuli that were never presented")
     if empty:
-        notes.append(f"{empty} of {presentations} presentations have no response and are left out")
-    if lacking:
-        notes.append(
-            f"{lacking} of {responses} responses are missing in presentations that have others, and skipped"
-        )
+        notes.append(f"skipped {empty} of {presentations} presentations without responses")
+    if missing:
+        notes.append(f"skipped {missing} of {responses} responses that are missing for some neuroids")
     if incomplete:
-        notes.append(
-            f"{incomplete} of {responses} responses are the mean of fewer time bins, as some are missing"
-        )
+        notes.append(f"{incomplete} of {responses} responses are means over incomplete time bins")
     notes += missing_notes(mean)
-    if alike:
-        notes.append(
-            f"{alike} stimuli have several presentations of the same repetition, which were averaged"
-        )
+    if repeated:
+        notes.append(f"averaged several presentations of the same repetition for {repeated} stimuli")
     if weights is not None:
         several = int((weights.max(axis=2, initial=0) > 1).sum())
-        notes.append(
-            f"{several} pairs of stimulus and repetition have several presentations, which were averaged"
-        )
+        notes.append(f"averaged several presentations for {several} pairs of stimulus and repetition")
     return tuple(notes)

@@ -1,4 +1,4 @@
-"""A region's neuroids in a time bin, out of an assembly that need not fit into memory."""
+"""Select a region's neuroids in a time bin from an assembly that need not fit into memory."""
 
 import warnings
 from collections.abc import Iterator
@@ -7,59 +7,57 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from cornet.brain.data.netcdf import DIMENSIONS, damaged
+from cornet.brain.data.netcdf import DIMENSIONS, damage_message
 from cornet.brain.subjects.step_times import check_bin
 from cornet.errors import CornetError
 
 __all__ = ["select"]
 
 BLOCK = 2**25
-"""Bytes that are read at once."""
+"""Bytes read at a time."""
 
-MILLISECONDS = ("", "ms", "msec", "msecs", "millisecond", "milliseconds", "1")
-"""What the attribute units of a time bin may say."""
+MS_UNITS = ("", "ms", "msec", "msecs", "millisecond", "milliseconds", "1")
+"""Accepted values of the units attribute of a time bin."""
 
-LONGEST_NUMBER = 400
-"""Bytes of a time that is written as text."""
+MAX_NUMBER_BYTES = 400
+"""Maximum bytes of a time stored as text."""
 
 
 def select(
     assembly: xr.DataArray, region: str | None = None, time_bin: tuple[float, float] | None = None
 ) -> xr.DataArray:
-    """Responses of a region's neuroids in a time bin, (presentation, neuroid), in memory.
+    """Read the responses of a region's neuroids in a time bin: (presentation, neuroid), in memory.
 
     region: a value of the coordinate region; None: all neuroids.
-    time_bin: start and end in ms after onset: the bin that equals it, or the mean (NaN skipped) over the bins of equal
-        width that fill it without a gap, as 1 ms bins do. None: the only bin.
+    time_bin: start and end in ms after onset. Selects the bin that equals it, or the mean (NaN skipped) over bins of
+        equal width that cover it without gaps, such as 1 ms bins. None: the only bin.
 
-    The attribute incomplete_means of the result counts the responses whose mean skips a bin that is NaN.
+    The result's attribute incomplete_means counts the responses whose mean skips NaN bins.
 
-    float32 stays float32 unless bins are averaged; all else becomes float64. The values are read in blocks, so that
-    a file with many bins need not fit into memory.
+    float32 stays float32 unless bins are averaged; everything else becomes float64. Values are read in blocks.
 
-    Raises CornetError for a region or bin that is not there (naming those that are), bins that do not end after they
-    start, values that are no numbers, and a file that cannot be read.
+    Raises CornetError for an unknown region or bin, bins that do not end after they start, non-numeric values, and
+    a file that cannot be read.
     """
     if "neuroid" not in assembly.dims or assembly.dtype.kind not in "biuf":
         raise CornetError(
-            f"the assembly {assembly.name} holds {_kind(assembly)} along {', '.join(map(str, assembly.dims))}, but "
-            "responses must be numbers along presentation and neuroid; choices and the like are for the comparisons "
-            "of behaviour."
+            f"the assembly {assembly.name} contains {_kind(assembly)} along {', '.join(map(str, assembly.dims))}, but "
+            "responses must be numbers along presentation and neuroid; use the behavioural benchmarks for choices."
         )
-    neuroids = _neuroids_of(assembly, region)
-    bins, interval = _bins_of(assembly, time_bin)
+    neuroids = _find_neuroids(assembly, region)
+    bins, interval = _find_bins(assembly, time_bin)
     exact = len(bins) <= 1 and assembly.dtype in (np.float32, np.float64)
     shape = assembly.sizes["presentation"], len(neuroids)
     values = np.empty(shape, assembly.dtype if exact else np.float64)
     incomplete = 0
-    for place, block in _blocks(assembly, neuroids, bins):
-        values[place] = block if block.ndim == 2 else _mean(block)
+    for index, block in _blocks(assembly, neuroids, bins):
+        values[index] = block if block.ndim == 2 else _mean(block)
         if block.ndim == 3:
-            incomplete += int((np.isnan(block).any(axis=-1) & ~np.isnan(values[place])).sum())
-    kept = assembly.isel(neuroid=neuroids)
+            incomplete += int((np.isnan(block).any(axis=-1) & ~np.isnan(values[index])).sum())
+    selected = assembly.isel(neuroid=neuroids)
     coordinates = {
         name: coordinate.variable
-        for name, coordinate in kept.coords.items()
+        for name, coordinate in selected.coords.items()
         if "time_bin" not in coordinate.dims
     }
     if interval is not None:
@@ -75,27 +73,28 @@ def _kind(assembly: xr.DataArray) -> str:
     return "numbers" if assembly.dtype.kind in "biuf" else f"text ({assembly.dtype})"
 
 
-def _neuroids_of(assembly: xr.DataArray, region: str | None) -> NDArray[np.int64]:
+def _find_neuroids(assembly: xr.DataArray, region: str | None) -> NDArray[np.int64]:
     if region is None:
         return np.arange(assembly.sizes["neuroid"])
     if "region" not in assembly.coords:
         raise CornetError(
-            f"region={region!r} was asked for, but the assembly {assembly.name} names no regions; leave it out."
+            f"region={region!r} cannot be selected, because the assembly {assembly.name} has no coordinate region; "
+            "omit it."
         )
     regions = np.broadcast_to(assembly.coords["region"].values.astype(str), assembly.sizes["neuroid"])
-    found = np.flatnonzero(regions == region)
-    if not len(found):
+    neuroids = np.flatnonzero(regions == region)
+    if not len(neuroids):
         raise CornetError(
             f"region={region!r} is not in the assembly {assembly.name}; it has "
             f"{', '.join(np.unique(regions)) or 'no neuroids'}."
         )
-    return found
+    return neuroids
 
 
-def _bins_of(
+def _find_bins(
     assembly: xr.DataArray, time_bin: tuple[float, float] | None
 ) -> tuple[NDArray[np.int64], tuple[float, float] | None]:
-    """The positions of the bins that make up a time bin, and the time bin; None where the file says nothing of it."""
+    """Return the positions of the bins that cover a time bin, and the time bin (None if the file does not name it)."""
     has_bins = "time_bin" in assembly.dims
     number = assembly.sizes["time_bin"] if has_bins else 1
     if not {"time_bin_start", "time_bin_end"} <= {*assembly.coords}:
@@ -103,7 +102,7 @@ def _bins_of(
             return np.arange(number), None
         raise CornetError(
             f"the assembly {assembly.name} has {number} time bins, but not the coordinates time_bin_start and "
-            "time_bin_end that say which; add them."
+            "time_bin_end; add them."
         )
     starts, ends = (_milliseconds(assembly, name) for name in ("time_bin_start", "time_bin_end"))
     if (
@@ -113,19 +112,19 @@ def _bins_of(
         and (ends != starts).any()
     ):
         raise CornetError(
-            f"the time bins of the assembly {assembly.name} ({_listed(starts, ends)}) are shorter than 1 ms, as if "
-            "they were in seconds; write time_bin_start and time_bin_end in ms after onset."
+            f"the time bins of the assembly {assembly.name} ({_format_bins(starts, ends)}) are shorter than 1 ms and "
+            "look like seconds; write time_bin_start and time_bin_end in ms after onset."
         )
     if not (forward := ends > starts).all():
         raise CornetError(
             f"{int((~forward).sum())} of {number} time bins of the assembly {assembly.name} do not end after they "
-            f"start ({_listed(starts[~forward], ends[~forward])} ms); correct time_bin_start and time_bin_end."
+            f"start ({_format_bins(starts[~forward], ends[~forward])} ms); correct time_bin_start and time_bin_end."
         )
     if time_bin is None:
         if number != 1:
             raise CornetError(
-                f"the assembly {assembly.name} has {number} time bins, and one must be chosen with time_bin=(start, "
-                f"end), --time-bin START-END or brain.time_bin; there are {_listed(starts, ends)} (ms)."
+                f"the assembly {assembly.name} has {number} time bins ({_format_bins(starts, ends)} ms); choose one "
+                "with time_bin=(start, end), --time-bin START-END or brain.time_bin."
             )
         return np.arange(1), (float(starts[0]), float(ends[0]))
     start, end = check_bin(time_bin)
@@ -134,10 +133,10 @@ def _bins_of(
     inside = inside[np.argsort(starts[inside], kind="stable")]
     if len(same) == 1:
         return same, (start, end)
-    if not len(inside) or not _filled(starts[inside], ends[inside], start, end):
+    if not len(inside) or not _is_covered(starts[inside], ends[inside], start, end):
         raise CornetError(
-            f"time_bin=({start:g}, {end:g}) is no bin of the assembly {assembly.name}, nor do bins of equal width "
-            f"fill it; there are {_listed(starts, ends)} (ms after onset)."
+            f"time_bin=({start:g}, {end:g}) is not a bin of the assembly {assembly.name} and not covered by bins of "
+            f"equal width; choose one of {_format_bins(starts, ends)} (ms after onset)."
         )
     return inside, (start, end)
 
@@ -145,22 +144,22 @@ def _bins_of(
 def _milliseconds(assembly: xr.DataArray, name: str) -> NDArray[np.float64]:
     values = np.atleast_1d(assembly.coords[name].values)
     units = str(assembly.coords[name].attrs.get("units", "ms"))
-    if units.strip().lower() not in MILLISECONDS:
+    if units.strip().lower() not in MS_UNITS:
         raise CornetError(
             f"the assembly {assembly.name} has {name} in {units[:40]!r}; write the times in ms after onset."
         )
     try:
-        if values.dtype.kind in "SU" and values.dtype.itemsize > LONGEST_NUMBER:
-            raise ValueError  # of a long text numpy would take a hundred times its room
+        if values.dtype.kind in "SU" and values.dtype.itemsize > MAX_NUMBER_BYTES:
+            raise ValueError  # numpy would need a hundred times the memory of a long text
         return values.astype(float)
     except (TypeError, ValueError):
         raise CornetError(
-            f"the assembly {assembly.name} has in {name} no numbers but {str(values.flat[0])!r:.40}; write the "
-            "times as ms after onset."
+            f"the assembly {assembly.name} has {str(values.flat[0])!r:.40} in {name}, which is not a number; write "
+            "the times in ms after onset."
         ) from None
 
 
-def _filled(starts: NDArray, ends: NDArray, start: float, end: float) -> bool:
+def _is_covered(starts: NDArray, ends: NDArray, start: float, end: float) -> bool:
     widths = ends - starts
     return bool(
         np.isclose(starts[0], start)
@@ -170,8 +169,8 @@ def _filled(starts: NDArray, ends: NDArray, start: float, end: float) -> bool:
     )
 
 
-def _listed(starts: NDArray, ends: NDArray) -> str:
-    """The bins by name, those in the middle left out where there are many."""
+def _format_bins(starts: NDArray, ends: NDArray) -> str:
+    """Format the bins as text; long lists are shortened in the middle."""
     names = [f"{start:g}-{end:g}" for start, end in zip(starts, ends, strict=True)]
     if len(names) > 8:
         names = [*names[:4], "...", *names[-3:]]
@@ -181,9 +180,9 @@ def _listed(starts: NDArray, ends: NDArray) -> str:
 def _blocks(
     assembly: xr.DataArray, neuroids: NDArray[np.int64], bins: NDArray[np.int64]
 ) -> Iterator[tuple[tuple[slice, NDArray[np.int64]], NDArray]]:
-    """Where in (presentation, neuroid) a block stands, and its values, with the bins behind where they are several.
+    """Yield blocks: the index into (presentation, neuroid), and values (presentation, neuroid[, several bins]).
 
-    Blocks span a range in the file's own order of dimensions: reading single neuroids or bins is slow.
+    Blocks are ranges in the file's order of dimensions: reading single neuroids or bins is slow.
     """
     order = [assembly.dims.index(name) for name in DIMENSIONS if name in assembly.dims]
     rows = "neuroid" if order[1] < order[0] else "presentation"
@@ -202,7 +201,7 @@ def _blocks(
         try:
             values = assembly.isel({name: slice(*span) for name, span in part.items()}).values
         except (OSError, RuntimeError, ValueError) as error:
-            raise CornetError(damaged(str(assembly.name), error)) from None
+            raise CornetError(damage_message(str(assembly.name), error)) from None
         values = values.transpose(order)
         if len(taken) < values.shape[1]:
             values = values[:, taken - part["neuroid"][0]]
@@ -212,7 +211,7 @@ def _blocks(
 
 
 def _mean(block: NDArray) -> NDArray[np.float64]:
-    """Mean over the last axis, NaN skipped; NaN where there is nothing else."""
+    """Return the mean over the last axis. NaN are skipped; all-NaN rows give NaN."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Mean of empty slice", RuntimeWarning)
         return np.nanmean(block, axis=-1, dtype=np.float64)

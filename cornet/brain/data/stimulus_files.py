@@ -1,4 +1,4 @@
-"""A stimulus set from its files: a table (CSV) and an archive (zip) of images."""
+"""Read a stimulus set from its files: a table (CSV) and an archive (zip) of images."""
 
 import os
 from pathlib import Path
@@ -7,7 +7,7 @@ import pandas as pd
 
 from cornet.brain.data.archive import ZipPictures, image_names
 from cornet.brain.data.bundle_files import checked_folder, images_path, table_path
-from cornet.brain.data.columns import MISSING, near_names, refuse_misspelt
+from cornet.brain.data.columns import MISSING, check_spelling, similar_names
 from cornet.errors import CornetError
 from cornet.names import composed, escaped
 from cornet.stimuli.stimulus_set import StimulusSet
@@ -15,23 +15,22 @@ from cornet.stimuli.stimulus_set import StimulusSet
 __all__ = ["load_stimuli"]
 
 _FILENAMES = ("filename", "image_file_name", "stimulus_path_within_store", "image_path_within_store")
-"""Columns that name a stimulus's file: today's, and those of older sets."""
+"""Columns that may name a stimulus's file: the current name first, then those of older sets."""
 
 _TEXT = ("stimulus_id", "image_id", *_FILENAMES)
-LEAST_ANGLE, LARGEST_ANGLE = 0.2, 180.0
-"""Degrees that an image may span: less is an angle in radians, more a number of pixels."""
+MIN_DEGREES, MAX_DEGREES = 0.2, 180.0
+"""Allowed visual angle of an image in degrees: smaller values are likely radians, larger ones pixels."""
 
 
 def load_stimuli(folder: str | os.PathLike[str]) -> StimulusSet:
-    """Read a bundle's stimuli; its assembly need not be there.
+    """Read a bundle's stimuli. The assembly is not required.
 
-    The table needs the columns stimulus_id (in old sets image_id) and filename (in old sets image_file_name); where a
-    column degrees stands in it, that is the stimuli's visual angle. Ids and file names are text, whatever they look
-    like. Images lie flat in the archive, below one folder, or at the paths that the table names; they are read when
-    they are asked for.
+    The table needs the columns stimulus_id (in old sets image_id) and filename (in old sets image_file_name). The
+    optional column degrees is the stimuli's visual angle. Ids and file names are always text. Images are at the top of
+    the archive, in one folder, or at the paths in the table; they are read on first use.
 
-    Raises CornetError for a missing file, a table that is no CSV, is empty, lacks a column or an id, or names an id
-    twice, and for an archive that lacks an image or is not safe to read.
+    Raises CornetError for a missing file, a table that is invalid, empty, lacks a column or an id, or repeats an id,
+    and for an archive that lacks an image or is unsafe.
     """
     root = checked_folder(folder)
     path, archive = table_path(root), images_path(root)
@@ -39,11 +38,12 @@ def load_stimuli(folder: str | os.PathLike[str]) -> StimulusSet:
     columns = [column for column in _FILENAMES if column in table]
     if not columns:
         raise CornetError(
-            f"the table {path} has the columns {_some(table)}, but needs filename; {_add('filename', table)}."
+            f"the table {path} has the columns {_column_list(table)}, but filename is required; "
+            f"{_remedy('filename', table)}."
         )
-    # Old tables have two such columns, of which the archive uses one.
-    there = image_names(archive)
-    column = next((one for one in columns if table[one].map(composed).isin(there).all()), columns[0])
+    # Old tables have two such columns, and the archive uses only one of them.
+    entries = image_names(archive)
+    column = next((name for name in columns if table[name].map(composed).isin(entries).all()), columns[0])
     table["filename"] = table[column]
     name = path.stem.removeprefix("stimulus_").removeprefix("image_")
     return StimulusSet(
@@ -55,64 +55,66 @@ def load_stimuli(folder: str | os.PathLike[str]) -> StimulusSet:
 
 
 def _read_table(path: Path) -> pd.DataFrame:
+    """Read the table and check its rows and stimulus ids."""
     try:
         columns = pd.read_csv(path, encoding="utf-8-sig", nrows=0).columns
         table = pd.read_csv(
             path,
             encoding="utf-8-sig",
-            # Ids and names stay as they stand: "007" is no number, "NA" is not missing.
+            # Ids and file names are read verbatim: "007" is not a number, "NA" is not missing.
             dtype={column: str for column in columns if column in _TEXT},
             na_values={column: list(MISSING) for column in columns if column not in _TEXT},
             keep_default_na=False,
             low_memory=False,
         )
     except pd.errors.EmptyDataError:
-        raise CornetError(f"the table {path} is empty; it must hold one row for each stimulus.") from None
-    except (ValueError, OSError) as error:  # not text, not a table (a ParserError), not readable
+        raise CornetError(f"the table {path} is empty, but needs one row per stimulus; add them.") from None
+    except (ValueError, OSError) as error:  # not text, not a table (ParserError), unreadable
         reason = str(error).strip().splitlines()[-1]
         raise CornetError(
-            f"the table {path} cannot be read as CSV in UTF-8 ({reason}); write it again."
+            f"the table {path} cannot be read as UTF-8 CSV ({reason}); write it again."
         ) from None
-    if not isinstance(table.index, pd.RangeIndex):  # pandas takes surplus fields for an index
-        raise CornetError(
-            f"the table {path} has rows with more fields than its first line names; write it again."
-        )
+    if not isinstance(table.index, pd.RangeIndex):  # pandas turns surplus fields into an index
+        raise CornetError(f"the table {path} has rows with more fields than its header; write it again.")
     if "stimulus_id" not in table:
         table = table.rename(columns={"image_id": "stimulus_id"})
     if "stimulus_id" not in table:
         raise CornetError(
-            f"the table {path} has the columns {_some(table)}, but needs stimulus_id (or image_id); "
-            f"{_add('stimulus_id', table)}."
+            f"the table {path} has the columns {_column_list(table)}, but stimulus_id (or image_id) is required; "
+            f"{_remedy('stimulus_id', table)}."
         )
     if table.empty:
-        raise CornetError(f"the table {path} has no rows; it must hold one for each stimulus.")
+        raise CornetError(f"the table {path} has no rows, but needs one per stimulus; add them.")
     if number := int((table["stimulus_id"] == "").sum()):
-        raise CornetError(f"the table {path} has {number} rows without a stimulus_id; give each its own.")
+        raise CornetError(
+            f"the table {path} has {number} rows without a stimulus_id; give each a unique one."
+        )
     return table
 
 
-def _add(wanted: str, table: pd.DataFrame) -> str:
-    near = near_names(wanted, table)
-    return f"did you mean {ascii(near[0])[1:-1]:.100}? Rename it" if near else "add it"
+def _remedy(wanted: str, table: pd.DataFrame) -> str:
+    """Return the remedy for a missing column: rename a similar one, or add it."""
+    similar = similar_names(wanted, table)
+    return f"did you mean {ascii(similar[0])[1:-1]:.100}? Rename it" if similar else "add it"
 
 
-def _some(table: pd.DataFrame) -> str:
-    """The columns' names, shortened: of a file that is no table they may be anything."""
+def _column_list(table: pd.DataFrame) -> str:
+    """Return the column names, escaped and shortened: in an invalid table they may be anything."""
     names = ", ".join(map(str, table.columns))
     return ascii(names[:200] + ("..." if len(names) > 200 else ""))[1:-1]
 
 
 def _degrees(table: pd.DataFrame, path: Path) -> float | None:
-    """The one visual angle that the table gives; None where it gives none."""
-    refuse_misspelt(["degrees"], table, f"the table {path}")
+    """Return the table's visual angle in degrees; None if the column is missing or empty."""
+    check_spelling(["degrees"], table, f"the table {path}")
     values = table["degrees"].dropna().unique() if "degrees" in table else []
     if not len(values):
         return None
     number = pd.to_numeric(pd.Series(values), errors="coerce").to_numpy(float)
-    if len(values) > 1 or not LEAST_ANGLE <= number[0] <= LARGEST_ANGLE:
+    if len(values) > 1 or not MIN_DEGREES <= number[0] <= MAX_DEGREES:
         raise CornetError(
-            f"the column degrees of {path} holds {', '.join(map(str, values[:3]))}, but must be one number from "
-            f"{LEAST_ANGLE:g} to {LARGEST_ANGLE:g}, the visual angle that every image spans, in degrees (not "
-            "radians or pixels)."
+            f"the column degrees of {path} contains {', '.join(map(str, values[:3]))}, but must be one number from "
+            f"{MIN_DEGREES:g} to {MAX_DEGREES:g}; write the visual angle of the images in degrees, not in radians "
+            "or pixels."
         )
     return float(number[0])

@@ -1,8 +1,8 @@
-"""Trials in which observers chose between an image's object and a distractor, counted into matrices.
+"""Count trials in which observers chose between an image's object and a distractor.
 
-On every trial an image of one object (`sample`) is shown, then the choice between it and one other object
-(`distractor`) is offered: the task of Rajalingham et al. (2018), J. Neurosci. 38, 7255. Names become numbers once,
-here, so that half of 585,511 trials is counted in milliseconds; `HumanTrials` can be kept and used for every epoch.
+Each trial shows an image of one object (`sample`) and then offers it and one other object (`distractor`) as choices:
+the task of Rajalingham et al. (2018), J. Neurosci. 38, 7255. Names are encoded as numbers once, so that half of
+585,511 trials is counted in milliseconds. Reuse a `HumanTrials` object across epochs.
 """
 
 from functools import cached_property
@@ -16,36 +16,36 @@ from cornet.brain.data.columns import check_one_value, is_missing
 from cornet.brain.metrics.dprime import dprime_of_alarms, mean_by_truth, mean_over_distractors
 from cornet.errors import CornetError
 
-__all__ = ["HumanTrials", "without_object_mean"]
+__all__ = ["HumanTrials", "subtract_object_mean"]
 
 COLUMNS = ("stimulus_id", "sample", "distractor", "choice")
-REPETITIONS = 2
+HALVINGS = 2
 
 
 class HumanTrials:
-    """Trials as numbers.
+    """Trials encoded as numbers.
 
-    trials: one row each, with the columns stimulus_id, sample (the object shown), distractor, choice (one of these
-        two). An image's object is its trials' sample.
+    trials: one row per trial, with the columns stimulus_id, sample (the object shown), distractor, and choice (one of
+        these two).
 
     stimulus_ids: (image,) the images with trials, sorted. objects: (object,) all samples and distractors, sorted.
-    truth: (image,) the position of each image's object in `objects`.
+    truth: (image,) the position of each image's object (its sample) in `objects`.
 
-    Raises CornetError for missing columns, no trials, a missing value, a distractor equal to the sample, a choice
-    that is neither, and an image with two samples.
+    Raises CornetError for missing columns or values, an empty table, a distractor equal to the sample, a choice that
+    was not offered, and an image with two samples.
     """
 
     def __init__(self, trials: pd.DataFrame) -> None:
         missing = [column for column in COLUMNS if column not in trials]
         if missing:
             raise CornetError(
-                f"the trials have no column {missing[0]} (there are {', '.join(map(str, trials.columns)) or 'none'}); "
-                f"give {', '.join(COLUMNS)}."
+                f"the trials have the columns {', '.join(map(str, trials.columns)) or '(none)'}, but {missing[0]} is "
+                f"required; provide {', '.join(COLUMNS)}."
             )
         if len(trials) == 0:
-            raise CornetError("there are no trials; give at least one row.")
-        image, self.stimulus_ids = _coded(trials["stimulus_id"])
-        sample, distractor, choice, self.objects = _coded_together(trials)
+            raise CornetError("the table of trials is empty; provide at least one row.")
+        image, self.stimulus_ids = _encode(trials["stimulus_id"])
+        sample, distractor, choice, self.objects = _encode_objects(trials)
         _check(trials, sample, distractor, choice)
         check_one_value(trials["stimulus_id"], trials["sample"], "sample", "the table of trials")
         self.truth = np.zeros(len(self.stimulus_ids), np.intp)
@@ -56,14 +56,14 @@ class HumanTrials:
     def __len__(self) -> int:
         return len(self._cell)
 
-    def coded(self) -> list[NDArray[Any]]:
-        """All that is in the trials: images, objects, and of every trial what was offered and what was chosen."""
+    def as_arrays(self) -> list[NDArray[Any]]:
+        """Return all content as arrays (for hashing): images, objects, truth, and each trial's offer and choice."""
         return [self.stimulus_ids, self.objects, self.truth, self._cell, self._alarm]
 
     def alarms(self, rows: NDArray[Any] | slice = slice(None)) -> NDArray[np.float64]:
-        """(image, object): the share of these trials on an image, with a distractor offered, in which it was chosen.
+        """Return the false alarm rates, (image, object): the share of trials in which the distractor was chosen.
 
-        NaN where it was never offered."""
+        rows: the trials to count. NaN where a distractor was never offered."""
         shape = len(self.stimulus_ids), len(self.objects)
         cells, alarm = self._cell[rows], self._alarm[rows]
         offered = np.bincount(cells, minlength=shape[0] * shape[1])
@@ -72,18 +72,18 @@ class HumanTrials:
             return (chosen / offered).reshape(shape)
 
     def dprime(self, rows: NDArray[Any] | slice = slice(None)) -> NDArray[np.float64]:
-        """(image, object): d' of these trials, as `cornet.brain.metrics.dprime` has it."""
+        """Return d' of these trials, (image, object); see `cornet.brain.metrics.dprime`."""
         return dprime_of_alarms(self.alarms(rows), self.truth)
 
     @cached_property
     def halves(self) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
-        """d' (image, object) of the first and the second half of the trials, for each of two repetitions.
+        """d' (image, object) of the first and second half of the trials, for two random halvings.
 
-        One RandomState(0) shuffles a fresh list of all trials for each, as the reference does; the model is compared
-        with the first halves (the first n // 2 trials), the ceiling compares both.
+        As in the reference, one RandomState(0) shuffles all trials for each halving. The model is compared with the
+        first halves (n // 2 trials); the ceiling compares both.
         """
         random, result = np.random.RandomState(0), []
-        for _ in range(REPETITIONS):
+        for _ in range(HALVINGS):
             order = np.arange(len(self))
             random.shuffle(order)
             first, second = order[: len(order) // 2], order[len(order) // 2 :]
@@ -91,18 +91,19 @@ class HumanTrials:
         return result
 
     def i1(self) -> NDArray[np.float64]:
-        """(image,): d' of all trials, averaged over distractors."""
+        """Return d' of all trials averaged over distractors, (image,)."""
         return mean_over_distractors(self.dprime())
 
 
-def without_object_mean(dprime: NDArray[np.float64], truth: NDArray[np.intp]) -> NDArray[np.float64]:
-    """The "n" of i2n: from each cell (image, choice) the mean of the cells of that object's images is taken away, so
-    that only differences between images of one object remain."""
+def subtract_object_mean(dprime: NDArray[np.float64], truth: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Subtract the mean over each object's images from (image, choice): the "n" (normalised) of i2n.
+
+    Only differences between images of the same object remain."""
     return dprime - mean_by_truth(dprime, truth)[truth]
 
 
-def _coded(column: Any) -> tuple[NDArray[np.intp], NDArray[Any]]:
-    """Positions in the sorted names, and the names."""
+def _encode(column: Any) -> tuple[NDArray[np.intp], NDArray[Any]]:
+    """Encode a column: returns each entry's position in the sorted names, and the names."""
     codes, names = pd.factorize(column)
     _check_missing(codes, names, column)
     text = np.asarray(names, str)
@@ -110,8 +111,8 @@ def _coded(column: Any) -> tuple[NDArray[np.intp], NDArray[Any]]:
     return np.searchsorted(ordered, text)[codes], ordered
 
 
-def _coded_together(trials: pd.DataFrame) -> tuple[Any, Any, Any, NDArray[Any]]:
-    """The three columns of objects, coded by one list of names, and that list."""
+def _encode_objects(trials: pd.DataFrame) -> tuple[Any, Any, Any, NDArray[Any]]:
+    """Encode the three object columns by one sorted list of names; returns the codes and the list."""
     columns = [trials[name] for name in ("sample", "distractor", "choice")]
     each = [pd.factorize(column) for column in columns]
     for (codes, names), column in zip(each, columns, strict=True):
@@ -127,21 +128,22 @@ def _check_missing(codes: Any, names: Any, column: pd.Series) -> None:
     missing = (codes < 0) | np.append(is_missing(names), True)[codes]
     if missing.any():
         raise CornetError(
-            f"{int(missing.sum())} trials have no {column.name}, and each needs one; leave those trials out."
+            f"{int(missing.sum())} trials have no {column.name}, but every trial needs one; drop those trials."
         )
 
 
 def _check(trials: pd.DataFrame, sample: Any, distractor: Any, choice: Any) -> None:
+    """Raise CornetError for a distractor equal to the sample and for a choice that was not offered."""
     same = np.flatnonzero(sample == distractor)
     if len(same):
         raise CornetError(
-            f"{len(same)} trials offer {str(trials['sample'].iloc[same[0]])!r} as the distractor of itself (the first "
-            f"in row {same[0]}), but the two must differ; leave those trials out."
+            f"{len(same)} trials have {str(trials['sample'].iloc[same[0]])!r} as both sample and distractor (first in "
+            f"row {same[0]}), but the two must differ; drop those trials."
         )
     neither = np.flatnonzero((choice != sample) & (choice != distractor))
     if len(neither):
         row = trials.iloc[neither[0]]
         raise CornetError(
-            f"{len(neither)} trials have a choice that was not offered (the first in row {neither[0]}: "
-            f"{row['choice']}, not {row['sample']} or {row['distractor']}); leave those trials out."
+            f"{len(neither)} trials have a choice that was not offered (first in row {neither[0]}: "
+            f"{row['choice']}, not {row['sample']} or {row['distractor']}); drop those trials."
         )

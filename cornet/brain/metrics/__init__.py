@@ -1,1 +1,1 @@
-"""Comparisons of features or choices with responses or behaviour, and their ceilings."""
+"""Compare features or choices with neural responses or behaviour, and estimate ceilings."""

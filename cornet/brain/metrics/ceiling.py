@@ -1,4 +1,4 @@
-"""Internal consistency: how well one half of the repetitions predicts the other, the ceiling of predictivity."""
+"""Internal consistency: the split-half reliability of responses, which is the ceiling of predictivity."""
 
 import math
 
@@ -18,17 +18,17 @@ __all__ = ["internal_consistency"]
 def internal_consistency(
     responses: ArrayLike, weights: ArrayLike | None = None, splits: int = 10, seed: int = 1
 ) -> Score:
-    """Split-half reliability of each neuroid, corrected to full length by Spearman and Brown: 2 r / (1 + r).
+    """Compute the split-half reliability of each neuroid with the Spearman-Brown correction 2 r / (1 + r).
 
-    responses: (repetition, stimulus, neuroid), NaN where missing; a stimulus counts where both halves have it.
-    weights: of the same shape, the presentations that each response is the mean of; None: one each. A half is the mean
+    responses: (repetition, stimulus, neuroid), NaN where missing. Stimuli missing from either half are skipped.
+    weights: same shape, the number of presentations averaged into each response; None: one each. A half is the mean
         over its presentations.
-    splits, seed: ShuffleSplit(train_size=.5) over the repetitions, as brainscore-vision 2.4.2.
+    splits, seed: ShuffleSplit(train_size=.5) over the repetitions, as in brainscore-vision 2.4.2.
 
-    Returns a raw Score: values (split, neuroid), raw their median over neuroids, averaged over splits. NaN where a
-    neuroid has no variance in a half, or r is -1; notes count them.
+    Returns a raw Score: values (split, neuroid), raw their median over neuroids, averaged over splits. Values are NaN
+    if a neuroid has no variance in a half, or r is -1; notes count them.
 
-    Raises CornetError for another shape, and for fewer than two repetitions.
+    Raises CornetError for the wrong shape and for fewer than two repetitions.
     """
     array = np.asarray(responses)
     if array.ndim != 3 or 0 in array.shape or array.dtype.kind not in "fiub":
@@ -37,63 +37,62 @@ def internal_consistency(
         )
     if len(array) < 2:
         raise CornetError(
-            "a ceiling needs at least 2 repetitions, and there is 1: averaged responses have none to be had; "
-            "score without one (scale raw)."
+            "a ceiling needs at least 2 repetitions, but the responses have 1; score averaged responses without a "
+            "ceiling (scale raw)."
         )
     values = np.full((splits, array.shape[2]), math.nan)
     check_responses(array)
     counts = None if weights is None else np.asarray(weights)
     if counts is not None and counts.shape != array.shape:
-        raise CornetError(f"weights of shape {counts.shape} must be as the responses, {array.shape}.")
+        raise CornetError(
+            f"weights of shape {counts.shape} must have the shape of the responses, {array.shape}."
+        )
     shown = np.isfinite(array).any(axis=0)
     stimuli, lost, partly = int(shown.any(axis=1).sum()), 0, 0
-    for number, (one, other) in enumerate(half_splits(len(array), splits, seed)):
-        a, b = (average(array[half], None if counts is None else counts[half]) for half in (one, other))
+    for number, halves in enumerate(half_splits(len(array), splits, seed)):
+        a, b = (weighted_mean(array[half], None if counts is None else counts[half]) for half in halves)
         halved = np.isfinite(a) & np.isfinite(b)
         gone = shown & ~halved
         lost += int((gone.any(axis=1) & ~halved.any(axis=1)).sum())
         partly += int(gone[halved.any(axis=1)].sum())
-        r = correlations(a, b)
+        r = correlate_neuroids(a, b)
         with np.errstate(divide="ignore", invalid="ignore"):
             corrected = 2 * r / (1 + r)
         values[number] = np.where(np.isfinite(corrected), corrected, math.nan)
     notes = []
     if lost:
         notes.append(
-            f"ceiling: {lost} of {splits * stimuli} pairs of split and stimulus have no response in one half and are "
-            "left out"
+            f"ceiling: skipped {lost} of {splits * stimuli} pairs of split and stimulus without responses in one half"
         )
     if partly:
         notes.append(
-            f"ceiling: {partly} of {splits * int(shown.sum())} responses (split, stimulus, neuroid) are missing in one "
-            "half, where other neuroids have both, and are left out"
+            f"ceiling: skipped {partly} of {splits * int(shown.sum())} responses (split, stimulus, neuroid) that are "
+            "missing in one half, while other neuroids have both"
         )
     absent = ~np.isfinite(values)
     if undefined := int(absent.all(axis=0).sum()):
         notes.append(
-            f"ceiling: {undefined} of {array.shape[2]} neuroids have no consistency (too few repetitions or no "
-            "variance) and are left out"
+            f"ceiling: skipped {undefined} of {array.shape[2]} neuroids without consistency (too few repetitions or no "
+            "variance)"
         )
     if some := int(absent[:, ~absent.all(axis=0)].sum()):
-        notes.append(
-            f"ceiling: {some} of {values.size} consistencies (split, neuroid) are undefined and left out"
-        )
+        notes.append(f"ceiling: skipped {some} of {values.size} undefined consistencies (split, neuroid)")
     return Score.of_splits(values, n=array.shape[1], notes=notes)
 
 
-def average(half: NDArray, counts: NDArray | None) -> NDArray[np.float64]:
-    """Mean over repetitions, NaN skipped, each as often as it counts."""
+def weighted_mean(half: NDArray, counts: NDArray | None) -> NDArray[np.float64]:
+    """Return the mean over repetitions weighted by counts; NaN are skipped."""
     if counts is None and (half.dtype.kind != "f" or not np.isnan(half).any()):
         return half.mean(axis=0, dtype=float)
-    there = np.isfinite(half)
-    each = there if counts is None else there * counts
-    total = (np.where(there, half, 0.0) * each).sum(axis=0, dtype=float)
+    valid = np.isfinite(half)
+    each = valid if counts is None else valid * counts
+    total = (np.where(valid, half, 0.0) * each).sum(axis=0, dtype=float)
     number = each.sum(axis=0, dtype=float)
     return np.divide(total, number, out=np.full(total.shape, math.nan), where=number > 0)
 
 
-def correlations(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Pearson's r per neuroid over the stimuli that both have."""
+def correlate_neuroids(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return Pearson's r per neuroid over the stimuli present in both, (stimulus, neuroid) each."""
     both = np.isfinite(a) & np.isfinite(b)
     if both.all():
         return pearson(torch.from_numpy(a), torch.from_numpy(b)).numpy()

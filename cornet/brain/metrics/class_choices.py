@@ -1,8 +1,8 @@
-"""Answers of a network when observers chose among names other than its classes.
+"""Convert a network's outputs to choices among the observers' object names.
 
-By the published mapping (bethgelab/model-vs-human; Geirhos et al. 2018, 2019): the one of 16 categories whose ImageNet
-classes have the highest mean probability. It leaves out words with further senses: 109 of 118 dogs and 49 of 59 birds
-count, "knife" is the cleaver alone, and "oven" the rotisserie. Or by a read-out fitted on other images.
+Either by the published mapping (bethgelab/model-vs-human; Geirhos et al. 2018, 2019), which chooses the category, one
+of 16, whose ImageNet classes have the highest mean probability. It excludes ambiguous words: 109 of 118 dogs and 49 of
+59 birds count, "knife" is only the cleaver, and "oven" the rotisserie. Or by a read-out fitted on other images.
 """
 
 from dataclasses import dataclass
@@ -42,41 +42,41 @@ CATEGORIES: dict[str, tuple[int, ...]] = {
     "oven": (766,),
     "truck": (555, 569, 656, 675, 717, 734, 864, 867),
 }
-"""The ImageNet classes (0 to 999) of each category, the categories in alphabetical order."""
+"""ImageNet classes (0 to 999) of each category, in alphabetical order of the categories."""
 
 
 @dataclass(frozen=True, eq=False)
 class Choices:
-    """choice: (image,) the name that a network answers with. way: how it came to that, for the score's notes."""
+    """choice: (image,), the network's choices. way: how they were computed, for the score's notes."""
 
     choice: NDArray[np.str_]
     way: str
 
 
 def category_probabilities(probabilities: ArrayLike) -> NDArray[np.float64]:
-    """(image, 1000) probabilities of ImageNet's classes -> (image, 16): means of each category's classes.
+    """Average the probabilities of ImageNet's classes, (image, 1000), over each category: (image, 16).
 
-    Raises CornetError for anything but 1000 columns of probabilities.
+    Raises CornetError for a different number of columns and for values that are not probabilities.
     """
     p = np.asarray(probabilities, np.float64)
     if p.ndim != 2 or p.shape[1] != IMAGENET_CLASSES:
         raise CornetError(
-            f"probabilities of shape {p.shape} must be (image, {IMAGENET_CLASSES}), in ImageNet's order; a network "
-            "of other classes answers by readout_choices."
+            f"probabilities of shape {p.shape} must be (image, {IMAGENET_CLASSES}), in ImageNet's order; use "
+            "readout_choices for networks with other classes."
         )
     if not ((p >= 0) & (p <= 1)).all():
         raise CornetError(
-            f"the probabilities go from {p.min():.3g} to {p.max():.3g} and must be between 0 and 1; take the softmax "
-            "of the network's output."
+            f"the probabilities range from {p.min():.3g} to {p.max():.3g}, but must be between 0 and 1; apply softmax "
+            "to the network's output."
         )
     return np.stack([p[:, classes].mean(axis=1) for classes in map(list, CATEGORIES.values())], axis=1)
 
 
 def mapped_choices(probabilities: ArrayLike) -> Choices:
-    """The category with the highest mean probability; the first in the alphabet where several are equal."""
+    """Choose the category with the highest mean probability; ties go to the first in alphabetical order."""
     names = np.array(list(CATEGORIES))
     answers = names[category_probabilities(probabilities).argmax(axis=1)]
-    return Choices(answers, "answers by the published mapping of ImageNet's 1000 classes to 16 categories")
+    return Choices(answers, "choices by the published mapping of ImageNet's 1000 classes to 16 categories")
 
 
 def readout_choices(
@@ -88,8 +88,8 @@ def readout_choices(
     C: float = 1e-3,
     device: str = "cpu",
 ) -> Choices:
-    """The most probable object for each image, by a read-out fitted on the other folds. As `held_out_probabilities`."""
+    """Choose each image's most probable object by a read-out fitted on other folds; see `held_out_probabilities`."""
     probabilities, names = held_out_probabilities(features, labels, folds, seed, groups, C, device)
     count = folds if np.ndim(folds) == 0 else len(np.unique(np.asarray(folds)))
-    way = f"answers by a linear read-out fitted on other images ({count} folds, C = {C:g})"
+    way = f"choices by a linear read-out fitted on other images ({count} folds, C = {C:g})"
     return Choices(names[probabilities.argmax(axis=1)].astype(str), way)

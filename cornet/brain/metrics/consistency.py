@@ -1,8 +1,7 @@
-"""Error consistency: are a network and an observer right and wrong on the same images, beyond what their accuracies
-bring about by chance?
+"""Error consistency: do a network and an observer err on the same images more often than expected by chance?
 
-Geirhos, Meding & Wichmann (2020), NeurIPS: Cohen's kappa of the two sequences of right and wrong answers. Averages
-and ceiling as in brainscore-vision 2.4.2.
+Geirhos, Meding & Wichmann (2020), NeurIPS: Cohen's kappa between the two sequences of correct and wrong answers.
+Averages and ceiling as in brainscore-vision 2.4.2.
 """
 
 import math
@@ -20,8 +19,8 @@ from cornet.errors import CornetError
 
 __all__ = ["choices_by_subject", "error_consistency"]
 
-LEAST_ANSWERED = 0.5
-"""Of the most answers that any subject gave, the share below which a subject is left out."""
+MIN_ANSWERED = 0.5
+"""Subjects with fewer answers than this share of the maximum are skipped."""
 
 
 def error_consistency(
@@ -31,26 +30,26 @@ def error_consistency(
     condition: ArrayLike | None = None,
     subject: ArrayLike | None = None,
 ) -> Score:
-    """Cohen's kappa between a model's and each subject's right and wrong answers.
+    """Compute Cohen's kappa between a model's and each subject's correct and wrong answers.
 
-    model_choice: (stimulus,) names, or `class_choices.Choices`, which say how the model came to answer.
-    subject_choice: (subject, stimulus). truth: (stimulus,). condition: (stimulus,); None: all the same.
-    subject: (subject,) names, for the notes; None: numbered from 0.
-    No answer ("", "na", None, NaN) counts as wrong.
+    model_choice: (stimulus,) names, or `class_choices.Choices`, which describe how they were computed.
+    subject_choice: (subject, stimulus). truth: (stimulus,). condition: (stimulus,); None: a single condition.
+    subject: (subject,) names for the notes; None: numbers from 0.
+    A missing answer ("", "na", None, NaN) counts as wrong.
 
-    A subject who answered fewer than half as many stimuli as the one with the most answers is left out, and named in
-    a note: its kappas would compare missing answers, which count as wrong. Such a subject is often a misspelt name.
+    A subject with fewer than half of the maximum number of answers is skipped and named in a note: missing answers
+    count as wrong and would dominate kappa. Such a subject is often a misspelt name.
 
-    kappa = (observed - expected) / (1 - expected), per subject and condition, observed being the share of stimuli on
-    which both are right or both wrong, and expected = a b + (1 - a)(1 - b) from their accuracies. raw: the mean over
-    conditions, then over subjects, then its absolute value. ceiling: the same over all pairs of subjects. scale: r/c.
+    kappa = (observed - expected) / (1 - expected), per subject and condition. observed: the share of stimuli on which
+    both are correct or both wrong; expected = a b + (1 - a)(1 - b) from their accuracies. raw: the absolute value of
+    the mean over conditions, then subjects. ceiling: the same over all pairs of subjects. scale: r/c.
     values: (subject,), signed. error: their standard deviation (ddof 0) / sqrt(subjects).
 
-    Where both are right (or wrong) on every stimulus of a condition, kappa is undefined: it is left out, and counted
-    in a note. details: subjects, those compared; conditions; kappa (subject, condition); ceiling_kappa (pair,
-    condition); model_accuracy (condition,); subject_accuracy (subject, condition).
+    If both are correct (or wrong) on every stimulus of a condition, kappa is undefined; it is skipped and counted in a
+    note. details: subjects (those compared), conditions, kappa (subject, condition), ceiling_kappa (pair, condition),
+    model_accuracy (condition,), subject_accuracy (subject, condition).
 
-    Raises CornetError where lengths do not match, a truth is missing, or no answer is the name of any object.
+    Raises CornetError if lengths do not match, a truth is missing, or no answer names a known object.
     """
     way = model_choice.way if isinstance(model_choice, Choices) else ""
     answers = model_choice.choice if isinstance(model_choice, Choices) else model_choice
@@ -60,15 +59,15 @@ def error_consistency(
     who = np.arange(len(subjects)).astype(str) if subject is None else np.asarray(subject, str)
     if who.shape != subjects.shape[:1]:
         raise CornetError(
-            f"subject of shape {who.shape} does not match {len(subjects)} subjects; give one name each."
+            f"subject of shape {who.shape} does not match {len(subjects)} subjects; provide one name per subject."
         )
     notes = [way] if way else []
     answered = (subjects != "").sum(axis=1)
-    few = answered < LEAST_ANSWERED * answered.max()
+    few = answered < MIN_ANSWERED * answered.max()
     if few.any():
         notes.append(
-            f"{int(few.sum())} of {len(few)} subjects ({', '.join(map(repr, who[few].tolist()[:5]))}) are left out: "
-            f"they answered {answered[few].max()} stimuli or fewer, and another one {answered.max()}"
+            f"skipped {int(few.sum())} of {len(few)} subjects ({', '.join(map(repr, who[few].tolist()[:5]))}), who "
+            f"answered at most {answered[few].max()} stimuli, while another answered {answered.max()}"
         )
         subjects, who = subjects[~few], who[~few]
     right = np.concatenate([model[None], subjects]) == objects
@@ -79,23 +78,23 @@ def error_consistency(
 
     values, limits = _means(ours), _means(theirs)
     raw, ceiling = abs(_mean(values)), abs(_mean(limits))
-    there = values[np.isfinite(values)]
+    valid = values[np.isfinite(values)]
     unanswered = int((model == "").sum()), int((subjects == "").sum())
-    for number, whose in zip(unanswered, ("the model", "the subjects"), strict=True):
+    for number, source in zip(unanswered, ("the model", "the subjects"), strict=True):
         if number:
-            notes.append(f"{number} missing answers of {whose} count as wrong")
-    for what, each in (("the model and a subject", ours), ("two subjects", theirs)):
-        if np.isnan(each).any():
+            notes.append(f"{number} missing answers of {source} count as wrong")
+    for what, kappa in (("the model and a subject", ours), ("two subjects", theirs)):
+        if np.isnan(kappa).any():
             notes.append(
-                f"{int(np.isnan(each).sum())} of {each.size} kappas between {what} are undefined (both right, or both "
-                "wrong, on every stimulus of the condition) and left out"
+                f"skipped {int(np.isnan(kappa).sum())} of {kappa.size} kappas between {what} "
+                "that are undefined (both correct, or both wrong, on every stimulus of the condition)"
             )
     if not pairs:
-        notes.append("there is one subject, so no ceiling")
+        notes.append("no ceiling, because there is only one subject")
     return Score(
         raw=raw,
         values=values,
-        error=float(there.std() / math.sqrt(there.size)) if there.size else math.nan,
+        error=float(valid.std() / math.sqrt(valid.size)) if valid.size else math.nan,
         n=len(objects),
         notes=tuple(notes),
         details={
@@ -112,13 +111,12 @@ def error_consistency(
 def choices_by_subject(
     stimulus_id: ArrayLike, subject: ArrayLike, choice: ArrayLike, stimulus_ids: ArrayLike | None = None
 ) -> tuple[NDArray[np.str_], NDArray[np.str_], NDArray[np.str_]]:
-    """Presentations, one row each, to a table of answers.
+    """Arrange presentations as a table of answers.
 
     stimulus_id, subject, choice: (presentation,). stimulus_ids: the order of the columns; None: sorted.
 
-    Returns the answers (subject, stimulus), "" where there is none; the subjects, sorted; and the stimulus ids.
-    Raises CornetError for a stimulus that is not listed, where a subject answered to one twice, and for an answer
-    without a subject.
+    Returns the answers (subject, stimulus), "" where missing; the sorted subjects; and the stimulus ids.
+    Raises CornetError for an unknown stimulus, a second answer of a subject to a stimulus, and a missing subject.
     """
     shown, answers = np.asarray(stimulus_id, str), _names(choice)
     who = categories(subject, "subject", "the table of answers")
@@ -132,16 +130,16 @@ def choices_by_subject(
     column = pd.Index(ids).get_indexer(pd.Index(shown))
     if (column < 0).any():
         raise CornetError(
-            f"the stimulus {str(shown[column < 0][0])!r} is not among the {len(ids)} listed ones; the answers and the "
-            "stimulus set must belong together."
+            f"the stimulus {str(shown[column < 0][0])!r} is missing from the stimulus set with {len(ids)} stimuli; use "
+            "the stimulus set of these answers."
         )
     cell = row * len(ids) + column
     _, first = np.unique(cell, return_index=True)
     if len(first) < len(cell):
         again = np.setdiff1d(np.arange(len(cell)), first)
         raise CornetError(
-            f"{len(again)} presentations repeat a stimulus to the same subject, such as {str(shown[again[0]])!r} to "
-            f"{str(who[again[0]])!r}, but one answer each can be compared; keep one."
+            f"{len(again)} presentations repeat a stimulus for the same subject, such as {str(shown[again[0]])!r} for "
+            f"{str(who[again[0]])!r}, but only one answer can be compared; keep one."
         )
     table = np.full((len(subjects), len(ids)), "", dtype=answers.dtype)
     table[row, column] = answers
@@ -149,7 +147,7 @@ def choices_by_subject(
 
 
 def _names(values: Any) -> NDArray[np.str_]:
-    """Names as text, "" for a missing one. Whole numbers read as float (as NaN makes them) are still whole."""
+    """Return names as text, "" for missing ones. Integers that NaN turned into floats are formatted as integers."""
     array = np.asarray(values)
     if array.dtype.kind == "f" and (array[np.isfinite(array)] % 1 == 0).all():
         whole = np.where(np.isfinite(array), array, 0).astype(np.int64).astype(str)
@@ -159,50 +157,52 @@ def _names(values: Any) -> NDArray[np.str_]:
 
 
 def _conditions(condition: ArrayLike | None, stimuli: int) -> tuple[NDArray[Any], NDArray[np.intp]]:
+    """Return the sorted conditions, and the index of each stimulus's condition."""
     names = np.full(stimuli, "all") if condition is None else np.asarray(condition)
     if names.shape != (stimuli,):
         raise CornetError(
-            f"condition of shape {names.shape} does not match {stimuli} stimuli; give one each."
+            f"condition of shape {names.shape} does not match {stimuli} stimuli; provide one per stimulus."
         )
-    if not (names.astype(str) == "").all():  # which is one condition without a name
+    if not (names.astype(str) == "").all():  # all empty: a single unnamed condition
         categories(names, "condition", "the list of stimuli")
     conditions, codes = np.unique(names, return_inverse=True)
     return conditions, codes
 
 
 def _check(model: NDArray[np.str_], subjects: NDArray[np.str_], objects: NDArray[np.str_]) -> None:
+    """Raise CornetError for shapes that do not match, a missing truth, and answers with unknown names."""
     if objects.ndim != 1 or not len(objects):
         raise CornetError(f"truth of shape {objects.shape} must be (stimulus,), and not empty.")
     if model.shape != objects.shape:
         raise CornetError(
-            f"model_choice of shape {model.shape} does not match {len(objects)} stimuli; give one answer each."
+            f"model_choice of shape {model.shape} does not match {len(objects)} stimuli; provide one per stimulus."
         )
     if subjects.ndim != 2 or subjects.shape[1] != len(objects) or not len(subjects):
         raise CornetError(
-            f"subject_choice of shape {subjects.shape} must be (subject, stimulus), with the {len(objects)} stimuli of "
-            "truth and at least one subject."
+            f"subject_choice of shape {subjects.shape} must be (subject, stimulus), with at least one subject and the "
+            f"{len(objects)} stimuli of truth."
         )
     if (objects == "").any():
         raise CornetError(
-            f"{int((objects == '').sum())} stimuli have no truth (the first in position "
-            f"{int(np.flatnonzero(objects == '')[0])}), and none can be right or wrong without; leave them out."
+            f"{int((objects == '').sum())} stimuli have no truth (first at position "
+            f"{int(np.flatnonzero(objects == '')[0])}), but every stimulus needs one; drop them."
         )
     known = np.unique(objects)
     for who, answers in (("model", model), ("subjects", subjects)):
         if not np.isin(answers, known).any():
             raise CornetError(
-                f"no answer of the {who} (such as {str(answers.flat[0])!r}) names any of the objects "
+                f"the answers of the {who}, such as {str(answers.flat[0])!r}, contain none of the objects "
                 f"({', '.join(known[:20])}); use the same names for both."
             )
 
 
 def _kappa(right: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """(participant, stimulus) -> kappa (participant, participant); NaN where chance agreement is certain."""
+    """Compute kappa (participant, participant) from (participant, stimulus); NaN where chance agreement is 1."""
     stimuli = right.shape[1]
     hits = right.astype(np.int64)
     both, count = hits @ hits.T, hits.sum(axis=1)
     observed = (stimuli - count[:, None] - count[None, :] + 2 * both) / stimuli
-    # In whole numbers, so that certain agreement is recognised exactly.
+    # Integer arithmetic detects a chance agreement of 1 exactly.
     chance = np.multiply.outer(count, count) + np.multiply.outer(stimuli - count, stimuli - count)
     expected = chance / stimuli**2
     kappa = np.full(observed.shape, np.nan)
@@ -211,12 +211,12 @@ def _kappa(right: NDArray[np.bool_]) -> NDArray[np.float64]:
 
 
 def _means(kappas: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(pair, condition) -> (pair,), NaN skipped."""
-    there = np.isfinite(kappas)
-    count = there.sum(axis=1)
-    return np.where(count > 0, np.where(there, kappas, 0).sum(axis=1) / np.maximum(count, 1), np.nan)
+    """Average (pair, condition) over conditions; NaN are skipped."""
+    valid = np.isfinite(kappas)
+    count = valid.sum(axis=1)
+    return np.where(count > 0, np.where(valid, kappas, 0).sum(axis=1) / np.maximum(count, 1), np.nan)
 
 
 def _mean(values: NDArray[np.float64]) -> float:
-    there = values[np.isfinite(values)]
-    return float(there.mean()) if there.size else math.nan
+    valid = values[np.isfinite(values)]
+    return float(valid.mean()) if valid.size else math.nan

@@ -1,4 +1,4 @@
-"""Correlations over the stimuli that each neuroid has."""
+"""Correlate over the stimuli for which each neuroid has responses."""
 
 import math
 
@@ -11,7 +11,7 @@ __all__ = ["missing_patterns", "pearson"]
 
 
 def missing_patterns(responses: NDArray[np.float64]) -> list[tuple[NDArray[np.bool_], NDArray[np.int64]]]:
-    """Neuroids by the stimuli that they have: (mask of those stimuli, positions of the neuroids)."""
+    """Group neuroids by the stimuli with responses: a list of (stimulus mask, positions of the neuroids)."""
     present = np.isfinite(responses)
     if present.all():
         return [(present[:, 0], np.arange(responses.shape[1]))]
@@ -21,7 +21,7 @@ def missing_patterns(responses: NDArray[np.float64]) -> list[tuple[NDArray[np.bo
 
 
 def pearson(a: Tensor, b: Tensor) -> Tensor:
-    """Pearson's r over the first axis of (stimulus, neuroid); NaN where either side is constant to rounding."""
+    """Return Pearson's r over the first axis of (stimulus, neuroid); NaN if either side is constant up to rounding."""
     if len(a) < 2:
         return torch.full((a.shape[1],), math.nan, dtype=a.dtype, device=a.device)
     sides = []

@@ -1,4 +1,4 @@
-"""Features as comparisons need them: checked, centred, in blocks; and small matrices with the same inner products."""
+"""Check features, read them in centred blocks, and compute Gram matrices and their factors."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -11,10 +11,10 @@ from torch import Tensor
 from cornet.errors import CornetError
 
 __all__ = [
-    "LEAST",
     "MEMORY",
+    "MIN_PRODUCT",
     "PRECISIONS",
-    "LostDigits",
+    "PrecisionLoss",
     "as_matrix",
     "centred_blocks",
     "centred_features",
@@ -24,21 +24,21 @@ __all__ = [
 ]
 
 MEMORY = 1 << 28
-"""Bytes that the blocks of a comparison may take by default, beside the features as they come and n x n matrices."""
+"""Default bytes for blocks in a comparison, in addition to the features and n x n matrices."""
 
 PRECISIONS = {"float64": torch.float64, "float32": torch.float32}
 
-LEAST = {"float64": 1e-6, "float32": 1e-3}
-"""|K a| relative to |K| |a| below which a product with a Gram matrix K has lost too many digits: in float64 ten of
-sixteen are then left. Natural images and networks were seen to stay above 4e-3."""
+MIN_PRODUCT = {"float64": 1e-6, "float32": 1e-3}
+"""Minimum |K a| / (|K| |a|) for products with a Gram matrix K. Below it too many digits are lost: in float64, ten of
+sixteen are left at this limit. Natural images and networks stay above 4e-3."""
 
 
-class LostDigits(ArithmeticError):
-    """A Gram matrix, whose condition number is the square of the features', cannot give an exact result."""
+class PrecisionLoss(ArithmeticError):
+    """The Gram matrix is too ill-conditioned: its condition number is the square of the features'."""
 
 
 def as_matrix(features: Any, name: str = "features") -> Any:
-    """Check that something is (stimulus, feature) numbers, of NumPy, h5py, xarray or torch; nothing is copied."""
+    """Check that features (NumPy, h5py, xarray or torch) are numbers (stimulus, feature); returns them uncopied."""
     if not hasattr(features, "shape") or not hasattr(features, "__getitem__"):
         features = np.asarray(features)
     if hasattr(features, "values") and not isinstance(features, Tensor):
@@ -47,7 +47,7 @@ def as_matrix(features: Any, name: str = "features") -> Any:
         features = features.detach()
     if len(features.shape) != 2 or 0 in features.shape:
         raise CornetError(
-            f"{name} of shape {tuple(features.shape)} must be (stimulus, feature), and not empty."
+            f"{name} of shape {tuple(features.shape)} must be (stimulus, feature) and not empty."
         )
     kind = torch.empty(0, dtype=features.dtype).numpy().dtype.kind if isinstance(features, Tensor) else None
     if (kind or np.dtype(features.dtype).kind) not in "fiub":
@@ -58,9 +58,9 @@ def as_matrix(features: Any, name: str = "features") -> Any:
 def column_blocks(
     features: Any, device: torch.device | str = "cpu", name: str = "features", memory: int = MEMORY
 ) -> Iterator[Tensor]:
-    """Blocks of columns of (stimulus, feature), from left to right, float64 on `device`.
+    """Yield blocks of columns of (stimulus, feature), from left to right, float64 on `device`.
 
-    features: as `as_matrix` gives them. Raises CornetError where a value is not finite.
+    features: from `as_matrix`. Raises CornetError for values that are not finite.
     """
     stimuli, width = features.shape
     step = max(1, min(width, memory // (stimuli * 8)))
@@ -72,8 +72,8 @@ def column_blocks(
         if not torch.isfinite(block).all():
             stimulus, column = torch.nonzero(~torch.isfinite(block))[0].tolist()
             raise CornetError(
-                f"the {name} hold {block[stimulus, column].item()} (stimulus {stimulus}, feature {start + column}), "
-                "and only finite ones can be compared; look where the network overflows, or leave these out."
+                f"the {name} contain {block[stimulus, column].item()} (stimulus {stimulus}, feature {start + column}), "
+                "but must be finite; find where the network overflows, or drop these features."
             )
         yield block
 
@@ -81,29 +81,29 @@ def column_blocks(
 def centred_blocks(
     features: Any, device: torch.device, dtype: torch.dtype = torch.float64, memory: int = MEMORY
 ) -> Iterator[Tensor]:
-    """Blocks of columns, each (stimulus, some features), less their mean over all stimuli.
+    """Yield blocks of columns, (stimulus, some features), minus their mean over stimuli.
 
-    memory: bytes that a block's copies may take. Raises CornetError for features that are not finite.
+    memory: bytes for a block and its copies. Raises CornetError for features that are not finite.
     """
     stimuli, width = features.shape
     step = max(1, min(width, memory // (stimuli * 8 * 3)))
     for start in range(0, width, step):
         part = features[:, start : start + step]
         if not isinstance(part, Tensor):
-            part = torch.from_numpy(np.array(part, order="C"))  # a copy: a map may be read-only
+            part = torch.from_numpy(np.array(part, order="C"))  # copy: memory maps may be read-only
         block = part.to(device=device, dtype=torch.float64)
         means = block.mean(dim=0)
         if not torch.isfinite(means).all():
             bad = int((~torch.isfinite(block)).sum())
             raise CornetError(
-                f"{bad:,} features are NaN or infinite (the first in column {start + first_bad(means)}), and only "
-                "finite ones can be compared; look where the network overflows, or leave these out."
+                f"{bad:,} features are NaN or infinite (first in column {start + first_nonfinite(means)}), but must be "
+                "finite; find where the network overflows, or drop these features."
             )
         yield (block - means).to(dtype)
 
 
 def centred_features(features: Any, device: torch.device, memory: int = MEMORY) -> Tensor:
-    """All features, centred, float64: for those that are fewer than the stimuli."""
+    """Return all features, centred, float64. Use it if there are fewer features than stimuli."""
     blocks = list(centred_blocks(features, device, memory=memory))
     return blocks[0] if len(blocks) == 1 else torch.cat(blocks, dim=1)
 
@@ -111,38 +111,38 @@ def centred_features(features: Any, device: torch.device, memory: int = MEMORY) 
 def gram_matrix(
     features: Any, device: torch.device, precision: str = "float64", memory: int = MEMORY
 ) -> Tensor:
-    """X X' of the centred features, (stimulus, stimulus) float64, reading them once in blocks of columns.
+    """Compute X X' of the centred features, (stimulus, stimulus) float64, in one pass over blocks of columns.
 
-    precision: of the products; "float32" halves their time on a CPU, and keeps seven of the sixteen digits.
+    precision: dtype of the products; "float32" halves their time on a CPU and has 7 instead of 16 digits.
     """
     if precision not in PRECISIONS:
         raise CornetError(f"precision={precision!r} is unknown; choose one of {', '.join(PRECISIONS)}.")
     total = torch.zeros(features.shape[0], features.shape[0], dtype=torch.float64, device=device)
     for block in centred_blocks(features, device, PRECISIONS[precision], memory):
-        total += square(block)
+        total += self_product(block)
     return total
 
 
 def gram_factor(features: Any, device: torch.device, memory: int = MEMORY) -> Tensor:
-    """Z with Z Z' = X X' of the centred features, (stimulus, at most as many columns as stimuli), float64.
+    """Compute Z with Z Z' = X X' of the centred features, (stimulus, at most n stimuli columns), float64.
 
-    By blockwise QR of X', which does not square the condition number and takes three to five times as long.
+    Uses blockwise QR of X', which does not square the condition number but takes three to five times as long.
     """
     stimuli = features.shape[0]
-    memory = max(memory, 3 * 8 * stimuli * stimuli)  # smaller blocks would repeat the work on R for nothing
+    memory = max(memory, 3 * 8 * stimuli * stimuli)  # smaller blocks would only repeat the work on R
     R = torch.zeros(0, stimuli, dtype=torch.float64, device=device)
     for block in centred_blocks(features, device, memory=memory):
         R = torch.linalg.qr(torch.cat([R, block.T]), mode="r").R
     return R.T.contiguous()
 
 
-def square(block: Tensor) -> Tensor:
-    """block block'. On a CPU by NumPy, which sees that the product is symmetric and does half the work."""
+def self_product(block: Tensor) -> Tensor:
+    """Compute block block'. On a CPU, NumPy detects the symmetric product and does half the work."""
     if block.device.type != "cpu":
         return block @ block.T
     array: NDArray[Any] = block.numpy()
     return torch.from_numpy(array @ array.T)
 
 
-def first_bad(values: Tensor) -> int:
+def first_nonfinite(values: Tensor) -> int:
     return int(torch.nonzero(~torch.isfinite(values))[0])

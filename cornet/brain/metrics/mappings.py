@@ -1,4 +1,4 @@
-"""Fitting a linear mapping on many training sets of the same stimuli, reading the features once."""
+"""Fit linear mappings on many training sets of the same stimuli in one pass over the features."""
 
 import math
 from collections.abc import Callable
@@ -11,7 +11,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cornet.brain.metrics.correlation import missing_patterns, pearson
-from cornet.brain.metrics.gram import LostDigits, centred_blocks, centred_features, gram_factor, gram_matrix
+from cornet.brain.metrics.gram import (
+    PrecisionLoss,
+    centred_blocks,
+    centred_features,
+    gram_factor,
+    gram_matrix,
+)
 from cornet.brain.metrics.pls import FeatureSpace, SampleSpace, pls_coefficients
 from cornet.brain.metrics.splits import Split
 from cornet.brain.threads import run_in_threads
@@ -20,17 +26,17 @@ __all__ = [
     "Mapping",
     "TrainingSets",
     "best_unit_correlations",
-    "from_features",
     "least_squares_samples",
     "ridge",
+    "svd_regression",
 ]
 
 
 class TrainingSets:
-    """Stimuli from which training sets are drawn.
+    """Products X'X and X'Y of all stimuli, from which those of a training set follow by subtraction.
 
-    X: (stimulus, feature), centred over about these stimuli, so that subtracting loses no digits. Y: (stimulus,
-    neuroid), any values at stimuli that are not present. present: (stimulus,) mask of those with responses.
+    X: (stimulus, feature), centred over about these stimuli, so that subtraction loses no digits. Y: (stimulus,
+    neuroid), arbitrary values where not present. present: (stimulus,), mask of stimuli with responses.
     """
 
     def __init__(self, X: Tensor, Y: Tensor, present: Tensor) -> None:
@@ -40,7 +46,7 @@ class TrainingSets:
         self.gram, self.cross, self.sum = chosen.T @ chosen, chosen.T @ self.Y[present], chosen.sum(dim=0)
 
     def products(self, rows: Tensor, columns: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """X'X, X'Y of these neuroids (mask), both centred on the training set `rows`, and the mean of its X."""
+        """Return X'X and X'Y (for the masked neuroids), centred on the training set `rows`, and its mean X."""
         mask = self.present.clone()
         mask[rows] = False
         rest = self.X[mask]
@@ -60,34 +66,36 @@ class TrainingSets:
         return G, S, center
 
 
-SMALLEST = 1e-9
-"""A penalty, or an eigenvalue, relative to the largest of the Gram matrix: below it rounding counts, above 1e-7."""
+MIN_RELATIVE = 1e-9
+"""Minimum penalty or eigenvalue relative to the Gram matrix: below it, rounding errors exceed 1e-7."""
 
 
 def ridge(gram: Tensor, right: Tensor, alpha: float) -> Tensor:
-    """(gram + alpha)^-1 right: from X'X and X'Y (feature, neuroid), from X X' and Y (training stimulus, neuroid)."""
-    if not alpha > SMALLEST * float(gram.norm()):
-        raise LostDigits
+    """Solve (gram + alpha) B = right, with X'X and X'Y (feature, neuroid) or X X' and Y (training stimulus, neuroid).
+
+    Raises PrecisionLoss if alpha is too small."""
+    if not alpha > MIN_RELATIVE * float(gram.norm()):
+        raise PrecisionLoss
     raised = gram.clone()
     raised.diagonal().add_(alpha)
     factor, failed = torch.linalg.cholesky_ex(raised)
     if failed:
-        raise LostDigits
+        raise PrecisionLoss
     return torch.cholesky_solve(right, factor)
 
 
 def least_squares_samples(kernel: Tensor, responses: Tensor) -> Tensor:
-    """The shortest least-squares solution from X X', (training stimulus, neuroid). Raises LostDigits."""
+    """Return the minimum-norm least-squares solution from X X', (training stimulus, neuroid). Raises PrecisionLoss."""
     values, vectors = torch.linalg.eigh(kernel)
-    keep = values > SMALLEST * values[-1]
+    keep = values > MIN_RELATIVE * values[-1]
     if int(keep.sum()) < len(keep) - 1:
-        raise LostDigits
+        raise PrecisionLoss
     chosen = vectors[:, keep]
     return chosen @ ((chosen.T @ responses) / values[keep, None])
 
 
-def from_features(features: Tensor, responses: Tensor, alpha: float = 0.0) -> Tensor:
-    """The shortest B that minimises |X B - Y|^2 + alpha |B|^2, (feature, neuroid), without singular values near 0."""
+def svd_regression(features: Tensor, responses: Tensor, alpha: float = 0.0) -> Tensor:
+    """Return the minimum-norm B, (feature, neuroid), of |X B - Y|^2 + alpha |B|^2. Drops singular values near 0."""
     U, s, Vh = torch.linalg.svd(features, full_matrices=False)
     keep = s > s[0] * max(features.shape) * torch.finfo(s.dtype).eps
     s = s[keep, None]
@@ -97,9 +105,10 @@ def from_features(features: Tensor, responses: Tensor, alpha: float = 0.0) -> Te
 def best_unit_correlations(
     features: Any, responses: NDArray[np.float64], pairs: list[Split], device: torch.device, memory: int
 ) -> NDArray[np.float64]:
-    """Pearson's r on the test set of the feature with the largest signed r on the training set, (split, neuroid).
+    """Select the feature with the largest signed r on each training set; return its r on the test set.
 
-    features: (stimulus, feature), read once in blocks; responses (stimulus, neuroid), NaN where missing.
+    features: (stimulus, feature), read once in blocks. responses: (stimulus, neuroid), NaN where missing.
+    Returns (split, neuroid).
     """
     answers = torch.from_numpy(np.nan_to_num(responses)).to(device)
     best = torch.full((len(pairs), responses.shape[1]), -math.inf, dtype=torch.float64, device=device)
@@ -126,7 +135,7 @@ def best_unit_correlations(
 
 
 def best_of_block(X: Tensor, Y: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
-    """For each neuroid the largest r with a feature of the block, and which; -inf where nothing varies."""
+    """Return each neuroid's largest r with a feature of the block, and its index; -inf for constant features."""
     X, Y = X - X.mean(dim=0), Y - Y.mean(dim=0)
     lengths = X.norm(dim=0)
     varies = lengths > 1e-14 * math.sqrt(len(X)) * scale
@@ -136,10 +145,10 @@ def best_of_block(X: Tensor, Y: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class Mapping:
-    """Features, and one way to map them to responses.
+    """Features and a method to map them to responses.
 
-    Keeps the centred features if they are fewer than the stimuli, else their Gram matrix, whose blocks are the training
-    and test sets. After `LostDigits` it uses the features, or a small matrix with the same inner products.
+    Stores the centred features if there are fewer features than stimuli, else their Gram matrix, whose blocks are the
+    training and test sets. After `PrecisionLoss`, uses the features or a small matrix with the same inner products.
     """
 
     def __init__(
@@ -162,8 +171,8 @@ class Mapping:
         )
         self.factor: Callable[[], Tensor] = partial(gram_factor, features, device, memory)
         self.by_products = metric != "linear" or self.wide
-        self.fewest = components  # PLS components that the smallest training set allowed
-        # PLS components of each fit: fewer where features or responses had no more to give.
+        self.max_components = components  # upper limit of PLS components from the smallest training set
+        # PLS components of each fit: fewer if features or responses are exhausted.
         self.used: list[int] = []
 
     def correlate(
@@ -174,13 +183,15 @@ class Mapping:
         pairs: list[Split],
         values: NDArray[np.float64],
     ) -> None:
-        """Fill in r of these neuroids (`columns`), all of which have exactly the stimuli `present`, for every split."""
+        """Write r of the neuroids `columns` into `values` (split, neuroid). They share the stimuli `present`."""
         answers = torch.from_numpy(np.where(present[:, None], responses[:, columns], 0.0)).to(
             self.data.device
         )
         sides = [(train[present[train]], test[present[test]]) for train, test in pairs]
         enough = [number for number, (fit, check) in enumerate(sides) if min(len(fit), len(check)) >= 2]
-        self.fewest = min([self.fewest, self.width, *(len(sides[number][0]) for number in enough)])
+        self.max_components = min(
+            [self.max_components, self.width, *(len(sides[number][0]) for number in enough)]
+        )
 
         def fill(number: int, sets: TrainingSets | None) -> None:
             rows, others = (torch.from_numpy(side).to(self.data.device) for side in sides[number])
@@ -196,13 +207,13 @@ class Mapping:
             sets = None
             if self.by_products and not self.wide:
                 sets = TrainingSets(self.data, answers, torch.from_numpy(present).to(self.data.device))
-            # Four matrices as large as a training set's.
-            each = 8 * 4 * self.data.shape[1] * max(self.data.shape)
-            run_in_threads(partial(fill, sets=sets), enough, self.data.device, each)
+            # Four matrices of the size of a training set's.
+            bytes_per_split = 8 * 4 * self.data.shape[1] * max(self.data.shape)
+            run_in_threads(partial(fill, sets=sets), enough, self.data.device, bytes_per_split)
 
         try:
             fill_all()
-        except LostDigits:
+        except PrecisionLoss:
             if self.wide:
                 self.data = self.factor()
             self.wide = self.by_products = False
@@ -212,9 +223,9 @@ class Mapping:
     def predict(
         self, rows: Tensor, others: Tensor, known: Tensor, varies: Tensor, sets: TrainingSets | None
     ) -> Tensor:
-        """Predicted responses (test stimulus, neuroid), less the training mean. Raises LostDigits.
+        """Predict responses (test stimulus, neuroid) minus the training mean. Raises PrecisionLoss.
 
-        rows, others: training and test stimuli; known: the training responses of the neuroids that vary (mask).
+        rows, others: training and test stimuli. known: training responses of the neuroids that vary (mask).
         """
         Y = known - known.mean(dim=0)
         components = min(self.components, self.width, len(rows))
@@ -242,7 +253,7 @@ class Mapping:
         elif products is not None:
             B = ridge(*products, self.alpha)
         else:
-            B = from_features(X(), Y, self.alpha if self.metric == "ridge" else 0.0)
+            B = svd_regression(X(), Y, self.alpha if self.metric == "ridge" else 0.0)
         return (self.data[others] - center) @ B
 
     def _pls(self, space: FeatureSpace | SampleSpace, components: int) -> Tensor:

@@ -1,15 +1,15 @@
-"""PLS regression with the reference's numbers: a replay of its unconverged power iteration.
+"""PLS regression that reproduces the reference, including its unconverged power iteration.
 
 scikit-learn's PLSRegression(n_components=25, scale=False) finds each direction w by a power iteration on S S'
-(S = X'Y, centred and deflated) that stops when w moves by less than 1e-3; an exact solver gives other numbers. With
-w = S u and M = S'S (neuroid x neuroid), w <- S S'w is u <- M u, so a component costs a few products with M and one
-with the training data, in one of two spaces:
+(S = X'Y, centred and deflated) that stops once w moves by less than 1e-3; an exact solver gives different results.
+With w = S u and M = S'S (neuroid x neuroid), w <- S S'w becomes u <- M u. A component then costs a few products with M
+and one with the training data, in one of two spaces:
 
 FeatureSpace   G = X'X and S = X'Y, for fewer features than stimuli; or X itself;
-SampleSpace    K = X X', for more: every direction is a combination X'a of the training stimuli, and a is stored.
+SampleSpace    K = X X', for more features: each direction is a combination X'a of training stimuli, stored as a.
 
-Both raise `LostDigits` where squaring the condition number costs too many digits; the caller then gives X itself, or a
-small matrix with the same inner products. Wegelin (2000), section 4.1; scikit-learn 1.5 to 1.9 as oracle.
+Both raise `PrecisionLoss` if squaring the condition number loses too many digits; the caller then passes X itself, or a
+small matrix with the same inner products. Wegelin (2000), section 4.1. Tested against scikit-learn 1.5 to 1.9.
 """
 
 from collections.abc import Callable
@@ -20,84 +20,86 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cornet.brain.metrics.gram import LEAST, LostDigits
+from cornet.brain.metrics.gram import MIN_PRODUCT, PrecisionLoss
 
 __all__ = ["COMPONENTS", "FeatureSpace", "SampleSpace", "pls_coefficients"]
 
 COMPONENTS = 25
 MAX_ITERATIONS = 500
 TOLERANCE = 1e-6  # of |w_i - w_(i-1)|^2
-CONSTANT = 10 * np.finfo(float).eps  # a deflated response below this is used up, for the reference
-EXHAUSTED = 1e-13  # the same, relative to the response before: what rounding leaves of one fitted exactly
+CONSTANT = 10 * np.finfo(float).eps  # the reference treats smaller deflated responses as fitted
+EXHAUSTED = 1e-13  # the same, relative to the original response: the rounding error of an exact fit
 
 
 class Space(Protocol):
-    """The centred training data and their deflated responses, as one component after another sees them."""
+    """The centred training data and the responses, deflated after each component."""
 
     def cross_products(self) -> Tensor:
-        """M = S'S, (neuroid, neuroid), computed anew."""
+        """Recompute M = S'S, (neuroid, neuroid)."""
         ...
 
-    def take(self, u: Tensor) -> tuple[Tensor, Tensor, Tensor, float]:
+    def add_component(self, u: Tensor) -> tuple[Tensor, Tensor, Tensor, float]:
         """Add the component w = S u, with |w| = 1, and deflate.
 
-        Returns q (neuroid,), its loadings on the responses; S'(G r) and |G r|^2, by which M changes; and t't.
-        Raises LostDigits where t is so short that rounding decides.
+        Returns q (neuroid,), its loadings on the responses; S'(G r) and |G r|^2, for updating M; and t't.
+        Raises PrecisionLoss if t is dominated by rounding.
         """
         ...
 
     def residuals(self) -> Tensor:
-        """The deflated responses (stimulus, neuroid)."""
+        """Return the deflated responses (stimulus, neuroid)."""
         ...
 
-    def drop(self, columns: Tensor) -> None:
+    def zero_responses(self, columns: Tensor) -> None:
         """Set the deflated responses of these neuroids (mask) to zero."""
         ...
 
 
 def pls_coefficients(space: "FeatureSpace | SampleSpace", components: int) -> Tensor:
-    """The regression's coefficients in the space's own terms. Raises LostDigits as the space does.
+    """Compute the regression coefficients in the representation of the space. Raises PrecisionLoss as the space does.
 
     They map centred test features, or their products with the centred training features, to centred responses.
     """
     start = space.variances
-    left = start.clone()
+    remaining = start.clone()
     M = space.cross_products()
     total = initial = float(M.trace())
     for _ in range(components):
-        if (left <= 1e-9 * start).any():  # the running subtraction cannot tell nothing from little: look
+        if (
+            remaining <= 1e-9 * start
+        ).any():  # the running difference is imprecise near 0: compute the residuals
             residual = space.residuals().abs().amax(dim=0)
-            spent = residual < torch.clamp(EXHAUSTED * space.largest, min=CONSTANT)
-            if spent.all():
+            exhausted = residual < torch.clamp(EXHAUSTED * space.largest, min=CONSTANT)
+            if exhausted.all():
                 break
-            if spent.any():
-                space.drop(spent)
+            if exhausted.any():
+                space.zero_responses(exhausted)
                 M = space.cross_products()
-            first = int(torch.nonzero(~spent)[0])
+            first = int(torch.nonzero(~exhausted)[0])
         else:
             first = 0
         u = power_iteration(M.cpu().numpy(), first)
         if u is None:
             break
-        q, change, length, tt = space.take(torch.from_numpy(u).to(M))
+        q, change, length, tt = space.add_component(torch.from_numpy(u).to(M))
         if not tt > 0:
             break
-        left = left - q**2 * tt
+        remaining = remaining - q**2 * tt
         cross = torch.outer(q, change)
         M = M - cross - cross.T + length * torch.outer(q, q)
-        if float(M.trace()) < 1e-4 * total:  # before the subtractions lose its digits
+        if float(M.trace()) < 1e-4 * total:  # recompute before the subtractions lose digits
             M = space.cross_products()
             total = float(M.trace())
-            if total <= EXHAUSTED**2 * initial:  # the features have nothing more to give
+            if total <= EXHAUSTED**2 * initial:  # the features are exhausted
                 break
     return space.coefficients()
 
 
 def power_iteration(M: NDArray[np.float64], first: int) -> NDArray[np.float64] | None:
-    """u of the direction w = S u at which the reference stops, |w| = 1; None where S has no length left.
+    """Return u of the direction w = S u, |w| = 1, at which the reference stops; None if S is 0.
 
-    It starts from the column `first` of S, and stops after w_i, i >= 2, with |w_i - w_(i-1)|^2 < 1e-6, or after
-    500, or at once when there is one neuroid.
+    Starts from the column `first` of S. Stops at w_i, i >= 2, with |w_i - w_(i-1)|^2 < 1e-6, or after 500 iterations,
+    or immediately for a single neuroid.
     """
     if not M[first, first] > 0:
         return None
@@ -107,12 +109,12 @@ def power_iteration(M: NDArray[np.float64], first: int) -> NDArray[np.float64] |
         return u
     image = M[first] * u[first]
     for _ in range(MAX_ITERATIONS - 1):
-        longer = M @ image
-        squared = float(image @ longer)
+        next_image = M @ image
+        squared = float(image @ next_image)
         if not squared > 0:
             return None
         scale = squared**-0.5
-        new, new_image = image * scale, longer * scale
+        new, new_image = image * scale, next_image * scale
         moved = float((new - u) @ (new_image - image))
         u, image = new, new_image
         if moved < TOLERANCE:
@@ -121,11 +123,11 @@ def power_iteration(M: NDArray[np.float64], first: int) -> NDArray[np.float64] |
 
 
 class FeatureSpace:
-    """Features, or their products.
+    """PLS in feature space, for fewer features than stimuli.
 
-    features: gives the training features (stimulus, feature), centred; where products are given it is called only
-    where a response may be fitted exactly. responses: (stimulus, neuroid), centred. products: X'X and X'Y; None:
-    the features themselves are deflated, which is slower and loses no digits.
+    features: function that returns the centred training features (stimulus, feature). With products it is called only
+    if a response may be fitted exactly. responses: (stimulus, neuroid), centred. products: X'X and X'Y; None: deflate
+    the features themselves, which is slower but loses no digits.
     """
 
     def __init__(
@@ -138,10 +140,10 @@ class FeatureSpace:
             self.S = self.deflated.T @ responses
         else:
             self.G, self.S = products[0], products[1].clone()
-            self.least = LEAST["float64"] * float(self.G.norm())
+            self.min_product = MIN_PRODUCT["float64"] * float(self.G.norm())
         self.variances = (responses**2).sum(dim=0)
         self.largest = responses.abs().amax(dim=0)
-        self.gone = torch.zeros_like(self.variances, dtype=torch.bool)
+        self.zeroed = torch.zeros_like(self.variances, dtype=torch.bool)
         self.R: list[Tensor] = []
         self.P: list[Tensor] = []
         self.Q: list[Tensor] = []
@@ -149,7 +151,7 @@ class FeatureSpace:
     def cross_products(self) -> Tensor:
         return self.S.T @ self.S
 
-    def take(self, u: Tensor) -> tuple[Tensor, Tensor, Tensor, float]:
+    def add_component(self, u: Tensor) -> tuple[Tensor, Tensor, Tensor, float]:
         w = self.S @ u
         r = w
         if self.R:
@@ -163,8 +165,8 @@ class FeatureSpace:
         else:
             moved = self.G @ r
             tt = float(r @ moved)
-            if not tt > self.least * float(r @ r):
-                raise LostDigits
+            if not tt > self.min_product * float(r @ r):
+                raise PrecisionLoss
         q = (self.S.T @ w) / tt
         change = self.S.T @ moved
         self.S -= torch.outer(moved, q)
@@ -175,10 +177,10 @@ class FeatureSpace:
 
     def residuals(self) -> Tensor:
         fitted = self.X() @ self.coefficients() if self.Q else torch.zeros_like(self.Y)
-        return (self.Y - fitted).masked_fill(self.gone, 0.0)
+        return (self.Y - fitted).masked_fill(self.zeroed, 0.0)
 
-    def drop(self, columns: Tensor) -> None:
-        self.gone |= columns
+    def zero_responses(self, columns: Tensor) -> None:
+        self.zeroed |= columns
         self.S[:, columns] = 0.0
 
     def coefficients(self) -> Tensor:
@@ -189,12 +191,13 @@ class FeatureSpace:
 
 
 class SampleSpace:
-    """More features than stimuli. kernel: X X' of the centred training features, made in `precision`; responses:
-    centred."""
+    """PLS in sample space, for more features than stimuli.
+
+    kernel: X X' of the centred training features, computed in `precision`. responses: centred."""
 
     def __init__(self, kernel: Tensor, responses: Tensor, precision: str = "float64"):
         self.K, self.Y = kernel, responses.clone()
-        self.least = LEAST[precision] * float(kernel.norm())
+        self.min_product = MIN_PRODUCT[precision] * float(kernel.norm())
         self.F = kernel @ responses  # X S, kept deflated
         self.variances = (responses**2).sum(dim=0)
         self.largest = responses.abs().amax(dim=0)
@@ -205,15 +208,15 @@ class SampleSpace:
     def cross_products(self) -> Tensor:
         return self.Y.T @ self.F
 
-    def take(self, u: Tensor) -> tuple[Tensor, Tensor, Tensor, float]:
+    def add_component(self, u: Tensor) -> tuple[Tensor, Tensor, Tensor, float]:
         c, t = self.Y @ u, self.F @ u
         if self.C:
             along = torch.stack(self.T) @ t
             c = c - torch.stack(self.C, dim=1) @ along
-            t = self.K @ c  # anew: the subtraction would pile up rounding
+            t = self.K @ c  # recomputed, since subtraction would accumulate rounding errors
         tt = float(t @ t)
-        if not tt > self.least**2 * float(c @ c):
-            raise LostDigits
+        if not tt > self.min_product**2 * float(c @ c):
+            raise PrecisionLoss
         q = (self.Y.T @ t) / tt
         moved = self.K @ t
         change = self.F.T @ t
@@ -227,7 +230,7 @@ class SampleSpace:
     def residuals(self) -> Tensor:
         return self.Y
 
-    def drop(self, columns: Tensor) -> None:
+    def zero_responses(self, columns: Tensor) -> None:
         self.Y[:, columns] = 0.0
         self.F[:, columns] = 0.0
 

@@ -1,6 +1,6 @@
-"""Neural predictivity: how well a subject's features predict each neuroid's responses to unseen stimuli.
+"""Neural predictivity: how well a subject's features predict each neuroid's responses to held-out stimuli.
 
-Yamins et al. (2014), Schrimpf et al. (2018, 2020); the numbers are those of brainscore-vision 2.4.2.
+Yamins et al. (2014), Schrimpf et al. (2018, 2020). The scores equal those of brainscore-vision 2.4.2.
 """
 
 import math
@@ -47,24 +47,24 @@ def neural_predictivity(
 ) -> Score:
     """Fit a mapping on the training stimuli of each split and correlate its predictions with the test responses.
 
-    features: (stimulus, feature) real numbers: an array, a memory map, a tensor. They are read once, in blocks of
-        columns; where they are more than the stimuli, only their Gram matrix is kept.
-    responses: (stimulus, neuroid), averaged over repetitions; NaN where a stimulus was not shown. A neuroid is fitted
-        on its own stimuli, together with those that miss the same ones.
+    features: (stimulus, feature) real numbers: an array, a memory map or a tensor, read once in blocks of columns. If
+        there are more features than stimuli, only their Gram matrix is stored.
+    responses: (stimulus, neuroid), averaged over repetitions; NaN where missing. Each neuroid is fitted on the stimuli
+        for which it has responses.
     metric: "pls" (25 components, the reference's unconverged iteration), "ridge" (penalty `alpha`), "linear" (least
         squares), "neuron_to_neuron" (the training set's best single feature).
     stratify, groups, splits, train_fraction, seed: see `cornet.brain.metrics.splits.make_splits`.
-    precision: of the Gram matrix's products, "float64" or "float32"; all else is float64. At 2,560 x 25,088 float32
-        moved no correlation by more than 4e-9 (pls) and 1e-6 (ridge), and at 3,200 by 1.0e-6 (pls).
-    memory: bytes that blocks of features may take beside what is given and a few matrices of stimuli x stimuli; where
-        so much is not to be had, smaller blocks are taken.
+    precision: dtype of the Gram matrix products, "float64" or "float32"; everything else is float64. At 2,560 x 25,088
+        float32 changed correlations by at most 4e-9 (pls) and 1e-6 (ridge), and at 3,200 by 1.0e-6 (pls).
+    memory: bytes for blocks of features, in addition to the inputs and a few stimuli x stimuli matrices. If memory is
+        short, smaller blocks are used.
 
     Returns a raw Score: values (split, neuroid) are Pearson's r over the test stimuli, raw their median over neuroids,
-    averaged over splits; error the standard deviation (ddof 0) of the medians over sqrt(splits). NaN stand for what
-    cannot be had (a neuroid constant in a training or test set, or without responses), and notes count them.
+    averaged over splits; error the standard deviation (ddof 0) of the medians over sqrt(splits). Undefined values (a
+    neuroid without responses, or constant in a training or test set) are NaN, and notes count them.
 
-    Raises CornetError for shapes that do not fit, features that are not finite, too few stimuli, unknown choices, and
-    OutOfMemory where not even small blocks find room.
+    Raises CornetError for shapes that do not match, features that are not finite, too few stimuli, and unknown options;
+    OutOfMemory if even small blocks do not fit.
     """
     if metric not in METRICS:
         raise CornetError(f"metric={metric!r} is unknown; choose one of {', '.join(METRICS)}.")
@@ -74,56 +74,56 @@ def neural_predictivity(
     stimuli = len(answers)
     if features.shape[0] != stimuli:
         raise CornetError(
-            f"features have {features.shape[0]} stimuli and responses {stimuli}; give one row of each per stimulus."
+            f"features have {features.shape[0]} stimuli, but responses have {stimuli}; provide one row per stimulus."
         )
     pairs = make_splits(
         stimuli, stratify=stratify, groups=groups, splits=splits, train_fraction=train_fraction, seed=seed
     )
-    where = torch.device(device)
+    target = torch.device(device)
 
-    def within(room: int) -> tuple[NDArray[np.float64], int, int]:
+    def compare(block_memory: int) -> tuple[NDArray[np.float64], int, int]:
         if metric == "neuron_to_neuron":
-            return best_unit_correlations(features, answers, pairs, where, room), 0, 0
-        return _mapped(Mapping(features, metric, components, alpha, where, precision, room), answers, pairs)
+            return best_unit_correlations(features, answers, pairs, target, block_memory), 0, 0
+        mapping = Mapping(features, metric, components, alpha, target, precision, block_memory)
+        return _correlate(mapping, answers, pairs)
 
     values, used, rank = first_that_fits(
-        [partial(within, memory // part) for part in (1, 8, 64)],
+        [partial(compare, memory // part) for part in (1, 8, 64)],
         f"the comparison ({metric}) of {stimuli:,} stimuli x {features.shape[1]:,} features with "
-        f"{answers.shape[1]:,} neuroids on {where}",
+        f"{answers.shape[1]:,} neuroids on {target}",
     )
     drawn = np.zeros(stimuli, bool)
     for train, test in pairs:
         drawn[train] = drawn[test] = True
     notes = missing_notes(answers)
     if not drawn.all():
-        notes.append(f"{int((~drawn).sum())} of {stimuli} stimuli are in no split and are left out")
+        notes.append(f"skipped {int((~drawn).sum())} of {stimuli} stimuli that are not in any split")
     notes += undefined_notes(answers, values)
     if metric == "pls" and min(used, rank) < components:
         why = (
             f"the features have rank {rank}, or the responses are fitted exactly"
             if rank < used
             else f"there are {features.shape[1]} features and at least "
-            f"{min(len(train) for train, _ in pairs)} training stimuli"
+            f"{min(len(train) for train, _ in pairs)} training stimuli per split"
         )
         notes.append(f"used {min(used, rank)} of {components} components: {why}")
     shown = int((np.isfinite(answers).any(axis=1) & drawn).sum())
     return Score.of_splits(values, n=shown, notes=notes, details={"metric": metric})
 
 
-def _mapped(
+def _correlate(
     mapping: Mapping, answers: NDArray[np.float64], pairs: list[Split]
 ) -> tuple[NDArray[np.float64], int, int]:
-    """r of every split and neuroid, the PLS components that the smallest training set allows, and the fewest that were
-    used."""
+    """Return r (split, neuroid), the limit of PLS components from the smallest training set, and the fewest used."""
     values = np.full((len(pairs), answers.shape[1]), math.nan)
     for present, columns in missing_patterns(answers):
         if present.any():
             mapping.correlate(answers, present, columns, pairs, values)
-    return values, mapping.fewest, min(mapping.used, default=mapping.components)
+    return values, mapping.max_components, min(mapping.used, default=mapping.components)
 
 
 def as_responses(responses: ArrayLike) -> NDArray[np.float64]:
-    """(stimulus, neuroid) float64; one neuroid may come as a vector."""
+    """Check responses and return them as (stimulus, neuroid) float64. A vector counts as one neuroid."""
     try:
         array = np.asarray(responses.cpu() if isinstance(responses, Tensor) else responses, dtype=float)
     except (TypeError, ValueError):
@@ -131,16 +131,16 @@ def as_responses(responses: ArrayLike) -> NDArray[np.float64]:
     if array.ndim == 1:
         array = array[:, None]
     if array.ndim != 2 or 0 in array.shape:
-        raise CornetError(f"responses of shape {array.shape} must be (stimulus, neuroid), and not empty.")
+        raise CornetError(f"responses of shape {array.shape} must be (stimulus, neuroid) and not empty.")
     check_responses(array)
     return array
 
 
 def undefined_notes(responses: NDArray[np.float64], values: NDArray[np.float64]) -> list[str]:
-    """How many correlations are missing of neuroids that vary."""
-    known = np.fmax.reduce(responses, axis=0) > np.fmin.reduce(responses, axis=0)
-    rest = ~np.isfinite(values)[:, known]
+    """Return a note that counts the undefined correlations of neuroids that vary."""
+    varies = np.fmax.reduce(responses, axis=0) > np.fmin.reduce(responses, axis=0)
+    undefined = ~np.isfinite(values)[:, varies]
     return [
-        f"{int(rest.sum())} of {rest.size} correlations are undefined (a neuroid or its prediction constant in a "
-        "split) and are left out"
-    ] * bool(rest.any())
+        f"skipped {int(undefined.sum())} of {undefined.size} undefined correlations (a neuroid or its prediction is "
+        "constant in a split)"
+    ] * bool(undefined.any())

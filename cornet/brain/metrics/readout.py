@@ -1,9 +1,9 @@
-"""A linear read-out of a network's features, fitted to the objects' names.
+"""Fit a linear read-out of object names from a network's features.
 
-Standardised features, multinomial logistic regression with C = 1e-3 (brainscore-vision 2.4.2, after Rajalingham et al.
-2018, J. Neurosci. 38, 7255). The optimum is unique, so this solver gives the reference's probabilities: on the
-principal axes of the fitting images the curvature is nearly diagonal, and Newton's method with conjugate gradients
-needs few products.
+Multinomial logistic regression with C = 1e-3 on standardised features (brainscore-vision 2.4.2, after Rajalingham et
+al. 2018, J. Neurosci. 38, 7255). The optimum is unique, so this solver gives the reference's probabilities. On the
+principal axes of the fitting images the Hessian is nearly diagonal, so Newton's method with conjugate gradients needs
+few products.
 """
 
 from collections.abc import Iterator
@@ -15,14 +15,13 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from torch import Tensor
 
-from cornet.brain.metrics.gram import MEMORY, as_matrix, column_blocks, square
+from cornet.brain.metrics.gram import MEMORY, as_matrix, column_blocks, self_product
 from cornet.errors import CornetError
 
 __all__ = ["held_out_probabilities", "readout_probabilities"]
 
 TOLERANCE = 1e-10
-"""The largest entry that the gradient of the objective may keep (over its curvature where that is below 1); the
-reference's solver stops at 1e-4."""
+"""Maximum gradient entry at convergence (divided by its curvature if that is below 1); the reference stops at 1e-4."""
 
 
 def readout_probabilities(
@@ -33,36 +32,37 @@ def readout_probabilities(
     device: str | torch.device = "cpu",
     memory: int = MEMORY,
 ) -> tuple[NDArray[np.float64], NDArray[Any]]:
-    """The probability of each object given each test image, by a read-out fitted on other (or the same) images.
+    """Fit a read-out and predict each test image's object probabilities.
 
-    fit_features, test_features: (image, feature); arrays, memory maps or tensors, read in blocks of columns.
-    fit_labels: (image,), the objects shown.
-    C: the weight of the cross-entropy, summed over images, against half the squared weights; intercepts are free.
-    memory: bytes that a block of features may take.
+    fit_features, test_features: (image, feature); arrays, memory maps or tensors, read in blocks of columns. They may
+        be the same.
+    fit_labels: (image,), the object in each image.
+    C: weight of the cross-entropy, summed over images, relative to half the squared weights; intercepts are free.
+    memory: bytes for a block of features.
 
-    Every object has a weight vector, also where there are only two (scikit-learn then has one vector, which comes to
-    the same as this at C / 2). A feature that is constant over the fitting images is centred and left unscaled.
+    Each object has a weight vector, even if there are only two (scikit-learn then uses one vector, which is equivalent
+    to this at C / 2). A feature that is constant over the fitting images is centred but not scaled.
 
-    Returns probabilities (image, choice) float64, and the choices, sorted: the columns.
+    Returns probabilities (image, choice) float64, and the sorted choices (the columns).
     Raises CornetError for features that are not finite or do not match, and for fewer than two objects.
     """
     fit, test = as_matrix(fit_features, "fit_features"), as_matrix(test_features, "test_features")
     labels = np.asarray(fit_labels)
     if labels.shape != (fit.shape[0],):
         raise CornetError(
-            f"fit_labels of shape {labels.shape} do not match {fit.shape[0]} fitting images; give one label each."
+            f"fit_labels of shape {labels.shape} do not match {fit.shape[0]} fitting images; provide one per image."
         )
     if fit.shape[1] != test.shape[1]:
         raise CornetError(
-            f"{fit.shape[1]} features to fit on and {test.shape[1]} to test on must be the same ones; record both "
-            "from one layer."
+            f"fit_features has {fit.shape[1]} features, but test_features has {test.shape[1]}; record both from the "
+            "same layer."
         )
     if not C > 0:
-        raise CornetError(f"C={C} must be above 0; the published read-out has 1e-3.")
+        raise CornetError(f"C={C} must be above 0; the published read-out uses 1e-3.")
     choices, codes = np.unique(labels, return_inverse=True)
     if len(choices) < 2:
         raise CornetError(
-            f"the labels name {len(choices)} object, but a read-out needs at least 2 to choose from."
+            f"fit_labels contains {len(choices)} object, but a read-out needs at least 2; add images of others."
         )
     fitted, tested = _principal_axes(fit, None if test_features is fit_features else test, device, memory)
     weights, intercepts = _fit(fitted, torch.as_tensor(codes, device=fitted.device), len(choices), C)
@@ -78,23 +78,24 @@ def held_out_probabilities(
     C: float = 1e-3,
     device: str | torch.device = "cpu",
 ) -> tuple[NDArray[np.float64], NDArray[Any]]:
-    """The same for every image by a read-out that did not see it: what the public benchmark, which fits and tests on
-    the same images, does not tell.
+    """Predict each image's object probabilities by a read-out fitted on the other folds (cross-validation).
 
-    features: (image, feature). labels: (image,), the objects shown.
-    folds: a number, dealt so that every object has its share in each (scikit-learn's StratifiedKFold with this
-        `seed`), or (image,) the fold of each image.
+    The public benchmark instead fits and tests on the same images.
+
+    features: (image, feature). labels: (image,), the object in each image.
+    folds: number of folds, stratified by object (scikit-learn's StratifiedKFold with `seed`), or (image,), the fold of
+        each image.
     groups: (image,); images of one group stay in one fold (StratifiedGroupKFold).
 
-    Returns probabilities (image, choice) and the choices. Raises CornetError where an object cannot be dealt so
-    that every fold's read-out sees it.
+    Returns probabilities (image, choice) and the choices. Raises CornetError if a fold contains all images of an
+    object.
     """
     matrix, names = as_matrix(features), np.asarray(labels)
     if names.shape != (matrix.shape[0],):
         raise CornetError(
-            f"labels of shape {names.shape} do not match {matrix.shape[0]} images; give one each."
+            f"labels of shape {names.shape} do not match {matrix.shape[0]} images; provide one per image."
         )
-    fold = _deal(names, folds, seed, groups)
+    fold = _assign_folds(names, folds, seed, groups)
     choices = np.unique(names)
     probabilities = np.empty((len(names), len(choices)))
     for k in np.unique(fold):
@@ -102,8 +103,8 @@ def held_out_probabilities(
         missing = np.setdiff1d(choices, names[outside])
         if len(missing):
             raise CornetError(
-                f"all images of {str(missing[0])!r} fall into one fold, and a read-out cannot learn what it never "
-                "saw; choose other folds or groups."
+                f"all images of {str(missing[0])!r} are in one fold, so its read-out would not be fitted on this "
+                "object; choose other folds or groups."
             )
         rows = torch.as_tensor if isinstance(matrix, Tensor) else np.asarray
         probabilities[inside], _ = readout_probabilities(
@@ -112,20 +113,20 @@ def held_out_probabilities(
     return probabilities, choices
 
 
-def _deal(labels: NDArray[Any], folds: Any, seed: int, groups: ArrayLike | None) -> NDArray[Any]:
-    """The fold of every image."""
+def _assign_folds(labels: NDArray[Any], folds: Any, seed: int, groups: ArrayLike | None) -> NDArray[Any]:
+    """Return the fold of each image."""
     if np.ndim(folds) > 0:
         fold = np.asarray(folds)
         if fold.shape != labels.shape or len(np.unique(fold)) < 2:
             raise CornetError(
-                f"folds of shape {fold.shape} must name one of at least 2 folds for each of {len(labels)} images."
+                f"folds of shape {fold.shape} must assign each of {len(labels)} images to one of at least 2 folds."
             )
         return fold
     names, counts = np.unique(labels, return_counts=True)
     if not 2 <= folds <= counts.min():
         raise CornetError(
-            f"folds={folds} must be between 2 and the images of the rarest object ({names[counts.argmin()]!s} has "
-            f"{counts.min()}); choose a number between them."
+            f"folds={folds} must be between 2 and the number of images of the rarest object "
+            f"({names[counts.argmin()]!s} has {counts.min()}); choose a number in this range."
         )
     if groups is None:
         parts = StratifiedKFold(int(folds), shuffle=True, random_state=seed).split(labels, labels)
@@ -133,11 +134,11 @@ def _deal(labels: NDArray[Any], folds: Any, seed: int, groups: ArrayLike | None)
         grouped = np.asarray(groups)
         if grouped.shape != labels.shape or len(np.unique(grouped)) < folds:
             raise CornetError(
-                f"groups of shape {grouped.shape} must name the group of each of {len(labels)} images, and at least "
-                f"folds={folds} different ones."
+                f"groups of shape {grouped.shape} must assign each of {len(labels)} images to one of at least "
+                f"folds={folds} groups."
             )
-        dealer = StratifiedGroupKFold(int(folds), shuffle=True, random_state=seed)
-        parts = dealer.split(labels, labels, grouped)
+        splitter = StratifiedGroupKFold(int(folds), shuffle=True, random_state=seed)
+        parts = splitter.split(labels, labels, grouped)
     fold = np.zeros(len(labels), int)
     for k, (_, inside) in enumerate(parts):
         fold[inside] = k
@@ -145,7 +146,7 @@ def _deal(labels: NDArray[Any], folds: Any, seed: int, groups: ArrayLike | None)
 
 
 def _principal_axes(fit: Any, test: Any, device: str | torch.device, memory: int) -> tuple[Tensor, Tensor]:
-    """Both sets standardised and turned to the principal axes of the fitting images. test: None: the fitting images."""
+    """Standardise both sets and rotate them to the principal axes of the fitting images. test=None: same as fit."""
     images, width = fit.shape
     if width <= images:
         blocks = list(_standardised(fit, test, device, memory))
@@ -157,7 +158,7 @@ def _principal_axes(fit: Any, test: Any, device: str | torch.device, memory: int
     gram = torch.zeros(images, images, dtype=torch.float64, device=device)
     cross = None if test is None else torch.zeros(test.shape[0], images, dtype=torch.float64, device=device)
     for block, other in _standardised(fit, test, device, memory):
-        gram += square(block)
+        gram += self_product(block)
         if cross is not None and other is not None:
             cross += other @ block.T
     values, vectors = torch.linalg.eigh(gram)
@@ -170,9 +171,9 @@ def _principal_axes(fit: Any, test: Any, device: str | torch.device, memory: int
 def _standardised(
     fit: Any, test: Any, device: str | torch.device, memory: int
 ) -> Iterator[tuple[Tensor, Tensor | None]]:
-    """Blocks of columns of both sets, less the fitting images' mean and over their standard deviation (ddof 0).
+    """Yield blocks of columns of both sets, standardised by the fitting images' mean and standard deviation (ddof 0).
 
-    A column counts as constant where its variance is within rounding of 0, by scikit-learn's rule.
+    A column whose variance is 0 up to rounding, by scikit-learn's rule, is not scaled.
     """
     epsilon = torch.finfo(torch.float64).eps
     share = memory // 2 * fit.shape[0] // (fit.shape[0] + (0 if test is None else test.shape[0]))
@@ -193,9 +194,9 @@ def _standardised(
 
 
 def _fit(x: Tensor, codes: Tensor, classes: int, C: float) -> tuple[Tensor, Tensor]:
-    """Weights (axis, choice) and intercepts (choice,) where no entry of the gradient is above TOLERANCE.
+    """Fit weights (axis, choice) and intercepts (choice,) until no gradient entry exceeds TOLERANCE.
 
-    Newton's method with conjugate gradients, preconditioned by the curvature where all choices are equally likely.
+    Newton's method with conjugate gradients, preconditioned by the Hessian's diagonal at equal probabilities.
     """
     images = len(x)
     x = torch.cat([x, torch.ones(images, 1, dtype=x.dtype, device=x.device)], dim=1)
@@ -211,12 +212,12 @@ def _fit(x: Tensor, codes: Tensor, classes: int, C: float) -> tuple[Tensor, Tens
         value = -C * (logs * target).sum() + 0.5 * (penalty * w.square()).sum()
         return value, p, C * (x.T @ (p - target)) + penalty * w
 
-    def remaining(g: Tensor) -> float:
+    def gradient_size(g: Tensor) -> float:
         return float((g / diagonal.clamp(max=1.0)).abs().max())
 
     value, p, gradient = objective(weights)
     for _ in range(100):
-        size = remaining(gradient)
+        size = gradient_size(gradient)
         if size <= TOLERANCE:
             break
         direction = _newton_direction(x, p, gradient, penalty, diagonal, C)
@@ -224,19 +225,19 @@ def _fit(x: Tensor, codes: Tensor, classes: int, C: float) -> tuple[Tensor, Tens
         length = 1.0
         while True:
             moved = objective(weights + length * direction)
-            # Near the optimum the objective's own rounding hides the decrease, and the gradient tells instead.
+            # Near the optimum, rounding of the objective hides its decrease, so check the gradient as well.
             lower = float(moved[0] - value) <= 1e-4 * length * slope
-            if lower or remaining(moved[2]) <= 0.5 * size or length < 1e-6:
+            if lower or gradient_size(moved[2]) <= 0.5 * size or length < 1e-6:
                 break
             length /= 2
-        if length < 1e-6:  # nothing but rounding is left to gain
+        if length < 1e-6:  # converged up to rounding
             break
         weights = weights + length * direction
         value, p, gradient = moved
-    if not remaining(gradient) <= 1e-7 * max(1.0, C * images):
+    if not gradient_size(gradient) <= 1e-7 * max(1.0, C * images):
         raise CornetError(
-            f"the read-out found no optimum with C={C:g} (its gradient is still {remaining(gradient):.1g}); choose a "
-            "smaller C, or look at the features' ranges."
+            f"the read-out did not converge with C={C:g} (its gradient is {gradient_size(gradient):.1g}); choose a "
+            "smaller C, or check the ranges of the features."
         )
     return weights[:-1], weights[-1]
 
@@ -244,14 +245,14 @@ def _fit(x: Tensor, codes: Tensor, classes: int, C: float) -> tuple[Tensor, Tens
 def _newton_direction(
     x: Tensor, p: Tensor, gradient: Tensor, penalty: Tensor, diagonal: Tensor, C: float
 ) -> Tensor:
-    """-H^-1 gradient by preconditioned conjugate gradients, more exactly the nearer the optimum is."""
+    """Compute -H^-1 gradient by preconditioned conjugate gradients, more accurately near the optimum."""
     direction = torch.zeros_like(gradient)
     residual = -gradient
     scaled = residual / diagonal
     step = scaled.clone()
     product = (residual * scaled).sum()
     start = float(product)
-    goal = start * min(0.01, start)  # of the squared length: the error shrinks faster than the gradient
+    goal = start * min(0.01, start)  # squared length: the error shrinks faster than the gradient
     for _ in range(500):
         u = x @ step
         u = p * (u - (p * u).sum(dim=1, keepdim=True))

@@ -1,4 +1,4 @@
-"""Features whose variation was lost by rounding: an offset that they share, too large for their precision."""
+"""Detect features whose variation was lost to rounding because their offset is too large for their precision."""
 
 from typing import Any
 
@@ -8,20 +8,20 @@ from numpy.typing import NDArray
 __all__ = ["rounding_notes"]
 
 PROBES = 16
-"""Stimuli that are looked at first, so that a large recording is not read once more."""
+"""Number of stimuli checked first, to avoid reading a large recording again."""
 
 STEPS = 16
-"""Variation over fewer steps of a feature's precision than these counts as lost."""
+"""Variation over fewer floating-point steps than this counts as lost."""
 
 OFFSET = 0.1
-"""Size, over that at which a step is 1 (8.4e6 in float32), from which a constant feature counts as rounded: layers
-hold many constants, but none as large."""
+"""Minimum size of a constant feature that counts as rounded, relative to the size with a step of 1 (8.4e6 in float32):
+layers have many constant features, but not that large."""
 
 
 def rounding_notes(features: NDArray[Any], name: object) -> tuple[str, ...]:
-    """A sentence with the number of features (stimulus, feature) that rounding left without variation, if any.
+    """Return a note that counts the features (stimulus, feature) whose variation was lost to rounding, if any.
 
-    name: of the features, for the sentence. Features that differ in none of 16 stimuli are not searched further.
+    name: name of the features, for the note. Only features that are constant over 16 stimuli are checked in full.
     """
     if features.dtype.kind != "f":
         return ()
@@ -39,6 +39,6 @@ def rounding_notes(features: NDArray[Any], name: object) -> tuple[str, ...]:
         return ()
     largest = float(np.abs(features[0, columns]).max())
     return (
-        f"{len(columns)} of {features.shape[1]} features of {name} vary less than {features.dtype} resolves beside "
-        f"their size (up to {largest:.3g}), so their variation is lost; subtract a constant before they are rounded",
+        f"{len(columns)} of {features.shape[1]} features of {name} vary less than {features.dtype} can resolve at "
+        f"their size (up to {largest:.3g}), so their variation is lost; subtract a constant before rounding",
     )

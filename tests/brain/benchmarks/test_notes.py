@@ -184,42 +184,42 @@ CASES = {
     "half of the stimuli": (
         {"assembly": half_of_the_stimuli},
         30,
-        "180 of 360 presentations have no response and are left out",
-        "30 of 60 stimuli have no responses and are left out",
+        "skipped 180 of 360 presentations without responses",
+        "skipped 30 of 60 stimuli without responses",
     ),
     "half a neuroid": (
         {"assembly": half_a_neuroid},
         60,
-        "180 of 2880 responses are missing in presentations that have others",
-        "1 of 8 neuroids have no response to some of the stimuli (30 of 480 responses) and are compared on the others",
+        "skipped 180 of 2880 responses that are missing for some neuroids",
+        "1 of 8 neuroids lack responses to some stimuli (30 of 480 responses) and are compared on the others",
     ),
     "missing in one half": (
         {"assembly": one_repetition_of_a_stimulus},
         60,
-        "5 of 360 presentations have no response",
-        "ceiling: 10 of 600 pairs of split and stimulus have no response in one half",
+        "skipped 5 of 360 presentations without responses",
+        "ceiling: skipped 10 of 600 pairs of split and stimulus without responses in one half",
     ),
     "a presentation twice": (
         {"assembly": a_presentation_twice},
         60,
-        "1 pairs of stimulus and repetition have several presentations, which were averaged",
+        "averaged several presentations for 1 pairs of stimulus and repetition",
     ),
     "presentations without a number": (
         {"assembly": presentations_without_number},
         60,
-        "60 stimuli have several presentations of the same repetition, which were averaged",
+        "averaged several presentations of the same repetition for 60 stimuli",
     ),
     "neuroids": (
         {"assembly": an_empty_and_a_constant_neuroid},
         60,
-        "1 of 8 neuroids have no responses and are left out",
-        "1 of 8 neuroids never vary and are left out",
-        "ceiling: 2 of 8 neuroids have no consistency",
+        "skipped 1 of 8 neuroids without responses",
+        "skipped 1 of 8 neuroids with constant responses",
+        "ceiling: skipped 2 of 8 neuroids without consistency",
     ),
     "stimuli never presented": (
         {"assembly": responses, "stimuli": 63},
         60,
-        "3 of 63 stimuli were never presented and are left out",
+        "skipped 3 of 63 stimuli that were never presented",
     ),
     "features of low rank": (
         {"assembly": responses, "site": rank_three},
@@ -229,7 +229,7 @@ CASES = {
     "features that rounding made constant": (
         {"assembly": responses, "site": lambda: offset(1e9, np.float32)},
         60,
-        "12 of 12 features of V4[0] vary less than float32 resolves beside their size (up to 1e+09)",
+        "12 of 12 features of V4[0] vary less than float32 can resolve at their size (up to 1e+09)",
     ),
     "an image without trials": (
         {"assembly": lambda: two_choices(lambda image: image > 1)},
@@ -239,7 +239,7 @@ CASES = {
     "an observer with one answer": (
         {"assembly": an_observer_with_one_answer},
         60,
-        "1 of 5 subjects ('subject-O') are left out: they answered 1 stimuli or fewer, and another one 60",
+        "skipped 1 of 5 subjects ('subject-O'), who answered at most 1 stimuli, while another answered 60",
         "1 missing answers of the subjects count as wrong",
     ),
     "stimuli without answers": (
@@ -250,8 +250,8 @@ CASES = {
     "dissimilarities": (
         {"rdms": lambda: {"V4": dissimilarities(), "subjects_V4": dissimilarities(3, 2)}, "stimuli": 62},
         60,
-        "2 dissimilarity matrices of each subject are averaged",
-        "of 2 arrays subjects_V4 is compared, and V4 not",
+        "averaged 2 dissimilarity matrices per subject",
+        "used array subjects_V4, skipped V4",
         "2 of 62 stimuli have no dissimilarities and are left out",
     ),
     "stimuli without a dissimilarity": (
@@ -295,9 +295,9 @@ def test_every_neural_metric_counts_the_same(metric, tmp_path):
     (one,) = open_benchmarks([folder], metric=metric)
     score = one.run(brain.open_subject(record(tmp_path)))
     assert score.n == 30
-    assert "30 of 60 stimuli have no responses and are left out" in score.notes
+    assert "skipped 30 of 60 stimuli without responses" in score.notes
     alone = brain.neural_predictivity(features(), one.responses.mean, metric)
-    assert "30 of 60 stimuli have no responses and are left out" in alone.notes
+    assert "skipped 30 of 60 stimuli without responses" in alone.notes
 
 
 def test_means_over_fewer_time_bins_are_counted(tmp_path):
@@ -305,7 +305,7 @@ def test_means_over_fewer_time_bins_are_counted(tmp_path):
     assembly.values[10:15, 2, 1] = np.nan
     (one,) = open_benchmarks([str(write(tmp_path / "mine", assembly))], time_bin=(70, 100))
     score = one.run(brain.open_subject(record(tmp_path)))
-    assert "5 of 2880 responses are the mean of fewer time bins, as some are missing" in score.notes
+    assert "5 of 2880 responses are means over incomplete time bins" in score.notes
 
 
 @pytest.mark.parametrize("again", [False, True])
@@ -314,8 +314,8 @@ def test_notes_outlive_the_cache(again, tmp_path):
     for _ in range(1 + again):
         (one,) = open_benchmarks([folder])
         score = one.run(brain.open_subject(record(tmp_path)))
-    assert any("ceiling: 10 of 600 pairs" in note for note in score.notes)
-    assert any("5 of 360 presentations" in note for note in score.notes)
+    assert any("ceiling: skipped 10 of 600 pairs" in note for note in score.notes)
+    assert any("skipped 5 of 360 presentations" in note for note in score.notes)
 
 
 def test_an_image_without_trials_in_one_half():
@@ -358,7 +358,7 @@ def test_solution_times_count_what_has_none(tmp_path):
     recording = {site: data["features"][site.step % 5] for site in one.sites(Steps())}
     score = one.compare(brain.Recording(stimuli.ids, recording), Steps())
     assert score.notes[0] == "2 images twice"
-    assert "27 of 200 images have no time in the brain and are left out" in score.notes
+    assert "skipped 27 of 200 images without a solution time in the brain" in score.notes
 
 
 class Steps:
@@ -374,7 +374,7 @@ def test_layers_are_chosen_with_notes(tmp_path):
     choice = brain.choose_layers(subject, bundle)
     again = brain.choose_layers(subject, bundle)
     for one in (choice, again):
-        assert "30 of 60 stimuli have no responses and are left out" in one.notes[0]
+        assert "skipped 30 of 60 stimuli without responses" in one.notes[0]
         assert one.notes[1:] == ("1 of 3 candidates have no score and are left out",)
 
 

@@ -68,25 +68,25 @@ def test_a_group_alone_has_no_ceiling(tmp_path, subject):
     ("names", "arrays", "said"),
     [
         (None, {"judgement": dissimilarities()}, "none is named after a region"),
-        (None, {"IT": dissimilarities()[:4]}, "but needs dissimilarities"),
-        (None, {"IT": dissimilarities() + np.nan}, "not finite"),
+        (None, {"IT": dissimilarities()[:4]}, "but must have dissimilarities"),
+        (None, {"IT": dissimilarities() + np.nan}, "non-finite"),
         (
             None,
             {"IT": 1 - dissimilarities()},
-            "IT has 1 on its diagonal, which is 0 in dissimilarities; give those",
+            "IT has 1 on its diagonal, but dissimilarities have 0; convert similarities",
         ),
         (None, {"IT": 1 - dissimilarities(3)}, "has 1 on its diagonal"),
         (None, {"IT": 100 * (1 - dissimilarities())}, "has 100 on its diagonal"),
-        (None, {"IT": -dissimilarities()}, "more values below 0 than above"),
+        (None, {"IT": -dissimilarities()}, "more negative than positive values"),
         (None, {"IT": dissimilarities() + np.diag([np.nan] * STIMULI)}, "write 0 there"),
         (None, {"IT": np.triu(dissimilarities())}, "must be symmetric"),
         (
             None,
             {"IT": dissimilarities(2)[[0, 1, 0]]},
-            "the same dissimilarities for several of the 3 subjects",
+            "duplicate subjects among the 3",
         ),
-        (ids(STIMULI + 1)[1:], {"IT": dissimilarities()}, "must belong together"),
-        (np.repeat("im00", STIMULI), {"IT": dissimilarities()}, "some twice"),
+        (ids(STIMULI + 1)[1:], {"IT": dissimilarities()}, "use the stimulus set of these RDMs"),
+        (np.repeat("im00", STIMULI), {"IT": dissimilarities()}, "remove the duplicates"),
     ],
 )
 def test_bad_rdms(tmp_path, names, arrays, said):
@@ -103,7 +103,7 @@ def test_similarities_of_real_brains_are_refused(tmp_path, shared_data):
         (tmp_path / name).write_bytes((source / name).read_bytes())
     similar = {name: one if one.ndim == 1 else 1 - one for name, one in arrays.items()}
     np.savez(tmp_path / "rdms.npz", **similar)
-    with pytest.raises(CornetError, match="has 1 on its diagonal, which is 0 in dissimilarities"):
+    with pytest.raises(CornetError, match="has 1 on its diagonal, but dissimilarities have 0"):
         open_benchmarks([str(tmp_path)])
 
 
@@ -116,7 +116,7 @@ def test_small_errors_of_rounding_are_allowed(tmp_path):
 
 def test_damaged_or_pickled_rdms_are_refused(tmp_path):
     folder = write(tmp_path / "mri", IT=np.array([{"a": 1}], dtype=object))
-    with pytest.raises(CornetError, match=r"no \.npz file of plain arrays"):
+    with pytest.raises(CornetError, match=r"not a \.npz file of plain arrays"):
         open_benchmarks([str(folder)])
     (folder / "rdms.npz").write_bytes(b"PK\x03\x04 nothing")
     with pytest.raises(CornetError, match="damaged"):

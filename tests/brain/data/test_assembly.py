@@ -119,21 +119,19 @@ def test_a_coordinate_that_splits_stimuli_is_named_and_can_be_ignored():
     expected = average_repetitions(assembly)
     trial = np.arange(24) // 2
     split = assembly.assign_coords(trial=("presentation", trial))
-    with pytest.raises(
-        CornetError, match=r"^the presentation coordinate 'trial' takes several values within \d of 6 "
-    ):
+    with pytest.raises(CornetError, match=r"^the presentation coordinate 'trial' varies within \d of 6 "):
         average_repetitions(split)
     mean = average_repetitions(split, ignore=["trial"])
     np.testing.assert_array_equal(mean.values, expected.values)
     assert "trial" not in mean.coords
     with pytest.raises(
-        CornetError, match=r"ignore='tria' is no presentation coordinate .* object_name, stimulus_id"
+        CornetError, match=r"ignore='tria' is not a presentation coordinate .* object_name, stimulus_id"
     ):
         average_repetitions(split, ignore=["tria"])
 
 
 def test_an_assembly_without_stimulus_id_is_refused():
-    with pytest.raises(CornetError, match="but needs stimulus_id; add it"):
+    with pytest.raises(CornetError, match="but stimulus_id is required; add it"):
         average_repetitions(make_assembly().isel(time_bin=0).drop_vars("stimulus_id"))
 
 

@@ -54,8 +54,8 @@ def test_presented_stimuli_must_be_known(tmp_path):
     folder = write_bundle(tmp_path / "a", make_assembly(8))
     with pytest.raises(
         CornetError,
-        match=r"^2 of the 8 stimuli presented in test.assembly, such as 'im0[67]', are not among the 6 of the stimulus "
-        r"set a, such as 'im00'; the assembly and the stimulus set must belong together\.$",
+        match=r"^2 of the 8 stimuli presented in test.assembly, such as 'im0[67]', are missing from the 6 of the "
+        r"stimulus set a, such as 'im00'; use the stimulus set of this assembly\.$",
     ):
         load_bundle(folder)
 
@@ -77,7 +77,7 @@ def test_a_folder_without_an_assembly_has_stimuli_still(tmp_path):
 
 def test_a_folder_without_stimuli_has_an_assembly_still(tmp_path):
     write_assembly(make_assembly(), tmp_path / "assembly.nc")
-    with pytest.raises(CornetError, match="has no table of stimuli"):
+    with pytest.raises(CornetError, match="has no stimulus table"):
         load_bundle(tmp_path)
     assert brain.load_assembly(tmp_path).shape == (24, 5, 1)
 
@@ -148,7 +148,7 @@ def test_times_in_seconds_are_refused(tmp_path):
     seconds = make_assembly().assign_coords(
         time_bin_start=("time_bin", [0.07]), time_bin_end=("time_bin", [0.17])
     )
-    with pytest.raises(CornetError, match=r"\(0.07-0.17\) are shorter than 1 ms, as if they were in seconds"):
+    with pytest.raises(CornetError, match=r"\(0.07-0.17\) are shorter than 1 ms and look like seconds"):
         load_bundle(write_bundle(tmp_path / "a", seconds)).responses("IT")
     stated = make_assembly()
     stated.time_bin_start.attrs["units"] = "s"

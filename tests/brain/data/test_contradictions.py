@@ -7,7 +7,7 @@ import xarray as xr
 
 from cornet import CornetError, brain
 from cornet.brain.benchmarks import ConsistencyBenchmark, NeuralBenchmark, open_benchmarks
-from cornet.brain.data.columns import check_facts, check_one_value
+from cornet.brain.data.columns import check_coordinates, check_one_value
 from cornet.brain.data.responses import make_responses
 from cornet.brain.subjects import LayerSubject, RecordedSubject
 from tests.helpers.brain.small_bundles import make_assembly, make_table, write_bundle
@@ -36,26 +36,26 @@ def facts(ids, **coordinates):
 
 def test_numbers_are_compared_as_numbers_and_missing_entries_contradict_nothing():
     table = pd.DataFrame({"stimulus_id": ["a", "b", "c"], "movie": [1.0, np.nan, 12]})
-    check_facts(facts(["a", "b", "b"], movie=[1, 7, 7]), table, "it")
-    check_facts(facts(["a", "c"], movie=["1", "nan"]), table, "it")
+    check_coordinates(facts(["a", "b", "b"], movie=[1, 7, 7]), table, "it")
+    check_coordinates(facts(["a", "c"], movie=["1", "nan"]), table, "it")
     with pytest.raises(
-        CornetError, match=r"it states two values of movie for 1 of 2 .* '12\.0' and '13\.0' for 'c'"
+        CornetError, match=r"it gives two values of movie for 1 of 2 .* '12\.0' and '13\.0' for 'c'"
     ):
-        check_facts(facts(["a", "c"], movie=[1, 13]), table, "it")
+        check_coordinates(facts(["a", "c"], movie=[1, 13]), table, "it")
     with pytest.raises(CornetError, match=r"such as '7\.0' and '8\.0' for 'b'"):
-        check_facts(facts(["b", "b"], movie=[7, 8]), table, "it")
+        check_coordinates(facts(["b", "b"], movie=[7, 8]), table, "it")
 
 
 @pytest.mark.parametrize("name", ["truth", "sample_obj", "object_name"])
 def test_the_object_is_that_of_the_stimulus_set_where_both_use_the_same_names(name):
     table = pd.DataFrame({"stimulus_id": ["a", "b"], "object_name": ["dog", "cat"]})
-    check_facts(facts(["a", "b", "a"], **{name: ["dog", "cat", "dog"]}), table, "it")
+    check_coordinates(facts(["a", "b", "a"], **{name: ["dog", "cat", "dog"]}), table, "it")
     with pytest.raises(
         CornetError, match="two values of object_name for 1 of 2 stimuli, such as 'cat' and 'dog'"
     ):
-        check_facts(facts(["a", "b", "a"], **{name: ["dog", "dog", "dog"]}), table, "it")
+        check_coordinates(facts(["a", "b", "a"], **{name: ["dog", "dog", "dog"]}), table, "it")
     if name != "object_name":
-        check_facts(facts(["a", "b"], **{name: ["DOG", "CAT"]}), table, "it")
+        check_coordinates(facts(["a", "b"], **{name: ["DOG", "CAT"]}), table, "it")
 
 
 def test_an_assembly_that_contradicts_the_stimulus_set(tmp_path):
@@ -102,7 +102,7 @@ def test_one_wrong_entry_in_real_choices(shared_data):
             score(bundle, **{name: value})
     misspelt = score(bundle, subject="subject-O1")
     assert misspelt.notes[1].startswith(
-        "1 of 11 subjects ('subject-O1') are left out: they answered 1 stimuli"
+        "skipped 1 of 11 subjects ('subject-O1'), who answered at most 1 stimuli"
     )
     assert misspelt.details["subjects"].tolist() == whole.details["subjects"].tolist()
     assert misspelt.value == pytest.approx(whole.value, abs=0.002)  # one answer is missing
@@ -120,7 +120,7 @@ def test_observers_are_left_out_below_half_of_the_most_answers():
     assert (both.raw, both.ceiling) == (alone.raw, alone.ceiling)
     assert (
         both.notes[0]
-        == "1 of 5 subjects ('z') are left out: they answered 19 stimuli or fewer, and another one 40"
+        == "skipped 1 of 5 subjects ('z'), who answered at most 19 stimuli, while another answered 40"
     )
     assert both.details["subjects"].tolist() == list("vwxy")
     with pytest.raises(CornetError, match=r"subject of shape \(1,\) does not match 5 subjects"):
@@ -190,7 +190,8 @@ def test_responses_of_a_size_that_nothing_has(value):
         lambda: brain.decode_over_time(responses[..., None], ["a", "b"] * 20, [0]),
     ):
         with pytest.raises(
-            CornetError, match=r"hold [12] values beyond 1e\+15 in size, up to .*: such numbers are fill"
+            CornetError,
+            match=r"contain [12] values above 1e\+15 in magnitude, up to .*, which look like fill values",
         ):
             use()
 

@@ -11,7 +11,7 @@ import xarray as xr
 from scipy.io import netcdf_file
 
 from cornet.brain.data.assembly import average_repetitions
-from cornet.brain.data.hdf5 import long_text
+from cornet.brain.data.hdf5 import text_problem
 from cornet.brain.data.netcdf import load_assembly
 from cornet.brain.data.selection import select
 from cornet.errors import CornetError
@@ -85,8 +85,8 @@ def test_numbers_as_ids_become_text(tmp_path):
 @pytest.mark.parametrize(
     ("content", "why"),
     [
-        (b"<html>404</html>", r"is not a netCDF file \(it begins with b'<htm'\); fetch it again"),
-        (b"", r"is not a netCDF file \(it begins with b''\)"),
+        (b"<html>404</html>", r"is not a netCDF file \(it starts with b'<htm'\); fetch it again"),
+        (b"", r"is not a netCDF file \(it starts with b''\)"),
         (b"\x89HDF\r\n\x1a\n", "cannot be read"),
     ],
 )
@@ -166,13 +166,13 @@ def test_netcdf_3_that_claims_more_than_it_holds(tmp_path):
         assert content[:first].count(place) == 1
         content = content[:first].replace(place, places[0]) + content[first:]
     path.write_bytes(content[: first + 8000])
-    with pytest.raises(CornetError, match="its variables claim 240,000 bytes, and it has"):
+    with pytest.raises(CornetError, match="its variables declare 240,000 bytes, but it has"):
         load_assembly(path)
 
 
 def test_cdf_5_and_single_letters_are_refused(tmp_path):
     (tmp_path / "a.nc").write_bytes(b"CDF\x05" + bytes(100))
-    with pytest.raises(CornetError, match="is CDF-5, which is not read"):
+    with pytest.raises(CornetError, match="is CDF-5, which is not supported"):
         load_assembly(tmp_path / "a.nc")
     with netcdf_file(tmp_path / "b.nc", "w") as file:
         file.createDimension("presentation", 3)
@@ -192,7 +192,7 @@ def test_further_groups_are_skipped_and_said(tmp_path, caplog, compress):
     got = load_assembly(path)
     xr.testing.assert_equal(got, assembly)
     assert got.attrs["identifier"] == "lab.Set2020"
-    assert "groups that are not read: mask, reliability" in caplog.text
+    assert "skipping groups: mask, reliability" in caplog.text
 
 
 @pytest.mark.slow
@@ -222,7 +222,7 @@ except cornet.errors.CornetError as error:
     done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
     kilobytes, words = done.stdout.split(" ", 1)
     assert int(kilobytes) < 50_000
-    assert "may be unwritten" in words or "would take" in words
+    assert "may be unwritten" in words or "would need" in words
 
 
 def test_a_truncated_file_is_refused_wherever_it_ends(tmp_path):
@@ -237,7 +237,9 @@ def test_a_truncated_file_is_refused_wherever_it_ends(tmp_path):
 def test_plain_hdf5_without_dimensions_is_refused(tmp_path):
     with h5py.File(tmp_path / "a.nc", "w") as file:
         file["x"] = np.ones((3, 2))
-    with pytest.raises(CornetError, match="has the dimensions phony_dim_0, phony_dim_1, but they must be"):
+    with pytest.raises(
+        CornetError, match="has the dimensions phony_dim_0, phony_dim_1, but must have presentation"
+    ):
         load_assembly(tmp_path / "a.nc")
 
 
@@ -245,23 +247,21 @@ def test_there_must_be_one_data_variable(tmp_path):
     assembly = make_assembly()
     none = assembly.to_dataset(name="x").drop_vars("x")
     none.to_netcdf(tmp_path / "none.nc", engine="h5netcdf")
-    with pytest.raises(CornetError, match="holds no data variable; it must hold one"):
+    with pytest.raises(CornetError, match="has no data variable, but needs one"):
         load_assembly(tmp_path / "none.nc")
     xr.Dataset({"x": assembly, "y": assembly}).to_netcdf(tmp_path / "two.nc", engine="h5netcdf")
-    with pytest.raises(CornetError, match="holds 2 data variables, such as 'x' and 'y', but must hold one"):
+    with pytest.raises(CornetError, match="has 2 data variables, such as 'x' and 'y', but must have one"):
         load_assembly(tmp_path / "two.nc")
 
 
 def test_dimensions_and_ids_are_those_of_an_assembly(tmp_path):
     path = write_assembly(make_assembly().rename(presentation="trial"), tmp_path / "a.nc")
     with pytest.raises(
-        CornetError, match=r"has the dimensions trial, neuroid, time_bin, but they must be presentation"
+        CornetError, match=r"has the dimensions trial, neuroid, time_bin, but must have presentation"
     ):
         load_assembly(path)
     path = write_assembly(make_assembly().drop_vars("stimulus_id"), tmp_path / "b.nc")
-    with pytest.raises(
-        CornetError, match=r"has the coordinates object_name, .*, but needs stimulus_id along pres"
-    ):
+    with pytest.raises(CornetError, match=r"has the coordinates object_name, .*, but stimulus_id along pres"):
         load_assembly(path)
 
 
@@ -270,12 +270,12 @@ def test_missing_folders_and_files_are_named(tmp_path):
         CornetError, match=r"the bundle .*nowhere does not exist; give a folder with stimulus_set.csv"
     ):
         load_assembly(tmp_path / "nowhere")
-    with pytest.raises(CornetError, match=r"has no assembly; it must hold assembly.nc or assy_\*.nc"):
+    with pytest.raises(CornetError, match=r"has no assembly; add assembly.nc or assy_\*.nc"):
         load_assembly(tmp_path)
     write_assembly(make_assembly(), tmp_path / "assembly.nc")
     write_assembly(make_assembly(), tmp_path / "assy_a.nc")
     with pytest.raises(
-        CornetError, match=r"2 files that may be its assembly \(assembly.nc, assy_a.nc\); keep one"
+        CornetError, match=r"2 candidates for its assembly \(assembly.nc, assy_a.nc\); keep one"
     ):
         load_assembly(tmp_path)
 
@@ -290,9 +290,9 @@ def test_text_that_would_take_much_more_memory_than_its_file(tmp_path):
             made = file.create_dataset(name, data=texts, dtype=h5py.string_dtype())
             made.attrs["_FillValue"] = ""
     with h5py.File(path) as file:
-        assert long_text({"short": file["short"]}) == ""
-        assert long_text(file).startswith(
-            "has 'long' with a text of 300,000 bytes, which would take 240,000,000"
+        assert text_problem({"short": file["short"]}) == ""
+        assert text_problem(file).startswith(
+            "has 'long' with a text of 300,000 bytes, which would need 240,000,000"
         )
     tracemalloc.start()
     with pytest.raises(CornetError, match="with a text of 300,000 bytes"):
@@ -305,6 +305,6 @@ def test_text_is_no_response(tmp_path):
     assembly = make_assembly()
     path = write_assembly(assembly.astype(str), tmp_path / "a.nc")
     with pytest.raises(
-        CornetError, match=r"holds text along presentation, neuroid, .* responses must be numbers"
+        CornetError, match=r"contains text along presentation, neuroid, .* responses must be numbers"
     ):
         load_assembly(path)

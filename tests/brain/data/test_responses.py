@@ -69,7 +69,7 @@ def test_one_repetition_is_none(tmp_path):
 def test_trials_can_be_averaged_over(tmp_path):
     assembly = make_assembly().assign_coords(trial=("presentation", np.arange(24)))
     bundle = load_bundle(write_bundle(tmp_path / "b", assembly))
-    with pytest.raises(CornetError, match="'trial' takes several values within 6 of 6 stimuli"):
+    with pytest.raises(CornetError, match="'trial' varies within 6 of 6 stimuli"):
         bundle.responses()
     assert "trial" not in bundle.responses(ignore=["trial"]).table
     np.testing.assert_array_equal(
@@ -84,10 +84,10 @@ def test_poor_neuroids_stay_and_are_counted():
     assembly[{"neuroid": 3, "presentation": np.flatnonzero(assembly.stimulus_id.values == "im02")}] = np.nan
     responses = make_responses(assembly)
     assert responses.notes == (
-        "28 of 144 responses are missing in presentations that have others, and skipped",
-        "1 of 6 neuroids have no responses and are left out",
-        "2 of 6 neuroids never vary and are left out",
-        "1 of 6 neuroids have no response to some of the stimuli (1 of 36 responses) and are compared on the others",
+        "skipped 28 of 144 responses that are missing for some neuroids",
+        "skipped 1 of 6 neuroids without responses",
+        "skipped 2 of 6 neuroids with constant responses",
+        "1 of 6 neuroids lack responses to some stimuli (1 of 36 responses) and are compared on the others",
     )
     assert responses.mean.shape == (6, 6)
     assert np.isnan(responses.mean[:, 0]).all()
@@ -98,7 +98,7 @@ def test_poor_neuroids_stay_and_are_counted():
 def test_infinite_responses_are_refused():
     assembly = make_assembly()
     assembly[{"presentation": 3, "neuroid": 1}] = np.inf
-    with pytest.raises(CornetError, match="hold 1 infinite values, but must be numbers, or NaN"):
+    with pytest.raises(CornetError, match="contain 1 infinite values, but must be finite, or NaN"):
         make_responses(assembly)
 
 
@@ -124,10 +124,7 @@ def test_weights_are_kept_too(tmp_path):
     bundle = load_bundle(write_bundle(tmp_path / "b", repeated))
     first = bundle.responses()
     assert first.weights.max() > 1
-    assert (
-        first.notes[-1]
-        == "12 pairs of stimulus and repetition have several presentations, which were averaged"
-    )
+    assert first.notes[-1] == "averaged several presentations for 12 pairs of stimulus and repetition"
     assert_same(bundle.responses(), first)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from cornet import CornetError
 from cornet.brain.benchmarks import open_benchmarks
-from cornet.brain.data.columns import categories, near_names
+from cornet.brain.data.columns import categories, similar_names
 from cornet.brain.metrics.splits import make_splits
 from cornet.brain.subjects.open import open_subject
 from tests.helpers.brain.drawn_bundle import STIMULI, Drawn, assembly, write
@@ -40,7 +40,7 @@ def test_a_bundle_that_states_nothing_has_a_note_of_its_rule(tmp_path):
     assert movie.split_rule == GROUPED.format("movie")
     (note,) = [note for note in movie.run(Drawn()).notes if "bundle.json" in note]
     assert note.startswith(
-        "splits are grouped by movie, since bundle.json states no rule and there is such a column"
+        "splits are grouped by movie, since bundle.json sets no rule and this column exists"
     )
     assert "--groups or --stratify" in note
     random = opened(write(tmp_path / "b"))
@@ -101,29 +101,29 @@ def test_what_a_bundle_states_is_done(tmp_path, stated, rule):
     ("stated", "words"),
     [
         ("{", "cannot be read as JSON"),
-        ("[1]", "must hold an object"),
+        ("[1]", "must contain an object"),
         ("[" * 100_000, "cannot be read as JSON"),
         ({"group_by": "movie"}, "unknown key 'group_by'; did you mean 'grouped_by'?"),
-        ({"colour": "movie"}, "unknown key 'colour'; the keys are grouped_by"),
+        ({"colour": "movie"}, "unknown key 'colour'; choose one of grouped_by"),
         (
             {"grouped_by": "movies"},
-            "no column 'movies', by which they are to be split; did you mean 'movie'?",
+            "no column 'movies' to split by; did you mean 'movie'?",
         ),
         (
             {"stratified_by": "weather"},
-            "no column 'weather', by which they are to be split; it has stimulus_id",
+            "no column 'weather' to split by; choose one of stimulus_id",
         ),
-        ({"grouped_by": ["movie"]}, "it must be the name of a column"),
-        ({"grouped_by": " "}, "it must be the name of a column"),
+        ({"grouped_by": ["movie"]}, "it must be a column name"),
+        ({"grouped_by": " "}, "it must be a column name"),
         ({"random": False}, "it must be true"),
         (
             {"grouped_by": "movie", "stratified_by": "scene"},
-            "states several rules, grouped_by and stratified_by",
+            "has several rules, grouped_by and stratified_by",
         ),
-        ({"fixed_by": "scene"}, "must hold train or test"),
-        ({"fixed_by": "gaps"}, "has no gaps in 20 of 60 rows (the first: 'im00')"),
+        ({"fixed_by": "scene"}, "must contain only train and test"),
+        ({"fixed_by": "gaps"}, "has no gaps in 20 of 60 rows (first: 'im00')"),
         ({"train": ["im00"]}, "has only one of train and test"),
-        ({"train": "im00", "test": ["im01"]}, "it must be a list of text"),
+        ({"train": "im00", "test": ["im01"]}, "it must be a list of strings"),
         (
             {"train": ids(59).tolist(), "test": ["im59"]},
             "leaves 59 presented stimuli for training and 1 for testing",
@@ -131,12 +131,12 @@ def test_what_a_bundle_states_is_done(tmp_path, stated, rule):
         ({"train": ids(60).tolist(), "test": []}, "leaves 60 presented stimuli for training and 0"),
         (
             {"train": ids(58).tolist(), "test": ["im59"]},
-            "1 stimuli neither in train nor in test (the first: 'im58')",
+            "1 stimuli neither in train nor in test (first: 'im58')",
         ),
         ({"train": ids(60).tolist(), "test": ["im59"]}, "1 stimuli both in train and in test"),
         (
             {"train": ids(58).tolist(), "test": ["im58", "im59", "x"]},
-            "that are not in stimulus_set.csv (the first: 'x')",
+            "that are missing from stimulus_set.csv (first: 'x')",
         ),
     ],
 )
@@ -162,7 +162,7 @@ def test_a_column_that_the_assembly_contradicts_is_refused(tmp_path, asked):
     data = assembly()
     shown = pd.Series(np.roll(MOVIES, 1), ids(STIMULI))[data.stimulus_id.values].to_numpy()
     data.assign_coords(scene=("presentation", shown)).to_netcdf(folder / "assembly.nc", engine="h5netcdf")
-    with pytest.raises(CornetError, match=r"states two values of scene for .* of 60 stimuli"):
+    with pytest.raises(CornetError, match=r"gives two values of scene for .* of 60 stimuli"):
         opened(folder, **asked)
 
 
@@ -175,14 +175,14 @@ def test_what_is_asked_for_comes_first(tmp_path):
     one = opened(folder, {"grouped_by": "movie"}, groups="none")
     assert one.split_rule == RANDOM
     notes = " ".join(one.run(Drawn()).notes)
-    assert "bundle.json states grouped_by = movie, which was not used, as asked" in notes
+    assert "the rule in bundle.json (grouped_by = movie) was disabled by an option" in notes
     assert opened(folder, stratify="none").split_rule == GROUPED.format("movie")
     for asked, words in (
         ({"groups": "film"}, "no column 'film'"),
-        ({"groups": "movie", "stratify": "object_name"}, "exclude each other"),
-        ({"groups": " "}, "must name a column"),
-        ({"ignore": [""]}, "must name coordinates"),
-        ({"ignore": ["trial"]}, "ignore='trial' is no presentation coordinate"),
+        ({"groups": "movie", "stratify": "object_name"}, "are mutually exclusive"),
+        ({"groups": " "}, "is not a column name"),
+        ({"ignore": [""]}, "must list coordinates"),
+        ({"ignore": ["trial"]}, "ignore='trial' is not a presentation coordinate"),
     ):
         with pytest.raises(CornetError, match=words):
             opened(folder, **asked).prepare()
@@ -196,7 +196,7 @@ def test_coordinates_to_be_ignored(tmp_path):
     trials = data.assign_coords(trial=("presentation", np.arange(data.sizes["presentation"])))
     plain = opened(folder).run(Drawn())
     trials.to_netcdf(folder / "assembly.nc", engine="h5netcdf")
-    with pytest.raises(CornetError, match=r"give ignore=\['trial'\] \(--ignore trial\)"):
+    with pytest.raises(CornetError, match=r"set ignore=\['trial'\] \(--ignore trial\)"):
         opened(folder).prepare()
     assert opened(folder, ignore=["trial"]).run(Drawn()).raw == plain.raw
     assert opened(folder, {"ignore": ["trial"]}).run(Drawn()).raw == plain.raw
@@ -228,9 +228,9 @@ def test_missing_values_are_no_category(tmp_path, missing):
     values = MOVIES.astype(object)
     values[7:10] = missing
     folder = write(tmp_path / "a", movie=values)
-    with pytest.raises(CornetError, match=r"has no movie in 3 of 60 rows \(the first: 'im07'\)"):
+    with pytest.raises(CornetError, match=r"has no movie in 3 of 60 rows \(first: 'im07'\)"):
         opened(folder)
-    with pytest.raises(CornetError, match=r"groups has no value in 3 of 60 rows \(the first: row 7\)"):
+    with pytest.raises(CornetError, match=r"groups has no value in 3 of 60 rows \(first: row 7\)"):
         make_splits(STIMULI, groups=values)
     assert categories(MOVIES, "movie", "x").tolist() == MOVIES.tolist()
 
@@ -243,13 +243,13 @@ def test_a_neuroid_without_a_region_makes_no_region(tmp_path, missing):
 
 
 def test_near_names():
-    assert near_names(
+    assert similar_names(
         "object_name", ["objectName", "object_names", "subject_name", "object_name", "name"]
     ) == [
         "objectName",
         "object_names",
     ]
-    assert near_names("region", ["Region", "subregion", "regions", "version"]) == ["Region", "regions"]
+    assert similar_names("region", ["Region", "subregion", "regions", "version"]) == ["Region", "regions"]
 
 
 def altered(shared_data, folder, change):
@@ -274,6 +274,6 @@ def test_real_frames_of_one_movie_do_not_leak_silently(tmp_path, shared_data):
     score = gone.run(pixels)
     assert round(score.value, 3) == 0.752
     assert any(
-        "drawn at random, since bundle.json states no rule and there is no column movie" in n
+        "splits are random, since bundle.json sets no rule and there is no column movie" in n
         for n in score.notes
     )

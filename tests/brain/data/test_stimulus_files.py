@@ -57,7 +57,7 @@ def test_degrees_are_the_tables_one_value(tmp_path, values, degrees):
 @pytest.mark.parametrize("values", [[8, 4] * 3, [-1] * 6, ["wide"] * 6, [np.inf] * 6, [0.14] * 6, [256] * 6])
 def test_degrees_of_several_values_or_none_are_refused(tmp_path, values):
     with pytest.raises(
-        CornetError, match=r"the column degrees of .*csv holds .*, but must be one number from 0.2 to 180"
+        CornetError, match=r"the column degrees of .*csv contains .*, but must be one number from 0.2 to 180"
     ):
         load_stimuli(write(tmp_path / "a", make_table().assign(degrees=values)))
 
@@ -65,22 +65,28 @@ def test_degrees_of_several_values_or_none_are_refused(tmp_path, values):
 @pytest.mark.parametrize(
     ("table", "why"),
     [
-        (b"", "is empty; it must hold one row for each stimulus"),
-        (b"stimulus_id,filename\n", "has no rows; it must hold one for each stimulus"),
-        (b"name,filename\na,b\n", "has the columns name, filename, but needs stimulus_id"),
-        (b"stimulus_id,object_name\na,b\n", "has the columns stimulus_id, object_name, but needs filename"),
-        (b"\x89PNG\r\n\x1a\n\xff\xfe\x00", r"cannot be read as CSV in UTF-8 \(.*write it again"),
-        (b"stimulus_id,filename\na,b\nc,d,e,f\n", r"cannot be read as CSV in UTF-8 \(.*Expected 2 fields"),
-        (b"stimulus_id,filename\na,b,c\nd,e,f\n", "has rows with more fields than its first line names"),
+        (b"", "is empty, but needs one row per stimulus"),
+        (b"stimulus_id,filename\n", "has no rows, but needs one per stimulus"),
+        (
+            b"name,filename\na,b\n",
+            "has the columns name, filename, but stimulus_id .or image_id. is required",
+        ),
+        (
+            b"stimulus_id,object_name\na,b\n",
+            "has the columns stimulus_id, object_name, but filename is required",
+        ),
+        (b"\x89PNG\r\n\x1a\n\xff\xfe\x00", r"cannot be read as UTF-8 CSV \(.*write it again"),
+        (b"stimulus_id,filename\na,b\nc,d,e,f\n", r"cannot be read as UTF-8 CSV \(.*Expected 2 fields"),
+        (b"stimulus_id,filename\na,b,c\nd,e,f\n", "has rows with more fields than its header"),
         (
             b"stimulus_id,filename\n,im00.png\na,im01.png\n",
-            "has 1 rows without a stimulus_id; give each its own",
+            "has 1 rows without a stimulus_id; give each a unique one",
         ),
         (b"stimulus_id,filename\na,im00.png\na,im01.png\n", r"names 'a' more than once \(1 such rows\)"),
         (b"stimulus_id,filename\na,im00.png\nb,im77.png\n", "1 of 2 images, such as 'im77.png', are not in"),
         (b"stimulus_id,filename\na,im00.png\nb,\n", "1 of 2 images, such as '', are not in"),
         (b"stimulus_id,filename\na,../im00.png\n", r"1 of 1 images, such as '\.\./im00.png', are not in"),
-        (b"<html><body>404</body></html>", "but needs stimulus_id"),
+        (b"<html><body>404</body></html>", "but stimulus_id"),
     ],
 )
 def test_bad_tables_are_refused_in_one_sentence(tmp_path, table, why):
@@ -98,17 +104,15 @@ def test_missing_folders_and_files_are_named(tmp_path):
         load_stimuli(folder / "stimulus_set.csv")
     (folder / "stimulus_other.csv").write_text("x")
     with pytest.raises(
-        CornetError, match=r"2 files that may be its table of stimuli \(stimulus_other.csv, stimulus_set"
+        CornetError, match=r"2 candidates for its stimulus table \(stimulus_other.csv, stimulus_set"
     ):
         load_stimuli(folder)
     (folder / "stimulus_other.csv").unlink()
     (folder / "stimuli.zip").unlink()
-    with pytest.raises(
-        CornetError, match=r"has no archive of images; it must hold stimuli.zip or stimulus_\*.zip"
-    ):
+    with pytest.raises(CornetError, match=r"has no image archive; add stimuli.zip or stimulus_\*.zip"):
         load_stimuli(folder)
     (folder / "stimulus_set.csv").unlink()
-    with pytest.raises(CornetError, match="has no table of stimuli"):
+    with pytest.raises(CornetError, match="has no stimulus table"):
         load_stimuli(folder)
 
 
@@ -116,7 +120,7 @@ def test_missing_folders_and_files_are_named(tmp_path):
     ("name", "near", "words"),
     [
         ("degrees", "Degree", "has no 'degrees' but 'Degree'; did you mean 'degrees'"),
-        ("filename", "file_name", "needs filename; did you mean file_name"),
+        ("filename", "file_name", "filename is required; did you mean file_name"),
         ("stimulus_id", "StimulusID", "did you mean StimulusID"),
     ],
 )

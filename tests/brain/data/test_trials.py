@@ -42,16 +42,16 @@ def test_order_of_rows_matters_to_the_halves_only() -> None:
     [
         (
             table().drop(columns="choice"),
-            "the trials have no column choice .there are stimulus_id, sample, distractor.",
+            "the trials have the columns stimulus_id, sample, distractor, but choice is required",
         ),
-        (table().iloc[:0], "there are no trials"),
+        (table().iloc[:0], "table of trials is empty"),
         (table(choice=["car", None, "dog", "cup"]), "1 trials have no choice"),
         (table(choice=["car", "nan", "dog", "cup"]), "1 trials have no choice"),
         (table(sample=["dog", "", "dog", "dog"]), "1 trials have no sample"),
         (table(stimulus_id=["b", None, "b", None]), "2 trials have no stimulus_id"),
         (
             table(distractor=["car", "car", "car", "cup"]),
-            "1 trials offer 'car' as the distractor of itself .* row 1",
+            "1 trials have 'car' as both sample and distractor .* row 1",
         ),
         (
             table(choice=["car", "cup", "dog", "cup"]),

@@ -32,7 +32,7 @@ def test_i2n_gives_the_references_values(truth: str | None) -> None:
     assert score.error == pytest.approx(float(g["i2n/error"]), abs=1e-12)
     assert score.n == 96
     assert score.notes == (
-        "129 of 2098 cells (all repetitions) are undefined in the first half of the trials and left out",
+        "skipped 129 of 2098 cells (all repetitions) that are undefined in the first half of the trials",
     )
 
 
@@ -150,7 +150,7 @@ def test_images_without_trials_take_part_in_the_models_own_dprime_only() -> None
     score = i2n(probabilities, choices, ids, kept, truth)
     assert score.n == 19
     assert np.isfinite(score.raw)
-    with pytest.raises(CornetError, match=r"1 images, such as '.*', have no trials .* give truth="):
+    with pytest.raises(CornetError, match=r"1 images, such as '.*', have no trials .* set truth"):
         i2n(probabilities, choices, ids, kept)
 
 
@@ -172,7 +172,7 @@ def test_cells_that_the_model_lacks_are_counted() -> None:
     probabilities[image, other[0]] = 1.0  # against the others 0 / 0
     score = i2n(probabilities, choices, ids, table)
     assert np.isfinite(score.raw)
-    assert "4 of 144 cells (all repetitions) are undefined in the model and left out" in score.notes
+    assert "skipped 4 of 144 cells (all repetitions) that are undefined in the model" in score.notes
 
 
 @pytest.mark.parametrize("count", [1, 3])
@@ -190,9 +190,9 @@ def test_too_few_trials_give_nan_with_a_note(count: int) -> None:
     ("change", "sentence"),
     [
         (lambda a: a.update(probabilities=a["probabilities"][:, :3]), "must be .image, choice., here .8, 4."),
-        (lambda a: a.update(probabilities=a["probabilities"] * 2), "8 rows are no probabilities"),
-        (lambda a: a.update(probabilities=a["probabilities"] * np.nan), "sums to nan"),
-        (lambda a: a.update(probabilities=np.eye(8, 4) * 2 - 1), "are no probabilities"),
+        (lambda a: a.update(probabilities=a["probabilities"] * 2), "8 rows are not probabilities"),
+        (lambda a: a.update(probabilities=a["probabilities"] * np.nan), "has sum nan"),
+        (lambda a: a.update(probabilities=np.eye(8, 4) * 2 - 1), "are not probabilities"),
         (lambda a: a.update(choices=["a", "b", "c", "d"]), "the trials' object 'object 0' is not among"),
         (
             lambda a: a.update(choices=np.array(["object 0"] * 4)),
@@ -226,7 +226,7 @@ def test_bad_input_is_one_sentence(change, sentence: str) -> None:
 
 
 def test_one_choice_is_refused() -> None:
-    with pytest.raises(CornetError, match="at least 2 objects"):
+    with pytest.raises(CornetError, match="choices has 1 object, but needs at least 2"):
         i1(np.ones((2, 1)), ["a"], ["x", "y"], ["a", "a"])
 
 

@@ -79,13 +79,13 @@ def test_neuroids_without_variance_or_responses_are_counted():
     score = brain.internal_consistency(responses)
     assert np.isnan(score.values[:, 2:]).all()
     assert score.raw == pytest.approx(good.raw, abs=1e-12)
-    assert "2 of 4 neuroids have no consistency" in score.notes[0]
+    assert "skipped 2 of 4 neuroids without consistency" in score.notes[0]
 
 
 @pytest.mark.parametrize(
     ("responses", "words"),
     [
-        (np.zeros((1, 5, 2)), "needs at least 2 repetitions, and there is 1"),
+        (np.zeros((1, 5, 2)), "needs at least 2 repetitions, but the responses have 1"),
         (np.zeros((5, 2)), r"shape \(5, 2\) and type float64 must be numbers"),
         (np.full((2, 5, 2), "a"), "must be numbers"),
     ],

@@ -104,7 +104,7 @@ def test_a_readout_answers_in_the_observers_names_and_says_so() -> None:
     x = np.eye(3)[np.repeat(range(3), 20)] * 4 + random.normal(size=(60, 3))
     choices = readout_choices(x, labels, folds=5, C=1.0)
     assert (choices.choice == labels).mean() > 0.9
-    assert choices.way == "answers by a linear read-out fitted on other images (5 folds, C = 1)"
+    assert choices.way == "choices by a linear read-out fitted on other images (5 folds, C = 1)"
     score = brain.error_consistency(choices, [["bear"] * 20 + ["cat"] * 40, ["oven"] * 60], labels)
     assert choices.way in score.notes
 
@@ -113,7 +113,7 @@ def test_a_readout_answers_in_the_observers_names_and_says_so() -> None:
     ("probabilities", "sentence"),
     [
         (np.zeros((2, 200)), "must be .image, 1000."),
-        (np.full((2, 1000), -3.0), "go from -3 to -3 and must be between 0 and 1"),
+        (np.full((2, 1000), -3.0), "range from -3 to -3, but must be between 0 and 1"),
         (np.full((2, 1000), np.nan), "must be between 0 and 1"),
     ],
 )

@@ -74,7 +74,7 @@ def test_equals_loops_over_subjects_and_conditions(
     if defined:
         assert score.error == pytest.approx(np.std(defined) / len(defined) ** 0.5, abs=1e-12)
     undefined = int(np.isnan(score.details["kappa"]).sum())
-    assert any(note.startswith(f"{undefined} of") for note in score.notes) == (undefined > 0)
+    assert any(note.startswith(f"skipped {undefined} of") for note in score.notes) == (undefined > 0)
 
 
 def test_the_absolute_value_comes_last() -> None:
@@ -103,9 +103,10 @@ def test_certain_agreement_is_undefined_and_counted() -> None:
     assert np.isnan(score.details["kappa"][0, 0])
     assert score.raw == 1.0
     assert any(
-        note.startswith("1 of 2 kappas between the model and a subject are undefined") for note in score.notes
+        note.startswith("skipped 1 of 2 kappas between the model and a subject that are undefined")
+        for note in score.notes
     )
-    assert "there is one subject, so no ceiling" in score.notes
+    assert "no ceiling, because there is only one subject" in score.notes
     assert np.isnan(score.ceiling)
     assert np.isnan(score.value)
     assert np.isnan(error_consistency(truth, [truth, truth], truth).raw)
@@ -174,13 +175,13 @@ TRUTH = list("abab")
         (lambda: error_consistency(TRUTH, [TRUTH], ["a", "", "b", "a"]), "1 stimuli have no truth"),
         (
             lambda: error_consistency(list("wxyz"), [TRUTH], TRUTH),
-            "no answer of the model .such as 'w'. names any",
+            "the answers of the model, such as 'w', contain none",
         ),
-        (lambda: error_consistency(TRUTH, [list("wxyz")], TRUTH), "no answer of the subjects"),
+        (lambda: error_consistency(TRUTH, [list("wxyz")], TRUTH), "the answers of the subjects"),
         (lambda: choices_by_subject(["x", "x"], ["s", "s"], ["a", "b"]), "1 presentations repeat a stimulus"),
         (
             lambda: choices_by_subject(["x"], ["s"], ["a"], ["y"]),
-            "the stimulus 'x' is not among the 1 listed",
+            "the stimulus 'x' is missing from the stimulus set with 1 stimuli",
         ),
         (lambda: choices_by_subject(["x"], ["s", "t"], ["a"]), "must be .presentation,., the same for all"),
     ],
@@ -195,7 +196,7 @@ def test_bad_input_is_one_sentence(call, sentence: str) -> None:
 @pytest.mark.parametrize("missing", ["", "nan", None, float("nan")])
 def test_a_missing_subject_or_condition_is_no_category(missing) -> None:
     subjects, conditions = np.array(["s1", missing, "s2"], object), np.array(["a", "b", missing], object)
-    with pytest.raises(CornetError, match=r"has no subject in 1 of 3 rows \(the first: row 1\)"):
+    with pytest.raises(CornetError, match=r"has no subject in 1 of 3 rows \(first: row 1\)"):
         choices_by_subject(["x", "x", "x"], subjects, ["dog", "cat", "dog"])
     with pytest.raises(CornetError, match="has no condition in 1 of 3 rows"):
         error_consistency(["dog"] * 3, [["dog"] * 3], ["dog"] * 3, conditions)

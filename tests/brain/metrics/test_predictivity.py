@@ -270,8 +270,8 @@ def test_neuroids_without_variance_or_responses_are_counted_and_change_nothing(m
     assert np.isnan(score.values[:, [0, 6]]).all()
     assert np.abs(score.values[:, 1:6] - good.values).max() < 1e-12
     assert score.raw == pytest.approx(good.raw, abs=1e-12)
-    assert "1 of 7 neuroids have no responses" in score.notes[0]
-    assert "1 of 7 neuroids never vary" in score.notes[1]
+    assert "skipped 1 of 7 neuroids without responses" in score.notes[0]
+    assert "skipped 1 of 7 neuroids with constant responses" in score.notes[1]
 
 
 def test_neuroid_that_varies_in_the_test_set_only_is_left_out_of_that_split():
@@ -283,7 +283,7 @@ def test_neuroid_that_varies_in_the_test_set_only_is_left_out_of_that_split():
     score = brain.neural_predictivity(X, Y, splits=splits)
     assert np.isnan(score.values[:, 1]).all()
     assert np.isfinite(score.values[:, [0, 2]]).all()
-    assert "2 of 6 correlations are undefined" in score.notes[0]
+    assert "skipped 2 of 6 undefined correlations" in score.notes[0]
 
 
 def test_features_that_never_vary_give_no_number():
@@ -291,7 +291,7 @@ def test_features_that_never_vary_give_no_number():
     for metric in ("pls", "ridge", "linear", "neuron_to_neuron"):
         score = brain.neural_predictivity(np.full((40, 4), 3.3), rng.standard_normal((40, 3)), metric)
         assert math.isnan(score.raw)
-        assert "30 of 30 correlations are undefined" in score.notes[0]
+        assert "skipped 30 of 30 undefined correlations" in score.notes[0]
 
 
 def test_fewer_components_are_said():
@@ -305,22 +305,22 @@ def test_fewer_components_are_said():
     ("change", "words"),
     [
         ({"metric": "lasso"}, "metric='lasso' is unknown; choose one of pls, ridge"),
-        ({"features": np.zeros((39, 4))}, "features have 39 stimuli and responses 40"),
+        ({"features": np.zeros((39, 4))}, "features have 39 stimuli, but responses have 40"),
         ({"features": np.zeros((40, 4, 2))}, r"shape \(40, 4, 2\) must be \(stimulus, feature\)"),
         ({"features": np.array([["a"] * 4] * 40)}, "must be real numbers"),
-        ({"responses": np.full((40, 2), np.inf)}, "the responses hold 80 infinite values"),
+        ({"responses": np.full((40, 2), np.inf)}, "the responses contain 80 infinite values"),
         ({"responses": np.array([["a"]] * 40)}, "responses must be numbers"),
         ({"responses": np.zeros((40, 2, 2))}, "responses of shape"),
         ({"precision": "float16"}, "precision='float16' is unknown"),
         ({"splits": 0}, "splits=0 must be at least 1"),
-        ({"train_fraction": 1.5}, "train_fraction=1.5 must lie between 0 and 1"),
+        ({"train_fraction": 1.5}, "train_fraction=1.5 must be between 0 and 1"),
         ({"stratify": [str(i) for i in range(40)]}, "40 stimuli of 40 strata leave 4 for testing"),
         ({"stratify": ["a"] * 39 + ["b"]}, "the stratum 'b' has a single stimulus"),
         ({"stratify": ["a"] * 39}, r"stratify has the shape \(39,\), but there are 40 stimuli"),
-        ({"stratify": ["a"] * 40, "groups": ["a"] * 40}, "exclude each other"),
-        ({"groups": ["a"] * 40}, "there are 1 groups"),
-        ({"splits": [([0, 1], [1, 2])]}, "1 stimuli are in the training and in the test set"),
-        ({"splits": [([0, 1], [40])]}, "the test set leaves the 40 stimuli's positions"),
+        ({"stratify": ["a"] * 40, "groups": ["a"] * 40}, "are mutually exclusive"),
+        ({"groups": ["a"] * 40}, "1 groups are too few"),
+        ({"splits": [([0, 1], [1, 2])]}, "1 stimuli are in both the training and the test set"),
+        ({"splits": [([0, 1], [40])]}, "the test set has positions outside 0 to 39"),
         ({"splits": [([0.5, 1], [40])]}, "must be a list of positions"),
         ({"splits": []}, "splits is empty"),
     ],
@@ -338,7 +338,7 @@ def test_bad_input_is_refused_in_one_sentence(change, words):
 def test_features_that_are_not_finite_are_counted(metric, width):
     X = np.random.default_rng(0).standard_normal((40, width))
     X[3, 2], X[5, 2] = np.nan, np.inf
-    with pytest.raises(CornetError, match=r"2 features are NaN or infinite \(the first in column 2\)"):
+    with pytest.raises(CornetError, match=r"2 features are NaN or infinite \(first in column 2\)"):
         brain.neural_predictivity(X, X[:, :1], metric)
 
 

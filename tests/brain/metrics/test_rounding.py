@@ -22,7 +22,7 @@ def test_lost_variation_is_counted(dtype, size):
     given = features()
     given[:, :2] += size
     (note,) = rounding_notes(given.astype(dtype), Site("V4"))
-    assert note.startswith(f"2 of 6 features of V4[0] vary less than {np.dtype(dtype).name} resolves")
+    assert note.startswith(f"2 of 6 features of V4[0] vary less than {np.dtype(dtype).name} can resolve")
 
 
 @pytest.mark.parametrize(

@@ -165,17 +165,17 @@ X = np.random.default_rng(0).normal(size=(8, 5))
 @pytest.mark.parametrize(
     ("call", "sentence"),
     [
-        (lambda: rdm_similarity(X, X[:7]), "features of 8 and of 7 stimuli"),
-        (lambda: cka(X, X[:7]), "features of 8 and of 7 stimuli"),
-        (lambda: cka(X[:3], X[:3]), "needs at least 4 stimuli, and there are 3"),
-        (lambda: cka(X * np.nan, X), "hold nan"),
-        (lambda: rdm(X[:, :1]), "need at least 2 stimuli and 2 features"),
+        (lambda: rdm_similarity(X, X[:7]), "features of 8 and 7 stimuli"),
+        (lambda: cka(X, X[:7]), "features of 8 and 7 stimuli"),
+        (lambda: cka(X[:3], X[:3]), "needs at least 4 stimuli, but got 3"),
+        (lambda: cka(X * np.nan, X), "contain nan"),
+        (lambda: rdm(X[:, :1]), "must have at least 2 stimuli and 2 features"),
         (lambda: rdm(X[0]), "must be .stimulus, feature."),
         (lambda: compare_rdms(X, X), "must be square"),
         (lambda: compare_rdms(X[:5], X[:5]), "must be symmetric"),
         (
             lambda: compare_rdms(np.corrcoef(X), rdm(X)),
-            "has 1 on its diagonal, which is 0 in dissimilarities",
+            "has 1 on its diagonal, but dissimilarities have 0",
         ),
         (lambda: rdm_noise_ceiling([np.corrcoef(X), np.corrcoef(X)]), "has 1 on its diagonal"),
         (lambda: compare_rdms(np.ones(3), np.ones(6)), "RDMs with 3 and 6 pairs"),

@@ -291,11 +291,11 @@ def test_recorded_features(tmp_path):
 @pytest.mark.parametrize(
     ("arrays", "match"),
     [
-        ({"stimulus_ids": np.array(["a"] * 6)}, "some twice"),
+        ({"stimulus_ids": np.array(["a"] * 6)}, "remove the duplicates"),
         ({"V4": np.zeros((5, 3))}, "V4 as float64 of shape"),
         ({"V4": np.array(["x"] * 6)[:, None]}, "needs numbers"),
         ({"V4": np.array([[np.nan]] * 6)}, "6 values in V4 that are not finite"),
-        ({"V4": np.array([{}] * 6, object)[:, None]}, "damaged or no .npz"),
+        ({"V4": np.array([{}] * 6, object)[:, None]}, "damaged or not a .npz"),
     ],
 )
 def test_recorded_features_that_cannot_be(arrays, match):

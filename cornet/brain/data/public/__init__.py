@@ -1,1 +1,1 @@
-"""Public brain data: what there is, and fetching it."""
+"""List and fetch the public brain data."""

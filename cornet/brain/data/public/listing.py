@@ -1,4 +1,4 @@
-"""The public brain data that the benchmarks use: what they are, and under which names and hashes they are published."""
+"""List the public brain data sets of the benchmarks, with the names and hashes of their files."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,18 +8,18 @@ from cornet.errors import CornetError
 __all__ = ["BASE_URL", "KAR2019_PAGE", "PUBLIC", "PublicData", "PublicFile", "public_data"]
 
 BASE_URL = "https://brainscore-storage.s3.amazonaws.com/brainio-brainscore/"
-"""Where Brain-Score's files lie, for anybody."""
+"""Public URL of Brain-Score's files."""
 
 KAR2019_PAGE = "https://github.com/kohitij-kar/image_metrics"
-"""The authors' page, whose text links the file of object solution times."""
+"""The authors' page with the download link for the object solution times."""
 
 
 @dataclass(frozen=True)
 class PublicFile:
     """A published file.
 
-    sha1: in hexadecimal digits; None where none was published. checked_by: then the module whose function `problem`
-    looks at the content: path -> what is wrong, as words that follow the path; "" if nothing is.
+    sha1: hexadecimal; None if no hash was published. checked_by: in that case, the module whose function
+    `problem(path)` checks the content and returns what is wrong, as text to follow the path, or "".
     """
 
     name: str
@@ -31,14 +31,14 @@ class PublicFile:
 class PublicData:
     """A public data set.
 
-    summary: what it is. content: how much it holds.
-    files: all of them, which lie together in one folder.
-    assembly, stimuli: Brain-Score's identifiers of the responses and of the stimulus set; "" where it has none.
-    degrees: visual angle that a stimulus spans.
-    regions: areas that were recorded; none for behaviour.
-    time_bin: of the responses that are compared, in ms after onset; None for behaviour.
-    citation: of the paper to name.
-    by_hand: where no program may fetch it: how a person gets it, in a few lines.
+    summary: short description. content: numbers of stimuli, neuroids and trials.
+    files: all files, stored in one folder.
+    assembly, stimuli: Brain-Score's identifiers of the responses and the stimulus set, or "".
+    degrees: visual angle of a stimulus.
+    regions: recorded areas; empty for behaviour.
+    time_bin: time bin to compare, ms after onset; None for behaviour.
+    citation: the paper to cite.
+    by_hand: instructions for data that must be downloaded manually, or "".
     """
 
     name: str
@@ -55,16 +55,16 @@ class PublicData:
 
 
 def public_data(name: str) -> PublicData:
-    """The public data of that name. Raises CornetError for an unknown one."""
+    """Return the public data set with this name. Raises CornetError if it is unknown."""
     if name not in PUBLIC:
-        raise CornetError(f"public data {name!r} are unknown; choose one of {', '.join(PUBLIC)}.")
+        raise CornetError(f"the public data set {name!r} is unknown; choose one of {', '.join(PUBLIC)}.")
     return PUBLIC[name]
 
 
 def _brainscore(assembly: tuple[str, str], stimuli: tuple[str, str, str], **known: object) -> PublicData:
-    """A data set of Brain-Score, whose files are named after its identifiers: dots become underscores.
+    """Describe a Brain-Score data set. Files are named after its identifiers, with underscores for dots.
 
-    assembly: identifier and SHA-1. stimuli: identifier and the SHA-1 of its table (csv) and of its images (zip).
+    assembly: identifier and SHA-1. stimuli: identifier, SHA-1 of the table (csv), SHA-1 of the images (zip).
     """
     responses, table = assembly[0].replace(".", "_"), stimuli[0].replace(".", "_")
     files = (
@@ -128,12 +128,12 @@ PUBLIC: Mapping[str, PublicData] = {
             time_bin=(70, 250),
             citation="Kar, Kubilius, Schmidt, Issa, DiCarlo 2019 (Nat Neurosci 22:974)",
             by_hand=(
-                "kar2019 is fetched by hand: its authors give it out themselves, and no hash of it is published.\n"
-                f"1. Open {KAR2019_PAGE} and download dataset.h5 by the link there.\n"
-                "2. Run `cornet fetch kar2019 --from PATH`, which looks into the file and copies it, or place it at\n"
+                "kar2019 must be fetched by hand: its authors distribute it, and no hash is published.\n"
+                f"1. Open {KAR2019_PAGE} and download dataset.h5 from the link there.\n"
+                "2. Run `cornet fetch kar2019 --from PATH`, which checks and copies the file, or place it at\n"
                 "   {path}"
             ),
         ),
     )
 }
-"""By the name that `cornet fetch` takes."""
+"""Public data sets by the name that `cornet fetch` accepts."""

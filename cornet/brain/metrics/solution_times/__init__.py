@@ -1,1 +1,1 @@
-"""Object solution times: decoding over time, and comparing the times."""
+"""Object solution times: decode objects over time, and compare the resulting times."""

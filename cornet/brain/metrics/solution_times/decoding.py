@@ -1,7 +1,7 @@
-"""The task of the solution-time decoders, and features standardised per split without a copy for each.
+"""The task of the solution-time decoders, and standardisation of features per split without a copy per split.
 
-A classifier of split s sees z = (x - mean_s) / sd_s. Here the features are scaled once over all images, so that the
-rest (`shift`, `scale`) is close to 0 and 1 and can be folded into the weights in single precision without loss.
+A classifier of split s sees z = (x - mean_s) / sd_s. The features are scaled once over all images, so that the
+remaining `shift` and `scale` are close to 0 and 1 and can be folded into the weights in single precision without loss.
 """
 
 from collections.abc import Iterator
@@ -15,18 +15,18 @@ from numpy.typing import NDArray
 __all__ = ["BATCH", "PENALTY", "Block", "Task", "standardised_blocks"]
 
 PENALTY = 0.463
-"""Of the decoder: 0.5 * PENALTY * (|W|^2 + |b|^2) is added to the mean cross-entropy."""
+"""L2 penalty: 0.5 * PENALTY * (|W|^2 + |b|^2) is added to the mean cross-entropy."""
 
 BATCH = 64
-"""Images in a step of the reference's training; its last step takes the rest."""
+"""Batch size of the reference's training; the last batch of an epoch is smaller."""
 
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """Which images train and test the classifiers, and what they show.
+    """Training and test images of the classifiers, and their classes.
 
-    train, test: (split, image) rows of the features. codes: (split, training image), each training image's class
-    from 0, in an order that may differ between splits. classes: how many.
+    train, test: (split, image), rows of the features. codes: (split, training image), classes numbered from 0, in an
+    order that may differ between splits. classes: number of classes.
     """
 
     train: NDArray[np.intp]
@@ -36,15 +36,15 @@ class Task:
 
     @property
     def rows(self) -> NDArray[np.intp]:
-        """(split, image): the training images, then the test images."""
+        """Rows of the training images, then the test images, (split, image)."""
         return np.concatenate([self.train, self.test], axis=1)
 
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """Some features of all images: z of split s is (x - shift[s]) * scale[s].
+    """A block of features of all images: z of split s is (x - shift[s]) * scale[s].
 
-    columns: where they stand. x: (image, feature) float64; shift, scale: (split, feature) float64.
+    columns: their positions. x: (image, feature) float64. shift, scale: (split, feature) float64.
     """
 
     columns: slice
@@ -56,9 +56,9 @@ class Block:
 def standardised_blocks(
     features: NDArray[Any], train: NDArray[np.intp], device: torch.device, width: int = 2048
 ) -> Iterator[Block]:
-    """The features (image, feature) in blocks of columns, with each split's training statistics (ddof 0).
+    """Yield the features (image, feature) in blocks of columns, with each split's training statistics (ddof 0).
 
-    A feature that is constant on a split's training images is centred and left unscaled, as by StandardScaler.
+    A feature that is constant over a split's training images is centred but not scaled, as by StandardScaler.
     """
     images, number = features.shape
     member = torch.zeros(len(train), images, dtype=torch.float64, device=device)
@@ -75,7 +75,7 @@ def standardised_blocks(
         shift = member @ x
         square = member @ x.square()
         variance = square - shift.square()
-        # What is left of x when it does not vary is the rounding of its square.
+        # For a constant x, the variance is only the rounding error of its square.
         constant = variance <= 1e-11 * square
         scale = torch.where(constant, spread, torch.where(constant, 1.0, variance).rsqrt())
         yield Block(columns, x, shift, scale)

@@ -1,8 +1,8 @@
-"""The decoder of the published solution times, for all splits and time bins at once.
+"""The decoder of the published solution times, trained for all splits and time bins in parallel.
 
-Kar et al. (2019), Nat. Neurosci. 22, 974, as brainscore-vision 2.4.2: a linear softmax layer on standardised features,
-trained by Adam for at most 40 epochs, long before its optimum, so initial weights, image order and Keras' epsilon
-matter. All classifiers see the same positions of their training sets at a step, and are trained side by side.
+Kar et al. (2019), Nat. Neurosci. 22, 974, as in brainscore-vision 2.4.2: a linear softmax layer on standardised
+features, trained by Adam for at most 40 epochs. It stops long before the optimum, so initial weights, image order and
+Keras' epsilon matter. At each step all classifiers use the same positions of their training sets.
 """
 
 import math
@@ -23,18 +23,18 @@ __all__ = ["EPOCHS", "draw_weights", "reference_probabilities"]
 EPOCHS = 40
 RATE = 1e-4
 EPSILON = 1e-7
-"""Keras' own, added to the root of the raw second moment: Adam's usual epsilon is this / sqrt(1 - 0.999^step)."""
+"""Keras adds this to the root of the uncorrected second moment: torch's epsilon is this / sqrt(1 - 0.999^step)."""
 BETAS = (0.9, 0.999)
 STOP = 1e-4
-"""A classifier stops after an epoch whose last batch has a cross-entropy below this."""
+"""A classifier stops after an epoch whose last batch has a lower cross-entropy."""
 
 CACHE = 32 * 2**20
-"""On a CPU, classifiers are trained in groups whose weights and batches take about so many bytes, because they are
-passed over several times in each step. Seen with 25,088 features: 2 at a time take 0.6 of the time of 20."""
+"""On a CPU, classifiers are trained in groups with about this many bytes of weights and batches, since each step reads
+them several times. With 25,088 features, groups of 2 take 0.6 of the time of groups of 20."""
 
 
 def draw_weights(features: int, classes: int, seed: int = 0) -> NDArray[np.float32]:
-    """Initial weights (feature, class): a normal truncated at 2 sd, with variance 1 / features after truncation."""
+    """Draw initial weights (feature, class): normal, truncated at 2 sd, with variance 1 / features after truncation."""
     inside = norm.cdf(2.0)
     uniform = np.random.default_rng(seed).uniform(1 - inside, inside, (features, classes))
     return (ndtri(uniform) * math.sqrt(1 / features) / 0.87962566103423978).astype(np.float32)
@@ -50,12 +50,12 @@ def reference_probabilities(
     epochs: int = EPOCHS,
     stop: float = STOP,
 ) -> NDArray[np.float64]:
-    """Probabilities (state, split, test image, class) after the reference's training.
+    """Train as the reference does and return probabilities (state, split, test image, class).
 
-    states: (image, feature) each. initial_weights: (feature, class), the same for every classifier; biases start
-    at 1. memory: bytes that the working arrays may take, besides the states themselves.
+    states: (image, feature) each. initial_weights: (feature, class), shared by all classifiers; biases start at 1.
+    memory: bytes for working arrays, in addition to the states.
 
-    Raises CornetError where memory does not hold one state and one classifier.
+    Raises CornetError if memory is too small for one state and one classifier.
     """
     images, features = states[0].shape
     splits, tests = task.test.shape
@@ -64,13 +64,13 @@ def reference_probabilities(
     scratch = max(8 * 3 * images * min(features, 2048), 4 * features * tests)
     if (least := per_state + per_classifier + scratch) > memory:
         raise CornetError(
-            f"memory={memory:,} bytes do not hold one time bin of {images:,} x {features:,} features and a "
-            f"classifier; give at least {least:,}."
+            f"memory={memory:,} bytes is too small for one time bin of {images:,} x {features:,} features and a "
+            f"classifier; set at least {least:,}."
         )
-    together = max(1, min(len(states), (memory - per_classifier - scratch) // per_state))
+    states_per_batch = max(1, min(len(states), (memory - per_classifier - scratch) // per_state))
     result = np.empty((len(states), splits, tests, task.classes))
-    for first in range(0, len(states), together):
-        some = states[first : first + together]
+    for first in range(0, len(states), states_per_batch):
+        some = states[first : first + states_per_batch]
         group = max(1, (memory - scratch - per_state * len(some)) // per_classifier)
         if device.type == "cpu":
             group = max(1, min(group, CACHE // per_classifier))
@@ -89,6 +89,7 @@ def _train_states(
     epochs: int,
     stop: float,
 ) -> NDArray[np.float64]:
+    """Train the classifiers of several states, `group` at a time; see `reference_probabilities`."""
     images, features = states[0].shape
     splits = len(task.train)
     x = torch.empty(len(states), images, features, device=device)
@@ -130,7 +131,7 @@ def _train_group(
     epochs: int,
     stop: float,
 ) -> torch.Tensor:
-    """Probabilities (classifier, test image, class).
+    """Train a group of classifiers and return probabilities (classifier, test image, class).
 
     x: (row, feature), shared. shift, scale: (classifier, 1, feature). train, test: (classifier, image), rows of x.
     codes: (classifier, training image). initial: (class, feature).
@@ -142,7 +143,7 @@ def _train_group(
     biases = torch.ones(classifiers, len(initial), 1, device=x.device)
     adam = _Adam([weights, biases])
     targets = torch.nn.functional.one_hot(codes, len(initial)).to(x.dtype).transpose(1, 2)
-    random = np.random.RandomState(0)  # the reference's: one stream of orders that runs on over the epochs
+    random = np.random.RandomState(0)  # as in the reference: one stream of orders across epochs
     for _ in range(epochs):
         order = torch.as_tensor(random.permutation(images), device=x.device)
         for start in range(0, images, BATCH):
@@ -156,34 +157,39 @@ def _train_group(
             adam.step([gradient, total])
         done = -(answer * target).sum(1).log().mean(1) < stop
         if done.any():
-            kept = ~done
+            unfinished = ~done
             ready = done.nonzero()[:, 0].tolist()
-            result[running[ready]] = _answers(x, test, weights, biases, shift, scale, ready)
-            running, train, test, targets = running[kept], train[kept], test[kept], targets[kept]
-            shift, scale = shift[kept], scale[kept]
-            weights, biases = adam.keep(kept)
+            result[running[ready]] = _probabilities(x, test, weights, biases, shift, scale, ready)
+            running, train, test, targets = (
+                running[unfinished],
+                train[unfinished],
+                test[unfinished],
+                targets[unfinished],
+            )
+            shift, scale = shift[unfinished], scale[unfinished]
+            weights, biases = adam.select(unfinished)
             if not len(running):
                 break
     if len(running):
-        result[running] = _answers(x, test, weights, biases, shift, scale, range(len(running)))
+        result[running] = _probabilities(x, test, weights, biases, shift, scale, range(len(running)))
     return result
 
 
 def _rows(x: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
-    """(classifier, image, feature) of rows (classifier, image)."""
+    """Gather rows (classifier, image) of x as (classifier, image, feature)."""
     return x.index_select(0, rows.reshape(-1)).view(*rows.shape, -1)
 
 
 def _logits(
     rows: torch.Tensor, weights: torch.Tensor, biases: torch.Tensor, shift: torch.Tensor, scale: torch.Tensor
 ) -> torch.Tensor:
-    """(classifier, class, image): the standardisation is done on the weights, of which there are fewer."""
+    """Return logits (classifier, class, image). Standardisation is folded into the weights, which are smaller."""
     folded = weights * scale
     offset = biases - torch.bmm(folded, shift.transpose(1, 2))
     return torch.baddbmm(offset, folded, rows.transpose(1, 2))
 
 
-def _answers(
+def _probabilities(
     x: torch.Tensor,
     test: torch.Tensor,
     weights: torch.Tensor,
@@ -192,7 +198,7 @@ def _answers(
     scale: torch.Tensor,
     which: Iterable[int],
 ) -> torch.Tensor:
-    """Of some classifiers, (classifier, test image, class); one at a time, for their test images are many."""
+    """Return probabilities (classifier, test image, class) of the classifiers `which`, computed one at a time."""
     each = [
         _logits(_rows(x, test[k : k + 1]), *(part[k : k + 1] for part in (weights, biases, shift, scale)))
         for k in which
@@ -201,7 +207,7 @@ def _answers(
 
 
 class _Adam:
-    """torch's fused Adam (one pass over memory), with Keras' epsilon and the penalty as its weight decay."""
+    """torch's fused Adam (one pass over memory) with Keras' epsilon, and the penalty as weight decay."""
 
     def __init__(self, parameters: list[torch.Tensor]) -> None:
         self.parameters = parameters
@@ -209,19 +215,20 @@ class _Adam:
         self.optimizer = torch.optim.Adam(parameters, RATE, BETAS, weight_decay=PENALTY, fused=True)
 
     def step(self, gradients: list[torch.Tensor]) -> None:
+        """Update the parameters in place."""
         self.steps += 1
         for parameter, gradient in zip(self.parameters, gradients, strict=True):
             parameter.grad = gradient
         self.optimizer.param_groups[0]["eps"] = EPSILON / math.sqrt(1 - BETAS[1] ** self.steps)
         self.optimizer.step()
 
-    def keep(self, which: torch.Tensor) -> list[torch.Tensor]:
-        """Go on with some classifiers only; returns their parameters."""
+    def select(self, which: torch.Tensor) -> list[torch.Tensor]:
+        """Drop all classifiers except `which` (mask) and return the remaining parameters."""
         states = [self.optimizer.state[parameter] for parameter in self.parameters]
-        kept = [parameter[which] for parameter in self.parameters]
-        self.optimizer = torch.optim.Adam(kept, RATE, BETAS, weight_decay=PENALTY, fused=True)
-        for parameter, state in zip(kept, states, strict=True):
+        selected = [parameter[which] for parameter in self.parameters]
+        self.optimizer = torch.optim.Adam(selected, RATE, BETAS, weight_decay=PENALTY, fused=True)
+        for parameter, state in zip(selected, states, strict=True):
             moments = {name: state[name][which] for name in ("exp_avg", "exp_avg_sq")}
             self.optimizer.state[parameter] = {"step": state["step"], **moments}
-        self.parameters = kept
-        return kept
+        self.parameters = selected
+        return selected

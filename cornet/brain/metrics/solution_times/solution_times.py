@@ -1,6 +1,6 @@
-"""Object solution times: when a network's answer to an image becomes as good as behaviour, against the brain's.
+"""Compare a network's object solution times (when decoding reaches behavioural accuracy) with the brain's.
 
-Kar et al. (2019), Nat. Neurosci. 22, 974, as brainscore-vision 2.4.2, for all time bins and splits at once.
+Kar et al. (2019), Nat. Neurosci. 22, 974, as in brainscore-vision 2.4.2, for all time bins and splits in parallel.
 """
 
 from collections.abc import Sequence
@@ -29,8 +29,8 @@ __all__ = ["object_solution_times"]
 
 SPLITS = 10
 TEST_SHARE = 0.1
-FEW = 10
-"""Images in a split's correlation below which a note says how many there are."""
+MIN_IMAGES = 10
+"""A note gives the number of images in a split's correlation if it is below this."""
 
 
 def object_solution_times(
@@ -48,59 +48,64 @@ def object_solution_times(
     seeds: Sequence[int] = (),
     bootstrap: int = 1000,
 ) -> Score:
-    """Spearman's correlation of a network's solution times with the brain's, mean over 10 splits.
+    """Compute Spearman's correlation between a network's and the brain's solution times, averaged over 10 splits.
 
-    features: (stimulus, feature, time); or a sequence over time of (stimulus, feature), in which the same array
-        may stand for several bins. Identical bins are decoded once.
-    labels: (stimulus,), the object shown. target_ost: (stimulus,) ms, NaN where the brain never solves the image.
+    features: (stimulus, feature, time), or a sequence over time of (stimulus, feature) that may repeat an array.
+        Identical bins are decoded once.
+    labels: (stimulus,), the object in each image. target_ost: (stimulus,) ms, NaN if the brain never solves the image.
     threshold_i1: (stimulus,), the i1 to reach; NaN: the image has no solution time.
     time_bin_start: (time,) ms, increasing.
-    decoder: "reference": as published, stopped long before its optimum, so that its start counts; "optimum": the
-        same objective taken to its one minimum.
-    seed: draws the reference decoder's initial weights, the same for every bin and split; initial_weights:
-        (feature, class) instead, the classes in the order in which a split's training images first show them.
-    stimulus_ids: the splits are drawn over, and images stand in, the order of their ids; None: the given order.
-    device: where to decode; None: the CPU. memory: bytes for working arrays (1 GiB by default), besides features.
-    seeds: further draws of the reference decoder, for details["raw_by_seed"]; they do not enter `raw`.
-    bootstrap: resamples of the images, for the interval.
+    decoder: "reference": as published, stopped long before the optimum, so that the initial weights matter; "optimum":
+        the unique minimum of the same objective.
+    seed: seed of the reference decoder's initial weights, shared by all bins and splits. initial_weights: (feature,
+        class) used instead, with classes in the order of their first appearance in a split's training images.
+    stimulus_ids: images are ordered by these ids before splitting; None: the given order.
+    device: device for decoding; None: the CPU. memory: bytes for working arrays (default 1 GiB), besides features.
+    seeds: additional seeds of the reference decoder, for details["raw_by_seed"]; they do not affect `raw`.
+    bootstrap: number of resamples of the images for the interval.
 
-    Returns a Score: values (split,), raw their mean, n the images with a target; on the published scale:
-    score.with_ceiling(.79, "r/c"). A network whose bins are all identical has no solution times: NaN, and a note.
-    details (per image: in the given order; * over the splits in which it was tested, NaN where there was none):
-        "entering" (split,): images in the correlation. "interval" (2,): 95 % of the bootstrap over images, an image
-        counting the same in all its splits. "share_solved", "share_solved_first_bin": of tested images with a
-        threshold. "i1" (stimulus, time): mean *. "predicted_ost" (stimulus,) ms: mean of the finite ones *.
-        "tested" (stimulus,): in how many splits. "accuracy", "dprime" (time,): means over test images and splits.
-        "distinct_bins". "seeds", "raw_by_seed" (seed,), "values_by_seed" (seed, split) where `seeds` are given.
-    Report an untrained network's score beside this: the published one is .19 where the trained has .24-.32.
+    Returns a Score: values (split,), raw their mean, n the number of images with a target. For the published scale use
+    score.with_ceiling(.79, "r/c"). If all bins are identical, there are no solution times: NaN and a note.
+    details (per image in the given order; * averaged over the splits in which the image was tested, NaN if none):
+        "entering" (split,): number of images in the correlation. "interval" (2,): 95 % bootstrap over images, with the
+        same draw in all splits. "share_solved", "share_solved_first_bin": shares of tested images with a threshold.
+        "i1" (stimulus, time) *. "predicted_ost" (stimulus,) ms, of the finite times *. "tested" (stimulus,): number of
+        splits. "accuracy", "dprime" (time,): means over test images and splits. "distinct_bins". If `seeds` are set:
+        "seeds", "raw_by_seed" (seed,), "values_by_seed" (seed, split).
+    Report an untrained network's score for comparison: the published one is .19, trained networks have .24-.32.
 
-    Raises CornetError where shapes do not fit, values are missing, ids repeat, a training set lacks a class, the
-    decoder is unknown, or memory does not suffice.
+    Raises CornetError if shapes do not match, values are missing, ids repeat, a training set lacks a class, the decoder
+    is unknown, or memory is too small.
     """
     check_decoder(decoder)
     bins = distinct_bins(features)
-    images = _checked(bins, labels, target_ost, threshold_i1, time_bin_start, stimulus_ids, len(bins.of_bin))
+    images = _check_inputs(
+        bins, labels, target_ost, threshold_i1, time_bin_start, stimulus_ids, len(bins.of_bin)
+    )
     if decoder != "reference" and (len(seeds) or initial_weights is not None):
-        raise CornetError(f"decoder={decoder!r} has no random start; leave seeds and initial_weights out.")
+        raise CornetError(
+            f"decoder={decoder!r} does not use initial weights; omit seeds and initial_weights."
+        )
     n = int(np.isfinite(images.target).sum())
     notes = [
-        f"{lacking} of {len(values)} images have no {what} and are left out"
-        for values, what in ((images.target, "time in the brain"), (images.threshold, "i1 to reach"))
-        if (lacking := int((~np.isfinite(values)).sum()))
+        f"skipped {missing} of {len(values)} images without {what}"
+        for values, what in (
+            (images.target, "a solution time in the brain"),
+            (images.threshold, "an i1 to reach"),
+        )
+        if (missing := int((~np.isfinite(values)).sum()))
     ]
     if len(bins.states) == 1:
-        notes.append(
-            f"all {len(bins.of_bin)} time bins are identical: an answer that does not change has no solution time"
-        )
+        notes.append(f"no solution times, because all {len(bins.of_bin)} time bins are identical")
         return Score(raw=np.nan, values=np.full(SPLITS, np.nan), n=n, notes=tuple(notes))
     task, truth = _task(images)
     weights = _weights(initial_weights, bins, task)
 
     def run(with_seed: int, start: NDArray[Any] | None) -> _Outcome:
-        answers, told = decode(
+        answers, decoder_notes = decode(
             bins.states, task, decoder, seed=with_seed, initial_weights=start, device=device, memory=memory
         )
-        return _outcome(answers, bins, task, truth, images, (*notes, *told))
+        return _outcome(answers, bins, task, truth, images, (*notes, *decoder_notes))
 
     main = run(seed, weights)
     details = _details(main, task, images, bootstrap) | {"distinct_bins": len(bins.states)}
@@ -114,7 +119,7 @@ def object_solution_times(
 
 @dataclass(frozen=True, eq=False)
 class _Images:
-    """What is known of the images, and `order`, in which splits count them."""
+    """Checked inputs per image; `order`: the order of images for drawing splits."""
 
     labels: NDArray[Any]
     target: NDArray[np.float64]
@@ -125,7 +130,7 @@ class _Images:
 
 @dataclass(frozen=True, eq=False)
 class _Outcome:
-    """One decoding: values (split,), i1 and correct (split, test image, time), times and first (split, test image)."""
+    """Decoder results: values (split,); i1, correct (split, test image, time); times, first (split, test image)."""
 
     values: NDArray[np.float64]
     i1: NDArray[np.float64]
@@ -135,7 +140,7 @@ class _Outcome:
     notes: tuple[str, ...]
 
 
-def _checked(
+def _check_inputs(
     bins: TimeBins,
     labels: ArrayLike,
     target_ost: ArrayLike,
@@ -144,6 +149,7 @@ def _checked(
     stimulus_ids: ArrayLike | None,
     times: int,
 ) -> _Images:
+    """Convert and check the inputs. Raises CornetError for shapes that do not match and for missing values."""
     stimuli = len(bins.states[0])
     names = np.asarray(labels)
     target, threshold = np.asarray(target_ost, np.float64), np.asarray(threshold_i1, np.float64)
@@ -153,11 +159,11 @@ def _checked(
     for name, array in given.items():
         if array.shape != (stimuli,):
             raise CornetError(
-                f"{name} of shape {array.shape} must have one entry for each of the {stimuli} stimuli of the features."
+                f"{name} of shape {array.shape} must have one entry per stimulus of the features, ({stimuli},)."
             )
     if starts.shape != (times,):
         raise CornetError(
-            f"time_bin_start of shape {starts.shape} must have one entry for each of the {times} time bins."
+            f"time_bin_start of shape {starts.shape} must have one entry per time bin, ({times},)."
         )
     if not (np.diff(starts) > 0).all() or not np.isfinite(starts).all():
         raise CornetError(
@@ -165,22 +171,24 @@ def _checked(
         )
     for name, array in (("target_ost", target), ("threshold_i1", threshold)):
         if not np.isfinite(array).any():
-            raise CornetError(f"{name} holds no finite value of {stimuli}, and at least one image needs one.")
+            raise CornetError(f"{name} has no finite value for {stimuli} images, but needs one; correct it.")
     if len(np.unique(ids)) != stimuli:
         raise CornetError(
-            f"stimulus_ids hold {stimuli - len(np.unique(ids))} repetitions of an id; average or drop them first."
+            f"stimulus_ids has {stimuli - len(np.unique(ids))} duplicates; average or drop them first."
         )
     if len(np.unique(names)) < 2:
-        raise CornetError(f"labels name {len(np.unique(names))} object, and a decoder needs at least two.")
+        raise CornetError(
+            f"labels has {len(np.unique(names))} object, but a decoder needs at least 2; add others."
+        )
     if stimuli < 2 or stimuli < len(np.unique(names)) + 1:
         raise CornetError(
-            f"{stimuli} stimuli are too few for {len(np.unique(names))} objects and a test set."
+            f"{stimuli} stimuli are too few for {len(np.unique(names))} objects and a test set; add more."
         )
     return _Images(names, target, threshold, starts, np.argsort(ids, kind="stable"))
 
 
 def _task(images: _Images) -> tuple[Task, NDArray[np.intp]]:
-    """The splits, and the class of each test image (split, test image)."""
+    """Draw the splits; returns the task and the class of each test image (split, test image)."""
     objects, whole = np.unique(images.labels, return_inverse=True)
     train, test, codes, truth = [], [], [], []
     splitter = ShuffleSplit(SPLITS, test_size=TEST_SHARE, random_state=1)
@@ -190,8 +198,7 @@ def _task(images: _Images) -> tuple[Task, NDArray[np.intp]]:
         if len(shown) < len(objects):
             missing = objects[np.setdiff1d(np.arange(len(objects)), shown)]
             raise CornetError(
-                f"split {number} has no training image of {', '.join(map(str, missing))}; give more images of it, or "
-                "leave it out."
+                f"split {number} has no training image of {', '.join(map(str, missing))}; add images of it, or drop it."
             )
         code = np.empty(len(objects), np.intp)
         code[shown[np.argsort(first)]] = np.arange(len(objects))  # numbered by first appearance
@@ -203,13 +210,14 @@ def _task(images: _Images) -> tuple[Task, NDArray[np.intp]]:
 
 
 def _weights(initial: ArrayLike | None, bins: TimeBins, task: Task) -> NDArray[Any] | None:
+    """Check and convert the initial weights; None if not set."""
     if initial is None:
         return None
     weights = np.asarray(initial)
     needed = (bins.states[0].shape[1], task.classes)
     if weights.shape != needed or not np.isfinite(weights).all():
         raise CornetError(
-            f"initial_weights of shape {weights.shape} must be (feature, class) = {needed}, all finite."
+            f"initial_weights of shape {weights.shape} must be finite and have the shape (feature, class) = {needed}."
         )
     return weights
 
@@ -222,6 +230,7 @@ def _outcome(
     images: _Images,
     notes: tuple[str, ...],
 ) -> _Outcome:
+    """Compute solution times and correlations from probabilities (state, split, test image, class)."""
     splits, tests = task.test.shape
     i1 = np.empty((splits, tests, len(bins.of_bin)))
     correct = np.empty(i1.shape, bool)
@@ -236,24 +245,26 @@ def _outcome(
         values[s] = spearman(times[s], images.target[task.test[s]])
     if undefined := int(np.isnan(values).sum()):
         notes += (
-            f"{undefined} of {splits} splits have no correlation: fewer than two images with both times, or all of "
-            "their times equal",
+            f"{undefined} of {splits} splits have no correlation (fewer than two images with both times, or constant "
+            "times)",
         )
     entering = (np.isfinite(times) & np.isfinite(images.target[task.test])).sum(1)
     asked = np.isfinite(images.target) & np.isfinite(images.threshold)
     compared = asked[task.test]
     if unsolved := int((compared & ~np.isfinite(times)).sum()):
         notes += (
-            f"{unsolved} of {int(compared.sum())} tests (all splits) are left out: the network never solves the image",
+            f"skipped {unsolved} of {int(compared.sum())} tests (all splits) in which the network never solves the "
+            "image",
         )
     if untested := int((asked & ~np.isin(np.arange(len(asked)), task.test)).sum()):
-        notes += (f"{untested} of {int(asked.sum())} images with a time are in no test set",)
-    if entering.min() < FEW:
-        notes += (f"only {entering.min()} to {entering.max()} images enter a split's correlation",)
+        notes += (f"{untested} of {int(asked.sum())} images with a solution time are not in any test set",)
+    if entering.min() < MIN_IMAGES:
+        notes += (f"each split correlates only {entering.min()} to {entering.max()} images",)
     return _Outcome(values, i1, correct, times, first, notes)
 
 
 def _details(outcome: _Outcome, task: Task, images: _Images, resamples: int) -> dict[str, Any]:
+    """Compute the Score's details; see `object_solution_times`."""
     target = images.target[task.test]
     asked = np.isfinite(images.threshold[task.test])
     stimuli = len(images.labels)
@@ -273,9 +284,9 @@ def _details(outcome: _Outcome, task: Task, images: _Images, resamples: int) -> 
 
 
 def _mean_by_image(values: NDArray[np.float64], rows: NDArray[np.intp], stimuli: int) -> NDArray[np.float64]:
-    """(split, test image, time) -> (stimulus, time), NaN skipped, NaN where nothing is left."""
-    there = np.isfinite(values)
+    """Average (split, test image, time) per image: (stimulus, time). NaN are skipped; NaN if none is left."""
+    valid = np.isfinite(values)
     total, count = np.zeros((stimuli, values.shape[-1])), np.zeros((stimuli, values.shape[-1]))
-    np.add.at(total, rows, np.where(there, values, 0.0))
-    np.add.at(count, rows, there)
+    np.add.at(total, rows, np.where(valid, values, 0.0))
+    np.add.at(count, rows, valid)
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)

@@ -1,6 +1,6 @@
-"""The decode of object solution times from recorded spikes: when a population tells the objects apart.
+"""Decode object solution times from recorded spikes: when a population distinguishes the objects.
 
-The decoders are those for networks, on spike counts in a sliding window. Neurons recorded one after the other form a
+Uses the same decoders as for networks, on spike counts in a sliding window. Sequentially recorded neurons form a
 pseudo-population (the r-th presentation of each), which loses noise correlations.
 """
 
@@ -26,16 +26,16 @@ LEVELS = (2.5, 97.5)
 
 @dataclass(frozen=True, eq=False)
 class DecodedTime:
-    """Cross-validated answers of a population over time. Intervals are 95 %, from resampled presentations.
+    """Cross-validated decoding over time. Intervals are 95 % bootstrap intervals over presentations.
 
     start, end: (window,) ms. objects: (object,). kept: (presentation,), rows of the counts that were decoded.
-    probabilities: (window, presentation, object). accuracy: (window,); accuracy_interval: (window, 2).
-    i1: (presentation, window), d' against the other objects, mean over them.
-    stimuli: (stimulus,); stimulus_i1: (stimulus, window), means; stimulus_interval: (stimulus, window, 2).
-    object_curve: (object, window), mean i1 or share correct of the object's presentations.
-    solution_time: (object,) ms, when its curve first reaches `threshold`, interpolated from the window
-        before it; NaN: never.
-    solution_interval: (object, 2) ms, of the resamples that reach it; solved: (object,), their share.
+    probabilities: (window, presentation, object). accuracy: (window,). accuracy_interval: (window, 2).
+    i1: (presentation, window), mean d' against the other objects.
+    stimuli: (stimulus,). stimulus_i1: (stimulus, window), mean i1. stimulus_interval: (stimulus, window, 2).
+    object_curve: (object, window), mean i1 or accuracy of the object's presentations.
+    solution_time: (object,) ms, when its curve first reaches `threshold`, interpolated from the window before; NaN if
+        never.
+    solution_interval: (object, 2) ms, over the resamples that reach it. solved: (object,), the share of these.
     """
 
     start: NDArray[np.float64]
@@ -75,26 +75,24 @@ def decode_over_time(
     device: str | torch.device | None = None,
     memory: int | None = None,
 ) -> DecodedTime:
-    """Decode the object shown from spike counts, window by window.
+    """Decode the object from spike counts, window by window.
 
-    counts: (presentation, neuroid, time), NaN where a neuron has no such trial. labels: (presentation,), the object.
-    time_bin_start: (time,) ms after onset, evenly spaced. window: ms that are summed, a multiple of the bins (None:
-        one bin). step: ms from one window to the next (None: one bin). A window is timed by its end, before which
-        nothing of what it holds was known.
-    decoder: "optimum", or "reference" (whose start is drawn from seed, and whose short training comes nowhere near
-        the optimum with as few features as there are neurons: .22 correct on 132 where the optimum has .84).
-    measure: what the solution time of an object is read from: "i1", or "accuracy".
-    threshold: in its units. search_from: ms; windows that end by then are not searched, for before the first spikes
-        a crossing is chance.
-    folds: of a cross-validation stratified by object, shuffled by `seed`; each presentation is tested once.
-    stimulus_ids: (presentation,), for means per stimulus; None: those of the objects.
-    missing: "mean": a missing count becomes the neuron's mean over the fold's training presentations in that
-        window, which carries no information; "complete": presentations with a missing count are left out.
+    counts: (presentation, neuroid, time), NaN if a neuron has no such trial. labels: (presentation,), the object.
+    time_bin_start: (time,) ms after onset, evenly spaced. window: width in ms, a multiple of the bins (None: one bin).
+        step: ms between windows (None: one bin). The time of a window is its end, when its counts are complete.
+    decoder: "optimum" or "reference". The latter draws its initial weights from `seed`, and its short training is far
+        from the optimum with as few features as neurons: accuracy .22 on 132, against .84.
+    measure: "i1" or "accuracy", the curve that determines the solution time of an object.
+    threshold: in units of `measure`. search_from: ms; windows that end by then are skipped, since crossings before the
+        first spikes are due to chance.
+    folds: number of cross-validation folds, stratified by object and shuffled by `seed`.
+    stimulus_ids: (presentation,), for means per stimulus; None: the objects.
+    missing: "mean": replace a missing count by the neuron's mean over the fold's training presentations in that
+        window, which carries no information; "complete": skip presentations with missing counts.
 
-    d' is that of `metrics.dprime`, over all presentations tested. The intervals are of the presentations: the
-    decoders are not fitted again to every resample. Raises CornetError for shapes that do not
-    fit, uneven times, a stimulus with two objects, fewer presentations of an object than folds, and a neuron without
-    counts in a training set.
+    d' is computed as in `metrics.dprime` over all test presentations. Decoders are not refitted to bootstrap
+    resamples. Raises CornetError for shapes that do not match, unevenly spaced times, a stimulus with two objects,
+    fewer presentations of an object than folds, and a neuron without counts in a training set.
     """
     check_decoder(decoder)
     array, names, starts = (
@@ -109,8 +107,8 @@ def decode_over_time(
     notes: tuple[str, ...] = ()
     kept = np.arange(len(names))
     if absent.any():
-        how = "left out" if missing == "complete" else "filled with the training mean"
-        notes = (f"{absent.sum()} of {len(names)} presentations lack counts of some neuron: {how}",)
+        action = "skipped" if missing == "complete" else "filled with the training mean"
+        notes = (f"{absent.sum()} of {len(names)} presentations have missing counts and are {action}",)
         if missing == "complete":
             kept = np.flatnonzero(~absent)
     summed, names, ids = summed[kept], names[kept], ids[kept]
@@ -118,16 +116,16 @@ def decode_over_time(
     shown = np.bincount(truth, minlength=1)
     if len(objects) < 2 or folds < 2 or shown.min() < folds:
         raise CornetError(
-            f"{folds} folds need two objects or more and {folds} presentations of each (the fewest: {shown.min()} of "
-            f"{len(objects)} objects); use fewer folds, at least 2, or missing='mean'."
+            f"{folds} folds need at least 2 objects and {folds} presentations of each, but there are {len(objects)} "
+            f"objects with at least {shown.min()}; use fewer folds (at least 2) or missing='mean'."
         )
     probabilities = np.empty((len(begin), len(names), len(objects)))
     for inside, outside in StratifiedKFold(folds, shuffle=True, random_state=seed).split(truth, truth):
         task = Task(inside[None], outside[None], truth[inside][None], len(objects))
         states = _filled(summed, inside)
-        answers, said = decode(states, task, decoder, seed=seed, device=device, memory=memory)
+        answers, decoder_notes = decode(states, task, decoder, seed=seed, device=device, memory=memory)
         probabilities[:, outside] = answers[:, 0]
-        notes += tuple(note for note in said if note not in notes)
+        notes += tuple(note for note in decoder_notes if note not in notes)
 
     i1 = mean_over_distractors(dprime(probabilities, truth)).T
     correct = (probabilities.argmax(-1) == truth).T.astype(float)
@@ -137,10 +135,10 @@ def decode_over_time(
     late = end > search_from
     if not late.any():
         raise CornetError(
-            f"search_from={search_from:g} ms lies behind all windows; the last ends at {end[-1]:g} ms."
+            f"search_from={search_from:g} ms is after all windows; choose a time before {end[-1]:g} ms."
         )
-    found, _ = solution_times(curve[:, late], threshold, end[late], from_highest=False)
-    again, _ = solution_times(draws[:, :, late], threshold, end[late], from_highest=False)
+    times, _ = solution_times(curve[:, late], threshold, end[late], from_highest=False)
+    resampled_times, _ = solution_times(draws[:, :, late], threshold, end[late], from_highest=False)
     every = _resampled(correct, np.zeros(len(truth), np.intp), bootstrap, rng)[1]
     stimulus_i1, of_stimuli = _resampled(i1, group, bootstrap, rng)
     return DecodedTime(
@@ -157,9 +155,9 @@ def decode_over_time(
         stimulus_interval=_interval(of_stimuli),
         object_curve=curve,
         threshold=threshold,
-        solution_time=found,
-        solution_interval=_interval(again[..., None])[:, 0],
-        solved=np.isfinite(again).mean(0) if bootstrap else np.full(len(objects), np.nan),
+        solution_time=times,
+        solution_interval=_interval(resampled_times[..., None])[:, 0],
+        solved=np.isfinite(resampled_times).mean(0) if bootstrap else np.full(len(objects), np.nan),
         notes=notes,
     )
 
@@ -172,10 +170,10 @@ def _check(
     measure: str,
     missing: str,
 ) -> float:
-    """The width of a time bin, ms."""
+    """Check the inputs and return the width of a time bin in ms."""
     if counts.ndim != 3 or 0 in counts.shape:
         raise CornetError(
-            f"counts of shape {counts.shape} must be (presentation, neuroid, time), none of them 0."
+            f"counts of shape {counts.shape} must be (presentation, neuroid, time) and not empty."
         )
     for name, array, length in (
         ("labels", labels, counts.shape[0]),
@@ -184,13 +182,11 @@ def _check(
     ):
         if array.shape != (length,):
             raise CornetError(
-                f"{name} of shape {array.shape} does not fit counts of shape {counts.shape}; it must be ({length},)."
+                f"{name} of shape {array.shape} does not match counts of shape {counts.shape}; it must be ({length},)."
             )
     gaps = np.diff(starts) if len(starts) > 1 else np.array([1.0])
     if not np.isfinite(gaps).all() or gaps.min() <= 0 or not np.allclose(gaps, gaps[0]):
-        raise CornetError(
-            "time_bin_start must increase in even steps; sort the bins, or fill the missing ones."
-        )
+        raise CornetError("time_bin_start must increase in equal steps; sort the bins, or fill the gaps.")
     if measure not in ("i1", "accuracy"):
         raise CornetError(f"measure={measure!r} is unknown; choose i1 or accuracy.")
     if missing not in ("mean", "complete"):
@@ -207,47 +203,51 @@ def _windows(
     window: float | None,
     step: float | None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Counts (presentation, neuroid, window) and the windows' start and end, ms. A missing bin makes it missing."""
+    """Sum counts over windows: (presentation, neuroid, window), and the windows' start and end in ms.
+
+    A window with a missing bin is missing."""
     bins = {}
     for name, value in (("window", window), ("step", step)):
         number = 1 if value is None else round(value / width)
         if number < 1 or (value is not None and not np.isclose(number * width, value)):
-            raise CornetError(f"{name}={value:g} ms must be a multiple of the {width:g} ms of a time bin.")
+            raise CornetError(f"{name}={value:g} ms must be a multiple of the time bin of {width:g} ms.")
         bins[name] = number
     if bins["window"] > len(starts):
-        raise CornetError(f"window={window:g} ms is longer than the recording of {len(starts) * width:g} ms.")
+        raise CornetError(
+            f"window={window:g} ms is longer than the recording of {len(starts) * width:g} ms; shorten it."
+        )
     sliding = np.lib.stride_tricks.sliding_window_view(counts, bins["window"], axis=2)[:, :, :: bins["step"]]
     begin = starts[: len(starts) - bins["window"] + 1 : bins["step"]]
     return sliding.sum(-1), begin, begin + bins["window"] * width
 
 
 def _filled(counts: NDArray[np.float64], inside: NDArray[np.intp]) -> list[NDArray[np.float64]]:
-    """Every window's (presentation, neuroid), missing counts replaced by the mean over presentations `inside`."""
-    there = np.isfinite(counts)
-    number = there[inside].sum(0)
+    """Replace missing counts by the mean over presentations `inside`; returns (presentation, neuroid) per window."""
+    valid = np.isfinite(counts)
+    number = valid[inside].sum(0)
     if (number == 0).any():
         raise CornetError(
-            f"{(number == 0).any(1).sum()} neurons have no counts in a training set; leave these neurons out."
+            f"{(number == 0).any(1).sum()} neurons have no counts in a training set; drop these neurons."
         )
-    mean = np.where(there, counts, 0.0)[inside].sum(0) / number
-    whole = np.where(there, counts, mean)
-    return [np.ascontiguousarray(whole[:, :, k]) for k in range(counts.shape[2])]
+    mean = np.where(valid, counts, 0.0)[inside].sum(0) / number
+    filled = np.where(valid, counts, mean)
+    return [np.ascontiguousarray(filled[:, :, k]) for k in range(counts.shape[2])]
 
 
 def _resampled(
     values: NDArray[np.float64], group: NDArray[np.intp], resamples: int, rng: np.random.Generator
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Means per group (group, window), and those of resampled presentations (resample, group, window).
+    """Return means per group (group, window), and means of bootstrap resamples (resample, group, window).
 
-    values: (presentation, window), NaN skipped. Presentations are drawn within their group.
+    values: (presentation, window), NaN skipped. Presentations are resampled within their group.
     """
     groups = int(group.max()) + 1
-    there = np.isfinite(values)
+    valid = np.isfinite(values)
     means = np.full((groups, values.shape[1]), np.nan)
     draws = np.full((resamples, groups, values.shape[1]), np.nan)
     for g in range(groups):
         rows = np.flatnonzero(group == g)
-        known, block = there[rows].astype(float), np.where(there[rows], values[rows], 0.0)
+        known, block = valid[rows].astype(float), np.where(valid[rows], values[rows], 0.0)
         counts = rng.multinomial(len(rows), np.full(len(rows), 1 / len(rows)), resamples).astype(float)
         for target, weights in ((means[g : g + 1], np.ones((1, len(rows)))), (draws[:, g], counts)):
             number = weights @ known
@@ -256,7 +256,7 @@ def _resampled(
 
 
 def _interval(draws: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Percentiles over resamples (resample, ..., window) -> (..., window, 2), NaN skipped."""
+    """Return percentiles (..., window, 2) over resamples (resample, ..., window); NaN are skipped."""
     result = np.full((*draws.shape[1:], 2), np.nan)
     some = np.isfinite(draws).any(0)
     if some.any():

@@ -1,4 +1,4 @@
-"""The two decoders of solution times behind one function."""
+"""Run either of the two solution-time decoders through one function."""
 
 from typing import Any
 
@@ -16,11 +16,11 @@ __all__ = ["DECODERS", "MEMORY", "check_decoder", "decode"]
 DECODERS = ("reference", "optimum")
 
 MEMORY = 2**30
-"""Bytes for a decoder's working arrays unless told otherwise."""
+"""Default bytes for a decoder's working arrays."""
 
 
 def check_decoder(decoder: str) -> None:
-    """Refuse a decoder that is not there."""
+    """Raise CornetError for an unknown decoder."""
     if decoder not in DECODERS:
         raise CornetError(f"decoder={decoder!r} is unknown; choose one of {', '.join(DECODERS)}.")
 
@@ -35,32 +35,33 @@ def decode(
     device: str | torch.device | None = None,
     memory: int | None = None,
 ) -> tuple[NDArray[np.float64], tuple[str, ...]]:
-    """Probabilities (state, split, test image, class) of an object, and sentences that a reader must know.
+    """Return object probabilities (state, split, test image, class), and notes for the score.
 
     states: (image, feature) each. initial_weights: (feature, class) for the reference decoder; None: drawn from
     `seed`. device: None: the CPU. memory: bytes for working arrays; None: MEMORY.
     """
-    place = _device(device)
+    target = _device(device)
     limit = MEMORY if memory is None else memory
     if decoder == "reference":
         weights = initial_weights
         if weights is None:
             weights = draw_weights(states[0].shape[1], task.classes, seed)
-        return reference_probabilities(states, task, weights, device=place, memory=limit), ()
-    answers, bound = optimum_probabilities(states, task, device=place, memory=limit)
+        return reference_probabilities(states, task, weights, device=target, memory=limit), ()
+    answers, bound = optimum_probabilities(states, task, device=target, memory=limit)
     if bound < TOLERANCE:
         return answers, ()
-    note = f"the decoder's logits may be {bound:.1e} from the optimum, where {TOLERANCE:.0e} was asked for"
+    note = f"the decoder's logits may differ from the optimum by {bound:.1e}, more than the tolerance {TOLERANCE:.0e}"
     return answers, (note,)
 
 
 def _device(device: str | torch.device | None) -> torch.device:
+    """Return the torch device. Raises CornetError if it is unknown or not available."""
     try:
-        place = torch.device("cpu" if device is None else device)
+        result = torch.device("cpu" if device is None else device)
     except RuntimeError:
-        raise CornetError(f'device={device!r} is unknown; give "cpu", "cuda" or "cuda:1".') from None
-    if place.type not in ("cpu", "cuda") or (place.type == "cuda" and not torch.cuda.is_available()):
+        raise CornetError(f'device={device!r} is unknown; use "cpu", "cuda" or "cuda:1".') from None
+    if result.type not in ("cpu", "cuda") or (result.type == "cuda" and not torch.cuda.is_available()):
         raise CornetError(
-            f'device={str(place)!r} cannot decode here; give "cpu", or "cuda" where there is one.'
+            f'device={str(result)!r} is not available for decoding; use "cpu", or "cuda" with a GPU.'
         )
-    return place
+    return result

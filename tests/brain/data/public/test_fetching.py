@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from cornet import CornetError, brain
 from cornet.brain.data.public import fetching
-from cornet.brain.data.public.fetching import fetch, locate, require, whereabouts
+from cornet.brain.data.public.fetching import download_status, fetch, locate, require
 from cornet.brain.data.public.listing import BASE_URL, PUBLIC, PublicData, PublicFile
 from cornet.cli import app, main
 from tests.helpers.brain.kar2019_file import lines, write
@@ -104,7 +104,7 @@ def test_the_table():
     assert BASE_URL == "https://brainscore-storage.s3.amazonaws.com/brainio-brainscore/"
     assert [data.degrees for data in PUBLIC.values()] == [8, 4, 8, 8]
     with pytest.raises(
-        CornetError, match="'some2020' are unknown; choose one of majajhong2015, freemanziemba2013"
+        CornetError, match="'some2020' is unknown; choose one of majajhong2015, freemanziemba2013"
     ):
         fetch("some2020")
 
@@ -115,12 +115,12 @@ def test_the_public_name_stays_a_function():
 
 def test_well_served(server, folder):
     assert locate(DATA) is None
-    assert whereabouts(DATA) == "not fetched"
+    assert download_status(DATA) == "not fetched"
     assert fetch(DATA, server.url) == folder
     assert complete(folder)
     assert server.names == list(NAMES)
     assert fetch(DATA, server.url.rstrip("/")) == locate(DATA) == require(DATA) == folder
-    assert whereabouts(DATA) == str(folder)
+    assert download_status(DATA) == str(folder)
     assert len(server.names) == 3
 
 
@@ -157,12 +157,12 @@ def test_from_a_folder(folder, tmp_path):
     message = refused(mirror)
     own = hashlib.sha1(CONTENT[NAMES[2]][:-1]).hexdigest()
     assert (
-        f"{mirror / NAMES[2]} has the SHA-1 {own}, but {DATA.files[2].sha1} was published; ask whoever"
+        f"{mirror / NAMES[2]} has the SHA-1 {own}, but {DATA.files[2].sha1} was published; contact the provider"
         in message
     )
     assert visible(folder) == sorted(NAMES[:2])
     assert locate(DATA) is None
-    assert whereabouts(DATA) == f"2 of 3 files in {folder}"
+    assert download_status(DATA) == f"2 of 3 files in {folder}"
     (mirror / NAMES[2]).unlink()
     message = refused(mirror)
     assert (
@@ -183,7 +183,7 @@ def test_a_wrong_copy_leaves_half_a_download(folder, server, tmp_path):
     folder.mkdir(parents=True)
     part = folder / f"{NAMES[0]}.part"
     part.write_bytes(CONTENT[NAMES[0]][:30_000])
-    assert whereabouts(DATA) == "not fetched, a download was begun"
+    assert download_status(DATA) == "not fetched, partial download"
     (tmp_path / NAMES[0]).write_bytes(b"wrong")
     assert "has the SHA-1" in refused(tmp_path)
     assert visible(folder) == [part.name]
@@ -216,7 +216,8 @@ def test_breaking_off(server, folder, manner):
     assert visible(folder) == [f"{NAMES[0]}.part"]
     assert locate(DATA) is None
     with pytest.raises(
-        CornetError, match=rf"some2020 is not fetched: {folder} lacks .*; run `cornet fetch some2020`"
+        CornetError,
+        match=rf"some2020 is not fetched: .* is missing from {folder}; run `cornet fetch some2020`",
     ):
         require(DATA)
     server.manner = "well"
@@ -245,7 +246,8 @@ def test_wrong_bytes(server, folder):
     message = refused(server.url)
     own = hashlib.sha1(b"other").hexdigest()
     assert (
-        f"{server.url}{NAMES[1]} has the SHA-1 {own}, but {DATA.files[1].sha1} was published; ask" in message
+        f"{server.url}{NAMES[1]} has the SHA-1 {own}, but {DATA.files[1].sha1} was published; contact the provider"
+        in message
     )
     assert "CORNET_DATA_URL" in message
     assert visible(folder) == [NAMES[0]]  # what is good stays
@@ -270,10 +272,7 @@ def test_no_proper_answer(server, folder):
         url = gone.url
     message = refused(url)
     assert "cannot be reached ([Errno" in message
-    assert (
-        "another address or folder that has it with --from or the environment variable CORNET_DATA_URL"
-        in message
-    )
+    assert "another URL or folder with --from or the environment variable CORNET_DATA_URL" in message
 
 
 def test_files_at_their_place_are_checked_once(server, folder):
@@ -301,7 +300,7 @@ def test_files_at_their_place_are_checked_once(server, folder):
         require(DATA)
     with pytest.raises(CornetError, match=f"run `cornet fetch some2020 --to {folder}`"):
         require(DATA, folder)
-    assert own in whereabouts(DATA)
+    assert own in download_status(DATA)
 
 
 def test_no_room(server, folder, tmp_path):
@@ -313,7 +312,7 @@ def test_no_room(server, folder, tmp_path):
     assert visible(folder) == []
     (tmp_path / "file").write_text("")
     message = refused(server.url, folder=tmp_path / "file")
-    assert f"{tmp_path / 'file'} cannot be used (File exists); mend that, or choose another folder" in message
+    assert f"{tmp_path / 'file'} cannot be used (File exists); fix this, or choose another folder" in message
 
 
 def test_a_full_disk_loses_nothing(server, folder):
@@ -324,7 +323,7 @@ def test_a_full_disk_loses_nothing(server, folder):
     )
     assert done.returncode == 2
     assert (
-        f"{folder} cannot be used (File too large); mend that, or choose another folder with --to"
+        f"{folder} cannot be used (File too large); fix this, or choose another folder with --to"
         in done.stderr
     )
     assert (folder / f"{NAMES[0]}.part").read_bytes() == CONTENT[NAMES[0]][:20_000]
@@ -421,12 +420,12 @@ def test_kar2019(dataset, tmp_path, monkeypatch):
     )
     assert f"place it at {place / 'dataset.h5'}" in message
     assert "must be fetched by hand" in refused("http://127.0.0.1:9/", data="kar2019")
-    with pytest.raises(CornetError, match=r"lacks dataset.h5; run `cornet fetch kar2019`"):
+    with pytest.raises(CornetError, match=r"dataset.h5 is missing from .*; run `cornet fetch kar2019`"):
         brain.load_kar2019()
     wrong = tmp_path / "wrong.h5"
     wrong.write_bytes(b"<html>")
     message = refused(wrong, data="kar2019")
-    assert f"{wrong} is cut off, damaged or no HDF5 file" in message
+    assert f"{wrong} is truncated, damaged or not an HDF5 file" in message
     assert "fetch it again, or download it from the authors' page" in message
     assert visible(place) == []
     assert fetch("kar2019", dataset) == place
@@ -475,7 +474,7 @@ def test_command(dataset, tmp_path, monkeypatch, capsys):
     assert (result.exit_code, result.output) == (0, f"kar2019: {place.parent}\n")
     assert run("kar2019").exit_code == 0
     for arguments, message in (
-        (["nothing"], "'nothing' are unknown; choose one of majajhong2015"),
+        (["nothing"], "'nothing' is unknown; choose one of majajhong2015"),
         ([], "no data set is named; name any of majajhong2015"),
         (["kar2019", "rajalingham2018", "--to", "x"], "--to takes one folder for one data set, not for 2"),
         (

@@ -43,7 +43,7 @@ def check(data, values):
         picture = data.stimuli.pictures[index]
         assert picture.dtype == np.uint8
         np.testing.assert_array_equal(picture, expected(values, kept[index]))
-    assert data.notes == ("2 of 1,320 images repeat another one and are left out, with their i1 and times",)
+    assert data.notes == ("skipped 2 of 1,320 images that are duplicates, with their i1 and times",)
 
 
 @pytest.mark.parametrize(
@@ -95,8 +95,8 @@ def test_another_number_of_different_images_is_noted(values, tmp_path):
     data = load_kar2019(write(tmp_path / "dataset.h5", changed))
     assert len(data.stimuli) == 1317
     assert data.notes == (
-        "3 of 1,320 images repeat another one and are left out, with their i1 and times",
-        "1,317 different images are in dataset.h5, where 1,318 were published",
+        "skipped 3 of 1,320 images that are duplicates, with their i1 and times",
+        "dataset.h5 has 1,317 unique images, but 1,318 were published",
     )
 
 
@@ -156,16 +156,16 @@ def refused(path):
 @pytest.mark.parametrize(
     ("form", "message"),
     [
-        ({"leave_out": ("ost",)}, "has no dataset /ost but i1, images, obj; fetch it again."),
-        ({"leave_out": ("images",)}, "has no dataset /images but"),
+        ({"leave_out": ("ost",)}, "has no dataset /ost, only i1, images, obj; fetch it again."),
+        ({"leave_out": ("images",)}, "has no dataset /images, only"),
         (
             {"shape": (COUNT, 3, 128, 128)},
-            "/images of uint8 1320 x 3 x 128 x 128, not numbers of 1320 x 3 x 256 x 256",
+            "/images of uint8 1320 x 3 x 128 x 128, not numbers 1320 x 3 x 256 x 256",
         ),
         ({"shape": (1318, 3, 256, 256)}, "/images of uint8 1318 x 3"),
         ({"shape": (COUNT, 256, 256, 3)}, "/images of uint8 1320 x 256 x 256 x 3"),
         ({"dtype": "S1"}, "/images of |S1"),
-        ({"obj": np.ones(COUNT - 1)}, "/obj of float64 1319, not one value for each of 1,320 images"),
+        ({"obj": np.ones(COUNT - 1)}, "/obj of float64 1319, not one value per image (1,320)"),
         ({"obj": np.zeros(COUNT, [("a", "i1")])}, "not numbers or text"),
         ({"column": (COUNT // 2, 2)}, "/obj of float64 660 x 2"),
     ],
@@ -180,11 +180,11 @@ def test_files_that_are_none(plain, tmp_path):
     assert "does not exist; run `cornet fetch kar2019`" in refused(path)
     for content in (b"", b"<html>please log in</html>" * 100):
         path.write_bytes(content)
-        assert "is cut off, damaged or no HDF5 file (" in refused(path)
+        assert "is truncated, damaged or not an HDF5 file (" in refused(path)
     with plain.open("rb") as whole:
         path.write_bytes(whole.read(5_000_000))
     assert "truncated file" in refused(path)
-    assert "is cut off, damaged" in refused(tmp_path)  # a folder
+    assert "is truncated, damaged" in refused(tmp_path)  # a folder
 
 
 def test_damage_within(tmp_path):

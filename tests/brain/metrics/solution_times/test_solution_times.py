@@ -101,7 +101,7 @@ def test_answers_that_do_not_change_have_no_solution_time() -> None:
     assert np.isnan(score.raw)
     assert np.isnan(score.values).all()
     assert "identical" in score.notes[-1]
-    assert "27 of 200 images have no time in the brain and are left out" in score.notes
+    assert "skipped 27 of 200 images without a solution time in the brain" in score.notes
     assert score.n == np.isfinite(data["target_ost"]).sum()
 
 
@@ -112,27 +112,27 @@ def test_splits_without_a_correlation_are_counted() -> None:
     target[0] = 100.0
     score = brain.object_solution_times(**data | {"target_ost": target}, decoder="optimum")
     assert any("splits have no correlation" in note for note in score.notes)
-    assert any("images enter a split" in note for note in score.notes)
+    assert any("each split correlates only" in note for note in score.notes)
 
 
 BAD = [
     ({"labels": ["a", "b"]}, "labels of shape"),
     ({"target_ost": np.zeros(3)}, "target_ost of shape"),
-    ({"target_ost": np.full(200, np.nan)}, "target_ost holds no finite value"),
-    ({"threshold_i1": np.full(200, np.nan)}, "threshold_i1 holds no finite value"),
+    ({"target_ost": np.full(200, np.nan)}, "target_ost has no finite value"),
+    ({"threshold_i1": np.full(200, np.nan)}, "threshold_i1 has no finite value"),
     ({"time_bin_start": [70, 80]}, "time_bin_start of shape"),
     ({"time_bin_start": [70, 80, 80, 90, 100]}, "must increase"),
     ({"labels": np.arange(200)}, "too few for 200 objects"),
-    ({"labels": np.array(["a"] * 200)}, "at least two"),
+    ({"labels": np.array(["a"] * 200)}, "at least 2"),
     ({"labels": np.array(["rare"] + ["a", "b"] * 99 + ["a"])}, "no training image of rare"),
-    ({"stimulus_ids": np.zeros(200, int)}, "199 repetitions"),
+    ({"stimulus_ids": np.zeros(200, int)}, "199 duplicates"),
     ({"decoder": "svm"}, "choose one of reference, optimum"),
-    ({"decoder": "optimum", "seeds": (1,)}, "no random start"),
-    ({"initial_weights": np.zeros((4, 30))}, r"must be \(feature, class\) = \(30, 4\)"),
+    ({"decoder": "optimum", "seeds": (1,)}, "does not use initial weights"),
+    ({"initial_weights": np.zeros((4, 30))}, r"shape \(feature, class\) = \(30, 4\)"),
     ({"features": np.full((200, 3, 5), np.nan)}, "600 of 600"),
-    ({"memory": 1000}, "give at least"),
+    ({"memory": 1000}, "set at least"),
     ({"device": "gpu"}, "is unknown"),
-    ({"device": "mps"}, "cannot decode here"),
+    ({"device": "mps"}, "not available for decoding"),
 ]
 
 

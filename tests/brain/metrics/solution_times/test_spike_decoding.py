@@ -65,7 +65,7 @@ def test_one_window_equals_scikit_learn() -> None:
     counts[3, 2, 4] = np.nan
     result = brain.decode_over_time(counts, labels, STARTS[10:], window=150, folds=5, seed=3)
     assert result.notes == (
-        "1 of 120 presentations lack counts of some neuron: filled with the training mean",
+        "1 of 120 presentations have missing counts and are filled with the training mean",
     )
     summed = counts.sum(2)
     for train, test in StratifiedKFold(5, shuffle=True, random_state=3).split(summed, labels):
@@ -92,16 +92,16 @@ def test_without_resampling_there_is_no_interval() -> None:
 BAD = [
     ({"labels": ["car"]}, "labels of shape"),
     ({"counts": np.zeros((4, 5))}, "must be .presentation, neuroid, time"),
-    ({"time_bin_start": STARTS[::-1]}, "even steps"),
+    ({"time_bin_start": STARTS[::-1]}, "equal steps"),
     ({"window": 15}, "must be a multiple"),
     ({"window": 1000}, "longer than the recording"),
     ({"measure": "d"}, "choose i1 or accuracy"),
     ({"missing": "drop"}, "choose mean or complete"),
     ({"folds": 41}, "41 folds need"),
-    ({"search_from": 500}, "behind all windows"),
+    ({"search_from": 500}, "after all windows"),
     ({"decoder": "svm"}, "choose one of"),
     ({"counts": np.full((120, 30, 25), np.nan)}, "30 neurons have no counts"),
-    ({"counts": np.full((120, 30, 25), np.nan), "missing": "complete"}, "need two objects or more"),
+    ({"counts": np.full((120, 30, 25), np.nan), "missing": "complete"}, "need at least 2 objects"),
 ]
 
 

@@ -163,7 +163,7 @@ def test_optimum_of_easy_and_of_hopeless_objects() -> None:
 
 def test_too_little_memory() -> None:
     states, task, _ = made_up()
-    with pytest.raises(CornetError, match="give at least"):
+    with pytest.raises(CornetError, match="set at least"):
         optimum_probabilities(states, task, device=torch.device("cpu"), memory=1000)
-    with pytest.raises(CornetError, match="give at least"):
+    with pytest.raises(CornetError, match="set at least"):
         reference_probabilities(states, task, draw_weights(12, 4), device=torch.device("cpu"), memory=1000)
