@@ -13,6 +13,7 @@ from cornet.models.catalogue import published_model
 from cornet.models.cornet.network import CORnet
 from cornet.models.cornet.published import load_published
 from cornet.models.weights import fetch_published
+from cornet.old_names import with_current_arguments
 
 __all__ = ["create_model"]
 
@@ -38,6 +39,7 @@ def create_model(
     be had or do not fit.
     """
     published = published_model(name)
+    arguments = with_current_arguments(arguments, warn=True)
     known = list(inspect.signature(CORnet).parameters)
     for word in arguments:
         if word not in known:

@@ -21,6 +21,7 @@ from cornet.models import CORnet, create_model, load_published
 from cornet.models.cornet.published import check_published, own_layout, settings, weights_in
 from cornet.models.safe_load import read_checkpoint
 from cornet.names import set_aside
+from cornet.old_names import with_current_facts
 from cornet.runs.config import SOURCES
 from cornet.sizes import MOST_PIXELS, MOST_STEPS
 from cornet.stimuli.normalisation import IMAGENET_MEAN, IMAGENET_STD
@@ -114,6 +115,7 @@ def network_of_file(
     content = read_checkpoint(path)
     facts = content.get("cornet")
     if isinstance(facts, Mapping) and "model.name" in facts:
+        facts = with_current_facts(facts)
         arguments = {
             key.removeprefix("model."): value for key, value in facts.items() if key.startswith("model.")
         }

@@ -15,6 +15,7 @@ from cornet.errors import CornetError
 from cornet.instantiate import make
 from cornet.models import CORnet, create_model
 from cornet.models.own_network import OwnNetwork, make_network
+from cornet.old_names import with_current_arguments
 from cornet.stimuli.samples import ImageSource
 from cornet.training.checkpoint_io import AtomicCheckpointIO
 from cornet.training.classifier import Classifier
@@ -85,10 +86,17 @@ def network_arguments(config: DictConfig, source: ImageSource) -> dict[str, Any]
     """Of `create_model`, or of the user's own network, with as many outputs as there are classes, for images normalised
     as these are."""
     arguments, classes = plain(config), len(source.classes)
-    if arguments.get("front") is not None:
-        normalised = {"mean": [float(m) for m in source.mean], "std": [float(s) for s in source.std]}
-        arguments["front_options"] = {**normalised, **(arguments["front_options"] or {})}
-    if "_target_" in arguments and "num_classes" not in arguments:
+    own = "_target_" in arguments
+    if not own:
+        arguments = with_current_arguments(arguments, warn=True, where="model.")
+    for v1, options in (
+        ("v1", "v1_options"),
+        ("front", "front_options"),
+    ):  # own subclasses of CORnet may take either
+        if arguments.get(v1) is not None and (options in arguments or not own):
+            normalised = {"mean": [float(m) for m in source.mean], "std": [float(s) for s in source.std]}
+            arguments[options] = {**normalised, **(arguments.get(options) or {})}
+    if own and "num_classes" not in arguments:
         return arguments
     if arguments["num_classes"] in ("auto", None):
         arguments["num_classes"] = classes

@@ -13,6 +13,7 @@ from torchmetrics import Metric, SumMetric
 from cornet.errors import CornetError
 from cornet.models import CORnet
 from cornet.models.own_network import OwnNetwork
+from cornet.old_names import with_current_facts
 from cornet.runs.provenance import Provenance
 from cornet.stimuli.normalisation import pixel_scale
 from cornet.stimuli.samples import IGNORED, Batch
@@ -265,7 +266,7 @@ class Classifier(pl.LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Raises CornetError, saying what differs, for another network's checkpoint or other classes."""
-        held = checkpoint.get("cornet", {})
+        held = with_current_facts(checkpoint.get("cornet", {}))
         for key, mine in self.facts.items():
             if key in held and held[key] != mine:
                 raise CornetError(

@@ -127,7 +127,7 @@ def test_times_as_a_number_or_by_area():
         ("cornet_s", {"width": "wide"}, "width='wide'"),
         ("cornet_s", {"bottleneck": -1}, "bottleneck=-1"),
         ("cornet_s", {"norm": "layer"}, "norm='layer' is unknown; choose one of per_step"),
-        ("cornet_s", {"beyond": "guess"}, "beyond='guess' is unknown"),
+        ("cornet_s", {"later_steps": "guess"}, "later_steps='guess' is unknown"),
         ("cornet_s", {"init": "zeros"}, "init='zeros' is unknown"),
         ("cornet_s", {"block": "circuit"}, "block='circuit' is unknown"),
         ("cornet_s", {"unroll": "backwards"}, "unroll='backwards' is unknown"),

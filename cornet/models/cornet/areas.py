@@ -17,7 +17,7 @@ import math
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cornet.models.cornet.norm import Beyond, NormMode, SteppedNorm
+from cornet.models.cornet.norm import LaterSteps, NormMode, SteppedNorm
 
 __all__ = ["FeedforwardArea", "RecurrentArea", "Size", "StemArea", "conv_work", "strided"]
 
@@ -93,7 +93,7 @@ class RecurrentArea(nn.Module):
 
     steps: the steps its norms are trained for.
     kernel, stride: of the input convolution (published: V1 7 and 4, the others 3 and 2).
-    norm, beyond, first: as in `cornet.models.cornet.norm.SteppedNorm`.
+    norm, later_steps, first: as in `cornet.models.cornet.norm.SteppedNorm`.
     """
 
     drive_depth, step_depth = 1, 1
@@ -106,15 +106,15 @@ class RecurrentArea(nn.Module):
         kernel: int = 3,
         stride: int = 2,
         norm: NormMode = "group",
-        beyond: Beyond = "last",
+        later_steps: LaterSteps = "last",
         first: int = 0,
     ):
         super().__init__()
         self.channels = channels
         self.conv_input = nn.Conv2d(in_channels, channels, kernel, stride, kernel // 2)
-        self.norm_input = SteppedNorm(channels, steps, norm, beyond, first)
+        self.norm_input = SteppedNorm(channels, steps, norm, later_steps, first)
         self.conv1 = nn.Conv2d(channels, channels, 3, 1, 1, bias=False)
-        self.norm1 = SteppedNorm(channels, steps, norm, beyond, first)
+        self.norm1 = SteppedNorm(channels, steps, norm, later_steps, first)
 
     def drive(self, below: Tensor, step: int) -> Tensor:
         return F.relu(self.norm_input(self.conv_input(below), step))

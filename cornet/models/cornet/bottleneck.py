@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from cornet.errors import CornetError
 from cornet.models.cornet.areas import Size, conv_work
-from cornet.models.cornet.norm import Beyond, NormMode, SteppedNorm
+from cornet.models.cornet.norm import LaterSteps, NormMode, SteppedNorm
 
 __all__ = ["BottleneckArea", "Gate", "check_circuit"]
 
@@ -35,7 +35,7 @@ class BottleneckArea(nn.Module):
 
     steps: the steps its norms are trained for.
     bottleneck: the inner width is bottleneck x channels (published: 4).
-    norm, beyond: as in `cornet.models.cornet.norm.SteppedNorm`.
+    norm, later_steps: as in `cornet.models.cornet.norm.SteppedNorm`.
     gate: "hard": the input is seen at the first step only, then the state takes its place (published); "soft".
     loop: the convolution at which the state re-enters, 1 (published) or 2; None for the first that is there.
     convolutions: 3 (published), or 2, without conv 1.
@@ -52,7 +52,7 @@ class BottleneckArea(nn.Module):
         steps: int,
         bottleneck: float = 4,
         norm: NormMode = "per_step",
-        beyond: Beyond = "last",
+        later_steps: LaterSteps = "last",
         gate: Gate = "hard",
         loop: int | None = None,
         convolutions: int = 3,
@@ -76,10 +76,10 @@ class BottleneckArea(nn.Module):
         if convolutions == 3:
             own = self.conv1.out_channels
             self.norm1 = (
-                SteppedNorm(own, steps, norm, beyond) if self.expands else SteppedNorm(own, mode=norm)
+                SteppedNorm(own, steps, norm, later_steps) if self.expands else SteppedNorm(own, mode=norm)
             )
-        self.norm2 = SteppedNorm(inner, steps, norm, beyond)
-        self.norm3 = SteppedNorm(channels, steps, norm, beyond)
+        self.norm2 = SteppedNorm(inner, steps, norm, later_steps)
+        self.norm3 = SteppedNorm(channels, steps, norm, later_steps)
 
     @property
     def drive_depth(self) -> int:

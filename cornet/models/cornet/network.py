@@ -12,7 +12,7 @@ from cornet.models.cornet.bottleneck import BottleneckArea, Gate
 from cornet.models.cornet.compiling import CompiledNetwork
 from cornet.models.cornet.feedback import Feedback, resolve_feedback
 from cornet.models.cornet.gabor import GaborArea
-from cornet.models.cornet.norm import Beyond, NormMode
+from cornet.models.cornet.norm import LaterSteps, NormMode
 from cornet.models.cornet.unroll import UNROLLS, Unroll, first_driven_step
 from cornet.models.cornet.variants import (
     AREAS,
@@ -20,22 +20,23 @@ from cornet.models.cornet.variants import (
     PUBLISHED_INIT,
     PUBLISHED_NORM,
     Block,
-    Front,
     Init,
     Place,
     Times,
+    V1Kind,
     area_layout,
     check_choices,
     check_feedback_arrives,
-    check_front_options,
     check_off_after,
     check_positive,
+    check_v1_options,
     check_whole,
     check_widest,
     initialise,
     published_steps,
     resolve_steps,
 )
+from cornet.old_names import accepts_old_arguments
 
 __all__ = ["AREAS", "CHANNELS", "Block", "CORnet", "Times"]
 
@@ -54,7 +55,7 @@ class CORnet(nn.Module):
     width: multiplies the published channels 64, 128, 256, 512.
     bottleneck: inner width of a bottleneck area in units of its channels.
     norm: "per_step", "shared", "shared_affine" or "group"; None for the block's published one. Z has none.
-    beyond: "last" or "refuse": what norms do at steps later than the trained ones.
+    later_steps: "last" or "refuse": what norms do at steps later than the trained ones.
     init: "xavier", "torch", "fan_out" or "kaiming"; None for the block's published one.
     in_channels: channels of the images.
 
@@ -66,6 +67,7 @@ class CORnet(nn.Module):
 
     _compiled: CompiledNetwork | None = None
 
+    @accepts_old_arguments
     def __init__(
         self,
         num_classes: int = 1000,
@@ -81,10 +83,10 @@ class CORnet(nn.Module):
         areas: int = 4,
         feedback: bool | Sequence[str] = False,
         off_after: int | None = None,
-        front: Front | None = None,
-        front_options: Mapping[str, Any] | None = None,
+        v1: V1Kind | None = None,
+        v1_options: Mapping[str, Any] | None = None,
         norm: NormMode | None = None,
-        beyond: Beyond = "last",
+        later_steps: LaterSteps = "last",
         init: Init | None = None,
         in_channels: int = 3,
     ):
@@ -96,8 +98,8 @@ class CORnet(nn.Module):
             "convolutions": convolutions,
             "skip": skip,
         }
-        check_choices(block, unroll, norm, front, circuit)
-        check_front_options(front, front_options, GaborArea)
+        check_choices(block, unroll, norm, v1, circuit)
+        check_v1_options(v1, v1_options, GaborArea)
         check_whole("num_classes", num_classes)
         check_whole("in_channels", in_channels)
         check_positive("width", width)
@@ -122,17 +124,19 @@ class CORnet(nn.Module):
         def area(place: Place) -> nn.Module:
             own, steps, stride = channels[place.name], self.steps[place.name], 2 if place.halves else 1
             first = place is places[0]
-            if first and front == "gabor":
-                return GaborArea(below, own, **(front_options or {}))
+            if first and v1 == "gabor":
+                return GaborArea(below, own, **(v1_options or {}))
             if block == "feedforward":
                 return FeedforwardArea(below, own, 7 if first else 3, 2 if first else 1, stride)
             if block == "recurrent":
                 kernel, stride = (7, 4) if first else (3, stride)
                 driven = first_driven_step(unroll, len(self.areas))
-                return RecurrentArea(below, own, steps, kernel, stride, norm, beyond, driven)
+                return RecurrentArea(below, own, steps, kernel, stride, norm, later_steps, driven)
             if first:
                 return StemArea(below, own, norm)
-            return BottleneckArea(below, own, steps, norm=norm, beyond=beyond, stride=stride, **circuit)
+            return BottleneckArea(
+                below, own, steps, norm=norm, later_steps=later_steps, stride=stride, **circuit
+            )
 
         for place in places:
             self.areas[place.name] = area(place)
@@ -153,7 +157,7 @@ class CORnet(nn.Module):
 
         return_states: give also every area's output at every step, {area: (time, batch, channel, y, x)};
             sequential areas have the steps of their own, in the other unrollings all have the same.
-        times: run these steps instead of the trained ones (an area left out keeps its own); `beyond` says
+        times: run these steps instead of the trained ones (an area left out keeps its own); `later_steps` says
             what the norms of later steps are. Raises CornetError for what the network cannot run.
         readouts: give the logits of every step of the last area that the image reaches, (step, batch, class).
         pixels: mean and standard deviation (channel, 1, 1) of images that come as pixel values, mostly uint8:

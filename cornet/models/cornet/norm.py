@@ -8,10 +8,10 @@ from torch import Tensor, nn
 
 from cornet.errors import CornetError
 
-__all__ = ["Beyond", "NormMode", "SteppedNorm"]
+__all__ = ["LaterSteps", "NormMode", "SteppedNorm"]
 
 NormMode = Literal["per_step", "shared", "shared_affine", "group"]
-Beyond = Literal["last", "refuse"]
+LaterSteps = Literal["last", "refuse"]
 MAX_GROUPS = 32
 
 
@@ -28,7 +28,7 @@ class SteppedNorm(nn.Module):
     mode: "per_step" owns one BatchNorm per step, with weight, bias and running statistics of its own;
         "shared" one BatchNorm for all steps; "shared_affine" one weight and bias (those of the first
         step's norm), with running statistics per step; "group" one GroupNorm of at most 32 groups.
-    beyond: what a step later than the trained ones does: "last" uses the last step's norm, "refuse" raises.
+    later_steps: what a step later than the trained ones does: "last" uses the last step's norm, "refuse" raises.
     first: the first step (from 0) at which the image has reached the maps. Before it they are the same for all
         images, a batch of one; there are no statistics over images, and a BatchNorm mode normalises such a map
         by its own mean and variance over y and x, in training and in evaluation alike, and keeps no running
@@ -43,16 +43,16 @@ class SteppedNorm(nn.Module):
         channels: int,
         steps: int | None = None,
         mode: NormMode = "per_step",
-        beyond: Beyond = "last",
+        later_steps: LaterSteps = "last",
         first: int = 0,
     ):
         super().__init__()
-        for word, value, known in (("norm", mode, NormMode), ("beyond", beyond, Beyond)):
+        for word, value, known in (("norm", mode, NormMode), ("later_steps", later_steps, LaterSteps)):
             if value not in get_args(known):
                 raise CornetError(f"{word}={value!r} is unknown; choose one of {', '.join(get_args(known))}.")
         self.mode = mode
         self.steps = steps
-        self.beyond = beyond
+        self.later_steps = later_steps
         self.first = first
         self.norms = nn.ModuleList()
         if mode == "group":
@@ -74,10 +74,10 @@ class SteppedNorm(nn.Module):
     def forward(self, x: Tensor, step: int = 0) -> Tensor:
         """Normalise x (batch, channel, y, x) as of `step` (from 0). Raises CornetError for a refused step."""
         trained = self.steps or 1
-        if self.beyond == "refuse" and step >= trained:
+        if self.later_steps == "refuse" and step >= trained:
             raise CornetError(
-                f"step {step + 1} is beyond the {trained} trained steps of a norm with beyond=refuse; "
-                "run fewer steps, or build the network with beyond=last."
+                f"step {step + 1} is later than the {trained} trained steps of a norm with later_steps=refuse; "
+                "run fewer steps, or build the network with later_steps=last."
             )
         norm = self.norms[min(step, len(self.norms) - 1)]
         if step < self.first or (self.mode == "group" and len(x) == 1):
@@ -87,7 +87,7 @@ class SteppedNorm(nn.Module):
         return with_affine_of(self.norms[0], norm, x)  # type: ignore[arg-type]
 
     def extra_repr(self) -> str:
-        return f"mode={self.mode}, steps={self.steps}, beyond={self.beyond}"
+        return f"mode={self.mode}, steps={self.steps}, later_steps={self.later_steps}"
 
 
 def with_affine_of(first: nn.BatchNorm2d, norm: nn.BatchNorm2d, x: Tensor) -> Tensor:

@@ -19,16 +19,16 @@ __all__ = [
     "PUBLISHED_INIT",
     "PUBLISHED_NORM",
     "Block",
-    "Front",
     "Init",
     "Place",
     "Times",
+    "V1Kind",
     "area_layout",
     "check_choices",
     "check_feedback_arrives",
-    "check_front_options",
     "check_off_after",
     "check_positive",
+    "check_v1_options",
     "check_whole",
     "check_widest",
     "initialise",
@@ -96,7 +96,7 @@ def initialise(net: nn.Module, init: Init) -> None:
 
 
 Block = Literal["feedforward", "recurrent", "bottleneck"]
-Front = Literal["gabor"]
+V1Kind = Literal["gabor"]
 Times = int | Mapping[str, int]
 PUBLISHED_INIT: dict[str, Init] = {"feedforward": "xavier", "recurrent": "torch", "bottleneck": "fan_out"}
 PUBLISHED_NORM: dict[str, NormMode] = {"recurrent": "group", "bottleneck": "per_step"}
@@ -105,7 +105,7 @@ CIRCUIT = {"bottleneck": 4, "gate": "hard", "loop": None, "convolutions": 3, "sk
 
 
 def check_choices(
-    block: str, unroll: str, norm: str | None, front: str | None, circuit: Mapping[str, Any]
+    block: str, unroll: str, norm: str | None, v1: str | None, circuit: Mapping[str, Any]
 ) -> None:
     """Refuse what does not exist, and what a block would leave unused. circuit: as CIRCUIT."""
     if block not in get_args(Block):
@@ -121,13 +121,11 @@ def check_choices(
         raise CornetError(
             f"norm={norm!r} does not go with block='feedforward', which has no norms; leave it out."
         )
-    if front is not None and front not in get_args(Front):
+    if v1 is not None and v1 not in get_args(V1Kind):
+        raise CornetError(f"v1={v1!r} is unknown; choose {' or '.join(get_args(V1Kind))}, or leave it out.")
+    if v1 is not None and unroll != "sequential":
         raise CornetError(
-            f"front={front!r} is unknown; choose {' or '.join(get_args(Front))}, or leave it out."
-        )
-    if front is not None and unroll != "sequential":
-        raise CornetError(
-            f"front={front!r} does not go with unroll={unroll!r}: it is the V1 of networks whose V1 runs once; "
+            f"v1={v1!r} does not go with unroll={unroll!r}: it is the V1 of networks whose V1 runs once; "
             "choose block='bottleneck' or 'feedforward'."
         )
     for word, value in circuit.items():
@@ -139,16 +137,14 @@ def check_choices(
         raise CornetError(f"{word}={value!r} does not go with block={block!r}; leave it out.")
 
 
-def check_front_options(front: str | None, options: Mapping[str, Any] | None, area: type) -> None:
-    """Refuse options of a front that is not there, and those that it does not take."""
+def check_v1_options(v1: str | None, options: Mapping[str, Any] | None, area: type) -> None:
+    """Raise CornetError for options without v1, and for options that it does not take."""
     known = [word for word in inspect.signature(area).parameters if word not in ("in_channels", "channels")]
-    if options and front is None:
-        raise CornetError(
-            f"front_options={dict(options)!r} does not go without a front; add front=gabor, or leave it out."
-        )
+    if options and v1 is None:
+        raise CornetError(f"v1_options={dict(options)!r} needs v1=gabor; add that, or leave v1_options out.")
     if unknown := [word for word in options or {} if word not in known]:
         raise CornetError(
-            f"front_options names {unknown[0]!r}, which front={front!r} does not take; choose from {', '.join(known)}."
+            f"v1_options names {unknown[0]!r}, which v1={v1!r} does not take; choose from {', '.join(known)}."
         )
 
 
