@@ -281,23 +281,23 @@ def test_more_steps_than_trained():
 
 REFUSED = [
     ({"times": {"V4": 0}}, r"times.V4=0 must be a whole number, at least 1"),
-    ({"loop": 3}, r"loop=3 cannot be: conv 3 contracts, .*; choose 1 or 2, or leave it out"),
+    ({"loop": 3}, r"loop=3 is impossible: conv 3 contracts, .*; choose 1 or 2, or omit it"),
     (
         {"loop": 1, "convolutions": 2},
-        r"loop=1 cannot be: conv 1 is not in a block of convolutions=2; choose 2",
+        r"loop=1 is impossible: a block of convolutions=2 has no conv 1; choose 2",
     ),
-    ({"loop": 7}, r"loop=7 cannot be: a block has no conv 7"),
+    ({"loop": 7}, r"loop=7 is impossible: a block has no conv 7"),
     ({"gate": "open"}, r"gate='open' is unknown; choose one of hard, soft"),
     ({"convolutions": 4}, r"convolutions=4 is unknown; choose 3, or 2"),
     ({"skip": "yes"}, r"skip='yes' is unknown"),
     ({"areas": 6}, r"areas=6 is unknown; choose 4, or 5"),
     ({"times": {"V3": 2}}, r"times names V3, but the areas are V1, V2, V4, IT"),
-    ({"feedback": True}, r"feedback does not go with unroll='sequential'"),
-    ({"off_after": 2}, r"off_after=2 does not go with unroll='sequential'"),
+    ({"feedback": True}, r"feedback is incompatible with unroll='sequential'"),
+    ({"off_after": 2}, r"off_after=2 is incompatible with unroll='sequential'"),
     ({"v1": "retina"}, r"v1='retina' is unknown; choose gabor"),
     (
         {"v1": "gabor", "v1_options": {"nois": 0}},
-        r"v1_options names 'nois', .*; choose from simple,",
+        r"v1_options has the unknown key 'nois' for v1='gabor'; choose from simple,",
     ),
     ({"v1_options": {"noise": False}}, r"needs v1=gabor"),
     ({"v1": "gabor", "v1_options": {"pixels_per_degree": 8}}, r"pixels_per_degree=8 must be above 16"),
@@ -305,17 +305,17 @@ REFUSED = [
 ]
 REFUSED_RT = [
     ({"feedback": True}, r"times=5 is too few for feedback .*give at least 6"),
-    ({"feedback": ["V1-V2"], "times": 9}, r"feedback='V1-V2' leads from no area to one below it"),
+    ({"feedback": ["V1-V2"], "times": 9}, r"feedback='V1-V2' does not lead from an area to a lower one"),
     ({"feedback": ["IT-V4", "IT-V4"], "times": 9}, r"names a pair twice"),
     ({"off_after": 5}, r"off_after=5 is too late: the network runs 5 steps"),
     ({"off_after": 0}, r"off_after=0 must be a whole number, at least 1"),
-    ({"gate": "soft"}, r"gate='soft' does not go with block='recurrent'"),
+    ({"gate": "soft"}, r"gate='soft' is incompatible with block='recurrent'"),
     (
         {"skip": False},
-        r"skip=False does not go with block='recurrent', whose input and state differ in shape",
+        r"skip=False is incompatible with block='recurrent', whose input and state differ in shape",
     ),
-    ({"v1": "gabor"}, r"v1='gabor' does not go with unroll='synchronous'"),
-    ({"areas": 5, "times": 4}, r"times=4 is too few: .* an image reaches IT at step 5"),
+    ({"v1": "gabor"}, r"v1='gabor' is incompatible with unroll='synchronous'"),
+    ({"areas": 5, "times": 4}, r"times=4 is too few: .* the image reaches IT at step 5"),
 ]
 
 
