@@ -217,7 +217,7 @@ def test_a_file_placed_by_hand(published, cache):
     path.write_bytes(published)
     assert fetch_published("cornet_z", "http://127.0.0.1:9/") == path
     path.write_bytes(published[:-1])
-    assert "was recorded for it" in refused("cornet_z")
+    assert "but its recorded hash is" in refused("cornet_z")
 
 
 def test_a_cache_that_cannot_be_written(published, tmp_path):

@@ -199,7 +199,7 @@ class Runs:
         (lambda s, bad: {"state_dict": s, "more": {"a": {"b": [bad]}}, "epoch": 3}, "under 'more'"),
         (lambda s, bad: collections.OrderedDict(**s, payload=bad), "under 'payload'"),
         (lambda s, bad: {"payload": bad}, "under 'payload'"),
-        (lambda s, bad: bad, "which is no tensor"),
+        (lambda s, bad: bad, "which is neither a tensor nor plain data"),
     ],
 )
 def test_code_in_a_file_is_refused_and_not_run(build, names, zipped, tmp_path):

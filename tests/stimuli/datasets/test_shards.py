@@ -214,7 +214,7 @@ def test_shards_of_another_dataset_are_refused(folder, shards, tmp_path):
     write(mixed / "train" / "chunk-0-0.bin", (tmp_path / "other" / "train" / "chunk-0-0.bin").read_bytes())
     train = ImageShards(mixed, size=16).train()
     inside = int(np.flatnonzero(train.files._place == 0)[0])
-    with pytest.raises(CornetError, match=r"has [\d,]+ bytes and not [\d,]+: .* of another data set"):
+    with pytest.raises(CornetError, match=r"has [\d,]+ bytes, not [\d,]+: .* of another data set"):
         train[Key(inside, 0)]
     data = bytearray((shards / "train" / "chunk-0-0.bin").read_bytes())
     first, second = item_offsets(bytes(data))[:2]
