@@ -73,7 +73,7 @@ class TestInTraining:
         content = read_checkpoint(tmp_path / "run/last.ckpt")
         content["extra"] = Malicious(tmp_path / "marker")
         torch.save(content, tmp_path / "evil.ckpt")
-        with pytest.raises(CornetError, match="could run code, so it was refused"):
+        with pytest.raises(CornetError, match="could execute code, so it was refused"):
             fit(tmp_path / "run", 2, ckpt_path=str(tmp_path / "evil.ckpt"))
         assert not (tmp_path / "marker").exists()
         torch.load(tmp_path / "evil.ckpt", weights_only=False)  # it is malicious indeed
