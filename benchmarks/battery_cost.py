@@ -59,7 +59,7 @@ from cornet.brain.subjects.screen_cache import ScreenCache
 from cornet.brain.subjects.subject import Recording, Site
 from cornet.files import atomic_write
 from cornet.runs.provenance import versions
-from cornet.stimuli.normalisation import normalised
+from cornet.stimuli.normalisation import normalise
 from cornet.stimuli.stimulus_set import StimulusSet
 from cornet.training.callbacks.brain_checks import check_benchmark
 from cornet.training.callbacks.brain_score import battery
@@ -187,7 +187,7 @@ def settled(net: Any, stimuli: StimulusSet, size: int, device: torch.device) -> 
     for norm in norms:
         norm.momentum = 1.0
     with torch.no_grad():
-        net.train()(normalised(images.to(device), (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
+        net.train()(normalise(images.to(device), (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
     for norm in norms:
         norm.momentum = 0.1
 

@@ -14,7 +14,7 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from cornet.errors import CornetError, own_error
-from cornet.old_names import with_current_names
+from cornet.old_names import with_current_targets
 
 __all__ = ["find_own_modules", "make", "targets"]
 
@@ -33,7 +33,7 @@ def make(config: Any, what: str, **extra: Any) -> Any:
     inside comes out as it is, and so does any other error of the user's own class.
     """
     content = OmegaConf.to_container(config, resolve=True) if OmegaConf.is_config(config) else config
-    content = with_current_names(content, warn=True)
+    content = with_current_targets(content, warn=True)
     for key, name in targets(content, what):
         check_import(key, name)
     try:

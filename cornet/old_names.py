@@ -1,10 +1,21 @@
-"""Names that earlier versions gave to classes: run folders and users' configurations still have them."""
+"""Renamed classes and arguments: old configurations, checkpoints and calls work for one version after a rename."""
 
+import functools
 import logging
-from collections.abc import Mapping
-from typing import Any
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ParamSpec
 
-__all__ = ["with_current_names"]
+__all__ = [
+    "accepts_old_arguments",
+    "with_current_arguments",
+    "with_current_facts",
+    "with_current_names",
+    "with_current_overrides",
+    "with_current_targets",
+]
+
+P = ParamSpec("P")
 
 log = logging.getLogger("cornet")
 
@@ -37,24 +48,88 @@ CURRENT = {
     f"{_STIMULI}photographs.ImageFolder": f"{_STIMULI}datasets.photographs.ImageFolder",
     f"{_STIMULI}shards.ImageShards": f"{_STIMULI}datasets.shards.ImageShards",
 }
-"""The name of today for each old one. Remove an entry one version after it was renamed."""
+"""Old `_target_` -> current one. Remove an entry one version after the rename."""
+
+MODEL_ARGUMENTS = {"front": "v1", "front_options": "v1_options", "beyond": "later_steps"}
+"""Old argument of `CORnet`, and key of `model`, -> current one. Remove an entry one version after the rename."""
+
+_OLD_OVERRIDE = re.compile(rf"^(\+{{0,2}}|~)model\.({'|'.join(MODEL_ARGUMENTS)})(?=[.=]|$)")
 
 
-def with_current_names(node: Any, warn: bool = False) -> Any:
-    """A configuration (plain data) with current names for every `_target_` and key. warn: log each old name."""
+def with_current_names(config: Any, warn: bool = False) -> Any:
+    """A configuration (plain data) with current names for every `_target_` and for the keys of `model`.
+
+    A model with a `_target_` keeps its keys: they are arguments of the user's own class. warn: log each old name once.
+    """
+    config = with_current_targets(config, warn)
+    model = config.get("model") if isinstance(config, Mapping) else None
+    if not isinstance(model, Mapping) or "_target_" in model:
+        return config
+    return {**config, "model": with_current_arguments(model, warn=warn, where="model.")}
+
+
+def with_current_targets(node: Any, warn: bool = False) -> Any:
+    """A part of a configuration (plain data) with the current name of every `_target_` and of keys of `brain`."""
     if isinstance(node, Mapping):
         node = _with_current_brain_keys(node, warn)
-        return {key: with_current_names(_current(key, value, warn), warn) for key, value in node.items()}
+        return {key: with_current_targets(_current(key, value, warn), warn) for key, value in node.items()}
     if isinstance(node, list):
-        return [with_current_names(value, warn) for value in node]
+        return [with_current_targets(value, warn) for value in node]
     return node
+
+
+def with_current_arguments(
+    arguments: Mapping[Any, Any], warn: bool = False, where: str = ""
+) -> dict[Any, Any]:
+    """Arguments of a network under their current names. If both names are there, the current one counts unless None.
+
+    warn: log each old name once, as `where` and the name.
+    """
+    current = dict(arguments)
+    for old, new in MODEL_ARGUMENTS.items():
+        if old not in current:
+            continue
+        value = current.pop(old)
+        if current.get(new) is None:
+            current[new] = value
+        if warn:
+            _warn_once(where + old, where + new)
+    return current
+
+
+def with_current_facts(facts: Mapping[Any, Any]) -> dict[Any, Any]:
+    """A checkpoint's record of its network ("model.v1": value, ...) with current names."""
+    if "model._target_" in facts:  # arguments of the user's own class
+        return dict(facts)
+    renamed = {f"model.{old}": f"model.{new}" for old, new in MODEL_ARGUMENTS.items()}
+    return {renamed.get(key, key): value for key, value in facts.items()}
+
+
+def with_current_overrides(overrides: Sequence[str]) -> list[str]:
+    """Command-line overrides (`key=value`, `+key=value`, `~key`) with current keys of `model`. Logs each old key once.
+
+    They stay as they are if they name a network of the user's own (`model=own`, `model._target_=...`).
+    """
+    if any(re.match(r"\+{0,2}model(=own$|\._target_=)", override) for override in overrides):
+        return list(overrides)
+    return [_OLD_OVERRIDE.sub(_current_key, override, count=1) for override in overrides]
+
+
+def accepts_old_arguments(function: Callable[P, None]) -> Callable[P, None]:
+    """A decorator: the function also takes its arguments by their old names, and logs each once."""
+
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> None:
+        function(*args, **with_current_arguments(kwargs, warn=True))
+
+    return call
 
 
 def _current(key: Any, value: Any, warn: bool) -> Any:
     if key != "_target_" or not isinstance(value, str) or value not in CURRENT:
         return value
     if warn:
-        log.warning("%s is now called %s; change it in your configuration.", value, CURRENT[value])
+        _warn_once(value, CURRENT[value])
     return CURRENT[value]
 
 
@@ -77,5 +152,18 @@ def _with_current_ends(node: Mapping[Any, Any], warn: bool) -> dict[Any, Any]:
     if (ends := current.pop("ends", None)) is not None:
         current["start_and_end_only"] = ends
         if warn:
-            log.warning("brain.ends was renamed to brain.start_and_end_only; use the new name.")
+            _warn_once("brain.ends", "brain.start_and_end_only")
     return current
+
+
+def _current_key(match: re.Match[str]) -> str:
+    old, new = f"model.{match[2]}", f"model.{MODEL_ARGUMENTS[match[2]]}"
+    _warn_once(old, new)
+    return match[1] + new
+
+
+@functools.cache
+def _warn_once(old: str, new: str) -> None:
+    log.warning(
+        "%s was renamed to %s; use the new name, as the old one works in this version only.", old, new
+    )

@@ -154,7 +154,7 @@ def test_a_folder_in_the_place_of_an_entry_stays(cache, kind):
     found.unlink()
     found.mkdir()
     if kind is images:
-        with pytest.warns(UserWarning, match="not kept for the next run"):
+        with pytest.warns(UserWarning, match="cannot be cached"):
             get()
     elif kind is recordings:
         with pytest.raises(IsADirectoryError):  # which a recording takes for a cache that cannot be written

@@ -1,4 +1,4 @@
-"""Networks of the ventral stream. Pure torch."""
+"""Models of the ventral stream: CORnet-Z, -R, -RT and -S, in pure PyTorch."""
 
 from cornet.models.catalogue import list_models
 from cornet.models.cornet.network import CORnet

@@ -1,4 +1,4 @@
-"""The published networks: how they are built, what they scored, where their weights lie."""
+"""Published networks: arguments, ImageNet accuracies and weight files."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,11 +10,11 @@ __all__ = ["PUBLISHED", "PublishedModel", "list_models", "published_model"]
 
 @dataclass(frozen=True)
 class PublishedModel:
-    """A published network: how to build it, what it scored, and where its weights lie.
+    """A published network: its arguments, ImageNet accuracy and weight file.
 
-    arguments: of CORnet.
-    top1: published ImageNet top-1 (fraction), None where none was published; top1_note: of what images.
-    file: name of the published checkpoint; by torch.hub's convention its 8 hex digits begin the SHA-256.
+    arguments: keyword arguments of `CORnet`.
+    top1: published ImageNet top-1 (fraction), or None; top1_note: how the images were cropped.
+    file: name of the checkpoint; its 8 hex digits are the start of its SHA-256 (torch.hub's convention).
     """
 
     summary: str
@@ -30,7 +30,7 @@ CORNET_2019 = "Kubilius, Schrimpf et al. 2019 (NeurIPS)"
 
 PUBLISHED: dict[str, PublishedModel] = {
     "cornet_z": PublishedModel(
-        "feed-forward, the lightest",
+        "feed-forward, the smallest",
         {"block": "feedforward", "unroll": "sequential"},
         0.47,
         "",
@@ -54,7 +54,7 @@ PUBLISHED: dict[str, PublishedModel] = {
         CORNET_2018,
     ),
     "cornet_s": PublishedModel(
-        "recurrent bottlenecks, unshared batch norm: the best",
+        "recurrent bottlenecks, batch norm per step: the most accurate",
         {"block": "bottleneck", "unroll": "sequential"},
         0.731,
         "centre crop; 69.2 % on images squashed to 224 x 224",
@@ -65,12 +65,12 @@ PUBLISHED: dict[str, PublishedModel] = {
 
 
 def list_models() -> list[str]:
-    """Names that `create_model` takes."""
+    """Model names that `create_model` accepts."""
     return sorted(PUBLISHED)
 
 
 def published_model(name: str) -> PublishedModel:
-    """The published network of that name. Raises CornetError for an unknown one."""
+    """Look up a published network. Raises CornetError for an unknown name."""
     if name not in PUBLISHED:
         raise CornetError(f"model {name!r} is unknown; choose one of {', '.join(list_models())}.")
     return PUBLISHED[name]

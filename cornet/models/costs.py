@@ -1,4 +1,4 @@
-"""What a network costs, and what was published about it."""
+"""Count the parameters, multiply-adds and depth of a network."""
 
 import math
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ __all__ = ["Depth", "ModelSummary", "count_depth", "count_macs", "describe"]
 class Depth(NamedTuple):
     """Convolutions and linear layers on the longest path from the image to the logits.
 
-    layers: each once, however often it runs, as the 2019 paper counts (15 for CORnet-S). unrolled: as often as it runs.
+    layers: each layer counts once, as in the 2019 paper (15 for CORnet-S). unrolled: each layer counts once per step.
     """
 
     layers: int
@@ -26,10 +26,11 @@ class Depth(NamedTuple):
 
 @dataclass(frozen=True)
 class ModelSummary:
-    """A row of the table of networks.
+    """Costs and published accuracy of a network.
 
     macs: multiply-adds per image of `size` x `size` pixels. depth: see `Depth`. steps: {area: steps}.
-    top1: published ImageNet top-1 (fraction), for the network as published only; top1_note: of what images.
+    top1: published ImageNet top-1 (fraction), or None if the network differs from the published one; top1_note: how
+    the images were cropped.
     """
 
     name: str
@@ -47,10 +48,9 @@ class ModelSummary:
 def count_macs(net: CORnet, size: int = 224) -> int:
     """Multiply-adds of the convolutions and the decoder for one image of `size` x `size` pixels.
 
-    They are those of the definition, by formula: in cascade and synchronous unrolling every area's input path
-    runs at every step (but for the areas that nothing has reached at step 0), although `unroll` runs that of
-    the unchanging image once, and leaves out what the logits do not depend on.
-    Raises CornetError as `check_pixels` does.
+    Counts follow the published definition: in cascade and synchronous unrolling, the input path of each area
+    runs at every step, except at step 0 for areas above V1. The implementation computes less: it processes a
+    constant image once and skips steps that the logits do not depend on. Raises CornetError for an invalid size.
     """
     check_pixels("size", size)
     macs, shape, shapes = 0, (size, size), {}
@@ -66,7 +66,7 @@ def count_macs(net: CORnet, size: int = 224) -> int:
 
 
 def count_depth(net: CORnet) -> Depth:
-    """The longest path through all areas and steps."""
+    """Count the layers on the longest path through areas and steps."""
     areas: dict[str, Any] = dict(net.areas.items())
     layers = 1 + sum(area.drive_depth + area.step_depth for area in areas.values())
     if net.unroll == "sequential":
@@ -77,7 +77,7 @@ def count_depth(net: CORnet) -> Depth:
     lag = 1 if net.unroll == "synchronous" else 0
     from_above = net.feedback.pairs if net.feedback is not None else ()
     names = list(areas)
-    longest: dict[tuple[str, int], float] = {}  # by area and step; -inf where nothing of the image is
+    longest: dict[tuple[str, int], float] = {}  # by area and step; -inf where the image has not arrived
 
     def reached(name: str, step: int) -> float:
         return longest.get((name, step), -math.inf)
@@ -95,23 +95,23 @@ def count_depth(net: CORnet) -> Depth:
     return Depth(layers, 1 + int(longest[names[-1], net.steps[names[-1]] - 1]))
 
 
-def definition(net: CORnet) -> tuple[Any, ...]:
-    """What makes two networks the same but for their weights."""
+def architecture(net: CORnet) -> tuple[Any, ...]:
+    """Return what two networks have in common if they differ only in their weights."""
     return net.unroll, net.steps, net.off_after, {key: value.shape for key, value in net.state_dict().items()}
 
 
 def describe(name: str, size: int = 224, **arguments: Any) -> ModelSummary:
-    """What is known of the network `create_model(name, **arguments)` on images of `size` x `size` pixels.
+    """Summarise the network `create_model(name, **arguments)` for images of `size` x `size` pixels.
 
-    Nothing is computed with and no weights are made. Raises CornetError as `create_model` does.
+    It is built on the meta device, so no weights are allocated. Raises CornetError as `create_model` does.
     """
     published = published_model(name)
     with torch.device("meta"):
         net = create_model(name, **arguments)
-        plain = create_model(name)
+        published_net = create_model(name)
     parameters = sum(p.numel() for p in net.parameters())
     macs = count_macs(net, size)
-    as_published = size == 224 and definition(net) == definition(plain)
+    as_published = size == 224 and architecture(net) == architecture(published_net)
     return ModelSummary(
         name,
         published.summary,

@@ -1,4 +1,4 @@
-"""A network of the user's own in the place of a CORnet: any module from images to logits."""
+"""Use any torch.nn.Module that maps images to logits in place of a CORnet."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,41 +8,43 @@ from torch import Tensor, nn
 from cornet.errors import CornetError
 from cornet.instantiate import make
 from cornet.models import CORnet
-from cornet.models.cornet.published import weights_in
+from cornet.models.cornet.published import extract_weights
 
 __all__ = ["OwnNetwork", "load_own", "make_network"]
 
 
 def make_network(arguments: Mapping[str, Any], classes: int) -> "CORnet | OwnNetwork":
-    """What `model._target_` names, called with the other keys of `model` except its name.
+    """Call `model._target_` with the other keys of `model`, except `name`.
 
-    classes: outputs that a network is taken to have which does not say `num_classes`. Raises CornetError for a name
-    that cannot be imported, for arguments that it refuses, and where it does not make a torch.nn.Module.
+    classes: number of outputs if the network has no attribute `num_classes`. Raises CornetError if the name cannot be
+    imported, if it rejects the arguments, or if the result is not a torch.nn.Module.
     """
     net = make({key: value for key, value in arguments.items() if key != "name"}, "model")
     if not isinstance(net, nn.Module):
         raise CornetError(
-            f"model._target_={arguments['_target_']} makes a {type(net).__name__}, not a torch.nn.Module; name a "
-            "network's class."
+            f"model._target_={arguments['_target_']} returns a {type(net).__name__}, not a torch.nn.Module; name "
+            "the class of a network."
         )
     return net if isinstance(net, CORnet) else OwnNetwork(net, classes)
 
 
 def load_own(net: "CORnet | OwnNetwork", content: Mapping[str, Any], label: str) -> None:
-    """Load the weights of a checkpoint of train.py. Raises CornetError for those of another network."""
-    state = {key.removeprefix("net."): value for key, value in weights_in(content, label).items()}
+    """Load weights from a checkpoint of train.py. Raises CornetError if they do not fit the network."""
+    state = {key.removeprefix("net."): value for key, value in extract_weights(content, label).items()}
     try:
         net.load_state_dict(state)
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:200]
-        raise CornetError(f"{label} does not fit the network that it names ({reason}).") from None
+        raise CornetError(
+            f"{label} does not fit the network that it names ({reason}); restore its code."
+        ) from None
 
 
 class OwnNetwork(nn.Module):
-    """Gives any module the interface that the training needs of a network: one step, from images to logits.
+    """Wrap any module as a network of one step, with the interface that training needs.
 
-    It has no areas, so it is trained and validated but not compared with brains; a subclass of
-    `cornet.models.CORnet` is. net: takes normalised images (batch, 3, y, x) and returns logits (batch, class).
+    It has no areas, so it is trained and validated, but not scored against brain data; subclasses of
+    `cornet.models.CORnet` are. net: takes normalised images (batch, 3, y, x) and returns logits (batch, class).
     """
 
     compiled = False
@@ -54,7 +56,7 @@ class OwnNetwork(nn.Module):
         self.steps = {"output": 1}
 
     def forward(self, images: Tensor, pixels: tuple[Tensor, Tensor] | None = None) -> Tensor:
-        """Logits. pixels: mean and std, as of `cornet.models.CORnet.forward`."""
+        """Return logits (batch, class). pixels: mean and std, as in `cornet.models.CORnet.forward`."""
         if pixels is not None:
             mean, std = pixels
             images = (images.to(mean.dtype) - mean) / std
@@ -62,7 +64,7 @@ class OwnNetwork(nn.Module):
         return logits
 
     def compile(self, memory_budget: float | None = None, **options: Any) -> None:
-        """Compile the module in place; its weights keep their names."""
+        """Compile the module in place; state-dict keys do not change."""
         self.net.compile(**options)
 
     def first_driven_step(self, area: str) -> int:

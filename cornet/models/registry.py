@@ -1,4 +1,4 @@
-"""Networks by name."""
+"""Build networks by name."""
 
 import difflib
 import inspect
@@ -13,6 +13,7 @@ from cornet.models.catalogue import published_model
 from cornet.models.cornet.network import CORnet
 from cornet.models.cornet.published import load_published
 from cornet.models.weights import fetch_published
+from cornet.old_names import with_current_arguments
 
 __all__ = ["create_model"]
 
@@ -25,27 +26,28 @@ def create_model(
     accept_hash: bool = False,
     **arguments: Any,
 ) -> CORnet:
-    """A network by name, e.g. create_model("cornet_s", num_classes=10, width=0.25).
+    """Build a network by name, e.g. create_model("cornet_s", num_classes=10, width=0.25).
 
     name: one of `list_models()`.
-    pretrained: True fetches the published weights, or takes them from the cache; a path reads them from there.
-    weights_url: an address or a folder to fetch from; None for the environment variable CORNET_WEIGHTS_URL
-        or else the address of 2018.
-    accept_hash: take a fetched file whose SHA-256 does not begin as its name says.
-    arguments: of `CORnet`; what is not given is as published.
+    pretrained: True loads the published weights, fetched once and cached; a path loads them from that file.
+    weights_url: URL or folder to fetch from; default: the environment variable CORNET_WEIGHTS_URL, else the
+        original server.
+    accept_hash: accept a file whose SHA-256 does not match its name.
+    arguments: keyword arguments of `CORnet`; defaults are the published values.
 
-    Raises CornetError for an unknown name or argument, for more weights than memory holds, and for weights that cannot
-    be had or do not fit.
+    Raises CornetError for an unknown name or argument, for weights that exceed the free memory, and for weights that
+    cannot be fetched or do not fit.
     """
     published = published_model(name)
+    arguments = with_current_arguments(arguments, warn=True)
     known = list(inspect.signature(CORnet).parameters)
     for word in arguments:
         if word not in known:
             near = difflib.get_close_matches(word, known, 1)
             hint = f"did you mean {near[0]}?" if near else f"choose from {', '.join(known)}."
-            raise CornetError(f"{name} takes no argument {word!r}; {hint}")
+            raise CornetError(f"{name} has no argument {word!r}; {hint}")
     arguments = {**published.arguments, **arguments}
-    check_room(name, arguments)
+    check_memory(name, arguments)
     net = CORnet(**arguments)
     if pretrained is True:
         load_published(net, fetch_published(name, weights_url, accept_hash=accept_hash))
@@ -54,16 +56,18 @@ def create_model(
     return net
 
 
-def check_room(name: str, arguments: Mapping[str, Any]) -> None:
-    """Raise CornetError for a network whose weights do not fit in memory. They are counted, not made."""
+def check_memory(name: str, arguments: Mapping[str, Any]) -> None:
+    """Raise CornetError if the weights would exceed the free memory. Counts them on the meta device."""
     from cornet.memory import available_memory
 
     if torch.get_default_device().type == "meta":
         return
     with torch.device("meta"):
-        needed = sum(one.numel() * one.element_size() for one in CORnet(**arguments).state_dict().values())
+        needed = sum(
+            tensor.numel() * tensor.element_size() for tensor in CORnet(**arguments).state_dict().values()
+        )
     if needed > (free := available_memory()):
         raise CornetError(
-            f"{name} with these arguments has {needed / 2**30:,.1f} GiB of weights, and {free / 2**30:,.1f} GiB of "
-            "memory are free; choose a smaller width, bottleneck or number of classes."
+            f"{name} with these arguments has {needed / 2**30:,.1f} GiB of weights, but only {free / 2**30:,.1f} GiB "
+            "of memory is free; choose a smaller width, bottleneck or number of classes."
         )

@@ -1,4 +1,4 @@
-"""Reading a checkpoint file without running anything that it holds."""
+"""Read checkpoint files without executing code from them."""
 
 import pickle
 import pickletools
@@ -17,23 +17,23 @@ from cornet.opening import open_regular
 __all__ = ["looks_like_checkpoint", "read_checkpoint"]
 
 ZIP = b"PK\x03\x04"
-PICKLE = b"\x80"  # of the files that torch wrote before 1.6
+PICKLE = b"\x80"  # first byte of files from torch before 1.6
 
 
 def looks_like_checkpoint(path: Path) -> bool:
-    """Whether a file begins as torch's files do; a web page or a text does not."""
+    """Return whether a file starts with the signature of torch.save (a web page does not)."""
     with open_regular(path) as file:
         return file.read(len(ZIP)).startswith((ZIP, PICKLE))
 
 
 def read_checkpoint(path: str | PathLike[str]) -> dict[str, Any]:
-    """A checkpoint file's content, on the CPU, with weights_only=True. Raises CornetError for damage, and for code."""
+    """Load a checkpoint on the CPU with weights_only=True. Raises CornetError if it is damaged or holds code."""
     path = Path(path)
     try:
         if not looks_like_checkpoint(path):
-            raise CornetError(f"{path} is no checkpoint (torch.save did not write it); give another file.")
-        check_sums(path)
-        with warnings.catch_warnings():  # about pickle protocols, which do not matter to what is refused
+            raise CornetError(f"{path} is not a checkpoint (torch.save did not write it); give another file.")
+        check_archive(path)
+        with warnings.catch_warnings():  # pickle protocol warnings do not matter here
             warnings.simplefilter("ignore")
             content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
@@ -41,50 +41,50 @@ def read_checkpoint(path: str | PathLike[str]) -> dict[str, Any]:
     except IsADirectoryError:
         raise CornetError(f"{path} is a folder; give the path of a checkpoint file.") from None
     except PermissionError:
-        raise CornetError(f"{path} may not be read; mend its permissions or give another file.") from None
+        raise CornetError(f"{path} is not readable; fix its permissions, or give another file.") from None
     except pickle.UnpicklingError as error:
-        name = refused_name(str(error))
+        name = refused_global(str(error))
         if name is None:
-            raise damaged(path, error) from None
-        key = key_before(path, name)
+            raise damaged_error(path, error) from None
+        key = key_of_global(path, name)
         raise CornetError(
-            f"{path} holds {name}{f' under {key!r}' if key else ''}, which is no tensor or plain data and could run "
-            "code, so it was refused; have someone who trusts the file convert it, with d = torch.load(old, "
+            f"{path} holds {name}{f' under {key!r}' if key else ''}, which is neither a tensor nor plain data and "
+            "could execute code, so it was refused; if you trust the file, convert it with d = torch.load(old, "
             "map_location='cpu', weights_only=False); torch.save({'state_dict': d['state_dict']}, new)."
         ) from None
     except CornetError:
         raise
-    # Damaged bytes make the reader fail in any way at all; nothing of the file has been run.
+    # Damaged files can raise any exception in the reader; no code of the file has run.
     except Exception as error:
-        raise damaged(path, error) from None
+        raise damaged_error(path, error) from None
     if not isinstance(content, dict):
         raise CornetError(f"{path} holds {type(content).__name__}, not a dict of weights; give another file.")
     return content
 
 
-def check_sums(path: Path) -> None:
-    """Raise CornetError if a part of a zip file is compressed (torch never does) or differs from its checksum."""
+def check_archive(path: Path) -> None:
+    """Raise CornetError if a zip entry is compressed (torch never compresses) or has a wrong checksum."""
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             parts = archive.infolist()
             packed = [part.filename for part in parts if part.compress_type != zipfile.ZIP_STORED]
             claimed = sum(part.file_size for part in parts)
             if packed or claimed > path.stat().st_size:
-                why = f"{packed[0]} is packed" if packed else f"its parts claim {claimed:,} bytes"
-                raise damaged(path, ValueError(f"{why}, as torch writes none"))
+                why = f"{packed[0]} is compressed" if packed else f"its entries claim {claimed:,} bytes"
+                raise damaged_error(path, ValueError(f"{why}, which torch never writes"))
             if part := archive.testzip():
-                raise damaged(path, ValueError(f"the checksum of {part} is wrong"))
+                raise damaged_error(path, ValueError(f"the checksum of {part} is wrong"))
 
 
-def damaged(path: Path, error: Exception) -> CornetError:
-    """The sentence for a file that torch cannot read."""
+def damaged_error(path: Path, error: Exception) -> CornetError:
+    """Return the error for a file that torch cannot read."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     reason = lines[0].split(". ")[0].rstrip(".")[:120] if lines else type(error).__name__
-    return CornetError(f"{path} is cut off, damaged or no checkpoint ({reason}); use another copy of it.")
+    return CornetError(f"{path} is truncated, damaged or not a checkpoint ({reason}); use another copy.")
 
 
-def refused_name(reason: str) -> str | None:
-    """The name of what the safe reader refused; None where it failed for another reason."""
+def refused_global(reason: str) -> str | None:
+    """Extract the global that weights_only refused from its message; None if it failed for another reason."""
     for pattern in (
         r"(?:GLOBAL|unsupported GLOBAL|function) ((?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*) (?:was not|whose module)",
         r"reduce for unrecognized function (\S+)",
@@ -95,8 +95,8 @@ def refused_name(reason: str) -> str | None:
     return None
 
 
-def key_before(path: Path, name: str) -> str | None:
-    """The key of the file's dict under which its pickle names a global, found without unpickling."""
+def key_of_global(path: Path, name: str) -> str | None:
+    """Find the top-level key whose value uses a global, without unpickling. None if unknown."""
     try:
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
@@ -112,8 +112,8 @@ def key_before(path: Path, name: str) -> str | None:
 
 
 def key_in_pickle(pickled: Any, name: str) -> str | None:
-    """The key of the outermost dict whose value names that global, by following what lies on the stack."""
-    stack: list[tuple[int, Any]] = []  # where in the pickle a thing was made, and of which argument
+    """Find the key of the outermost dict whose value uses a global, by simulating the pickle stack."""
+    stack: list[tuple[int, Any]] = []  # position and argument of the opcode that pushed each item
     marks: list[int] = []
     keys: list[tuple[int, Any]] = []  # of the outermost dict
     where = None
@@ -128,8 +128,8 @@ def key_in_pickle(pickled: Any, name: str) -> str | None:
         if keep == 0 and opcode.name == "SETITEMS":
             keys += stack[2::2]
         if opcode.name == "GLOBAL" and where is None:
-            told = f".{str(argument).replace(' ', '.')}"
-            where = position if told.endswith(f".{name}") else None  # builtins are told without their module
+            pickled = f".{str(argument).replace(' ', '.')}"
+            where = position if pickled.endswith(f".{name}") else None  # builtins come without their module
         del stack[keep:]
         if opcode.name == "MARK":
             marks.append(len(stack))

@@ -1,6 +1,6 @@
-"""Fetching the published checkpoints into a shared folder, checked by their SHA-256.
+"""Fetch published checkpoints into the cache and verify their SHA-256.
 
-By torch.hub's convention a file's name has the first digits; the full hash of an accepted file is in <file>.sha256.
+File names hold the first 8 digits (torch.hub's convention); <file>.sha256 records the full hash of an accepted file.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ __all__ = ["BASE_URL", "fetch_published"]
 BASE_URL = "https://s3.amazonaws.com/cornet-models/"
 
 LARGEST = 2 * 10**9
-"""Bytes of a checkpoint that are downloaded at most; the published ones have up to 0.2 GB."""
+"""Download limit in bytes; published checkpoints have up to 0.2 GB."""
 
 
 def fetch_published(
@@ -30,53 +30,54 @@ def fetch_published(
     accept_hash: bool = False,
     timeout: float = 30.0,
 ) -> Path:
-    """The path of a network's published checkpoint, from the cache or else from `base_url`.
+    """Return the path of a published checkpoint; fetch it from `base_url` if it is not in the cache.
 
     name: one of `cornet.list_models()`.
-    base_url: http or https address, or a folder, that holds the file; None for the environment variable
-        CORNET_WEIGHTS_URL or else the address of 2018.
-    cache: a folder, whose subfolder weights takes the file; None for `cornet.files.cache_folder()`.
-    accept_hash: take a file whose SHA-256 does not begin as its name says, and record its own.
-    timeout: seconds without a byte after which a server counts as stalled.
+    base_url: http(s) URL or folder that holds the file; default: the environment variable CORNET_WEIGHTS_URL,
+        else `BASE_URL`.
+    cache: cache folder; the file goes to its subfolder weights. Default: `cornet.files.cache_folder()`.
+    accept_hash: accept a file whose SHA-256 does not match its name, and record its hash.
+    timeout: seconds without data after which the download fails.
 
-    A download that broke off is continued by the next call where the server allows it. Several processes
-    may fetch at once: one downloads, the others wait for it.
+    The next call resumes an interrupted download if the server supports it. Concurrent processes are safe: one
+    downloads, the others wait.
 
-    Raises CornetError where the file cannot be had or is not what its name says; a part of a file or a wrong
-    one is never taken for it.
+    Raises CornetError if the file cannot be fetched or does not match its name.
     """
     file = published_model(name).file
     folder = (Path(cache).expanduser() if cache else cache_folder()) / "weights"
     path = folder / file
     source = os.fspath(base_url or os.environ.get("CORNET_WEIGHTS_URL") or BASE_URL)
     remedy = (
-        f"place the file by hand at {path}, give pretrained=PATH, or name another address or folder that has it "
-        "in the environment variable CORNET_WEIGHTS_URL"
+        f"place the file by hand at {path}, give pretrained=PATH, or set the environment variable "
+        "CORNET_WEIGHTS_URL to a URL or folder that has it"
     )
-    with usable(path, "mend that, or name another folder in the environment variable CORNET_CACHE"):
+    with usable(path, "fix that, or set the environment variable CORNET_CACHE to another folder"):
         if not path.exists():
             folder.mkdir(parents=True, exist_ok=True)
             with locked(folder / f"{file}.lock"):
-                if not path.exists():  # another process may have fetched it meanwhile
+                if not path.exists():  # another process may have fetched it
                     obtain(
                         source,
                         path,
-                        lambda found, joined: mismatch(found, path, accept_hash and not joined),
+                        lambda found, joined: find_problem(found, path, accept_hash and not joined),
                         remedy,
                         timeout,
                         LARGEST,
                     )
                     return path
-        if problem := mismatch(path, path, accept_hash):
+        if problem := find_problem(path, path, accept_hash):
             raise CornetError(f"{path} {problem}, or delete it to fetch it again.")
     return path
 
 
-def mismatch(file: Path, path: Path, accept_hash: bool) -> str:
-    """What is wrong with a file that is, or is to be, the checkpoint `path`; "" if right: then its hash is recorded."""
+def find_problem(file: Path, path: Path, accept_hash: bool) -> str:
+    """Check a file that is or becomes the checkpoint `path`: return the problem, or "" and record its hash."""
     with open_entry(file) as stream:
         if not looks_like_checkpoint(file):
-            return f"is no checkpoint but begins with {stream.read(16)!r}; ask whoever serves it"
+            return (
+                f"is not a checkpoint (it begins with {stream.read(16)!r}); report it to the server's owner"
+            )
         own = hashlib.file_digest(stream, "sha256").hexdigest()
     record = path.with_name(f"{path.name}.sha256")
     recorded: list[str] = []
@@ -84,9 +85,13 @@ def mismatch(file: Path, path: Path, accept_hash: bool) -> str:
         recorded = stream.read(4096).decode(errors="replace").split()[:1]
     expected = recorded[0] if recorded else path.stem.rpartition("-")[2]
     if not own.startswith(expected) and not accept_hash:
-        kept = f"{expected} was recorded for it" if recorded else f"by its name it begins with {expected}"
-        return f"has the SHA-256 {own}, but {kept}; take it all the same with accept_hash=True"
+        rule = (
+            f"its recorded hash is {expected}"
+            if recorded
+            else f"its name says that it begins with {expected}"
+        )
+        return f"has the SHA-256 {own}, but {rule}; accept it with accept_hash=True"
     if own != expected and not is_foreign(record):
-        with contextlib.suppress(CornetError):  # a folder that others keep may not be ours to write in
+        with contextlib.suppress(CornetError):  # a shared folder may not be writable
             atomic_write(record, f"{own}  {path.name}\n")
     return ""

@@ -18,9 +18,15 @@ from torch import nn
 
 from cornet.errors import CornetError
 from cornet.models import CORnet, create_model, load_published
-from cornet.models.cornet.published import check_published, own_layout, settings, weights_in
+from cornet.models.cornet.published import (
+    check_published,
+    extract_weights,
+    infer_arguments,
+    rename_own_layout,
+)
 from cornet.models.safe_load import read_checkpoint
 from cornet.names import set_aside
+from cornet.old_names import with_current_facts
 from cornet.runs.config import is_provided
 from cornet.sizes import MOST_PIXELS, MOST_STEPS
 from cornet.stimuli.normalisation import IMAGENET_MEAN, IMAGENET_STD
@@ -114,6 +120,7 @@ def network_of_file(
     content = read_checkpoint(path)
     facts = content.get("cornet")
     if isinstance(facts, Mapping) and "model.name" in facts:
+        facts = with_current_facts(facts)
         arguments = {
             key.removeprefix("model."): value for key, value in facts.items() if key.startswith("model.")
         }
@@ -199,9 +206,9 @@ def fitting(path: Path, content: Mapping[str, Any], seed: int, make: Callable[[]
 
 
 def _network_by_weights(path: Path, content: Mapping[str, Any], model: str | None) -> CORnet:
-    weights = weights_in(content, str(path))
-    own = own_layout(weights)
-    found = settings(weights if own is None else own)
+    weights = extract_weights(content, str(path))
+    own = rename_own_layout(weights)
+    found = infer_arguments(weights if own is None else own)
     block = found.get("block")
     if block is None:
         raise CornetError(

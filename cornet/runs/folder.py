@@ -59,7 +59,7 @@ class RunFolder:
         folder = cls(path)
         if fresh:
             folder._move_aside()
-        wanted = _plain(identity)
+        wanted = with_current_names(_plain(identity))
         held = with_current_names(folder.read("identity.json"))
         if held is not None and held != wanted:
             raise CornetError(

@@ -109,7 +109,7 @@ def find_run_path(
     sweep, a folder named by their variant. variant: as `variant_name` gives it. Raises CornetError for a bad name.
     """
     check_name(name)
-    folder, own = Path(root) / name, json.loads(json.dumps(identity, default=str))
+    folder, own = Path(root) / name, with_current_names(json.loads(json.dumps(identity, default=str)))
     held = {place: found for place in _places(folder) if (found := _identity_below(place)) is not None}
     for place, found in held.items():
         if found == own:

@@ -1,1 +1,1 @@
-"""Images: photographs in class folders, CIFAR, rendered objects; decoding, crops, contact sheets (see `samples`)."""
+"""Images: data sets (class folders, CIFAR, rendered objects), decoding, augmentation, contact sheets."""

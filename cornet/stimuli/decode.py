@@ -1,10 +1,11 @@
-"""Bytes of an image file to pixels.
+"""Decode image files.
 
-JPEG: simplejpeg (libjpeg-turbo) in strict mode, as libjpeg fills damaged data with grey. It also refuses the rare file
-with stray bytes before the end marker. All else, and CMYK JPEG: Pillow, by content and not by name.
+JPEG files are decoded by simplejpeg (libjpeg-turbo) in strict mode; otherwise libjpeg fills damaged data with grey.
+Strict mode also rejects the rare file with stray bytes before the end marker. Pillow decodes other formats and CMYK
+JPEG, chosen by content, not by name.
 
-Decoding at reduced size (libjpeg's DCT scaling) was tried and left out: on 100 ImageNet photographs it changed crops by
-4 grey levels on average, 14 at most, and was slower than full size, as few of its scales are vectorised.
+Decoding at reduced size (libjpeg's DCT scaling) is not used: on 100 ImageNet photographs, it changed crops by 4 grey
+levels on average (14 at most), and was slower than full size, as few of its scales are vectorised.
 """
 
 import io
@@ -21,27 +22,26 @@ from cornet.errors import CornetError
 __all__ = ["MAX_PIXELS", "BadImage", "decode_image"]
 
 MAX_PIXELS = 100_000_000
-"""Larger images are refused by their header, before memory is taken for them."""
+"""Larger images are rejected by their header, before memory is allocated."""
 
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF")
-"""What Pillow may open: its parsers for rarer formats have no business with a folder of photographs."""
+"""Formats that Pillow may open; parsers of rarer formats are an unnecessary risk."""
 
 
 class BadImage(CornetError):
-    """An image file that cannot be decoded as a whole, with the reason."""
+    """An image file that cannot be decoded completely, with the reason."""
 
 
 def decode_image(data: bytes) -> NDArray[np.uint8]:
-    """Decode an image file.
+    """Decode an image file to (y, x, 3) RGB uint8, writable.
 
-    Returns (y, x, 3) RGB uint8, writable. Grey becomes three equal channels. 16-bit grey is divided by 257 and
-    rounded; 16-bit colour, and 16-bit grey with alpha, keep their high byte. Transparent pixels show white, and half
-    transparent ones are mixed with it, as viewers do; a PNG's transparent colour (tRNS) is compared at full depth.
-    Of an animation or a file of several pages the first is taken. EXIF orientation is ignored, as the tools that made
-    ImageNet's published results ignore it; so are a PNG's gamma (gAMA) and all colour profiles.
+    Grey becomes three equal channels. 16-bit grey is divided by 257 and rounded; 16-bit colour, and 16-bit grey with
+    alpha, keep their high byte. Transparency is blended with white; a PNG's transparent colour (tRNS) is compared at
+    full depth. Animations and multi-page files yield their first frame. EXIF orientation is ignored, as in the tools
+    behind ImageNet's published results; so are a PNG's gamma (gAMA) and all colour profiles.
 
-    Raises BadImage for data that are empty, truncated, damaged, not an image, of more than MAX_PIXELS, or of pixels
-    that are 32-bit integers or floating-point numbers, whose white is unknown.
+    Raises BadImage if the data are empty, truncated, damaged, not an image, or have more than MAX_PIXELS, and for
+    32-bit integer or floating-point pixels, whose white level is unknown.
     """
     if not data:
         raise BadImage("the file is empty")
@@ -53,7 +53,7 @@ def decode_image(data: bytes) -> NDArray[np.uint8]:
 def _decode_jpeg(data: bytes) -> NDArray[np.uint8]:
     try:
         height, width, colors, _ = simplejpeg.decode_jpeg_header(data)
-    except ValueError:  # a damaged header, or a chroma subsampling that libjpeg-turbo has no name for
+    except ValueError:  # a damaged header, or a chroma subsampling unknown to libjpeg-turbo
         return _decode_other(data)
     _check_size(int(width), int(height))
     ink = colors in ("CMYK", "YCCK")
@@ -67,7 +67,9 @@ def _decode_jpeg(data: bytes) -> NDArray[np.uint8]:
 def _decode_other(data: bytes) -> NDArray[np.uint8]:
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of EXIF data that we do not use, and of a size that we check
+            warnings.simplefilter(
+                "ignore"
+            )  # about unused EXIF data, and about sizes, which are checked below
             with Image.open(io.BytesIO(data), formats=FORMATS) as image:
                 _check_size(*image.size)
                 if isinstance(image, TiffImageFile):  # a tile may be larger than the image
@@ -102,7 +104,7 @@ def _to_rgb(image: ImageFile.ImageFile, data: bytes) -> NDArray[np.uint8]:
 
 
 def _transparent(image: ImageFile.ImageFile, data: bytes) -> NDArray[np.bool_] | None:
-    """Which pixels of a PNG image have its transparent grey or colour, (y, x); None where it names none.
+    """Mask (y, x) of pixels with a PNG's transparent colour (tRNS); None if it has none.
 
     Pillow widens 2- and 4-bit samples and drops low bytes of 16-bit ones, but not of that colour. Of a 1-bit image it
     takes any grey but 0 for white, where only the lowest bit counts.
@@ -110,7 +112,7 @@ def _transparent(image: ImageFile.ImageFile, data: bytes) -> NDArray[np.bool_] |
     color = image.info.get("transparency")
     if image.format != "PNG" or image.mode not in ("1", "L", "I;16", "RGB") or color is None:
         return None
-    raw = str(image.tile[0].args)  # how Pillow unpacks the samples; gone once the image is loaded
+    raw = str(image.tile[0].args)  # how Pillow unpacks the samples; unavailable after loading
     samples = np.asarray(image).astype(np.int64)
     if raw == "RGB;16B":
         with Image.open(io.BytesIO(data), formats=("PNG",)) as low:
@@ -134,4 +136,6 @@ def _lowest_bit(data: bytes) -> int:
 
 def _check_size(width: int, height: int) -> None:
     if width * height > MAX_PIXELS:
-        raise BadImage(f"its header says {width} x {height} pixels, and more than {MAX_PIXELS:,} are refused")
+        raise BadImage(
+            f"its header says {width} x {height} pixels, which exceeds the maximum of {MAX_PIXELS:,}"
+        )

@@ -1,8 +1,8 @@
-"""Random numbers as a function of where they are used: (seed, stream, index, field) -> number in [0, 1).
+"""Counter-based random numbers: (seed, stream, index, field) -> number in [0, 1).
 
-A counter-based generator (the finaliser of SplitMix64: Steele, Lea, Flood 2014, "Fast splittable
-pseudorandom number generators") rather than a sequential one: image i is the same whether it is drawn alone
-or among thousands, in whichever order and by whichever process, and no release of a library changes it.
+Uses the finaliser of SplitMix64 (Steele, Lea, Flood 2014, "Fast splittable pseudorandom number generators").
+Unlike with a sequential generator, image i does not depend on the order, the process or the other images drawn, and
+library releases do not change it.
 """
 
 import zlib
@@ -17,7 +17,7 @@ _SECOND = np.uint64(0x94D049BB133111EB)
 
 
 def _mix(words: np.ndarray) -> np.ndarray:
-    """Scramble 64-bit words; (...) uint64 -> (...) uint64. Arrays, not scalars: those would warn of overflow."""
+    """Scramble 64-bit words; (...) uint64 -> (...) uint64. Takes arrays, as scalars would warn about overflow."""
     words = words + _STEP
     words = (words ^ (words >> np.uint64(30))) * _FIRST
     words = (words ^ (words >> np.uint64(27))) * _SECOND
@@ -25,7 +25,7 @@ def _mix(words: np.ndarray) -> np.ndarray:
 
 
 def bits(*parts: "int | str | np.ndarray") -> np.ndarray:
-    """64 random bits for each combination of parts, which broadcast; at least 1-D uint64. Text: its checksum."""
+    """64 random bits per combination of parts, which broadcast; at least 1-D uint64. Text enters as its CRC-32."""
     words = np.zeros(1, np.uint64)
     for part in parts:
         number = zlib.crc32(part.encode()) if isinstance(part, str) else part
@@ -34,11 +34,11 @@ def bits(*parts: "int | str | np.ndarray") -> np.ndarray:
 
 
 def uniform(*parts: "int | str | np.ndarray") -> np.ndarray:
-    """Uniform float64 in [0, 1) for each combination of parts; at least 1-D."""
+    """Uniform float64 in [0, 1) per combination of parts; at least 1-D."""
     return (bits(*parts) >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
 def phases(seed: int, count: int) -> np.ndarray:
-    """The first `count` angles in radians of a seed's sequence, (count,) float32; a longer one begins alike."""
+    """First `count` random angles of a seed's sequence in radians, (count,) float32; independent of `count`."""
     words = bits(seed, np.arange(count, dtype=np.uint64))
     return (words >> np.uint64(40)).astype(np.float32) * np.float32(2 * np.pi / 2**24)

@@ -1,4 +1,4 @@
-"""What a network was trained on, in sixteen digits: another set of images has another fingerprint."""
+"""Fingerprint of a set of training images, which changes with the images."""
 
 import hashlib
 from collections.abc import Sequence
@@ -14,17 +14,17 @@ from cornet.stimuli.samples import ImageDataset, ImageSource, InMemory, Key
 __all__ = ["READ", "fingerprint"]
 
 READ = 256
-"""How many files of a split are read; reading all of ImageNet would take longer than an epoch."""
+"""Number of files to read per split; reading all of ImageNet would take longer than an epoch."""
 
 DIGITS = 16
 
 
 def fingerprint(source: ImageSource) -> str:
-    """Sixteen hexadecimal digits of the SHA-256 of a source's classes and of both its splits.
+    """Sixteen hexadecimal digits of the SHA-256 of a source's classes and both splits.
 
-    In memory: all pixels and labels; shards: their description; folders: all names, and the content of READ files,
-    evenly spaced; else READ samples of epoch 0. Augmentation does not count, except there. A file of a folder that was
-    replaced under its own name may go unnoticed.
+    In-memory splits are hashed by all pixels and labels, shards by their description, folders by all names and the
+    content of READ evenly spaced files, other splits by READ samples of epoch 0 (only these include augmentation). In
+    folders, a file replaced under the same name may go unnoticed.
     """
     digest = hashlib.sha256("\n".join(source.classes).encode())
     for split in (source.train(), source.val()):
@@ -40,24 +40,24 @@ def _content(split: ImageDataset) -> Sequence[Any]:
         labels = np.asarray(getattr(split, "labels", ()), np.int64)
         return [np.ascontiguousarray(split.images), labels]
     if isinstance(files, ClassFolder):
-        return [files.listing(), *(_of_file(files, index) for index in _spread(len(files)))]
+        return [files.listing(), *(_hash_file(files, index) for index in _evenly_spaced(len(files)))]
     if isinstance(files, ShardFiles):
         return [files.digest.encode()]
-    return [_of_sample(split, index) for index in _spread(len(split))]
+    return [_hash_sample(split, index) for index in _evenly_spaced(len(split))]
 
 
-def _of_file(files: ClassFolder, index: int) -> bytes:
+def _hash_file(files: ClassFolder, index: int) -> bytes:
     try:
         return hashlib.sha256(files.read(index)).digest()
     except BadImage:
         return b"cannot be read"
 
 
-def _of_sample(split: ImageDataset, index: int) -> bytes:
+def _hash_sample(split: ImageDataset, index: int) -> bytes:
     sample = split[Key(index, 0)]
     return hashlib.sha256(sample.image.numpy().tobytes() + bytes(str(sample.label), "ascii")).digest()
 
 
-def _spread(count: int) -> list[int]:
-    """At most READ positions, evenly spaced, the first and the last among them."""
+def _evenly_spaced(count: int) -> list[int]:
+    """At most READ evenly spaced positions, including the first and the last."""
     return np.unique(np.linspace(0, max(count - 1, 0), min(count, READ)).astype(np.int64)).tolist()

@@ -1,7 +1,7 @@
-"""Where to look in a photograph: random crops and flips for training, fixed views for validation.
+"""Crop, flip and resize photographs: random crops for training, fixed views for validation.
 
-(y, x, 3) uint8 arrays to (3, size, size) uint8 tensors. Resizing is bilinear with antialiasing, by torch in
-channels-last order: within one grey level of Pillow's, and three times as fast (0.17 against 0.60 ms a crop).
+Functions map (y, x, 3) uint8 arrays to (3, size, size) uint8 tensors. Resizing is bilinear with antialiasing, by torch
+in channels-last layout: within one grey level of Pillow, and three times as fast (0.17 instead of 0.60 ms per crop).
 """
 
 import math
@@ -18,7 +18,7 @@ __all__ = ["VIEWS", "Box", "center_view", "random_box", "random_generator", "res
 
 
 class Box(NamedTuple):
-    """A rectangle of whole pixels."""
+    """A rectangle in whole pixels."""
 
     top: int
     left: int
@@ -27,7 +27,7 @@ class Box(NamedTuple):
 
 
 def random_generator(seed: int, epoch: int, index: int) -> np.random.Generator:
-    """The source of randomness of one image in one epoch: a function of these three numbers alone."""
+    """Random generator for one image in one epoch; depends only on the three arguments."""
     return np.random.default_rng((seed, epoch, index))
 
 
@@ -41,8 +41,8 @@ def random_box(
 ) -> Box:
     """Draw the crop of Szegedy et al. (2015), as torchvision's RandomResizedCrop draws it.
 
-    Its share of the area is uniform in `scale`, the logarithm of its width over its height in `ratio`, and its
-    place uniform. After ten draws that do not fit comes the largest centred crop with an allowed ratio.
+    The share of the area is uniform in `scale`, the logarithm of width / height is uniform in `ratio`, and the
+    position is uniform. If ten draws do not fit, it is the largest centred crop with an allowed ratio.
     """
     for _ in range(10):
         area = height * width * rng.uniform(*scale)
@@ -56,7 +56,7 @@ def random_box(
 
 
 def resize_crop(image: NDArray[np.uint8], box: Box, size: int, *, flip: bool = False) -> Tensor:
-    """Cut `box` out of an image (y, x, 3) and resize it to (3, size, size), mirrored if `flip`."""
+    """Crop `box` from an image (y, x, 3) and resize it to (3, size, size), mirrored if `flip`."""
     top, left, height, width = box
     crop = _channels_first(image)[:, top : top + height, left : left + width]
     crop = _resize(crop, size, size)
@@ -64,12 +64,12 @@ def resize_crop(image: NDArray[np.uint8], box: Box, size: int, *, flip: bool = F
 
 
 def center_view(image: NDArray[np.uint8], size: int, short_side: int) -> Tensor:
-    """Resize the short side to `short_side` and take the central (3, size, size), as ImageNet is validated.
+    """Resize the short side to `short_side` and crop the centre, (3, size, size): ImageNet's validation protocol.
 
-    With `short_side == size`, an image that is `size` pixels a side already passes unchanged.
+    With `short_side == size`, an image of `size` x `size` pixels passes unchanged.
     """
     height, width = image.shape[:2]
-    limit = 8 * min(height, width)  # what lies further out is cut off by the crop: do not enlarge it first
+    limit = 8 * min(height, width)  # the crop removes pixels further out, so do not enlarge them first
     top, left = max(0, height - limit) // 2, max(0, width - limit) // 2
     pixels = _channels_first(image)[:, top : top + limit, left : left + limit]
     height, width = pixels.shape[-2:]
@@ -95,7 +95,7 @@ VIEWS: dict[str, Callable[[NDArray[np.uint8], int, int], Tensor]] = {
 
 
 def _channels_first(image: NDArray[np.uint8]) -> Tensor:
-    """(y, x, 3) -> (3, y, x) without moving a byte: the strides of channels-last, which torch resizes fastest."""
+    """(y, x, 3) -> (3, y, x) as a view in channels-last layout, which torch resizes fastest."""
     return torch.from_numpy(image).permute(2, 0, 1)
 
 

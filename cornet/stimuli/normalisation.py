@@ -1,4 +1,4 @@
-"""Mean and standard deviation of images: ImageNet's, and subtracting and dividing by them."""
+"""Normalise images by a mean and standard deviation per channel."""
 
 from collections.abc import Sequence
 
@@ -7,17 +7,17 @@ from torch import Tensor
 
 from cornet.errors import CornetError
 
-__all__ = ["IMAGENET_MEAN", "IMAGENET_STD", "checked_normalisation", "normalised", "pixel_scale"]
+__all__ = ["IMAGENET_MEAN", "IMAGENET_STD", "check_normalisation", "normalise", "pixel_scale"]
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
-"""By channel (red, green, blue), of images scaled to 0..1."""
+"""Per channel (red, green, blue), for images scaled to 0..1."""
 
 
-def normalised(
+def normalise(
     images: Tensor, mean: Sequence[float], std: Sequence[float], dtype: torch.dtype = torch.float32
 ) -> Tensor:
-    """Images (batch, 3, y, x) of a floating type from uint8 ones, given mean and std of images scaled to 0..1."""
+    """Convert uint8 images (batch, 3, y, x) to normalised `dtype`. mean, std: for images scaled to 0..1."""
     center, spread = pixel_scale(mean, std, images.device, dtype)
     return ((images.to(center.dtype) - center) / spread).to(dtype)
 
@@ -28,21 +28,22 @@ def pixel_scale(
     device: torch.device | None = None,
     dtype: torch.dtype = torch.float32,
 ) -> tuple[Tensor, Tensor]:
-    """Mean and std of pixel values 0..255, (channel, 1, 1), in float32 or wider, given those of images of 0..1."""
+    """Convert mean and std of images scaled to 0..1 to those of pixel values, (channel, 1, 1), float32 or wider."""
     wide = torch.promote_types(dtype, torch.float32)
     center, spread = (
-        torch.tensor(one, device=device, dtype=wide).view(-1, 1, 1) * 255 for one in (mean, std)
+        torch.tensor(values, device=device, dtype=wide).view(-1, 1, 1) * 255 for values in (mean, std)
     )
     return center, spread
 
 
-def checked_normalisation(
+def check_normalisation(
     mean: Sequence[float], std: Sequence[float]
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Three numbers each, the second above 0. Raises CornetError."""
+    """Return mean and std as tuples. Raises CornetError unless they have three numbers, with std above 0."""
     center, spread = tuple(map(float, mean)), tuple(map(float, std))
     if len(center) != 3 or len(spread) != 3 or not all(value > 0 for value in spread):
         raise CornetError(
-            f"mean={center} and std={spread} must be three numbers each, of images scaled to 0..1, std above 0."
+            f"mean={center} and std={spread} must be three numbers each, with std above 0; give them for "
+            "images scaled to 0..1."
         )
     return center, spread

@@ -1,6 +1,7 @@
-"""What flows from a set of images to a network: keys in, samples out, batches of them to the device.
+"""Types of training data: keys, samples, batches, data sets and image sources.
 
-Images are uint8 until the device. Datasets are read by `Key(index, epoch)`, on which alone an augmentation depends.
+Images are uint8 until they reach the device. Data sets are indexed by `Key(index, epoch)`, which determines the
+augmentation.
 """
 
 from abc import ABC, abstractmethod
@@ -15,13 +16,13 @@ from torch.utils.data import default_collate
 __all__ = ["IGNORED", "Batch", "ImageDataset", "ImageSource", "InMemory", "Key", "Sample", "collate"]
 
 IGNORED = -100
-"""Label of a validation image that could not be read: losses and accuracies leave it out."""
+"""Label of an unreadable validation image, which losses and accuracies skip."""
 
 
 class Key(NamedTuple):
-    """Which image, and in which epoch it is shown."""
+    """Index of an image, and the epoch in which it is shown."""
 
-    index: int  # type: ignore[assignment]  # tuples have a method of that name, which nobody calls here
+    index: int  # type: ignore[assignment]  # hides tuple.index, which is not used
     epoch: int
 
 
@@ -31,17 +32,17 @@ class Sample(NamedTuple):
     image: uint8, (3, y, x) in training; (view, 3, y, x) in validation, one view per validation protocol.
     label: class index, or IGNORED.
     index: position in the dataset.
-    bad: paths of files that could not be read while making this sample (usually none), as `cornet.names.escaped`.
+    bad: paths of files that could not be read for this sample (usually none), escaped by `cornet.names.escaped`.
     """
 
     image: Tensor
     label: int
-    index: int  # type: ignore[assignment]  # tuples have a method of that name, which nobody calls here
+    index: int  # type: ignore[assignment]  # hides tuple.index, which is not used
     bad: tuple[str, ...] = ()
 
 
 class Batch(NamedTuple):
-    """Samples of one step: images (batch, [view,] 3, y, x) uint8; labels and indices (batch,) int64."""
+    """Samples of a step: images (batch, [view,] 3, y, x) uint8; labels and indices (batch,) int64."""
 
     images: Tensor
     labels: Tensor
@@ -50,7 +51,7 @@ class Batch(NamedTuple):
 
 
 def collate(samples: Sequence[Sample]) -> Batch:
-    """Stack samples into a batch; in a worker process straight into memory shared with the training process."""
+    """Stack samples into a batch (in a worker process, in shared memory)."""
     return Batch(
         images=default_collate([s.image for s in samples]),
         labels=torch.tensor([s.label for s in samples], dtype=torch.int64),
@@ -61,7 +62,7 @@ def collate(samples: Sequence[Sample]) -> Batch:
 
 @runtime_checkable
 class ImageDataset(Protocol):
-    """A split: map-style, read by key, several at once where that is cheaper."""
+    """A split: a map-style data set indexed by key, which can also return several samples at once."""
 
     def __len__(self) -> int: ...
 
@@ -71,7 +72,7 @@ class ImageDataset(Protocol):
 
 
 class InMemory(ABC):
-    """A split whose images are in memory, `images` with one a row: its samples are made several at once."""
+    """A split with all its images in memory (`images`, one per row), which makes several samples at once."""
 
     images: np.ndarray
 
@@ -83,16 +84,16 @@ class InMemory(ABC):
 
     @abstractmethod
     def __getitems__(self, keys: Sequence[Key]) -> list[Sample]:
-        """The samples of several keys, in their order."""
+        """Return the samples of several keys, in order."""
 
 
 @runtime_checkable
 class ImageSource(Protocol):
-    """Images with classes: what a configuration's `data` group names.
+    """Images with classes: the `data` group of a configuration.
 
-    classes: names, in label order. size: pixels a side of a training image. mean, std: per channel, of
-    images scaled to 0..1. views: names of the validation protocols, the first being the one that is
-    monitored. in_memory: True where loading needs no worker processes.
+    classes: names, in label order. size: pixels per side of a training image. mean, std: per channel, for
+    images scaled to 0..1. views: names of the validation protocols; the first one is monitored.
+    in_memory: whether loading needs no worker processes.
     """
 
     name: str

@@ -1,7 +1,7 @@
-"""A stimulus on a screen of another size, measured in degrees of visual angle.
+"""Place a stimulus on a model's screen, given the visual angle of both.
 
-A model declares how many degrees its input spans; a stimulus that spans fewer is surrounded by mid-grey, one
-that spans more loses its margin, so that a degree of the world is as many pixels for every stimulus set.
+A model declares how many degrees its input spans. Smaller stimuli are padded with mid-grey and larger ones are
+cropped, so that a degree has the same number of pixels for every stimulus set.
 """
 
 import math
@@ -17,10 +17,10 @@ from cornet.stimuli.geometry import squash_view
 __all__ = ["GREY", "check_degrees", "place_on_screen"]
 
 GREY = 128
-"""The canvas around a stimulus, in all three channels."""
+"""Grey level of the padding, in all three channels."""
 
 MAX_RATIO = 16.0
-"""Largest ratio of screen to stimulus, or stimulus to screen: beyond, one of the two is a dot, or a unit is wrong."""
+"""Largest ratio of screen to stimulus, or the reverse; above it, a unit is probably wrong."""
 
 
 def place_on_screen(
@@ -28,13 +28,13 @@ def place_on_screen(
 ) -> Tensor:
     """Show an image (y, x, 3) uint8 that spans `degrees` on a screen that spans `screen_degrees`.
 
-    Returns (3, size, size) uint8. The canvas is round(stimulus pixels * screen_degrees / degrees) pixels, in y and in
-    x (halves are rounded to the even number, and a canvas is at least one pixel). A stimulus that is smaller than the
-    canvas is pasted on its centre, on mid-grey (128); of a larger one the centre is cut out. Where the margin is odd,
-    the smaller half is above and to the left. The canvas is then resized (squashed to a square, bilinear,
-    antialiased) as by `cornet.stimuli.geometry.squash_view`. With equal degrees the image itself is resized.
+    Returns (3, size, size) uint8. The canvas has round(stimulus pixels * screen_degrees / degrees) pixels in y and in
+    x (halves round to even, and it is at least one pixel). A stimulus smaller than the canvas is pasted in its centre,
+    on mid-grey (128); a larger one is cropped to its centre. If the margin is odd, the smaller half is at the top and
+    left. The canvas is then resized to a square by `cornet.stimuli.geometry.squash_view` (bilinear, antialiased).
+    With equal degrees, the image itself is resized.
 
-    Raises CornetError for degrees that are not above 0, and for extents that differ more than 16 times.
+    Raises CornetError for degrees that are not above 0, and for sizes that differ by a factor above 16.
     Source: Brain-Score's place_on_screen.
     """
     check_degrees(degrees, screen_degrees)
@@ -49,19 +49,19 @@ def place_on_screen(
 
 
 def check_degrees(degrees: float, screen_degrees: float) -> None:
-    """Refuse visual angles that cannot be."""
+    """Raise CornetError for visual angles that are not above 0 or differ by a factor above MAX_RATIO."""
     for word, value in (("degrees", degrees), ("screen_degrees", screen_degrees)):
         if not 0 < value < math.inf:
-            raise CornetError(f"{word}={value!r} must be a visual angle above 0; use for example 8.")
+            raise CornetError(f"{word}={value!r} must be a visual angle above 0; give for example 8.")
     if not 1 / MAX_RATIO <= screen_degrees / degrees <= MAX_RATIO:
         raise CornetError(
-            f"a stimulus of {degrees:g} degrees does not go on a screen of {screen_degrees:g}: they may differ "
-            f"{MAX_RATIO:g} times at most; give both in degrees of visual angle."
+            f"a stimulus of {degrees:g} degrees does not fit a screen of {screen_degrees:g}: they may differ by a "
+            f"factor of at most {MAX_RATIO:g}; give both in degrees of visual angle."
         )
 
 
 def _centered(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
-    """The image on a grey canvas of (height, width), centred in each direction: pasted where smaller, else cut."""
+    """Centre the image on a grey canvas of (height, width), cropped where it is larger."""
     canvas = np.full((height, width, 3), GREY, np.uint8)
     rows, columns = _overlap(image.shape[0], height), _overlap(image.shape[1], width)
     canvas[rows[1], columns[1]] = image[rows[0], columns[0]]
@@ -69,12 +69,12 @@ def _centered(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.u
 
 
 def _overlap(have: int, want: int) -> tuple[slice, slice]:
-    """Where `have` pixels and a canvas of `want` lie on each other: the slice of the image, and of the canvas."""
+    """Slices of an image of `have` pixels and of a canvas of `want` pixels that overlap when centred."""
     common, margin = min(have, want), abs(have - want) // 2
     inside, whole = slice(margin, margin + common), slice(0, common)
     return (inside, whole) if have > want else (whole, inside)
 
 
 def grey_screens(count: int, size: int) -> Tensor:
-    """Empty screens, (count, 3, size, size) uint8."""
+    """Mid-grey screens, (count, 3, size, size) uint8."""
     return torch.full((count, 3, size, size), GREY, dtype=torch.uint8)

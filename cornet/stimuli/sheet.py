@@ -1,4 +1,4 @@
-"""Many small pictures on one sheet, to look at: rendered objects, photographs, what a network gets to see."""
+"""Contact sheets: many small images on one picture."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -25,14 +25,14 @@ def contact_sheet(
     """Lay images out in rows, left to right and top to bottom.
 
     images: uint8 arrays or tensors, each (y, x), (y, x, 1), (y, x, 3), (1, y, x) or (3, y, x), or PIL
-    images; sizes may differ (a smaller one is centred in its tile). columns: tiles a row. labels: a caption
-    under each tile, one an image. rows: a caption left of each row. scale: whole factor of enlargement,
-    nearest pixel. gap: pixels between tiles. Returns an "L" image if all are grayscale and none is
-    captioned, else "RGB". Raises CornetError.
+    images; sizes may differ (smaller images are centred in their tile). columns: tiles per row. labels: captions
+    below the tiles, one per image. rows: captions left of the rows. scale: integer factor of enlargement
+    (nearest neighbour). gap: pixels between tiles. Returns an "L" image if all images are grayscale and there are
+    no captions, else "RGB". Raises CornetError for invalid arguments.
     """
-    tiles = [_picture(image, k) for k, image in enumerate(images)]
+    tiles = [_to_pil(image, k) for k, image in enumerate(images)]
     if not tiles:
-        raise CornetError("images is empty, and a sheet needs at least one image; give some.")
+        raise CornetError("images is empty, but a sheet needs at least one image; give one.")
     for name, value in (("columns", columns), ("scale", scale)):
         if not isinstance(value, int) or value < 1:
             raise CornetError(f"{name}={value!r} must be a whole number of at least 1; give such a number.")
@@ -40,7 +40,7 @@ def contact_sheet(
     for name, captions, expected in (("labels", labels, len(tiles)), ("rows", rows, lines)):
         if captions is not None and len(captions) != expected:
             raise CornetError(
-                f"{name} has {len(captions)} captions and the sheet needs {expected}; give one each."
+                f"{name} has {len(captions)} captions, but the sheet needs {expected}; give one each."
             )
     tiles = [
         tile.resize((tile.width * scale, tile.height * scale), Image.Resampling.NEAREST) for tile in tiles
@@ -61,21 +61,21 @@ def contact_sheet(
         x, y = left + k % columns * step_x, k // columns * step_y
         sheet.paste(tile, (x + (width - tile.width) // 2, y + (height - tile.height) // 2))
         if labels is not None:
-            pen.text((x + width / 2, y + height), _fitted(labels[k], font, width), _INK, font, anchor="ma")
+            pen.text((x + width / 2, y + height), _truncate(labels[k], font, width), _INK, font, anchor="ma")
     for k, text in enumerate(rows or ()):
         pen.text((4, k * step_y + height / 2), text, _INK, font, anchor="lm")
     return sheet
 
 
-def _fitted(text: str, font: Any, width: int) -> str:
-    """The text, shortened until it fits."""
+def _truncate(text: str, font: Any, width: int) -> str:
+    """Shorten the text until it fits."""
     while len(text) > 1 and font.getlength(text) > width:
         text = text.rstrip("~")[:-1] + "~"
     return text
 
 
-def _picture(image: Any, index: int) -> Image.Image:
-    """An image as PIL, "L" or "RGB"."""
+def _to_pil(image: Any, index: int) -> Image.Image:
+    """Convert an image to PIL, "L" or "RGB"."""
     if isinstance(image, Image.Image):
         return image if image.mode == "L" else image.convert("RGB")
     pixels = np.asarray(image)
@@ -85,7 +85,7 @@ def _picture(image: Any, index: int) -> Image.Image:
         pixels = pixels[..., 0]
     if pixels.dtype != np.uint8 or not (pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[-1] == 3)):
         raise CornetError(
-            f"Image {index} is {pixels.dtype} of shape {pixels.shape}, and a sheet takes uint8 of (y, x), (y, x, 3)"
+            f"Image {index} is {pixels.dtype} of shape {pixels.shape}, but a sheet takes uint8 of (y, x), (y, x, 3)"
             " or (3, y, x); convert it first."
         )
     return Image.fromarray(np.ascontiguousarray(pixels))

@@ -1,4 +1,4 @@
-"""Small shifts and mirror images of many small images at once, for sets that are held in memory."""
+"""Shift and mirror many small images at once, for in-memory data sets."""
 
 from collections.abc import Sequence
 
@@ -21,12 +21,12 @@ def shift_and_flip(
     flip: bool,
     colour: Sequence[int] | None = None,
 ) -> np.ndarray:
-    """The images that the keys name, each moved and mirrored as a function of (seed, epoch, index) alone.
+    """Return the images of `keys`, shifted and mirrored depending only on (seed, epoch, index).
 
-    images: all of them, (image, channel, y, x) uint8. stream: a name that tells these draws from others.
-    shift: largest move, in pixels, along each axis. flip: mirror half of them. colour: what comes in from
-    outside, per channel; None: the image itself, mirrored at its edge.
-    Returns (key, channel, y, x) uint8, which may be written to.
+    images: all images, (image, channel, y, x) uint8. stream: name of the random stream.
+    shift: largest shift along each axis, in pixels. flip: mirror half of the images. colour: padding per channel;
+    None: reflect the image at its edge.
+    Returns (key, channel, y, x) uint8, writable.
     """
     index, epoch = np.array(keys, dtype=np.int64).reshape(-1, 2).T
     shown = images[index]
@@ -34,7 +34,7 @@ def shift_and_flip(
         top, left = (
             (uniform(stream, seed, epoch, index, axis) * (2 * shift + 1)).astype(int) for axis in ("y", "x")
         )
-        windows = sliding_window_view(padded(shown, shift, colour), shown.shape[2:], axis=(2, 3))
+        windows = sliding_window_view(pad_images(shown, shift, colour), shown.shape[2:], axis=(2, 3))
         shown = windows[np.arange(len(index)), :, top, left]
     if flip:
         mirrored = uniform(stream, seed, epoch, index, "flip") < 0.5
@@ -42,8 +42,8 @@ def shift_and_flip(
     return shown
 
 
-def padded(images: np.ndarray, pad: int, colour: Sequence[int] | None) -> np.ndarray:
-    """The images with a border of `pad` pixels."""
+def pad_images(images: np.ndarray, pad: int, colour: Sequence[int] | None) -> np.ndarray:
+    """Add a border of `pad` pixels, of `colour` or reflected."""
     if colour is None:
         return np.pad(images, ((0, 0), (0, 0), (pad, pad), (pad, pad)), mode="reflect")
     n, channels, height, width = images.shape

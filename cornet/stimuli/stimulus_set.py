@@ -1,4 +1,4 @@
-"""The images that a subject is shown, with what is known of each."""
+"""Stimulus sets: images to show to a subject, with a table of their properties."""
 
 import hashlib
 from collections.abc import Sequence
@@ -16,11 +16,11 @@ __all__ = ["Pictures", "StimulusSet"]
 
 
 class Pictures(Protocol):
-    """Images by position."""
+    """A sequence of images."""
 
     @property
     def identity(self) -> str:
-        """A hash of their content, the same wherever they lie."""
+        """Hash of the content, independent of the location."""
         ...
 
     def __len__(self) -> int: ...
@@ -32,14 +32,14 @@ class Pictures(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class StimulusSet:
-    """Stimuli: a table with one row each, and their pictures in the same order.
+    """A table with one row per stimulus, and the pictures in the same order.
 
     name: for messages and tables of results.
-    table: columns stimulus_id (text, unique) and whatever is known (object_name, movie, ...).
+    table: column stimulus_id (text, unique), and other properties (object_name, movie, ...).
     pictures: the images, in the table's order.
-    degrees: visual angle that an image spans, side to side; None where nobody said.
+    degrees: visual angle that an image spans from side to side; None if unknown.
 
-    Raises CornetError for ids that are missing or occur twice, and for another number of pictures.
+    Raises CornetError for missing or duplicate ids, and if rows and pictures differ in number.
     """
 
     name: str
@@ -51,18 +51,18 @@ class StimulusSet:
         if "stimulus_id" not in self.table:
             raise CornetError(
                 f"the stimulus set {self.name} has the columns {', '.join(map(str, self.table.columns))}, but needs "
-                "stimulus_id; add it."
+                "stimulus_id; add that column."
             )
-        twice = self.table["stimulus_id"][self.table["stimulus_id"].duplicated()]
-        if len(twice):
+        duplicates = self.table["stimulus_id"][self.table["stimulus_id"].duplicated()]
+        if len(duplicates):
             raise CornetError(
-                f"the stimulus set {self.name} names {twice.iloc[0]!r} more than once ({len(twice)} such rows), but a "
-                "stimulus_id must be unique; keep one row of each."
+                f"the stimulus set {self.name} names {duplicates.iloc[0]!r} more than once ({len(duplicates)} rows), "
+                "but a stimulus_id must be unique; keep one row of each."
             )
         if len(self.pictures) != len(self.table):
             raise CornetError(
                 f"the stimulus set {self.name} has {len(self.table)} rows and {len(self.pictures)} pictures; give one "
-                "picture a row."
+                "picture per row."
             )
 
     def __len__(self) -> int:
@@ -75,26 +75,26 @@ class StimulusSet:
 
     @property
     def identity(self) -> str:
-        """SHA-256 of the ids in order and of the pictures' content: what a recording depends on."""
+        """SHA-256 of the ids (in order) and of the pictures; recordings depend on both."""
         digest = hashlib.sha256(self.pictures.identity.encode())
         digest.update("\n".join(self.ids).encode())
         return digest.hexdigest()
 
     @property
     def code(self) -> str:
-        """A hash of the code that reads the pictures."""
+        """Hash of the code that reads the pictures."""
         pictures = self.pictures
-        while isinstance(pictures, _SomePictures):
+        while isinstance(pictures, _PictureSubset):
             pictures = pictures.pictures
         return code_version(type(pictures).__module__)
 
     def subset(self, rows: NDArray[np.int64]) -> "StimulusSet":
-        """Some of the stimuli, in this order."""
+        """Return the stimuli of `rows`, in this order."""
         table = self.table.iloc[rows].reset_index(drop=True)
-        return StimulusSet(self.name, table, _SomePictures(self.pictures, np.asarray(rows)), self.degrees)
+        return StimulusSet(self.name, table, _PictureSubset(self.pictures, np.asarray(rows)), self.degrees)
 
     def positions(self, ids: Sequence[str]) -> NDArray[np.int64]:
-        """Where these ids stand. Raises CornetError for one that is not here."""
+        """Return the rows of stimulus ids. Raises CornetError for unknown ids."""
         index = pd.Index(self.ids).get_indexer(pd.Index(np.asarray(ids, dtype=str)))
         if (index < 0).any():
             missing = np.asarray(ids)[index < 0]
@@ -105,8 +105,8 @@ class StimulusSet:
         return index.astype(np.int64)
 
 
-class _SomePictures:
-    """Some of the pictures."""
+class _PictureSubset:
+    """A subset of pictures, by row."""
 
     def __init__(self, pictures: Pictures, rows: NDArray[np.int64]) -> None:
         self.pictures, self.rows = pictures, rows

@@ -15,6 +15,7 @@ from cornet.errors import CornetError
 from cornet.instantiate import make
 from cornet.models import CORnet, create_model
 from cornet.models.own_network import OwnNetwork, make_network
+from cornet.old_names import with_current_arguments
 from cornet.stimuli.samples import ImageSource
 from cornet.training.checkpoint_io import AtomicCheckpointIO
 from cornet.training.classifier import Classifier
@@ -113,10 +114,17 @@ def describe_classes(classes: Sequence[str]) -> str:
 def network_arguments(config: DictConfig, source: ImageSource) -> dict[str, Any]:
     """Return the arguments of `create_model`, or of the user's own network, that fit the images' classes and scale."""
     arguments, classes = as_dict(config), len(source.classes)
-    if arguments.get("front") is not None:
-        normalised = {"mean": [float(m) for m in source.mean], "std": [float(s) for s in source.std]}
-        arguments["front_options"] = {**normalised, **(arguments["front_options"] or {})}
-    if "_target_" in arguments and "num_classes" not in arguments:
+    own = "_target_" in arguments
+    if not own:
+        arguments = with_current_arguments(arguments, warn=True, where="model.")
+    for v1, options in (
+        ("v1", "v1_options"),
+        ("front", "front_options"),
+    ):  # own subclasses of CORnet may take either
+        if arguments.get(v1) is not None and (options in arguments or not own):
+            normalised = {"mean": [float(m) for m in source.mean], "std": [float(s) for s in source.std]}
+            arguments[options] = {**normalised, **(arguments.get(options) or {})}
+    if own and "num_classes" not in arguments:
         return arguments
     if arguments["num_classes"] in ("auto", None):
         arguments["num_classes"] = classes

@@ -13,6 +13,7 @@ from torchmetrics import Metric, SumMetric
 from cornet.errors import CornetError
 from cornet.models import CORnet
 from cornet.models.own_network import OwnNetwork
+from cornet.old_names import with_current_facts
 from cornet.runs.provenance import Provenance
 from cornet.stimuli.normalisation import pixel_scale
 from cornet.stimuli.samples import IGNORED, Batch
@@ -264,7 +265,7 @@ class Classifier(pl.LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Check and unpack a checkpoint. Raises CornetError if it is from another network or other classes."""
-        recorded = checkpoint.get("cornet", {})
+        recorded = with_current_facts(checkpoint.get("cornet", {}))
         for key, expected in self.facts.items():
             if key in recorded and recorded[key] != expected:
                 raise CornetError(

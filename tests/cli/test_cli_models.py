@@ -36,7 +36,7 @@ def test_a_variant_as_json():
     [
         (["gate=soft"], "name one network, such as cornet_s, before its keys"),
         (["cornet_s", "cornet_z"], "name one network"),
-        (["cornet_s", "gat=soft"], "takes no argument 'gat'; did you mean gate"),
+        (["cornet_s", "gat=soft"], "has no argument 'gat'; did you mean gate"),
         (["cornet_s", "times={V4"], "times=.* cannot be read"),
         (["cornet_x"], "model 'cornet_x' is unknown"),
     ],

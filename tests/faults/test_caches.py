@@ -79,7 +79,7 @@ def test_a_cache_on_a_full_disk_costs_only_time(starter, ours, whole):
         root = starter.folder / "full-cache-run"
         run = starter.start(*ours, f"root={root}", environment={"CORNET_CACHE": str(cache)})
         assert starter.wait() == 0, run.said.read_text()
-        assert "Rendered images are not kept for the next run" in run.said.read_text()
+        assert "Rendered images cannot be cached" in run.said.read_text()
         alike(whole, run_of(root))
         kept = [path for path in cache.rglob("*") if path.is_file() and path.name != "ballast"]
         assert {path.suffix for path in kept} <= {".npz"}, "something was left aside"

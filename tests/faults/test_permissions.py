@@ -75,7 +75,7 @@ def test_images_that_may_not_be_read_at_the_start(bound, photographs, ours):
     run = bound.start(*ours, f"root={bound.folder / 'start'}")
     said = refused(bound, run)
     cats.chmod(0o755)
-    assert said == f"{cats} cannot be read (Permission denied): mend that, and start again"
+    assert said == f"{cats} cannot be read (Permission denied); fix that, and start again."
 
 
 def test_images_that_may_not_be_read_any_more(bound, photographs, ours):
@@ -113,6 +113,6 @@ def test_a_cache_that_may_not_be_used(bound, mode):
         *LONG, f"root={bound.folder / f'cached{mode}'}", environment={"CORNET_CACHE": str(cache)}
     )
     assert bound.wait() == 0, run.said.read_text()
-    assert run.said.read_text().count("Rendered images are not kept for the next run") == 1
+    assert run.said.read_text().count("Rendered images cannot be cached") == 1
     cache.chmod(0o755)
     assert not any(cache.iterdir())

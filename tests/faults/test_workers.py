@@ -7,7 +7,7 @@ import pytest
 
 from cornet.errors import CornetError
 from cornet.stimuli.objects import RenderedObjects
-from cornet.stimuli.prepare.work import pool, spread
+from cornet.stimuli.prepare.work import pool, run_parallel
 from cornet.training.loaders import ImageLoaders, lost_worker
 from tests.helpers.faults.killed_runs import has_begun
 from tests.helpers.faults.run_results import alike, children, finished, refused
@@ -52,7 +52,7 @@ def test_how_a_worker_ended_is_told_in_words():
 @pytest.mark.slow
 def test_a_killed_process_of_a_preparation_is_told_of():
     with pool(2) as made, pytest.raises(CornetError, match=r"killed, probably .* fewer --workers"):
-        list(spread(end, [signal.SIGKILL], made))
+        list(run_parallel(end, [signal.SIGKILL], made))
 
 
 def end(signum: int) -> None:

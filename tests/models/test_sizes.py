@@ -32,7 +32,9 @@ def test_more_than_is_built(make, arguments, sentence):
 def test_more_weights_than_memory_holds_are_counted_and_not_made():
     shown = describe("cornet_rt", width=400)
     assert shown.parameters * 4 > available_memory()
-    with pytest.raises(CornetError, match=r"GiB of weights, and [\d,.]+ GiB .* free; choose a smaller width"):
+    with pytest.raises(
+        CornetError, match=r"GiB of weights, but only [\d,.]+ GiB .* free; choose a smaller width"
+    ):
         create_model("cornet_rt", width=400)
 
 

@@ -175,20 +175,20 @@ def test_wrong_bytes(server, published, cache):
     server.content = bytes(wrong)
     own, file = hashlib.sha256(wrong).hexdigest(), catalogue.PUBLISHED["cornet_z"].file
     message = refused("cornet_z", server.url)
-    assert f"has the SHA-256 {own}, but by its name it begins with {file[9:17]}" in message
+    assert f"has the SHA-256 {own}, but its name says that it begins with {file[9:17]}" in message
     assert "accept_hash=True" in message
     assert left(cache) == []
     path = fetch_published("cornet_z", server.url, accept_hash=True)
     assert path.read_bytes() == wrong
     assert fetch_published("cornet_z", server.url) == path  # against its own recorded hash
     path.write_bytes(published + b"x")
-    assert f"but {own} was recorded for it" in refused("cornet_z", server.url)
+    assert f"but its recorded hash is {own};" in refused("cornet_z", server.url)
     assert path.exists()
 
 
 def test_a_web_page_is_not_taken_even_where_any_hash_is(server, published, cache):
     server.content = b"<html>please log in</html>"
-    assert "is no checkpoint but begins with b'<html>please" in refused(
+    assert "is not a checkpoint (it begins with b'<html>please" in refused(
         "cornet_z", server.url, accept_hash=True
     )
     assert left(cache) == []
@@ -217,7 +217,7 @@ def test_a_file_placed_by_hand(published, cache):
     path.write_bytes(published)
     assert fetch_published("cornet_z", "http://127.0.0.1:9/") == path
     path.write_bytes(published[:-1])
-    assert "was recorded for it" in refused("cornet_z")
+    assert "but its recorded hash is" in refused("cornet_z")
 
 
 def test_a_cache_that_cannot_be_written(published, tmp_path):

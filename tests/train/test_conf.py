@@ -18,7 +18,8 @@ from tests.helpers.paths import CONF
 
 FILES = sorted(CONF.rglob("*.yaml"))
 EXPERIMENTS = [path.stem for path in sorted((CONF / "experiment").glob("*.yaml"))]
-VARIANTS = [path.stem for path in sorted((CONF / "experiment" / "variants").glob("*.yaml"))]
+RENAMED = {"front_gabor": "v1_gabor"}
+VARIANTS = sorted({path.stem for path in (CONF / "experiment" / "variants").glob("*.yaml")} - {*RENAMED})
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +55,13 @@ def test_every_variant_opens_with_its_facts(name):
     assert {key for key in plain if config[key] != plain[key]} <= {"model", "recipe", "loader"}
     both = composed(f"experiment=[tiny_s,variants/{name}]")
     assert (both.model, both.name) == (config.model, "tiny_s")
+
+
+@pytest.mark.parametrize("name", RENAMED)
+def test_a_variant_has_its_old_name_too(name):
+    old, new = (composed(f"experiment=[tiny_s,variants/{one}]") for one in (name, RENAMED[name]))
+    assert old == new
+    assert old.model.v1 == "gabor"
 
 
 OFTEN = ("tiny_s", "imagenet_s_fast")

@@ -26,7 +26,7 @@ from cornet.brain.simulated.truths import NeuralTruth
 from cornet.errors import CornetError
 from cornet.hashing import digest
 from cornet.stimuli.objects import CATEGORIES
-from cornet.stimuli.objects.latents import check_whole
+from cornet.stimuli.objects.latents import check_int
 from cornet.stimuli.stimulus_set import StimulusSet
 
 __all__ = ["REGIONS", "SIMULATION_VERSION", "SimulatedBrain"]
@@ -66,13 +66,13 @@ class SimulatedBrain:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        check_whole("images", self.images, 128)
+        check_int("images", self.images, 128)
         if self.images % 64:
             raise CornetError(
                 f"images={self.images} must be a multiple of 64, so that every object is shown equally often; "
                 f"use {round(self.images / 64) * 64}."
             )
-        check_whole("size", self.size, 32, 1024)
+        check_int("size", self.size, 32, 1024)
         table_of(1, self.seed, self.variation)
 
     @cached_property

@@ -16,7 +16,7 @@ from cornet.brain.subjects.step_times import Intervals, check_intervals, step_fo
 from cornet.brain.subjects.subject import Site
 from cornet.errors import CornetError
 from cornet.memory import out_of_memory
-from cornet.stimuli.normalisation import IMAGENET_MEAN, IMAGENET_STD, checked_normalisation, normalised
+from cornet.stimuli.normalisation import IMAGENET_MEAN, IMAGENET_STD, check_normalisation, normalise
 from cornet.stimuli.screen import grey_screens
 
 __all__ = ["LayerSubject"]
@@ -62,7 +62,7 @@ class LayerSubject(ScreenSubject):
         if precision not in ("auto", "bfloat16", "float32"):
             raise CornetError(f"precision={precision!r} is unknown; choose auto, bfloat16 or float32.")
         self.module = module
-        self.mean, self.std = checked_normalisation(mean, std)
+        self.mean, self.std = check_normalisation(mean, std)
         self.intervals = dict(intervals or {})
         check_intervals(self.intervals)
         self.precision = precision
@@ -178,7 +178,7 @@ class LayerSubject(ScreenSubject):
 
     def _run(self, net: nn.Module, images: Tensor, device: torch.device) -> Any:
         floating = (p.dtype for p in net.parameters() if p.is_floating_point())
-        x = normalised(images, self.mean, self.std, next(floating, torch.float32))
+        x = normalise(images, self.mean, self.std, next(floating, torch.float32))
         with torch.autocast(device.type, torch.bfloat16, enabled=self._precision() == "bfloat16"):
             try:
                 return net(x)

@@ -15,7 +15,7 @@ from cornet.brain.subjects.subject import Site
 from cornet.errors import CornetError
 from cornet.models import CORnet
 from cornet.models.cornet.variants import Times, resolve_steps
-from cornet.stimuli.normalisation import IMAGENET_MEAN, IMAGENET_STD, checked_normalisation, pixel_scale
+from cornet.stimuli.normalisation import IMAGENET_MEAN, IMAGENET_STD, check_normalisation, pixel_scale
 
 __all__ = ["NetworkSubject"]
 
@@ -62,7 +62,7 @@ class NetworkSubject(ScreenSubject):
         if precision not in ("auto", "bfloat16", "float32"):
             raise CornetError(f"precision={precision!r} is unknown; choose auto, bfloat16 or float32.")
         self.net = net
-        self.mean, self.std = checked_normalisation(mean, std)
+        self.mean, self.std = check_normalisation(mean, std)
         self.times = None if times is None else resolve_steps(net.block, net.unroll, times, net.steps)
         self.steps = net.steps if self.times is None else self.times
         self.intervals = network_intervals(net, onset, step_length, self.steps)  # type: ignore[arg-type]

@@ -35,7 +35,7 @@ from cornet.brain.subjects.recorded import RecordedSubject
 from cornet.brain.subjects.subject import Subject
 from cornet.errors import CornetError
 from cornet.models import CORnet, create_model, list_models
-from cornet.models.cornet.published import refuse_whole_numbers, weights_in
+from cornet.models.cornet.published import check_floating_point, extract_weights
 from cornet.models.safe_load import read_checkpoint
 from cornet.runs.checkpoints import (
     KINDS,
@@ -229,7 +229,7 @@ def _create(text: str, pretrained: bool, make: Callable[[], nn.Module]) -> nn.Mo
 
 def _load(module: nn.Module, path: Path, text: str) -> None:
     """Load weights from a file into a library network. Raises CornetError if names or shapes differ."""
-    state = weights_in(read_checkpoint(path), str(path))
+    state = extract_weights(read_checkpoint(path), str(path))
     own = module.state_dict()
     missing = [key for key in own if key not in state and not key.endswith("num_batches_tracked")]
     extra = [key for key in state if key not in own]
@@ -240,7 +240,7 @@ def _load(module: nn.Module, path: Path, text: str) -> None:
             f"{len(extra)} unexpected, {len(misshapen)} of another shape, such as "
             f"{(missing + extra + misshapen)[0]}; give another file."
         )
-    refuse_whole_numbers(str(path), state, own)
+    check_floating_point(str(path), state, own)
     module.load_state_dict(state, strict=False)
 
 

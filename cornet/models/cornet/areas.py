@@ -1,13 +1,13 @@
-"""The areas of CORnet-Z, -R and -RT, and V1 of CORnet-S; its bottlenecks are in `cornet.models.cornet.bottleneck`.
+"""Areas of CORnet-Z, -R and -RT, and V1 of CORnet-S (its other areas: `cornet.models.cornet.bottleneck`).
 
     drive = area.drive(below, step)            the input path
     state = area.step(drive, state, step)      one time step; the state is also the area's output
     area.channels                              channels of its drive and of its output
-    area.drive_depth, area.step_depth          convolutions, one after the other, of the input path and of a step
+    area.drive_depth, area.step_depth          convolutions in sequence in the input path, and in one step
     area.work(size, drives, steps)             multiply-adds per image, and the (y, x) of its output
 
-Maps are (batch, channel, y, x), or (1, channel, y, x) at steps that no image has reached. Steps count from 0; the state
-before is None. No operation is in place: a recorded state is what the area put out.
+Maps are (batch, channel, y, x), or (1, channel, y, x) at steps before the image has arrived. Steps count from 0; the
+initial state is None. No operation is in place, so recorded states stay valid.
 
 Sources: Kubilius et al. 2018 (bioRxiv 408385) for Z, R and RT; Kubilius, Schrimpf et al. 2019 (NeurIPS) for S.
 """
@@ -17,28 +17,28 @@ import math
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cornet.models.cornet.norm import Beyond, NormMode, SteppedNorm
+from cornet.models.cornet.norm import LaterSteps, NormMode, SteppedNorm
 
-__all__ = ["FeedforwardArea", "RecurrentArea", "Size", "StemArea", "conv_work", "strided"]
+__all__ = ["FeedforwardArea", "RecurrentArea", "Size", "StemArea", "conv_macs", "output_size"]
 
 Size = tuple[int, int]
 
 
-def strided(size: Size, stride: int) -> Size:
-    """(y, x) of what a convolution or pooling leaves of a map: an odd kernel k, padded by k // 2."""
+def output_size(size: Size, stride: int) -> Size:
+    """Output (y, x) of a convolution or pooling with an odd kernel k and padding k // 2."""
     return (size[0] - 1) // stride + 1, (size[1] - 1) // stride + 1
 
 
-def conv_work(conv: nn.Conv2d, size: Size, stride: int | None = None) -> tuple[int, Size]:
-    """Multiply-adds of a convolution on one map of that (y, x), and the (y, x) of its output."""
-    out = strided(size, stride or conv.stride[0])
+def conv_macs(conv: nn.Conv2d, size: Size, stride: int | None = None) -> tuple[int, Size]:
+    """Multiply-adds of a convolution on one map of `size` (y, x), and its output (y, x)."""
+    out = output_size(size, stride or conv.stride[0])
     return conv.weight.numel() * math.prod(out), out
 
 
 class FeedforwardArea(nn.Module):
     """CORnet-Z: convolution with bias, ReLU, max pool 3x3. One step.
 
-    kernel, stride: of the convolution (published: V1 7 and 2, the others 3 and 1). pool: the pooling's stride (2).
+    kernel, stride: of the convolution (published: V1 7 and 2, other areas 3 and 1). pool: stride of the pooling (2).
     """
 
     drive_depth, step_depth = 1, 0
@@ -48,7 +48,7 @@ class FeedforwardArea(nn.Module):
         self.channels = channels
         self.conv = nn.Conv2d(in_channels, channels, kernel, stride, kernel // 2)
         self.pool = nn.MaxPool2d(3, pool, 1)
-        self.shrinks = pool
+        self.pool_stride = pool
 
     def drive(self, below: Tensor, step: int) -> Tensor:
         return self.pool(F.relu(self.conv(below)))
@@ -57,8 +57,8 @@ class FeedforwardArea(nn.Module):
         return drive
 
     def work(self, size: Size, drives: int, steps: int) -> tuple[int, Size]:
-        macs, size = conv_work(self.conv, size)
-        return drives * macs, strided(size, self.shrinks)
+        macs, size = conv_macs(self.conv, size)
+        return drives * macs, output_size(size, self.pool_stride)
 
 
 class StemArea(nn.Module):
@@ -83,17 +83,17 @@ class StemArea(nn.Module):
         return drive
 
     def work(self, size: Size, drives: int, steps: int) -> tuple[int, Size]:
-        first, size = conv_work(self.conv1, size)
-        second, size = conv_work(self.conv2, strided(size, 2))
+        first, size = conv_macs(self.conv1, size)
+        second, size = conv_macs(self.conv2, output_size(size, 2))
         return drives * (first + second), size
 
 
 class RecurrentArea(nn.Module):
-    """CORnet-R and -RT: an input path, to which the previous state is added, then convolution, norm, ReLU.
+    """CORnet-R and -RT: input path plus previous state, then convolution, norm, ReLU.
 
-    steps: the steps its norms are trained for.
-    kernel, stride: of the input convolution (published: V1 7 and 4, the others 3 and 2).
-    norm, beyond, first: as in `cornet.models.cornet.norm.SteppedNorm`.
+    steps: number of steps that the norms are trained for.
+    kernel, stride: of the input convolution (published: V1 7 and 4, other areas 3 and 2).
+    norm, later_steps, first_driven: as in `cornet.models.cornet.norm.SteppedNorm`.
     """
 
     drive_depth, step_depth = 1, 1
@@ -106,15 +106,15 @@ class RecurrentArea(nn.Module):
         kernel: int = 3,
         stride: int = 2,
         norm: NormMode = "group",
-        beyond: Beyond = "last",
-        first: int = 0,
+        later_steps: LaterSteps = "last",
+        first_driven: int = 0,
     ):
         super().__init__()
         self.channels = channels
         self.conv_input = nn.Conv2d(in_channels, channels, kernel, stride, kernel // 2)
-        self.norm_input = SteppedNorm(channels, steps, norm, beyond, first)
+        self.norm_input = SteppedNorm(channels, steps, norm, later_steps, first_driven)
         self.conv1 = nn.Conv2d(channels, channels, 3, 1, 1, bias=False)
-        self.norm1 = SteppedNorm(channels, steps, norm, beyond, first)
+        self.norm1 = SteppedNorm(channels, steps, norm, later_steps, first_driven)
 
     def drive(self, below: Tensor, step: int) -> Tensor:
         return F.relu(self.norm_input(self.conv_input(below), step))
@@ -124,6 +124,6 @@ class RecurrentArea(nn.Module):
         return F.relu(self.norm1(self.conv1(x), step))
 
     def work(self, size: Size, drives: int, steps: int) -> tuple[int, Size]:
-        drive, size = conv_work(self.conv_input, size)
-        step, size = conv_work(self.conv1, size)
+        drive, size = conv_macs(self.conv_input, size)
+        step, size = conv_macs(self.conv1, size)
         return drives * drive + steps * step, size

@@ -1,14 +1,14 @@
-"""The recurrent bottleneck of CORnet-S, and the variants of its circuit in figure 4 of the 2019 paper.
+"""Recurrent bottleneck of CORnet-S, and its circuit variants from figure 4 of the 2019 paper.
 
     input convolution -> gate -> conv 1 (expand) -> norm -> ReLU -> conv 2 (stride 2 at the first step) -> norm -> ReLU
         -> conv 3 (contract) -> norm -> + skip (strided at the first step) -> ReLU -> output, the state of the next step
 
-What the paper leaves open:
+Choices that the paper does not specify:
 
 * loop=2, the state re-enters at conv 2: conv 1 keeps C channels and runs once, in the input path; conv 2 expands.
-* convolutions=2, conv 2 and 3 only: conv 2 expands, and the loop re-enters there.
-* gate="soft": the loop reads sigmoid(input + state), at the first step sigmoid(input). After the strided step the
-  input is averaged over 2 x 2 pixels, to the size of the state.
+* convolutions=2, conv 2 and 3 only: conv 2 expands, and the state re-enters there.
+* gate="soft": the loop reads sigmoid(input + state), at the first step sigmoid(input). After the strided step, the
+  input is average-pooled over 2 x 2 pixels to match the size of the state.
 
 Source: Kubilius, Schrimpf et al. 2019 (NeurIPS), section 2 and figure 4.
 """
@@ -20,8 +20,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cornet.errors import CornetError
-from cornet.models.cornet.areas import Size, conv_work
-from cornet.models.cornet.norm import Beyond, NormMode, SteppedNorm
+from cornet.models.cornet.areas import Size, conv_macs
+from cornet.models.cornet.norm import LaterSteps, NormMode, SteppedNorm
 
 __all__ = ["BottleneckArea", "Gate", "check_circuit"]
 
@@ -29,20 +29,20 @@ Gate = Literal["hard", "soft"]
 
 
 class BottleneckArea(nn.Module):
-    """V2, V4 and IT of CORnet-S: a bottleneck block that runs several times.
+    """V2, V4 and IT of CORnet-S: a bottleneck block that runs for several steps.
 
-    Convolutions are shared over steps, norms are not (in mode "per_step").
+    All steps share the convolutions, but not the norms (in mode "per_step").
 
-    steps: the steps its norms are trained for.
-    bottleneck: the inner width is bottleneck x channels (published: 4).
-    norm, beyond: as in `cornet.models.cornet.norm.SteppedNorm`.
-    gate: "hard": the input is seen at the first step only, then the state takes its place (published); "soft".
-    loop: the convolution at which the state re-enters, 1 (published) or 2; None for the first that is there.
-    convolutions: 3 (published), or 2, without conv 1.
-    skip: whether the state goes round the convolutions, too.
-    stride: of the first step.
+    steps: number of steps that the norms are trained for.
+    bottleneck: inner width in units of `channels` (published: 4).
+    norm, later_steps: as in `cornet.models.cornet.norm.SteppedNorm`.
+    gate: "hard": the block reads its input at the first step, later its own state (published); "soft": see above.
+    loop: convolution at which the state re-enters, 1 (published) or 2; None: the first one of the block.
+    convolutions: 3 (published), or 2 to omit conv 1.
+    skip: whether the block has a skip connection.
+    stride: of conv 2 and the skip connection at the first step.
 
-    Raises CornetError as `check_circuit` does.
+    Raises CornetError for an unknown circuit.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class BottleneckArea(nn.Module):
         steps: int,
         bottleneck: float = 4,
         norm: NormMode = "per_step",
-        beyond: Beyond = "last",
+        later_steps: LaterSteps = "last",
         gate: Gate = "hard",
         loop: int | None = None,
         convolutions: int = 3,
@@ -63,7 +63,7 @@ class BottleneckArea(nn.Module):
         check_circuit(gate, loop, convolutions, skip)
         self.channels = channels
         self.soft, self.skips, self.stride = gate == "soft", skip, stride
-        self.expands = convolutions == 3 and loop != 2  # whether conv 1 is in the loop, and makes its width
+        self.expands = convolutions == 3 and loop != 2  # whether conv 1 is in the loop and expands
         inner = max(1, round(channels * bottleneck))
         self.conv_input = nn.Conv2d(in_channels, channels, 1, bias=False)
         if skip:
@@ -76,19 +76,19 @@ class BottleneckArea(nn.Module):
         if convolutions == 3:
             own = self.conv1.out_channels
             self.norm1 = (
-                SteppedNorm(own, steps, norm, beyond) if self.expands else SteppedNorm(own, mode=norm)
+                SteppedNorm(own, steps, norm, later_steps) if self.expands else SteppedNorm(own, mode=norm)
             )
-        self.norm2 = SteppedNorm(inner, steps, norm, beyond)
-        self.norm3 = SteppedNorm(channels, steps, norm, beyond)
+        self.norm2 = SteppedNorm(inner, steps, norm, later_steps)
+        self.norm3 = SteppedNorm(channels, steps, norm, later_steps)
 
     @property
     def drive_depth(self) -> int:
-        """Convolutions of the input path."""
+        """Number of convolutions in the input path."""
         return 2 if hasattr(self, "conv1") and not self.expands else 1
 
     @property
     def step_depth(self) -> int:
-        """Convolutions of a step."""
+        """Number of convolutions in a step."""
         return 3 if self.expands else 2
 
     def drive(self, below: Tensor, step: int) -> Tensor:
@@ -96,19 +96,19 @@ class BottleneckArea(nn.Module):
         return F.relu(self.norm1(self.conv1(x))) if self.drive_depth == 2 else x
 
     def step(self, drive: Tensor, state: Tensor | None, step: int) -> Tensor:
-        # The same convolution has its stride at the first step, where the map shrinks, and 1 after.
+        # conv 2 has its stride at the first step only, where the map shrinks.
         first = state is None
-        x = self.gated(drive, state)
-        around = self.norm_skip(self.skip(x)) if self.skips and first else x
+        x = self.loop_input(drive, state)
+        skipped = self.norm_skip(self.skip(x)) if self.skips and first else x
         if self.expands:
             x = F.relu(self.norm1(self.conv1(x), step))
         x = F.conv2d(x, self.conv2.weight, stride=self.stride if first else 1, padding=1)
         x = F.relu(self.norm2(x, step))
         x = self.norm3(self.conv3(x), step)
-        return F.relu(x + around) if self.skips else F.relu(x)
+        return F.relu(x + skipped) if self.skips else F.relu(x)
 
-    def gated(self, drive: Tensor, state: Tensor | None) -> Tensor:
-        """What the loop reads."""
+    def loop_input(self, drive: Tensor, state: Tensor | None) -> Tensor:
+        """Return what the loop reads: the input, the state, or (soft gate) a sigmoid of their sum."""
         if not self.soft:
             return drive if state is None else state
         if state is None:
@@ -118,22 +118,22 @@ class BottleneckArea(nn.Module):
         return torch.sigmoid(drive + state)
 
     def work(self, size: Size, drives: int, steps: int) -> tuple[int, Size]:
-        macs, size = conv_work(self.conv_input, size)
+        macs, size = conv_macs(self.conv_input, size)
         if self.drive_depth == 2:
-            macs += conv_work(self.conv1, size)[0]
+            macs += conv_macs(self.conv1, size)[0]
         macs *= drives
         for step in range(steps):
             if step == 0 and self.skips:
-                macs += conv_work(self.skip, size)[0]
+                macs += conv_macs(self.skip, size)[0]
             if self.expands:
-                macs += conv_work(self.conv1, size)[0]
-            middle, size = conv_work(self.conv2, size, stride=1 if step else self.stride)
-            macs += middle + conv_work(self.conv3, size)[0]
+                macs += conv_macs(self.conv1, size)[0]
+            middle, size = conv_macs(self.conv2, size, stride=1 if step else self.stride)
+            macs += middle + conv_macs(self.conv3, size)[0]
         return macs, size
 
 
 def check_circuit(gate: str, loop: int | None, convolutions: int, skip: bool) -> None:
-    """Raise CornetError for a circuit that does not exist."""
+    """Raise CornetError for an unknown circuit."""
     if gate not in get_args(Gate):
         raise CornetError(f"gate={gate!r} is unknown; choose one of {', '.join(get_args(Gate))}.")
     if convolutions not in (2, 3) or isinstance(convolutions, bool):
@@ -142,15 +142,15 @@ def check_circuit(gate: str, loop: int | None, convolutions: int, skip: bool) ->
         )
     if not isinstance(skip, bool):
         raise CornetError(f"skip={skip!r} is unknown; choose true or false.")
-    there = (1, 2) if convolutions == 3 else (2,)
-    if loop is not None and (loop not in there or isinstance(loop, bool)):
+    valid = (1, 2) if convolutions == 3 else (2,)
+    if loop is not None and (loop not in valid or isinstance(loop, bool)):
         why = (
-            "conv 1 is not in a block of convolutions=2"
+            "a block of convolutions=2 has no conv 1"
             if loop == 1
-            else "conv 3 contracts, and the state is contracted already"
+            else "conv 3 contracts, and the state is already contracted"
             if loop == 3
             else f"a block has no conv {loop}"
         )
         raise CornetError(
-            f"loop={loop!r} cannot be: {why}; choose {' or '.join(map(str, there))}, or leave it out."
+            f"loop={loop!r} is impossible: {why}; choose {' or '.join(map(str, valid))}, or omit it."
         )

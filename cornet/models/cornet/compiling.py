@@ -1,4 +1,4 @@
-"""Running an unrolled network as one compiled graph."""
+"""Compile an unrolled network as one graph."""
 
 import contextlib
 import logging
@@ -16,21 +16,21 @@ __all__ = ["CompiledNetwork"]
 log = logging.getLogger("cornet")
 
 MOST_GRAPHS = 128
-"""Graphs that one process may hold of one network's code; PyTorch's own limit, 8, is for one model at one size."""
+"""Compiled graphs per process and network; PyTorch's default of 8 suits one image size and mode."""
 
 
 class CompiledNetwork:
-    """A network's `run`, compiled: one graph, without breaks, per image size and mode.
+    """Compiles the `run` method of a network: one graph without breaks per image size and mode.
 
-    Modes: training, evaluation, states, read-outs, precision. A training graph is for one batch size, an evaluation
-    graph for 2 images or more; a single image runs uncompiled.
+    Modes: training, evaluation, states, read-outs, precision. A training graph serves one batch size, an evaluation
+    graph any batch of 2 or more images; a single image runs uncompiled.
 
     net: has the method `run(images, steps, return_states, readouts, pixels)`. memory_budget: share (0 to 1) of the
-    activations that is kept for the backward pass, the rest being computed again; None: the fastest. Statistics of
-    norms are updated once. options: of torch.compile, such as backend or mode.
+    activations to store for the backward pass; the rest is recomputed, without updating norm statistics twice.
+    Default: the fastest choice. options: of torch.compile, such as backend or mode.
 
-    On several ranks gradients are sent after the backward pass. Where compiling fails, as without a C compiler, the
-    network runs uncompiled, logs it once, and `failed` is true.
+    With several ranks, gradients are reduced after the backward pass. If compilation fails (e.g. without a C
+    compiler), the network logs a warning once and runs uncompiled, and `failed` is true.
     """
 
     def __init__(self, net: nn.Module, memory_budget: float | None = None, **options: Any):
@@ -53,7 +53,7 @@ class CompiledNetwork:
         if self.failed or single or torch.compiler.is_compiling():
             return self.plain(images, *arguments)
         if not self.net.training:
-            images = images.view_as(images)  # the mark stays with a tensor
+            images = images.view_as(images)  # a view, so that the mark does not stay on the caller's tensor
             torch._dynamo.mark_dynamic(images, 0)
         try:
             with compiler_settings(self.memory_budget):
@@ -63,7 +63,7 @@ class CompiledNetwork:
             inner = getattr(error, "inner_exception", error)
             lines = [line.strip() for line in f"{type(inner).__name__}: {inner}".splitlines() if line.strip()]
             log.warning(
-                "the network could not be compiled and runs uncompiled, more slowly, from now on (%s); install a C++ "
+                "the network could not be compiled and runs uncompiled, which is slower (%s); install a C++ "
                 "compiler, or set recipe.compile=false.",
                 lines[0].rstrip("."),
             )
@@ -72,11 +72,11 @@ class CompiledNetwork:
 
 @contextlib.contextmanager
 def compiler_settings(memory_budget: float | None) -> Iterator[None]:
-    """The compiler's limits for as long as one call takes; they are read when it compiles, there."""
+    """Set the compiler's options for one call; PyTorch reads them when it compiles."""
     with contextlib.ExitStack() as stack:
         settings: dict[str, Any] = {
-            "automatic_dynamic_shapes": False,  # a second image size is to have a graph as good as the first's
-            "optimize_ddp": False,  # else DDP has the graph cut at its gradient buckets, 11 parts of CORnet-S
+            "automatic_dynamic_shapes": False,  # a second image size gets its own specialised graph
+            "optimize_ddp": False,  # otherwise DDP splits the graph at its gradient buckets (11 for CORnet-S)
             "recompile_limit": MOST_GRAPHS,
             "accumulated_recompile_limit": MOST_GRAPHS * 8,
         }

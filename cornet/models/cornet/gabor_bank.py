@@ -1,12 +1,12 @@
-"""A bank of Gabor filters drawn from what was measured in macaque V1: their parameters and their kernels.
+"""Draw a bank of Gabor filters from distributions measured in macaque V1: parameters and kernels.
 
-Each parameter is drawn from a histogram of cells, evenly within a bin: orientation and phase linearly, spatial
-frequency in log2, the envelope in log10 of cycles. Ours:
+Each parameter is drawn from a histogram of cells, uniformly within a bin: orientation and phase on a linear scale,
+spatial frequency in log2, the envelope in log10 of cycles. Our choices:
 
 * Spatial frequency and nx, the extent along the carrier, have a rank correlation of .75 (a Gaussian copula: two
   normals with Pearson correlation 2 sin(pi .75 / 6)).
-* The extent across, ny, is drawn from the row of the joint histogram that nx fell into.
-* All else is independent. A filter has six random numbers of its own, so a larger bank begins with the smaller.
+* ny, the extent across the carrier, is drawn from the row of the joint histogram that belongs to nx.
+* Other parameters are independent. Each filter uses six random numbers, so a larger bank starts with the smaller one.
 
 Sources: Dapello, Marques et al. 2020 (NeurIPS); cells of De Valois, Yund and Hepler 1982 (Vision Research 22, 531;
 orientation), De Valois, Albrecht and Thorell 1982 (22, 545; spatial frequency) and Ringach 2002 (J. Neurophysiology
@@ -33,7 +33,7 @@ FREQUENCY_EDGES = (0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0, 5.6, 8.0)
 FREQUENCY_COUNTS = (4, 4, 8, 25, 32, 26, 28, 12)
 ENVELOPE_EDGES = tuple(10.0 ** (-1.0 + 0.24 * edge) for edge in range(6))
 ENVELOPE_COUNTS = ((2, 0, 1, 0, 0), (8, 9, 4, 1, 0), (1, 2, 19, 17, 3), (0, 0, 1, 7, 4), (0, 0, 0, 0, 0))
-"""Cells by nx (row) and ny (column)."""
+"""Number of cells by nx (row) and ny (column)."""
 RANK_CORRELATION = 0.75
 
 
@@ -41,11 +41,11 @@ RANK_CORRELATION = 0.75
 class GaborBank:
     """Parameters of Gabor filters, one number per filter in each array.
 
-    orientation: direction in which the carrier runs, degrees, 0 being rightwards (upright stripes), 90 downwards.
+    orientation: direction of the carrier in degrees; 0: rightwards (vertical stripes), 90: downwards.
     frequency: spatial frequency of the carrier, cycles per degree of visual angle.
     phase: of the carrier at the filter's centre, degrees.
     nx, ny: standard deviations of the envelope along the carrier and across it, in cycles of the carrier.
-    colour: the channel of the image that the filter sees, from 0.
+    colour: channel of the image that the filter reads, from 0.
     """
 
     orientation: Floats
@@ -60,10 +60,10 @@ class GaborBank:
 
 
 def draw_bank(count: int, colours: int = 3, seed: int = 0) -> GaborBank:
-    """Parameters of `count` filters, each on one of `colours` channels. They follow from `seed` alone."""
+    """Draw parameters of `count` filters, each on one of `colours` channels. They depend only on `seed`."""
     draws = np.random.default_rng(seed).random((count, 6))
     pearson = 2 * math.sin(math.pi * RANK_CORRELATION / 6)
-    # The normal of nx, given that of the frequency; ndtri(0) is -inf, which gives the lowest edge.
+    # Normal for nx, correlated with that for the frequency; ndtri(0) is -inf, which maps to the lowest edge.
     partner = pearson * ndtri(draws[:, 1]) + math.sqrt(1 - pearson**2) * ndtri(draws[:, 2])
     row, log_nx = _from_histogram(ndtr(partner), np.log10(ENVELOPE_EDGES), [sum(r) for r in ENVELOPE_COUNTS])
     log_ny = np.empty(count)
@@ -86,9 +86,9 @@ def gabor_kernels(bank: GaborBank, kernel: int, pixels_per_degree: float, shift:
 
     At (x, y) pixels from the centre, x rightwards and y downwards, with (x', y') turned by the orientation:
     exp(-(x'^2 / sx^2 + y'^2 / sy^2) / 2) / (2 pi sx sy) cos(2 pi f x' + phase), f in cycles per pixel, sx = nx / f,
-    sy = ny / f. A kernel has what mean its phase gives it; an envelope wider than the kernel is cut off.
+    sy = ny / f. The mean of a kernel depends on its phase; an envelope wider than the kernel is truncated.
 
-    shift: degrees added to every phase; 90 gives the other of a quadrature pair.
+    shift: degrees added to every phase; 90 makes the quadrature partners.
     """
     offset = np.arange(kernel) - kernel // 2
     y, x = np.meshgrid(offset, offset, indexing="ij")
@@ -102,23 +102,23 @@ def gabor_kernels(bank: GaborBank, kernel: int, pixels_per_degree: float, shift:
 
 
 def check_frequencies(pixels_per_degree: float) -> None:
-    """Refuse a resolution whose pixels cannot carry the bank's highest spatial frequency."""
+    """Raise CornetError for a resolution below the Nyquist limit of the bank's highest spatial frequency."""
     highest = FREQUENCY_EDGES[-1]
     if pixels_per_degree <= 2 * highest:
         raise CornetError(
-            f"pixels_per_degree={pixels_per_degree:g} must be above {2 * highest:g}, for the filters go up to "
+            f"pixels_per_degree={pixels_per_degree:g} must be above {2 * highest:g}, as the filters have up to "
             f"{highest:g} cycles per degree and a cycle needs more than two pixels; show larger images, or let them "
-            "span fewer degrees (it is pixels a side / degrees)."
+            "span fewer degrees (it is pixels per side / degrees)."
         )
 
 
 def _from_histogram(
     uniform: Floats, edges: Sequence[float] | Floats, counts: Sequence[int]
 ) -> tuple[NDArray[np.intp], Floats]:
-    """The bin (from 0) and the value at which a histogram's distribution function reaches each of `uniform` (0..1)."""
+    """Invert a histogram's distribution function: the bin (from 0) and value for each of `uniform` (0..1)."""
     edges = np.asarray(edges, dtype=float)
     reached = np.cumsum([0, *counts]) / sum(counts)
-    # side="right" passes over empty bins, where the function is flat. Rounding may have reached 1, behind them all.
+    # side="right" skips empty bins, where the function is flat. The minimum guards against values rounded to 1.
     last = int(np.flatnonzero(counts)[-1])
     bins = np.minimum(np.searchsorted(reached, uniform, side="right") - 1, last)
     share = (uniform - reached[bins]) / (reached[bins + 1] - reached[bins])

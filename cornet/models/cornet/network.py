@@ -1,4 +1,4 @@
-"""The CORnet family as one network: areas, a way to unroll them, a decoder."""
+"""The CORnet family as one class: areas, an unrolling and a linear decoder."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,30 +12,31 @@ from cornet.models.cornet.bottleneck import BottleneckArea, Gate
 from cornet.models.cornet.compiling import CompiledNetwork
 from cornet.models.cornet.feedback import Feedback, resolve_feedback
 from cornet.models.cornet.gabor import GaborArea
-from cornet.models.cornet.norm import Beyond, NormMode
+from cornet.models.cornet.norm import LaterSteps, NormMode
 from cornet.models.cornet.unroll import UNROLLS, Unroll, first_driven_step
 from cornet.models.cornet.variants import (
     AREAS,
     CHANNELS,
     PUBLISHED_INIT,
     PUBLISHED_NORM,
+    AreaSpec,
     Block,
-    Front,
     Init,
-    Place,
     Times,
+    V1Kind,
     area_layout,
     check_choices,
     check_feedback_arrives,
-    check_front_options,
+    check_max_channels,
     check_off_after,
     check_positive,
-    check_whole,
-    check_widest,
+    check_positive_int,
+    check_v1_options,
     initialise,
     published_steps,
     resolve_steps,
 )
+from cornet.old_names import accepts_old_arguments
 
 __all__ = ["AREAS", "CHANNELS", "Block", "CORnet", "Times"]
 
@@ -45,27 +46,32 @@ Pixels = tuple[Tensor, Tensor]
 class CORnet(nn.Module):
     """V1, V2, V4, IT and a linear decoder, for images of any size.
 
-    num_classes: outputs of the decoder.
-    block: what an area is made of: "feedforward" (Z), "recurrent" (R, RT), "bottleneck" (S).
+    num_classes: number of outputs of the decoder.
+    block: type of the areas: "feedforward" (Z), "recurrent" (R, RT), "bottleneck" (S).
     unroll: "sequential" (Z, S), "cascade" (R) or "synchronous" (RT); see `cornet.models.cornet.unroll`.
-    times: steps per area: one number for all areas that can take several, or {"V2": 2, "V4": 4, "IT": 2}
-        (an area left out keeps its published number). Cascade and synchronous areas advance together and
-        so share one number; Z's areas, and S's V1, always take one step.
+    times: steps per area: one number for all recurrent areas, or {"V2": 2, "V4": 4, "IT": 2} (other areas keep
+        their published number). All areas of a cascade or synchronous network run for the same number of steps;
+        areas of Z, and V1 of S, always run for one.
     width: multiplies the published channels 64, 128, 256, 512.
-    bottleneck: inner width of a bottleneck area in units of its channels.
-    norm: "per_step", "shared", "shared_affine" or "group"; None for the block's published one. Z has none.
-    beyond: "last" or "refuse": what norms do at steps later than the trained ones.
-    init: "xavier", "torch", "fan_out" or "kaiming"; None for the block's published one.
+    bottleneck, gate, loop, convolutions, skip: see `cornet.models.cornet.bottleneck.BottleneckArea`.
+    areas: 4, or 5 with V3 between V2 and V4.
+    feedback: see `cornet.models.cornet.feedback.resolve_feedback`.
+    off_after: number of steps after which the image is replaced by zeros; None: it stays on.
+    v1: "gabor" for a fixed Gabor bank as V1; v1_options: see `cornet.models.cornet.gabor.GaborArea`.
+    norm: "per_step", "shared", "shared_affine" or "group"; default: as published for the block. Z has none.
+    later_steps: what norms do at steps later than the trained ones: "last" or "refuse".
+    init: "xavier", "torch", "fan_out" or "kaiming"; default: as published for the block.
     in_channels: channels of the images.
 
-    `steps` holds the resolved {area: steps}. Norms per step in cascade or synchronous areas include some of
-    steps that never reach the logits; these get no gradient.
-    Raises CornetError for a choice that does not exist and for too few steps for an image to be seen.
+    `steps` is the resolved {area: steps}. In cascade and synchronous networks, norms of steps that never reach the
+    logits get no gradient.
+    Raises CornetError for an unknown choice, and if there are too few steps for the image to reach the logits.
     Sources: Kubilius et al. 2018 (Z, R, RT), Kubilius, Schrimpf et al. 2019 (S).
     """
 
     _compiled: CompiledNetwork | None = None
 
+    @accepts_old_arguments
     def __init__(
         self,
         num_classes: int = 1000,
@@ -81,10 +87,10 @@ class CORnet(nn.Module):
         areas: int = 4,
         feedback: bool | Sequence[str] = False,
         off_after: int | None = None,
-        front: Front | None = None,
-        front_options: Mapping[str, Any] | None = None,
+        v1: V1Kind | None = None,
+        v1_options: Mapping[str, Any] | None = None,
         norm: NormMode | None = None,
-        beyond: Beyond = "last",
+        later_steps: LaterSteps = "last",
         init: Init | None = None,
         in_channels: int = 3,
     ):
@@ -96,14 +102,14 @@ class CORnet(nn.Module):
             "convolutions": convolutions,
             "skip": skip,
         }
-        check_choices(block, unroll, norm, front, circuit)
-        check_front_options(front, front_options, GaborArea)
-        check_whole("num_classes", num_classes)
-        check_whole("in_channels", in_channels)
+        check_choices(block, unroll, norm, v1, circuit)
+        check_v1_options(v1, v1_options, GaborArea)
+        check_positive_int("num_classes", num_classes)
+        check_positive_int("in_channels", in_channels)
         check_positive("width", width)
         check_positive("bottleneck", bottleneck)
-        places = area_layout(areas)
-        names = [place.name for place in places]
+        layout = area_layout(areas)
+        names = [spec.name for spec in layout]
         self.num_classes = int(num_classes)
         self.in_channels = int(in_channels)
         self.block = block
@@ -115,28 +121,30 @@ class CORnet(nn.Module):
         check_feedback_arrives(pairs, unroll, self.steps)
         norm = norm or PUBLISHED_NORM.get(block, "per_step")
         self.areas = nn.ModuleDict()
-        check_widest(block, max(place.channels for place in places), width, bottleneck)
-        channels = {place.name: max(1, round(place.channels * width)) for place in places}
+        check_max_channels(block, max(spec.channels for spec in layout), width, bottleneck)
+        channels = {spec.name: max(1, round(spec.channels * width)) for spec in layout}
         below = self.in_channels
 
-        def area(place: Place) -> nn.Module:
-            own, steps, stride = channels[place.name], self.steps[place.name], 2 if place.halves else 1
-            first = place is places[0]
-            if first and front == "gabor":
-                return GaborArea(below, own, **(front_options or {}))
+        def make_area(spec: AreaSpec) -> nn.Module:
+            own, steps, stride = channels[spec.name], self.steps[spec.name], 2 if spec.halves else 1
+            first = spec is layout[0]
+            if first and v1 == "gabor":
+                return GaborArea(below, own, **(v1_options or {}))
             if block == "feedforward":
                 return FeedforwardArea(below, own, 7 if first else 3, 2 if first else 1, stride)
             if block == "recurrent":
                 kernel, stride = (7, 4) if first else (3, stride)
                 driven = first_driven_step(unroll, len(self.areas))
-                return RecurrentArea(below, own, steps, kernel, stride, norm, beyond, driven)
+                return RecurrentArea(below, own, steps, kernel, stride, norm, later_steps, driven)
             if first:
                 return StemArea(below, own, norm)
-            return BottleneckArea(below, own, steps, norm=norm, beyond=beyond, stride=stride, **circuit)
+            return BottleneckArea(
+                below, own, steps, norm=norm, later_steps=later_steps, stride=stride, **circuit
+            )
 
-        for place in places:
-            self.areas[place.name] = area(place)
-            below = channels[place.name]
+        for spec in layout:
+            self.areas[spec.name] = make_area(spec)
+            below = channels[spec.name]
         self.feedback = Feedback(pairs, channels) if pairs else None
         self.decoder = nn.Linear(below, self.num_classes)
         initialise(self, init or PUBLISHED_INIT[block])
@@ -149,15 +157,14 @@ class CORnet(nn.Module):
         readouts: bool = False,
         pixels: Pixels | None = None,
     ) -> Tensor | tuple[Tensor, dict[str, Tensor]]:
-        """Logits (batch, class) of normalised images (batch, channel, y, x).
+        """Compute logits (batch, class) from normalised images (batch, channel, y, x).
 
-        return_states: give also every area's output at every step, {area: (time, batch, channel, y, x)};
-            sequential areas have the steps of their own, in the other unrollings all have the same.
-        times: run these steps instead of the trained ones (an area left out keeps its own); `beyond` says
-            what the norms of later steps are. Raises CornetError for what the network cannot run.
-        readouts: give the logits of every step of the last area that the image reaches, (step, batch, class).
-        pixels: mean and standard deviation (channel, 1, 1) of images that come as pixel values, mostly uint8:
-            they are normalised here, inside what is compiled.
+        return_states: also return the output of each area at each step, {area: (time, batch, channel, y, x)}.
+        times: run for these steps instead of the trained ones (other areas keep theirs); `later_steps` selects
+            the norms of later steps. Raises CornetError for steps that the network cannot run.
+        readouts: return logits for every step at which the last area depends on the image, (step, batch, class).
+        pixels: mean and standard deviation (channel, 1, 1) of the pixel values, if images are pixel values (usually
+            uint8); they are then normalised here, inside the compiled graph.
         """
         steps = self.steps
         if times is not None:
@@ -173,9 +180,9 @@ class CORnet(nn.Module):
         readouts: bool,
         pixels: Pixels | None,
     ) -> Any:
-        """All areas over all steps: what `forward` gives, and what is compiled as one graph."""
+        """Run all areas over all steps. Returns what `forward` returns; this is the method that is compiled."""
         if pixels is not None:
-            images = self.normalised(images, *pixels)
+            images = self.normalise(images, *pixels)
         areas = dict(self.areas.items())
         history = UNROLLS[self.unroll](areas, images, steps, return_states, self.feedback, self.off_after)
         top = next(reversed(areas))
@@ -191,34 +198,34 @@ class CORnet(nn.Module):
             for name, outputs in history.items()
         }
 
-    def normalised(self, images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
-        """(images - mean) / std, computed in the type of `mean`, in the type and layout of the first convolution."""
+    def normalise(self, images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+        """(images - mean) / std, computed in the dtype of `mean`, in dtype and layout of the first convolution."""
         kernel = next(w for w in self.areas.parameters() if w.ndim == 4 and w.shape[-1] > 1)
         last = kernel.is_contiguous(memory_format=torch.channels_last) and not kernel.is_contiguous()
         layout = torch.channels_last if last else torch.contiguous_format
         return ((images.to(mean.dtype, memory_format=layout) - mean) / std).to(kernel.dtype)
 
     def compile(self, memory_budget: float | None = None, **options: Any) -> None:
-        """From now on, run as one compiled graph per image size and mode; see `CompiledNetwork`.
+        """Compile the network in place, as one graph per image size and mode; see `CompiledNetwork`.
 
-        Weights, state dict and what the network computes stay; a copy of the network is not compiled.
-        memory_budget, options: as of `CompiledNetwork`.
+        Weights, state dict and outputs do not change; copies of the network are not compiled.
+        memory_budget, options: as in `CompiledNetwork`.
         """
         self._compiled = CompiledNetwork(self, memory_budget, **options)
 
     @property
     def compiled(self) -> bool:
-        """Whether it runs compiled: not where compiling was never asked for, and not where it failed."""
+        """Whether the network runs compiled: `compile` was called and has not failed."""
         return self._compiled is not None and not self._compiled.failed
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without what was compiled, which belongs to this network and to this process."""
+        """Exclude the compiled graph, which belongs to this instance and process."""
         return {key: value for key, value in self.__dict__.items() if key != "_compiled"}
 
     def first_driven_step(self, area: str) -> int:
-        """The first step (from 0) at which the area's output depends on the image.
+        """First step (from 0) at which the output of an area depends on the image.
 
-        Raises CornetError for an area that the network does not have.
+        Raises CornetError for an unknown area.
         """
         if area not in self.areas:
             raise CornetError(f"area {area!r} is unknown; this network has {', '.join(self.areas)}.")

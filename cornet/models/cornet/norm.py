@@ -1,4 +1,4 @@
-"""Normalisation that may differ from one time step to the next ("unshared", Kubilius et al. 2019)."""
+"""Normalisation that can differ between time steps ("unshared" in Kubilius et al. 2019)."""
 
 from typing import Literal, get_args
 
@@ -8,34 +8,34 @@ from torch import Tensor, nn
 
 from cornet.errors import CornetError
 
-__all__ = ["Beyond", "NormMode", "SteppedNorm"]
+__all__ = ["LaterSteps", "NormMode", "SteppedNorm"]
 
 NormMode = Literal["per_step", "shared", "shared_affine", "group"]
-Beyond = Literal["last", "refuse"]
+LaterSteps = Literal["last", "refuse"]
 MAX_GROUPS = 32
 
 
 def group_count(channels: int) -> int:
-    """The largest divisor of `channels` that is at most 32 (the published number of groups)."""
+    """Largest divisor of `channels` up to 32, the published number of groups."""
     return max(g for g in range(1, MAX_GROUPS + 1) if channels % g == 0)
 
 
 class SteppedNorm(nn.Module):
-    """A norm that knows the time step.
+    """A norm that depends on the time step.
 
     channels: channels of the (batch, channel, y, x) maps.
-    steps: number of time steps it is trained for; None for a norm that is used once per image.
-    mode: "per_step" owns one BatchNorm per step, with weight, bias and running statistics of its own;
-        "shared" one BatchNorm for all steps; "shared_affine" one weight and bias (those of the first
-        step's norm), with running statistics per step; "group" one GroupNorm of at most 32 groups.
-    beyond: what a step later than the trained ones does: "last" uses the last step's norm, "refuse" raises.
-    first: the first step (from 0) at which the image has reached the maps. Before it they are the same for all
-        images, a batch of one; there are no statistics over images, and a BatchNorm mode normalises such a map
-        by its own mean and variance over y and x, in training and in evaluation alike, and keeps no running
-        ones. That is what BatchNorm does in training with copies of one map; running statistics, which lag
-        behind the weights, would in evaluation be divided by a variance that is next to nothing.
+    steps: number of time steps to train for; None for a norm that runs once per image.
+    mode: "per_step": one BatchNorm per step, each with its own weight, bias and running statistics;
+        "shared": one BatchNorm for all steps; "shared_affine": one weight and bias (those of the first
+        step's norm), with running statistics per step; "group": one GroupNorm of at most 32 groups.
+    later_steps: behaviour at steps later than the trained ones: "last" uses the last step's norm, "refuse" raises.
+    first_driven: first step (from 0) at which the maps depend on the image. Before it, they are the same for all
+        images (a batch of one), so there are no statistics over images. BatchNorm modes then normalise the map by
+        its own mean and variance over y and x, in training and evaluation, without running statistics. This equals
+        BatchNorm in training on copies of one map. Running statistics would lag behind the weights, and evaluation
+        would divide by a variance near 0.
 
-    Eps 1e-5 and BatchNorm momentum .1, as published. Raises CornetError for a mode that does not exist.
+    Eps 1e-5 and BatchNorm momentum .1, as published. Raises CornetError for an unknown mode.
     """
 
     def __init__(
@@ -43,17 +43,17 @@ class SteppedNorm(nn.Module):
         channels: int,
         steps: int | None = None,
         mode: NormMode = "per_step",
-        beyond: Beyond = "last",
-        first: int = 0,
+        later_steps: LaterSteps = "last",
+        first_driven: int = 0,
     ):
         super().__init__()
-        for word, value, known in (("norm", mode, NormMode), ("beyond", beyond, Beyond)):
+        for word, value, known in (("norm", mode, NormMode), ("later_steps", later_steps, LaterSteps)):
             if value not in get_args(known):
                 raise CornetError(f"{word}={value!r} is unknown; choose one of {', '.join(get_args(known))}.")
         self.mode = mode
         self.steps = steps
-        self.beyond = beyond
-        self.first = first
+        self.later_steps = later_steps
+        self.first_driven = first_driven
         self.norms = nn.ModuleList()
         if mode == "group":
             self.norms.append(nn.GroupNorm(group_count(channels), channels))
@@ -62,35 +62,35 @@ class SteppedNorm(nn.Module):
             self.norms.append(nn.BatchNorm2d(channels, affine=mode != "shared_affine" or step == 0))
 
     @property
-    def numbered(self) -> bool:
-        """Whether each step has entries of its own in a state dict."""
+    def has_entries_per_step(self) -> bool:
+        """Whether the state dict has separate entries for each step."""
         return self.steps is not None and self.mode in ("per_step", "shared_affine")
 
     @property
     def static(self) -> bool:
-        """Whether the same input gives the same output at every step, and no statistics are kept."""
+        """Whether the norm is the same at every step and has no running statistics."""
         return self.mode == "group"
 
     def forward(self, x: Tensor, step: int = 0) -> Tensor:
-        """Normalise x (batch, channel, y, x) as of `step` (from 0). Raises CornetError for a refused step."""
+        """Normalise x (batch, channel, y, x) at `step` (from 0). Raises CornetError for a refused step."""
         trained = self.steps or 1
-        if self.beyond == "refuse" and step >= trained:
+        if self.later_steps == "refuse" and step >= trained:
             raise CornetError(
-                f"step {step + 1} is beyond the {trained} trained steps of a norm with beyond=refuse; "
-                "run fewer steps, or build the network with beyond=last."
+                f"step {step + 1} is later than the {trained} trained steps of a norm with later_steps=refuse; "
+                "run fewer steps, or build the network with later_steps=last."
             )
         norm = self.norms[min(step, len(self.norms) - 1)]
-        if step < self.first or (self.mode == "group" and len(x) == 1):
-            return by_its_own(x, norm, self.norms[0] if self.mode == "shared_affine" else norm)
+        if step < self.first_driven or (self.mode == "group" and len(x) == 1):
+            return normalise_single(x, norm, self.norms[0] if self.mode == "shared_affine" else norm)
         if self.mode != "shared_affine" or norm is self.norms[0]:
             return norm(x)
-        return with_affine_of(self.norms[0], norm, x)  # type: ignore[arg-type]
+        return batch_norm_with_affine(self.norms[0], norm, x)  # type: ignore[arg-type]
 
     def extra_repr(self) -> str:
-        return f"mode={self.mode}, steps={self.steps}, beyond={self.beyond}"
+        return f"mode={self.mode}, steps={self.steps}, later_steps={self.later_steps}"
 
 
-def with_affine_of(first: nn.BatchNorm2d, norm: nn.BatchNorm2d, x: Tensor) -> Tensor:
+def batch_norm_with_affine(first: nn.BatchNorm2d, norm: nn.BatchNorm2d, x: Tensor) -> Tensor:
     """BatchNorm with the statistics of `norm` and the weight and bias of `first`."""
     if norm.training and norm.num_batches_tracked is not None:
         norm.num_batches_tracked.add_(1)
@@ -106,8 +106,8 @@ def with_affine_of(first: nn.BatchNorm2d, norm: nn.BatchNorm2d, x: Tensor) -> Te
     )
 
 
-def by_its_own(x: Tensor, norm: nn.Module, affine: nn.Module) -> Tensor:
-    """x (1, channel, y, x) normalised by its own mean and variance, with `affine`'s weight and bias."""
+def normalise_single(x: Tensor, norm: nn.Module, affine: nn.Module) -> Tensor:
+    """Normalise x (1, channel, y, x) by its own mean and variance, then apply weight and bias of `affine`."""
     weight, bias, eps = affine.weight, affine.bias, norm.eps
     assert isinstance(weight, Tensor)
     assert isinstance(bias, Tensor)

@@ -1,6 +1,6 @@
-"""The 2018-2019 checkpoint layout: its names, to and from ours, and loading it safely.
+"""Load and write checkpoints in the published layout (2018-2019), and translate its names to ours and back.
 
-A published file is a dict with the weights under "state_dict", each key beginning with "module.".
+A published file is a dict with the weights under "state_dict"; each key starts with "module.".
 """
 
 import re
@@ -16,7 +16,7 @@ from cornet.models.cornet.network import CHANNELS, CORnet
 from cornet.models.cornet.norm import SteppedNorm
 from cornet.models.safe_load import read_checkpoint
 
-__all__ = ["load_published", "own_layout", "published_names", "refuse_whole_numbers", "to_published"]
+__all__ = ["check_floating_point", "load_published", "published_names", "rename_own_layout", "to_published"]
 
 PREFIX = "module."
 OPTIONAL = ".num_batches_tracked"
@@ -24,7 +24,7 @@ KINDS = {"feedforward": "cornet_z", "recurrent": "cornet_r or cornet_rt", "bottl
 
 
 def published_names(net: CORnet) -> dict[str, str]:
-    """Our state-dict key -> the published one (without "module."), in the published order."""
+    """Map our state-dict keys to the published ones (without "module."), in the published order."""
     names: dict[str, str] = {}
     for area_name, area in net.areas.items():
         norms = {name: module for name, module in area.named_children() if isinstance(module, SteppedNorm)}
@@ -35,23 +35,23 @@ def published_names(net: CORnet) -> dict[str, str]:
             if part not in norms:
                 names[ours] = f"{area_name}.{key}"
                 continue
-            _, step, entry = rest.split(".")  # "norms", the step, the entry
-            if norms[part].numbered:
+            _, step, entry = rest.split(".")  # "norms", step, entry
+            if norms[part].has_entries_per_step:
                 unshared.append((int(step), ours, f"{area_name}.{part}_{step}.{entry}"))
             else:
                 names[ours] = f"{area_name}.{part}.{entry}"
-        # The published definition adds its unshared norms last, step by step.
+        # The published code adds unshared norms last, step by step.
         for _, ours, published in sorted(unshared, key=lambda item: item[0]):
             names[ours] = published
     for entry in net.decoder.state_dict():
         names[f"decoder.{entry}"] = f"decoder.linear.{entry}"
-    if net.feedback is not None:  # no published network has any
+    if net.feedback is not None:  # published networks have none
         names |= {key: key for key in (f"feedback.{entry}" for entry in net.feedback.state_dict())}
     return names
 
 
 def to_published(net: CORnet) -> dict[str, Tensor]:
-    """The weights in the published layout (no "module." prefix), in the published order."""
+    """Return the weights in the published layout (without the prefix "module."), in the published order."""
     state = net.state_dict()
     return {published: state[ours] for ours, published in published_names(net).items()}
 
@@ -59,15 +59,14 @@ def to_published(net: CORnet) -> dict[str, Tensor]:
 def load_published(net: CORnet, source: str | PathLike[str] | Mapping[str, Any]) -> CORnet:
     """Load weights in the published layout into `net`, in place, and return it.
 
-    source: a file, or what was read from one: a state dict or a dict that holds one under "state_dict"
-        (training saved the optimiser beside it; that is ignored). Keys may begin with "module.";
-        num_batches_tracked may be missing. A checkpoint of train.py will do too ("net." and our own keys).
-        The network keeps its device and its precision.
+    source: a file, or its content: a state dict, or a dict with one under "state_dict" (other entries, such as
+        the optimiser, are ignored). Keys may start with "module."; num_batches_tracked may be missing.
+        Checkpoints of train.py are accepted, too ("net." and our own keys).
 
-    R and RT have the same entries: a file of the one loads into the other.
+    The network keeps its device and dtype. R and RT have the same entries, so a file of one loads into the other.
 
-    Raises CornetError for a file that cannot be read safely, another network's weights, or another number
-    of classes, of steps, or of channels. Nothing is loaded then.
+    Raises CornetError, before anything is loaded, for a file that cannot be read safely, and for weights of another
+    network or with another number of classes, steps or channels.
     """
     label = "the state dict" if isinstance(source, Mapping) else str(source)
     content = source if isinstance(source, Mapping) else read_checkpoint(source)
@@ -83,82 +82,89 @@ def load_published(net: CORnet, source: str | PathLike[str] | Mapping[str, Any])
 def check_published(
     net: CORnet, content: Mapping[str, Any], label: str = "the state dict"
 ) -> dict[str, Tensor]:
-    """The weights in a file's content by their published names. Raises CornetError unless they are the network's."""
+    """Return a file's weights by published name. Raises CornetError if they do not fit the network."""
     names, own = published_names(net), net.state_dict()
     given = {
-        names.get(key.removeprefix("net."), key): value for key, value in weights_in(content, label).items()
+        names.get(key.removeprefix("net."), key): value
+        for key, value in extract_weights(content, label).items()
     }
-    refuse_others(label, given, {published: own[ours] for ours, published in names.items()})
+    check_same_network(label, given, {published: own[ours] for ours, published in names.items()})
     return given
 
 
-def weights_in(content: Mapping[str, Any], label: str) -> dict[str, Tensor]:
-    """The weights in a checkpoint's content, without the prefix. Raises CornetError for anything but tensors."""
+def extract_weights(content: Mapping[str, Any], label: str) -> dict[str, Tensor]:
+    """Return a checkpoint's weights without the prefix. Raises CornetError for anything but dense tensors."""
     state = content.get("state_dict", content)
     if not isinstance(state, Mapping):
         raise CornetError(
-            f"{label} has under state_dict no dict of tensors but {type(state).__name__}; give another file."
+            f"{label} holds {type(state).__name__} under state_dict, not a dict of tensors; give another file."
         )
     if not any(isinstance(value, Tensor) for value in state.values()):
-        raise CornetError(f"{label} holds no weights; {listed('it has', state) or 'it is empty'}.")
+        raise CornetError(
+            f"{label} holds no weights ({summarise('it has', state) or 'it is empty'}); give another file."
+        )
     for key, value in state.items():
         if not isinstance(value, Tensor):
             raise CornetError(
-                f"{label} has under {key!r} no tensor but {type(value).__name__}; "
-                "keep the weights alone in a dict under 'state_dict'."
+                f"{label} holds {type(value).__name__} under {key!r}, not a tensor; "
+                "save only the weights, in a dict under 'state_dict'."
             )
         if value.layout != torch.strided or value.is_meta or value.is_complex() or value.is_quantized:
             raise CornetError(
-                f"{label} has under {key!r} no plain numbers; save the weights as dense tensors."
+                f"{label} does not hold a dense real tensor under {key!r}; save the weights as dense tensors."
             )
         if value.numel() * value.element_size() > value.untyped_storage().nbytes():
             raise CornetError(
-                f"{label} has under {key!r} fewer numbers than its shape {tuple(value.shape)} needs; give another file."
+                f"{label} holds too few numbers under {key!r} for its shape {tuple(value.shape)}; give another file."
             )
     return {str(key).removeprefix(PREFIX): value for key, value in state.items()}
 
 
-def refuse_others(label: str, given: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> None:
-    """Raise CornetError, saying what differs, unless the weights `given` fit those of the network, `own`."""
+def check_same_network(label: str, given: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> None:
+    """Raise CornetError with the differences unless the weights `given` fit the network's, `own`."""
     missing = [key for key in own if key not in given and not key.endswith(OPTIONAL)]
     extra = [key for key in given if key not in own]
     misfits = [key for key in own if key in given and given[key].shape != own[key].shape]
     if not (missing or extra or misfits):
-        refuse_whole_numbers(label, given, own)
+        check_floating_point(label, given, own)
         return
-    theirs, ours = settings(given), settings(own)
+    theirs, ours = infer_arguments(given), infer_arguments(own)
     if theirs.get("block") and theirs["block"] != ours["block"]:
         raise CornetError(
             f"{label} holds the weights of {KINDS[theirs['block']]}, but the network is {KINDS[ours['block']]}; "
-            "build the network by the file's name."
+            "build the network that the file is named after."
         )
     differing = [word for word in ours if word in theirs and theirs[word] != ours[word]]
     if "block" in theirs and differing:
         had = ", ".join(f"{word}={theirs[word]!r}" for word in differing)
         has = ", ".join(f"{word}={ours[word]!r}" for word in differing)
         raise CornetError(
-            f"{label} has {had}, but the network {has}; build the network with what the file has, or give another file."
+            f"{label} has {had}, but the network {has}; build the network with the file's values, or give another file."
         )
     shapes = (f"{key} of shape {tuple(given[key].shape)}, not {tuple(own[key].shape)}" for key in misfits)
-    reasons = [listed("it lacks", missing), listed("it has also", extra), listed("it has", shapes)]
+    reasons = [
+        summarise("missing", missing),
+        summarise("unexpected", extra),
+        summarise("wrong shape", shapes),
+    ]
     raise CornetError(
         f"{label} does not hold this network's weights: {'; '.join(filter(None, reasons))}; "
         "give a file in the published layout of this network."
     )
 
 
-def refuse_whole_numbers(label: str, given: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> None:
-    """Raise CornetError for whole numbers where the network has weights: a mask, or a quantised file."""
+def check_floating_point(label: str, given: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> None:
+    """Raise CornetError for integers in place of weights, as in masks and quantised files."""
     for key, value in own.items():
         if key in given and value.is_floating_point() and not given[key].is_floating_point():
             raise CornetError(
-                f"{label} holds {given[key].dtype} under {key!r}, but weights are floating-point numbers; give a file "
-                "with the weights as they were trained."
+                f"{label} holds {given[key].dtype} under {key!r}, but weights must be floating-point; give a file "
+                "with the original weights."
             )
 
 
-def own_layout(state: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
-    """The weights of `net.state_dict()` by their published names, as far as names alone tell; None for other files."""
+def rename_own_layout(state: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
+    """Rename `net.state_dict()` keys to the published layout, judging by names only; None for other files."""
     state = {key.removeprefix("net."): value for key, value in state.items()}
     if not any(key.startswith("areas.") for key in state):
         return None
@@ -169,14 +175,14 @@ def own_layout(state: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
         if found is None:
             return key.removeprefix("areas.").replace("decoder.", "decoder.linear.")
         area, norm, step, entry = found.groups()
-        numbered = steps and norm not in ("norm_skip", "norm_input") and area != "V1"
-        return f"{area}.{norm}{f'_{step}' if numbered else ''}.{entry}"
+        has_entries_per_step = steps and norm not in ("norm_skip", "norm_input") and area != "V1"
+        return f"{area}.{norm}{f'_{step}' if has_entries_per_step else ''}.{entry}"
 
     return {published(key): value for key, value in state.items()}
 
 
-def settings(state: Mapping[str, Tensor]) -> dict[str, Any]:
-    """The arguments of `CORnet` that weights in the published layout were made with, as far as they tell."""
+def infer_arguments(state: Mapping[str, Tensor]) -> dict[str, Any]:
+    """Infer the arguments of `CORnet` from weights in the published layout, as far as possible."""
     found: dict[str, Any] = {}
     blocks = {"V2.conv.weight": "feedforward", "V2.norm_input": "recurrent", "V2.conv3.weight": "bottleneck"}
     for key, block in blocks.items():
@@ -194,7 +200,7 @@ def settings(state: Mapping[str, Tensor]) -> dict[str, Any]:
         and contract.numel()
     ):
         found["bottleneck"] = float(f"{contract.shape[1] / contract.shape[0]:.4g}")
-    last = 3 if found.get("block") == "bottleneck" else 1  # of an area's norms that every step has
+    last = 3 if found.get("block") == "bottleneck" else 1  # number of the last norm, which every step has
     times: dict[str, int] = {}
     for found_step in (re.match(rf"(\w+)\.norm{last}_(\d+)\.", key) for key in state):
         if found_step:
@@ -211,8 +217,8 @@ def settings(state: Mapping[str, Tensor]) -> dict[str, Any]:
     return found
 
 
-def listed(lead: str, words: Iterable[Any]) -> str:
-    """The first few of many words; nothing for none."""
+def summarise(lead: str, words: Iterable[Any]) -> str:
+    """`lead` and the first three words; "" without words."""
     words = [str(word) for word in words]
     if not words:
         return ""

@@ -1,16 +1,16 @@
-"""Three ways to unroll areas in time.
+"""Unroll areas in time: sequential, cascade or synchronous.
 
-sequential   an area finishes its steps before the next begins; only its last step goes on (CORnet-S, -Z).
-cascade      at each step the areas update in order, each reading what the one below has just put out (R).
-synchronous  at each step every area reads what the one below put out at the step before (RT).
+sequential   an area finishes its steps before the next one starts, which reads its last output (CORnet-S, -Z).
+cascade      at each step, areas update in order; each reads the output of the one below at this step (R).
+synchronous  at each step, every area reads the output of the one below at the previous step (RT).
 
-In cascade and synchronous unrolling zeros stand for the input of areas that no image has reached (V2, V4 and IT at step
-0; in RT also V4 at 1 and IT at 1 and 2); these steps run once, on a batch of one, and get gradients from later ones. An
-image that goes off is replaced by zeros in V1's input.
+In cascade and synchronous unrolling, areas read zeros until the image arrives (V2, V4 and IT at step 0; in RT also V4
+at 1 and IT at 1 and 2). These steps run once, on a batch of one, and get gradients from later steps. After `off_after`
+steps, zeros replace the image in V1's input.
 
-Each takes (areas, images, steps, everything, feedback, off_after) and returns every area's output at each of its steps,
-{area: [(batch, channel, y, x), ...]}. Without `everything` it may leave out last steps that the last area's last
-output does not depend on.
+Each function takes (areas, images, steps, keep_all, feedback, off_after) and returns the output of each area at each
+step, {area: [(batch, channel, y, x), ...]}. Without `keep_all`, it may skip final steps that do not affect the last
+output of the last area.
 """
 
 from collections.abc import Callable, Mapping
@@ -24,7 +24,7 @@ from cornet.models.cornet.feedback import Feedback
 __all__ = ["UNROLLS", "Unroll", "first_driven_step"]
 
 Unroll = Literal["sequential", "cascade", "synchronous"]
-Areas = Mapping[str, Any]  # of areas as in `cornet.models.cornet.areas`
+Areas = Mapping[str, Any]  # see `cornet.models.cornet.areas`
 History = dict[str, list[Tensor]]
 
 
@@ -32,11 +32,11 @@ def sequential(
     areas: Areas,
     images: Tensor,
     steps: Mapping[str, int],
-    everything: bool,
+    keep_all: bool,
     feedback: Feedback | None = None,
     off_after: int | None = None,
 ) -> History:
-    """One area after the other."""
+    """Run one area after the other."""
     history: History = {}
     below = images
     for name, area in areas.items():
@@ -50,24 +50,24 @@ def sequential(
     return history
 
 
-def together(
+def time_stepped(
     areas: Areas,
     images: Tensor,
     steps: Mapping[str, int],
-    everything: bool,
+    keep_all: bool,
     feedback: Feedback | None = None,
     off_after: int | None = None,
     *,
     lag: int,
 ) -> History:
-    """All areas advance step by step; each reads the one below as it was `lag` steps ago."""
+    """Advance all areas step by step; each reads the output of the one below from `lag` steps ago."""
     names = list(areas)
     first, last = areas[names[0]], steps[names[-1]] - 1
-    # The image does not change: where the norm does not either, its path is computed once.
+    # The image is constant; if the norm is, too, the input path is computed once.
     static = first.norm_input.static
     image_drive = first.drive(images, 0)
-    # Running statistics are those of all steps, whatever is read in the end.
-    everything = everything or (first.training and not static)
+    # Running statistics cover all steps, also those that the output does not depend on.
+    keep_all = keep_all or (first.training and not static)
     size = image_drive.shape[-2:]
     zeros = {names[0]: image_drive.new_zeros(1, areas[names[0]].channels, *size)}
     for name in names[1:]:
@@ -77,7 +77,7 @@ def together(
     for step in range(last + 1):
         for position, name in enumerate(names):
             areas_above = len(names) - 1 - position
-            if not everything and step > last - lag * areas_above:
+            if not keep_all and step > last - lag * areas_above:
                 continue
             if position == 0 and (off_after is None or step < off_after):
                 drive = image_drive if step == 0 or static else first.drive(images, step)
@@ -92,8 +92,8 @@ def together(
     return history
 
 
-cascade = partial(together, lag=0)
-synchronous = partial(together, lag=1)
+cascade = partial(time_stepped, lag=0)
+synchronous = partial(time_stepped, lag=1)
 
 UNROLLS: dict[
     str, Callable[[Areas, Tensor, Mapping[str, int], bool, Feedback | None, int | None], History]
@@ -105,7 +105,7 @@ UNROLLS: dict[
 
 
 def first_driven_step(unroll: Unroll, position: int) -> int:
-    """The first step (from 0) at which the area at that position (from 0) depends on the image."""
+    """First step (from 0) at which the area at a position (from 0) depends on the image."""
     if unroll == "synchronous":
         return position
     return min(position, 1) if unroll == "cascade" else 0

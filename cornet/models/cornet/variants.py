@@ -1,4 +1,4 @@
-"""Which areas a network has, what may be chosen of it, and how its weights start."""
+"""Area layouts, checks of a network's arguments, resolution of steps, and weight initialisation."""
 
 import inspect
 import math
@@ -18,19 +18,19 @@ __all__ = [
     "CHANNELS",
     "PUBLISHED_INIT",
     "PUBLISHED_NORM",
+    "AreaSpec",
     "Block",
-    "Front",
     "Init",
-    "Place",
     "Times",
+    "V1Kind",
     "area_layout",
     "check_choices",
     "check_feedback_arrives",
-    "check_front_options",
+    "check_max_channels",
     "check_off_after",
     "check_positive",
-    "check_whole",
-    "check_widest",
+    "check_positive_int",
+    "check_v1_options",
     "initialise",
     "published_steps",
     "resolve_steps",
@@ -40,26 +40,26 @@ AREAS = ("V1", "V2", "V4", "IT")
 CHANNELS = (64, 128, 256, 512)
 
 
-class Place(NamedTuple):
-    """An area's name, channels at width 1, and whether it halves the map. V1 has a stride of its own, 4 in all."""
+class AreaSpec(NamedTuple):
+    """Name, channels at width 1, and whether the area halves the map. V1 instead has a total stride of 4."""
 
     name: str
     channels: int
     halves: bool
 
 
-FOUR = tuple(Place(name, channels, True) for name, channels in zip(AREAS, CHANNELS, strict=True))
-V3 = Place("V3", CHANNELS[1], False)
+FOUR = tuple(AreaSpec(name, channels, True) for name, channels in zip(AREAS, CHANNELS, strict=True))
+V3 = AreaSpec("V3", CHANNELS[1], False)
 LAYOUTS = {4: FOUR, 5: (*FOUR[:2], V3, *FOUR[2:])}
 
 
-def area_layout(areas: int) -> tuple[Place, ...]:
-    """The places of 4 or 5 areas. Raises CornetError for another number.
+def area_layout(areas: int) -> tuple[AreaSpec, ...]:
+    """Specifications of 4 or 5 areas. Raises CornetError for another number.
 
     The 2019 paper does not name its fifth area; ours is V3, between V2 and V4, with channels and map size of V2.
     """
     if isinstance(areas, bool) or areas not in LAYOUTS:
-        raise CornetError(f"areas={areas!r} is unknown; choose 4, or 5 for one with V3 between V2 and V4.")
+        raise CornetError(f"areas={areas!r} is unknown; choose 4, or 5 to add V3 between V2 and V4.")
     return LAYOUTS[areas]
 
 
@@ -67,21 +67,21 @@ Init = Literal["xavier", "torch", "fan_out", "kaiming"]
 
 
 def initialise(net: nn.Module, init: Init) -> None:
-    """Set the weights of all convolutions and linear layers in place.
+    """Initialise the weights of all convolutions and linear layers in place.
 
     "xavier": Xavier-uniform weights and zero biases, convolutions and linear (published Z).
     "torch": PyTorch's default (published R and RT).
     "fan_out": convolutions normal with standard deviation sqrt(2 / (k * k * out_channels)), the rest
         PyTorch's default (published S).
     "kaiming": convolutions normal with standard deviation sqrt(2 / (k * k * in_channels)) and zero biases, so
-        that activity keeps its size through a network without norms; the rest PyTorch's default.
+        that activations keep their scale in a network without norms; the rest PyTorch's default.
 
-    Norms always start at weight 1 and bias 0.
+    Norms always start with weight 1 and bias 0.
     """
     if init not in get_args(Init):
         raise CornetError(f"init={init!r} is unknown; choose one of {', '.join(get_args(Init))}.")
     if next(net.parameters()).is_meta:
-        return  # there is nothing to set
+        return  # meta tensors have no data
     for module in net.modules():
         if init == "xavier" and isinstance(module, nn.Conv2d | nn.Linear):
             nn.init.xavier_uniform_(module.weight)
@@ -96,64 +96,60 @@ def initialise(net: nn.Module, init: Init) -> None:
 
 
 Block = Literal["feedforward", "recurrent", "bottleneck"]
-Front = Literal["gabor"]
+V1Kind = Literal["gabor"]
 Times = int | Mapping[str, int]
 PUBLISHED_INIT: dict[str, Init] = {"feedforward": "xavier", "recurrent": "torch", "bottleneck": "fan_out"}
 PUBLISHED_NORM: dict[str, NormMode] = {"recurrent": "group", "bottleneck": "per_step"}
 CIRCUIT = {"bottleneck": 4, "gate": "hard", "loop": None, "convolutions": 3, "skip": True}
-"""What only a bottleneck has, and its published value."""
+"""Arguments that only bottlenecks have, and their published values."""
 
 
 def check_choices(
-    block: str, unroll: str, norm: str | None, front: str | None, circuit: Mapping[str, Any]
+    block: str, unroll: str, norm: str | None, v1: str | None, circuit: Mapping[str, Any]
 ) -> None:
-    """Refuse what does not exist, and what a block would leave unused. circuit: as CIRCUIT."""
+    """Raise CornetError for unknown choices and for choices that the block would ignore. circuit: keys of CIRCUIT."""
     if block not in get_args(Block):
         raise CornetError(f"block={block!r} is unknown; choose one of {', '.join(get_args(Block))}.")
     if unroll not in UNROLLS:
         raise CornetError(f"unroll={unroll!r} is unknown; choose one of {', '.join(UNROLLS)}.")
     if block != "recurrent" and unroll != "sequential":
         raise CornetError(
-            f"unroll={unroll!r} does not go with block={block!r}, whose areas see their input once; "
+            f"unroll={unroll!r} is incompatible with block={block!r}, whose areas read their input once; "
             "choose unroll='sequential', or block='recurrent'."
         )
     if block == "feedforward" and norm is not None:
         raise CornetError(
-            f"norm={norm!r} does not go with block='feedforward', which has no norms; leave it out."
+            f"norm={norm!r} is incompatible with block='feedforward', which has no norms; omit it."
         )
-    if front is not None and front not in get_args(Front):
+    if v1 is not None and v1 not in get_args(V1Kind):
+        raise CornetError(f"v1={v1!r} is unknown; choose {' or '.join(get_args(V1Kind))}, or omit it.")
+    if v1 is not None and unroll != "sequential":
         raise CornetError(
-            f"front={front!r} is unknown; choose {' or '.join(get_args(Front))}, or leave it out."
-        )
-    if front is not None and unroll != "sequential":
-        raise CornetError(
-            f"front={front!r} does not go with unroll={unroll!r}: it is the V1 of networks whose V1 runs once; "
+            f"v1={v1!r} is incompatible with unroll={unroll!r}, as it requires a V1 that runs once; "
             "choose block='bottleneck' or 'feedforward'."
         )
     for word, value in circuit.items():
         if block == "bottleneck" or value == CIRCUIT[word]:
             continue
         if word == "skip" or value is True:
-            why = "whose input and state differ in shape, so that nothing can skip it"
-            raise CornetError(f"skip={value!r} does not go with block={block!r}, {why}; leave it out.")
-        raise CornetError(f"{word}={value!r} does not go with block={block!r}; leave it out.")
+            why = "whose input and state differ in shape"
+            raise CornetError(f"skip={value!r} is incompatible with block={block!r}, {why}; omit it.")
+        raise CornetError(f"{word}={value!r} is incompatible with block={block!r}; omit it.")
 
 
-def check_front_options(front: str | None, options: Mapping[str, Any] | None, area: type) -> None:
-    """Refuse options of a front that is not there, and those that it does not take."""
+def check_v1_options(v1: str | None, options: Mapping[str, Any] | None, area: type) -> None:
+    """Raise CornetError for options without v1, and for unknown options."""
     known = [word for word in inspect.signature(area).parameters if word not in ("in_channels", "channels")]
-    if options and front is None:
-        raise CornetError(
-            f"front_options={dict(options)!r} does not go without a front; add front=gabor, or leave it out."
-        )
+    if options and v1 is None:
+        raise CornetError(f"v1_options={dict(options)!r} needs v1=gabor; add that, or omit v1_options.")
     if unknown := [word for word in options or {} if word not in known]:
         raise CornetError(
-            f"front_options names {unknown[0]!r}, which front={front!r} does not take; choose from {', '.join(known)}."
+            f"v1_options has the unknown key {unknown[0]!r} for v1={v1!r}; choose from {', '.join(known)}."
         )
 
 
-def check_whole(word: str, value: Any, most: int = MOST_CHANNELS) -> None:
-    """Refuse anything but a whole number from 1 to `most`."""
+def check_positive_int(word: str, value: Any, most: int = MOST_CHANNELS) -> None:
+    """Raise CornetError unless the value is an integer from 1 to `most`."""
     if not isinstance(value, Integral) or isinstance(value, bool) or int(value) < 1:
         raise CornetError(f"{word}={value!r} must be a whole number, at least 1.")
     if int(value) > most:
@@ -161,24 +157,23 @@ def check_whole(word: str, value: Any, most: int = MOST_CHANNELS) -> None:
 
 
 def check_positive(word: str, value: Any) -> None:
-    """Refuse anything but a finite number above 0."""
+    """Raise CornetError unless the value is a finite number above 0."""
     if not isinstance(value, Real) or isinstance(value, bool) or not 0 < float(value) < math.inf:
         raise CornetError(f"{word}={value!r} must be a number above 0.")
 
 
-def check_widest(block: str, channels: int, width: float, bottleneck: float) -> None:
-    """Refuse more channels than are built. channels: of the widest area at width 1."""
+def check_max_channels(block: str, channels: int, width: float, bottleneck: float) -> None:
+    """Raise CornetError if the widest area would exceed MOST_CHANNELS. channels: its channels at width 1."""
     inner = max(1, bottleneck) if block == "bottleneck" else 1
     if channels * float(width) * inner > MOST_CHANNELS:
         given = f"width={width!r}" + (f" with bottleneck={bottleneck!r}" if inner > 1 else "")
         raise CornetError(
-            f"{given} gives an area more than {MOST_CHANNELS:,} channels; at most that many are built, so choose a "
-            "smaller number."
+            f"{given} makes an area wider than the maximum of {MOST_CHANNELS:,} channels; choose a smaller number."
         )
 
 
 def published_steps(block: str, areas: Sequence[str]) -> dict[str, int]:
-    """Steps per area as published; of V3, which was not, as of V2."""
+    """Published steps per area. V3, which was not published, has the steps of V2."""
     if block == "bottleneck":
         known = {"V1": 1, "V2": 2, "V3": 2, "V4": 4, "IT": 2}
         return {area: known[area] for area in areas}
@@ -188,9 +183,9 @@ def published_steps(block: str, areas: Sequence[str]) -> dict[str, int]:
 def resolve_steps(
     block: str, unroll: Unroll, times: Times | None, default: Mapping[str, int]
 ) -> dict[str, int]:
-    """Steps per area, from one number, some areas' numbers, or nothing; what is not given is as `default`.
+    """Resolve `times` (one number, {area: number}, or None for the default) to steps per area.
 
-    Raises CornetError for what the block and the unrolling cannot run.
+    Raises CornetError for unknown areas, and for steps that the block and the unrolling cannot run.
     """
     areas = tuple(default)
     single = {"feedforward": areas, "bottleneck": areas[:1]}.get(block, ())
@@ -198,58 +193,58 @@ def resolve_steps(
         given: dict[str, Any] = {}
     elif isinstance(times, Mapping):
         given = dict(times)
-    else:  # one number for all areas means all that can take several
+    else:  # one number applies to the areas that can run several steps
         given = dict.fromkeys([area for area in areas if area not in single] or areas, times)
     if unknown := [str(area) for area in given if area not in areas]:
         raise CornetError(f"times names {', '.join(unknown)}, but the areas are {', '.join(areas)}.")
     for area, value in given.items():
-        check_whole(f"times.{area}" if isinstance(times, Mapping) else "times", value, MOST_STEPS)
+        check_positive_int(f"times.{area}" if isinstance(times, Mapping) else "times", value, MOST_STEPS)
         if area in single and value != 1:
             raise CornetError(
-                f"times.{area}={value} cannot be: {area} is feed-forward in block={block!r}; leave it at 1."
+                f"times.{area}={value} is impossible: {area} is feed-forward in block={block!r}; leave it at 1."
             )
     steps = {area: int(given.get(area, default[area])) for area in areas}
     if unroll != "sequential" and len(set(steps.values())) > 1:
         raise CornetError(
-            f"times={steps} differ, but with unroll={unroll!r} all areas advance together; give one number."
+            f"times={steps} must be equal, as all areas advance in lockstep with unroll={unroll!r}; give one number."
         )
     needed = first_driven_step(unroll, len(areas) - 1) + 1
     if steps[areas[-1]] < needed:
         raise CornetError(
-            f"times={steps[areas[-1]]} is too few: with unroll={unroll!r} an image reaches {areas[-1]} at step "
+            f"times={steps[areas[-1]]} is too few: with unroll={unroll!r} the image reaches {areas[-1]} at step "
             f"{needed}, so the logits would not depend on it; give at least {needed}."
         )
     return steps
 
 
 def check_off_after(off_after: int | None, unroll: str, steps: Mapping[str, int]) -> None:
-    """Refuse a stimulus that goes off where areas do not run together, or never."""
+    """Raise CornetError if `off_after` has no effect: sequential unrolling, or too late."""
     if off_after is None:
         return
-    check_whole("off_after", off_after)
+    check_positive_int("off_after", off_after)
     if unroll == "sequential":
         raise CornetError(
-            f"off_after={off_after} does not go with unroll='sequential', where the image is seen once; choose "
-            "unroll='synchronous' or 'cascade', as of cornet_rt and cornet_r."
+            f"off_after={off_after} is incompatible with unroll='sequential', where V1 reads the image once; choose "
+            "unroll='synchronous' or 'cascade', as in cornet_rt and cornet_r."
         )
     most = max(steps.values())
     if off_after >= most:
         raise CornetError(
-            f"off_after={off_after} is too late: the network runs {most} steps, so that the image would never go off; "
-            f"choose at most {most - 1}, or more times."
+            f"off_after={off_after} is too late: the network runs {most} steps, so the image would never go off; "
+            f"choose at most {most - 1}, or increase times."
         )
 
 
 def check_feedback_arrives(
     pairs: Sequence[tuple[str, str]], unroll: Unroll, steps: Mapping[str, int]
 ) -> None:
-    """Refuse connections over which nothing of the image would come back to the last area in time."""
+    """Raise CornetError for a connection whose signal would not reach the last area in time."""
     areas = tuple(steps)
     for above, to in pairs:
         arrives = first_driven_step(unroll, areas.index(above)) + 1
         lag = len(areas) - 1 - areas.index(to) if unroll == "synchronous" else 0
         if (needed := arrives + lag + 1) > steps[areas[-1]]:
             raise CornetError(
-                f"times={steps[areas[-1]]} is too few for feedback {above}-{to}: nothing of the image comes back to "
-                f"{areas[-1]} before step {needed}; give at least {needed}."
+                f"times={steps[areas[-1]]} is too few for feedback {above}-{to}: its signal reaches "
+                f"{areas[-1]} at step {needed}; give at least {needed}."
             )

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from cornet.errors import CornetError
+from cornet.old_names import with_current_names
 from cornet.opening import read_bytes
 from cornet.report.run.data import is_int, read_metrics, read_scores
 from cornet.runs.config import flat, read_config
@@ -125,7 +126,7 @@ def _open(path: Path) -> SeedRun:
     summary = _json(path / "finished.json")
     if summary is None:
         raise CornetError("it is not finished")
-    identity = _json(path / "identity.json")
+    identity = with_current_names(_json(path / "identity.json"))
     if identity is None:
         raise CornetError("it has no identity.json, so that it is not known whether it is the same run")
     metrics, scores = read_metrics(path), read_scores(path)

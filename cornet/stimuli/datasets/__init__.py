@@ -1,1 +1,1 @@
-"""Images to train on: class folders, CIFAR, shards."""
+"""Data sets of photographs: class folders, CIFAR, shards."""

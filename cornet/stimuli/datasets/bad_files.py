@@ -1,4 +1,4 @@
-"""Files that could not be read while training: a few are told at the end, many stop the run."""
+"""Count unreadable files while training: a few are reported at the end, many stop the run."""
 
 import math
 import os
@@ -10,9 +10,9 @@ __all__ = ["BadFiles"]
 
 
 class BadFiles:
-    """A tally of unreadable files. sizes: files of each split, such as {"train": 1281167, "val": 50000}.
+    """Counts unreadable files. sizes: number of files per split, such as {"train": 1281167, "val": 50000}.
 
-    Training goes on while a split has at most `few` such files, or at most `share` of all its files.
+    Training continues while a split has at most `few` unreadable files, or at most `share` of its files.
     """
 
     def __init__(self, sizes: Mapping[str, int], *, few: int = 10, share: float = 0.001) -> None:
@@ -22,25 +22,25 @@ class BadFiles:
         self.paths: dict[str, set[str]] = {split: set() for split in self.sizes}
 
     def add(self, split: str, paths: Iterable[str]) -> None:
-        """Count files of a split; one that was met before counts once."""
+        """Add unreadable files of a split; each path counts once."""
         self.paths[split].update(paths)
 
     def limit(self, split: str) -> int:
-        """How many bad files a split may have."""
+        """Largest number of unreadable files that a split may have."""
         return max(self.few, math.floor(self.share * self.sizes[split] + 1e-9))
 
     def check(self) -> None:
-        """Raise CornetError if a split has too many bad files."""
+        """Raise CornetError if a split has too many unreadable files."""
         for split, bad in self.paths.items():
             if len(bad) > self.limit(split):
                 raise CornetError(
-                    f"{len(bad)} of the {self.sizes[split]} images of {split} cannot be read, and at most "
-                    f"{self.limit(split)} may be: {self._names(bad)}; replace or remove them, or see "
-                    "whether the disk is at fault"
+                    f"{len(bad)} of the {self.sizes[split]} images of {split} cannot be read, but at most "
+                    f"{self.limit(split)} may be unreadable: {self._names(bad)}; replace or remove them, or "
+                    "check the disk."
                 )
 
     def summary(self) -> str:
-        """One line per split with bad files; empty if there are none."""
+        """One line per split with unreadable files; "" if there are none."""
         return "\n".join(
             f"{len(bad)} of the {self.sizes[split]} images of {split} could not be read: {self._names(bad)}"
             for split, bad in self.paths.items()

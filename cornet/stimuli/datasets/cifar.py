@@ -1,4 +1,4 @@
-"""CIFAR-10 and CIFAR-100 (Krizhevsky, 2009): 60,000 images of 32 x 32 pixels, held in memory.
+"""CIFAR-10 and CIFAR-100 (Krizhevsky, 2009): 60,000 images of 32 x 32 pixels, in memory.
 
 source = Cifar(folder, name="cifar10")     # folder holds cifar-10-batches-py/, unpacked from the archive
 """
@@ -31,24 +31,23 @@ STATISTICS = {
     "cifar10": ((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)),
     "cifar100": ((0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)),
 }
-"""Mean and standard deviation per channel, over the pixels of the training images scaled to 0..1."""
+"""Mean and standard deviation per channel of the training images, scaled to 0..1."""
 
 
 class Cifar:
     """CIFAR-10 or CIFAR-100; an ImageSource.
 
-    folder: holds the unpacked archive's folder, cifar-10-batches-py/ or cifar-100-python/.
+    folder: contains cifar-10-batches-py/ or cifar-100-python/, as unpacked from the archive.
     name: "cifar10" or "cifar100".
-    size: pixels a side that the network sees; other than 32, images are resized after augmentation.
-    pad: training images are padded by so many pixels a side, and cut back to 32 at a random place.
-    padding: what they are padded with: "mean", the data set's mean colour, which is zero to the network as
-        in He et al. (2016); or "reflect", the mirrored image.
+    size: pixels per side of the network's input; unless 32, images are resized after augmentation.
+    pad: number of pixels to pad training images by on each side, before a random crop to 32.
+    padding: "mean": the mean colour, which is zero after normalisation, as in He et al. (2016); "reflect": the
+        mirrored image.
     flip: mirror half of the training images.
-    seed: of the crops and flips.
+    seed: seed of crops and flips.
 
-    torchvision reads the files. They are pickles, which can run code: it first compares their checksums with
-    those of the published files, and what differs is refused. Raises CornetError for files that are missing
-    or differ, and for arguments out of range.
+    The files are pickles, which can execute code, so torchvision reads them only if their checksums match the
+    published ones. Raises CornetError for missing or altered files, and for arguments out of range.
     """
 
     in_memory = True
@@ -66,14 +65,14 @@ class Cifar:
         seed: int = 0,
     ) -> None:
         if name not in READERS:
-            raise CornetError(f"there is no data set {name}: choose from {', '.join(READERS)}")
+            raise CornetError(f"name={name} is unknown; choose from {', '.join(READERS)}.")
         check_pixels("size", size)
         if not 0 <= pad < SIDE:
-            raise CornetError(f"pad is {pad}: it must be from 0 to {SIDE - 1} pixels")
+            raise CornetError(f"pad={pad} must be from 0 to {SIDE - 1} pixels.")
         if padding not in ("mean", "reflect"):
-            raise CornetError(f"padding is {padding}: choose from mean, reflect")
+            raise CornetError(f"padding={padding} is unknown; choose mean or reflect.")
         if seed < 0:
-            raise CornetError(f"seed is {seed}: it must not be negative")
+            raise CornetError(f"seed={seed} must not be negative.")
         self.name = name
         self.size = size
         self.mean, self.std = STATISTICS[name]
@@ -103,9 +102,9 @@ class Cifar:
 
 @dataclass(eq=False, repr=False)
 class TrainCifar(InMemory):
-    """Random crops of padded images, and flips: each a function of (seed, epoch, index) alone.
+    """Random crops of padded images, and flips, which depend only on (seed, epoch, index).
 
-    images: (image, 3, 32, 32). colour: of the padding, per channel; None mirrors the image.
+    images: (image, 3, 32, 32). colour: padding per channel; None reflects the image.
     """
 
     images: NDArray[np.uint8]
@@ -134,7 +133,7 @@ class TrainCifar(InMemory):
 
 @dataclass(eq=False, repr=False)
 class ValCifar(InMemory):
-    """Images (image, 3, 32, 32) as they are, in one view."""
+    """Unchanged images (image, 3, 32, 32), in one view."""
 
     images: NDArray[np.uint8]
     labels: NDArray[np.int64]
@@ -161,27 +160,25 @@ def _arrays(data: CIFAR10) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
 def _read(folder: Path, reader: type[CIFAR10]) -> tuple[CIFAR10, CIFAR10]:
     _check_files(folder, reader)
     with warnings.catch_warnings():
-        # NumPy 2.4.0 to 2.4.4 warn of how the NumPy that wrote the published files put its flags.
+        # NumPy 2.4.0 to 2.4.4 warn about dtype flags in the published files.
         warnings.simplefilter("ignore", np.exceptions.VisibleDeprecationWarning)
         return reader(str(folder), train=True), reader(str(folder), train=False)
 
 
 def _check_files(folder: Path, reader: type[CIFAR10]) -> None:
-    """Refuse missing and altered files. torchvision checks too, but says neither which file nor what to do."""
+    """Raise CornetError for missing and altered files; torchvision's own check names neither file nor remedy."""
     base, archive = folder / reader.base_folder, folder / reader.filename
-    remedy = (
-        f"get {reader.filename} from the CIFAR page of the University of Toronto and unpack it in {folder}"
-    )
+    remedy = f"download {reader.filename} from the CIFAR page of the University of Toronto and unpack it in {folder}"
     if not base.is_dir():
         if archive.is_file():
-            remedy = f"unpack {reader.filename}, which is there"
-        raise CornetError(f"there is no folder {reader.base_folder} in {folder}: {remedy}")
+            remedy = f"unpack {reader.filename}"
+        raise CornetError(f"{folder} has no folder {reader.base_folder}; {remedy}.")
     files = [*reader.train_list, *reader.test_list, [reader.meta["filename"], reader.meta["md5"]]]
     for name, md5 in files:
         path = base / name
         if not path.is_file():
-            raise CornetError(f"{name} is missing in {base}: {remedy}")
+            raise CornetError(f"{name} is missing in {base}; {remedy}.")
         if not check_integrity(str(path), md5):
             raise CornetError(
-                f"{path} differs from the published file (its MD5 sum is not {md5}): {remedy} again"
+                f"{path} differs from the published file (its MD5 sum is not {md5}); {remedy} again."
             )

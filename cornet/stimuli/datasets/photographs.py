@@ -1,7 +1,7 @@
-"""Photographs in class folders: ImageNet, and anything laid out like it.
+"""Photographs in class folders, such as ImageNet.
 
 source = ImageFolder(folder, name="imagenet", views=("center", "squash"))
-source.train()[Key(index=17, epoch=3)]     # Sample: the random crop that image 17 has in epoch 3
+source.train()[Key(index=17, epoch=3)]     # Sample: the random crop of image 17 in epoch 3
 """
 
 import os
@@ -24,11 +24,11 @@ from cornet.stimuli.samples import IGNORED, Key, Sample
 __all__ = ["ImageFiles", "ImageFolder", "TrainPhotographs", "ValPhotographs"]
 
 GREY = 128
-"""What a validation image that cannot be read is replaced by; its label is IGNORED."""
+"""Grey level that replaces an unreadable validation image; its label is IGNORED."""
 
 
 class ImageFiles(Protocol):
-    """The encoded images of a split, in order of class and name, wherever they lie."""
+    """The encoded images of a split, sorted by class and name, from any storage."""
 
     classes: list[str]
 
@@ -46,24 +46,24 @@ class ImageFiles(Protocol):
 class ImageFolder:
     """Images sorted into class folders below train/ and val/; an ImageSource.
 
-    folder: holds train/ and val/ (or val_in_folders/, or validation/), see `cornet.stimuli.datasets.class_folders`.
-    size: pixels a side that the network sees.
-    views: validation protocols, from "center" and "squash"; all are made from one decoding of the file.
-    mean, std: per channel, of images scaled to 0..1 (ImageNet's).
-    crop_scale: which share of an image's area a training crop covers, drawn uniformly from this range.
-    crop_ratio: its width over its height. With both at (1, 1) square images are shown whole.
+    folder: contains train/ and val/ (or val_in_folders/, or validation/), see `cornet.stimuli.datasets.class_folders`.
+    size: pixels per side of the network's input.
+    views: validation protocols, "center" and/or "squash"; each file is decoded once for all of them.
+    mean, std: per channel, for images scaled to 0..1 (default: ImageNet).
+    crop_scale: range of the share of an image's area that a training crop covers.
+    crop_ratio: range of width / height of the crop. With both ranges (1, 1), square images are shown whole.
     flip: mirror half of the training images.
     val_resize: for "center", the short side after resizing, in units of `size` (256 pixels at size 224);
-        None: `size` itself. Take None where the images are `size` pixels a side already, as Tiny ImageNet's
-        at 64: they then pass unchanged, where enlarging and cutting would blur them and lose the margin.
-    seed: of the crops and flips.
+        None: `size` itself. Use None for images of `size` x `size` pixels, such as Tiny ImageNet at 64: they then
+        pass unchanged, whereas enlarging and cropping would blur them and remove the margin.
+    seed: seed of crops and flips.
 
-    Raises CornetError for folders that `scan_splits` refuses, for copies by `cornet prepare` that are not complete,
-    and for arguments out of range.
+    Raises CornetError for folders that `scan_splits` rejects, for incomplete copies by `cornet prepare`, and for
+    arguments out of range.
     """
 
     in_memory = False
-    training: "type[TrainPhotographs] | None" = None  # for sources that have their own
+    training: "type[TrainPhotographs] | None" = None  # set by subclasses
 
     def __init__(
         self,
@@ -80,7 +80,7 @@ class ImageFolder:
         val_resize: float | None = 256 / 224,
         seed: int = 0,
     ) -> None:
-        _check(size, views, crop_scale, crop_ratio, val_resize, seed)
+        _check_arguments(size, views, crop_scale, crop_ratio, val_resize, seed)
         self.name = name
         self.size = size
         self.views = tuple(views)
@@ -95,7 +95,7 @@ class ImageFolder:
         self.classes = self._train_files.classes
 
     def _open(self, folder: str | os.PathLike[str]) -> tuple[ImageFiles, ImageFiles]:
-        """Training and validation images."""
+        """Open the training and validation images."""
         check_complete(folder)
         train, val = scan_splits(folder)
         check_count(folder, {"train": len(train), "val": len(val)})
@@ -119,7 +119,7 @@ class ImageFolder:
 
 @dataclass(eq=False)
 class TrainPhotographs:
-    """Random crops and flips, functions of (seed, epoch, index). Unreadable files: the next of the class."""
+    """Random crops and flips that depend on (seed, epoch, index). For an unreadable image: the next of its class."""
 
     files: ImageFiles
     size: int
@@ -151,7 +151,7 @@ class TrainPhotographs:
             return Sample(pixels, self.files.label(index), index, tuple(bad))
         folder = os.path.dirname(bad[0])
         raise CornetError(
-            f"none of the {len(bad)} images in {folder} can be read: replace them, or see whether the disk is at fault"
+            f"none of the {len(bad)} images in {folder} can be read; replace them, or check the disk."
         )
 
     def __getitems__(self, keys: Sequence[Key]) -> list[Sample]:
@@ -160,7 +160,7 @@ class TrainPhotographs:
 
 @dataclass(eq=False)
 class ValPhotographs:
-    """The validation views of each image. One that cannot be read is grey, and its label IGNORED."""
+    """The validation views of each image. An unreadable image is grey, with the label IGNORED."""
 
     files: ImageFiles
     size: int
@@ -184,7 +184,7 @@ class ValPhotographs:
         return [self[key] for key in keys]
 
 
-def _check(
+def _check_arguments(
     size: int,
     views: Sequence[str],
     crop_scale: Sequence[float],
@@ -195,14 +195,20 @@ def _check(
     check_pixels("size", size)
     unknown = [view for view in views if view not in VIEWS]
     if unknown or not views or len(set(views)) < len(views):
-        raise CornetError(f"views are {list(views)}: name one or more of {', '.join(VIEWS)}, each once")
+        raise CornetError(
+            f"views={list(views)} is invalid; give one or more of {', '.join(VIEWS)}, each once."
+        )
     if not (len(crop_scale) == 2 and 0 < crop_scale[0] <= crop_scale[1] <= 1):
-        raise CornetError(f"crop_scale is {crop_scale}: it must be two shares of the area, such as (0.08, 1)")
+        raise CornetError(
+            f"crop_scale={crop_scale} must be two ascending shares of the area; give for example (0.08, 1)."
+        )
     if not (len(crop_ratio) == 2 and 0 < crop_ratio[0] <= crop_ratio[1]):
-        raise CornetError(f"crop_ratio is {crop_ratio}: it must be two ratios, such as (0.75, 1.33)")
+        raise CornetError(
+            f"crop_ratio={crop_ratio} must be two ascending ratios; give for example (0.75, 1.33)."
+        )
     if val_resize is not None and not 1 <= val_resize <= 4:
         raise CornetError(
-            f"val_resize is {val_resize}: it is the short side in units of size, from 1 to 4, or null for size itself"
+            f"val_resize={val_resize} must be from 1 to 4 (the short side in units of size), or null for size itself."
         )
     if seed < 0:
-        raise CornetError(f"seed is {seed}: it must not be negative")
+        raise CornetError(f"seed={seed} must not be negative.")

@@ -1,7 +1,7 @@
-"""The description of a smaller copy of a data set, beside it.
+"""Describe a reduced copy of a data set.
 
-`prepared.json` says at the end that the copy is complete; a training refuses one that is not (`check_complete`,
-`check_count`). `prepared.jsonl` lists the finished images, a line each. Folders without these files are originals.
+`prepared.json` says whether the copy is complete; training refuses an incomplete one (`check_complete`, `check_count`).
+`prepared.jsonl` lists the finished images, one per line. Folders without these files are originals.
 """
 
 import json
@@ -22,11 +22,11 @@ JOURNAL = "prepared.jsonl"
 
 @dataclass
 class Prepared:
-    """A smaller copy.
+    """A reduced copy of a data set.
 
-    name: of the data set. source: the folder copied. side: "short" or "long", the one that is at most `pixels`
-    long. quality: of the JPEG files. images: how many it is to have, per split. unreadable: images of the source
-    that could not be read and are not in it, with the reason. complete: all are there and were verified.
+    name: of the data set. source: the original folder. side: "short" or "long", the side with at most `pixels`
+    pixels. quality: of the JPEG files. images: expected number per split. unreadable: {path: reason} for images of the
+    source that could not be read and are not in the copy. complete: all images were written and verified.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Prepared:
 
     @classmethod
     def read(cls, folder: Path) -> "Prepared | None":
-        """The description in a folder; None where there is none, as in a folder of originals."""
+        """Read the description in a folder; None if there is none, as in a folder of originals."""
         try:
             content = json.loads(read_bytes(folder / DESCRIPTION))
             return cls(**content).checked()
@@ -52,7 +52,7 @@ class Prepared:
             ) from None
 
     def checked(self) -> "Prepared":
-        """Itself. Raises TypeError for a part that is of another kind."""
+        """Return self. Raises TypeError for a field of a wrong type."""
         for word, kind in (("name", str), ("source", str), ("images", dict), ("unreadable", dict)):
             if not isinstance(getattr(self, word), kind):
                 raise TypeError(f"{word} is {getattr(self, word)!r}")
@@ -64,7 +64,7 @@ class Prepared:
         atomic_write(folder / DESCRIPTION, json.dumps(asdict(self), indent=2) + "\n")
 
     def command(self, folder: Path) -> str:
-        """What completes it."""
+        """Command that completes the copy."""
         return (
             f"cornet prepare {self.name} {self.source} {folder} --{self.side}-side {self.pixels} "
             f"--quality {self.quality}"
@@ -72,7 +72,7 @@ class Prepared:
 
 
 def read_journal(folder: Path) -> dict[str, list[Any]]:
-    """{path: [bytes and time of the original, bytes and hash of the copy]}, the last of each; skips cut lines."""
+    """Read {path: [size, time of the original, size, hash of the copy]}; last entry per path, skips truncated lines."""
     rows: dict[str, list[Any]] = {}
     try:
         with open_regular(folder / JOURNAL) as file:
@@ -89,7 +89,7 @@ def read_journal(folder: Path) -> dict[str, list[Any]]:
 
 
 def check_complete(folder: str | os.PathLike[str]) -> None:
-    """Raise CornetError, with what completes it, for a copy that is not complete."""
+    """Raise CornetError, with the command that completes it, for an incomplete copy."""
     root = Path(folder).expanduser()
     prepared = Prepared.read(root)
     if prepared is None or prepared.complete:
@@ -103,7 +103,7 @@ def check_complete(folder: str | os.PathLike[str]) -> None:
 
 
 def check_count(folder: str | os.PathLike[str], found: dict[str, int]) -> None:
-    """Raise CornetError where a copy that was complete has lost images since, or was given others."""
+    """Raise CornetError if images were removed from or added to a complete copy."""
     root = Path(folder).expanduser()
     prepared = Prepared.read(root)
     if prepared is None or found == prepared.images:
@@ -112,6 +112,6 @@ def check_count(folder: str | os.PathLike[str], found: dict[str, int]) -> None:
         f"{found[split]} of {count} images of {split}" for split, count in prepared.images.items()
     )
     raise CornetError(
-        f"{root} is a copy of {prepared.name} that has changed since it was made ({there}); mend it with "
+        f"{root} is a copy of {prepared.name} that has changed since it was made ({there}); repair it with "
         f"`{prepared.command(root)} --verify`."
     )

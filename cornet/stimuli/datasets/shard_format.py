@@ -1,8 +1,8 @@
-"""Photographs in LitData's shards: the bytes of a shard, and the files beside the shards.
+"""Read and write photographs in LitData's shard format, and the index files of the shards.
 
-A shard ("chunk") is a table of 32-bit offsets, then items; an item is the sizes of its fields, then `image` (the file's
-bytes), `index` and `label` (int64), `name` (text), little-endian. LitData's `index.json` lies beside a split's shards;
-`cornet-index.json` beside the splits names the data set and has the order of images and hashes.
+A shard ("chunk") is a table of 32-bit offsets followed by items. An item has the sizes of its fields, then `image` (the
+file's bytes), `index` and `label` (int64) and `name` (text), little-endian. Each split has LitData's `index.json`; the
+folder above has `cornet-index.json`, with the name of the data set, the image counts and the hashes.
 """
 
 import json
@@ -18,7 +18,16 @@ from cornet.errors import CornetError
 from cornet.hashing import content_hash
 from cornet.stimuli.draws import bits
 
-__all__ = ["DESCRIPTION", "Item", "ShardSet", "item_at", "litdata_index", "pack", "places", "shard_name"]
+__all__ = [
+    "DESCRIPTION",
+    "Item",
+    "ShardSet",
+    "item_at",
+    "item_offsets",
+    "litdata_index",
+    "pack",
+    "shard_name",
+]
 
 DESCRIPTION = "cornet-index.json"
 
@@ -26,23 +35,23 @@ LARGEST = 2**32 - 1
 
 
 class Item(NamedTuple):
-    """One image: its file's bytes, its position in the split and class, and its path in the original folder."""
+    """One image: bytes of the file, index in the split, class label, and path in the original folder."""
 
     image: bytes
-    index: int  # type: ignore[assignment]  # tuples have a method of that name, which nobody calls here
+    index: int  # type: ignore[assignment]  # hides tuple.index, which is not used
     label: int
     name: str
 
 
 def pack(items: Sequence[Item]) -> bytes:
-    """The bytes of a shard. Raises CornetError where they are more than the format can hold."""
+    """Encode a shard. Raises CornetError if it exceeds the format's limit."""
     encoded = [_encode(item) for item in items]
     header = 4 * (len(items) + 2)
     ends = header + np.cumsum([0, *map(len, encoded)], dtype=np.int64)
     if ends[-1] > LARGEST:
         raise CornetError(
-            f"a shard of {len(items)} images would have {ends[-1]:,} bytes, and LitData's have at most {LARGEST:,}; "
-            "make --images-per-shard smaller."
+            f"a shard of {len(items)} images would have {ends[-1]:,} bytes, but LitData allows at most "
+            f"{LARGEST:,}; reduce --images-per-shard."
         )
     table = np.concatenate([[len(items)], ends]).astype("<u4")
     return b"".join([table.tobytes(), *encoded])
@@ -54,14 +63,14 @@ def _encode(item: Item) -> bytes:
     return sizes.tobytes() + item.image + np.array([item.index, item.label], "<i8").tobytes() + name
 
 
-def places(table: bytes) -> NDArray[np.uint32]:
-    """Where the items of a shard begin and the last one ends, from its first bytes: (items + 1,)."""
+def item_offsets(table: bytes) -> NDArray[np.uint32]:
+    """Offsets of a shard's items and of its end, (items + 1,), from its first bytes."""
     count = int(np.frombuffer(table, "<u4", 1)[0])
     return np.frombuffer(table, "<u4", count + 1, offset=4)
 
 
 def item_at(data: bytes) -> Item:
-    """An item from its own bytes. Raises ValueError where they are not an item's."""
+    """Decode an item. Raises ValueError if the bytes are not an item."""
     sizes = np.frombuffer(data, "<u4", 4).astype(np.int64)
     a, _, c, d = 16 + np.cumsum(sizes)
     if d != len(data) or sizes[1] != 8 or sizes[2] != 8:
@@ -71,12 +80,12 @@ def item_at(data: bytes) -> Item:
 
 
 def shard_name(number: int) -> str:
-    """As LitData calls its files."""
+    """LitData's name of a shard."""
     return f"chunk-0-{number}.bin"
 
 
 def litdata_index(sizes: Sequence[int], counts: Sequence[int]) -> str:
-    """LitData's index.json of shards of so many bytes with so many images."""
+    """LitData's index.json. sizes: bytes per shard; counts: images per shard."""
     leaf: dict[str, Any] = {"type": None, "context": None, "children_spec": []}
     fields = ["image", "index", "label", "name"]
     spec = [
@@ -106,11 +115,11 @@ def litdata_index(sizes: Sequence[int], counts: Sequence[int]) -> str:
 
 @dataclass
 class ShardSet:
-    """What `cornet-index.json` says.
+    """Content of `cornet-index.json`.
 
-    name: of the data set. source: the folder of which they were made. classes: in label order. counts: images of
-    each class, per split. per_shard: images a shard, the last one of a split having what is left. sizes, hashes: of
-    each shard, per split. digest: of all of it. complete: all are there and were verified.
+    name: of the data set. source: the original folder. classes: in label order. counts: images of each class, per
+    split. per_shard: images per shard (the last one of a split has the rest). sizes, hashes: of each shard, per split.
+    digest: hash of all of these. complete: all shards were written and verified.
     """
 
     name: str
@@ -125,16 +134,16 @@ class ShardSet:
 
     @classmethod
     def parse(cls, data: bytes, where: str) -> "ShardSet":
-        """where: named in the CornetError that is raised where these are no such bytes."""
+        """Parse the file. Raises CornetError, which names `where`, for invalid content."""
         try:
             return cls(**json.loads(data)).checked()
         except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise CornetError(
-                f"{where} is no description of shards ({error}); write them again with `cornet prepare ... --shards`."
+                f"{where} does not describe shards ({error}); write them again with `cornet prepare ... --shards`."
             ) from None
 
     def checked(self) -> "ShardSet":
-        """Itself. Raises TypeError, ValueError or KeyError for parts that do not belong together."""
+        """Return self. Raises TypeError, ValueError or KeyError for invalid or inconsistent fields."""
         if not isinstance(self.name, str) or not isinstance(self.source, str):
             raise TypeError("name and source must be text")
         if not isinstance(self.classes, list) or not all(isinstance(one, str) for one in self.classes):
@@ -144,23 +153,23 @@ class ShardSet:
         for split in ("train", "val"):
             counts, sizes = self.counts[split], self.sizes[split] if self.complete else []
             if not all(type(one) is int and 0 <= one < 2**40 for one in (*counts, *sizes)):
-                raise TypeError(f"the counts or sizes of {split} are no whole numbers")
+                raise TypeError(f"the counts or sizes of {split} are not whole numbers")
             if len(counts) != len(self.classes):
                 raise ValueError(f"{split} has {len(counts)} counts for {len(self.classes)} classes")
             if self.complete and (self.shards(split) != len(sizes) or self.images(split) * 8 > sum(sizes)):
                 raise ValueError(f"{split} has {len(sizes)} shards, too few or too small for its images")
             hashes = self.hashes[split] if self.complete else []
             if len(hashes) != len(sizes) or not all(map(re.compile("[0-9a-f]{16}").fullmatch, hashes)):
-                raise ValueError(f"{split} has {len(sizes)} shards, and not a hash for each")
+                raise ValueError(f"{split} has {len(sizes)} shards, but not a valid hash for each")
         return self
 
     def dump(self) -> str:
         return json.dumps(asdict(self)) + "\n"
 
     def fingerprint(self) -> str:
-        """Of the images in their order: differs where any image, name of a class or place does."""
-        told = [self.name, self.classes, self.counts, self.per_shard, self.hashes]
-        return content_hash(json.dumps(told, sort_keys=True).encode())
+        """Hash of the images in their order, class names and shard layout."""
+        content = [self.name, self.classes, self.counts, self.per_shard, self.hashes]
+        return content_hash(json.dumps(content, sort_keys=True).encode())
 
     def images(self, split: str) -> int:
         return sum(self.counts[split])
@@ -169,7 +178,7 @@ class ShardSet:
         return -(-self.images(split) // self.per_shard)
 
     def order(self, split: str) -> NDArray[np.int64]:
-        """The images in the order of the shards. Training images are shuffled once."""
+        """Image indices in the order of the shards. Training images are shuffled once."""
         count = self.images(split)
         if split != "train":
             return np.arange(count)

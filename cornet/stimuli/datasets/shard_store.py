@@ -1,7 +1,7 @@
-"""Where shards lie: in a folder, or in object storage (LitData: s3://, gs://, azure://, hf://, r2://), fetched whole.
+"""Read shards from a folder, or fetch them from object storage (LitData: s3://, gs://, azure://, hf://, r2://).
 
-Fetched shards are named by their content and shared by all processes of a machine; the least recently used are deleted
-above the limit. Only our own files, in a marked subfolder of the cache, are ever deleted.
+Fetched shards are named by their content hash and shared by all processes of a machine. Above the size limit, the least
+recently used ones are deleted; only files that this module wrote, in a marked subfolder of the cache, are deleted.
 """
 
 import contextlib
@@ -20,29 +20,28 @@ from cornet.errors import CornetError
 from cornet.files import NewFile, atomic_write, cache_folder
 from cornet.hashing import content_hash
 from cornet.opening import locked_file, open_checked, open_entry, ours, read_bytes
-from cornet.stimuli.datasets.shard_format import DESCRIPTION, places
+from cornet.stimuli.datasets.shard_format import DESCRIPTION, item_offsets
 
 __all__ = ["ShardStore"]
 
 OPEN = 64
-"""Shards that a process keeps open: more than it reads from at a time."""
+"""Open shards per process; more than it reads from at a time."""
 
 LARGEST = 10**9
-"""Bytes of what lies beside the shards, which tells how large they are."""
+"""Size limit in bytes for index files, which state the sizes of the shards."""
 
 MARKER = "cornet-shards.txt"
 SHARD = re.compile(r"(train|val)/chunk-0-[0-9]+\.[0-9a-f]{16}\.bin")
-"""Names of fetched shards: as `shard_name` gives them, with the hash of the content."""
+"""Names of fetched shards: `shard_name` with the content hash."""
 
 
 class ShardStore:
-    """Reads shards and what lies beside them.
+    """Reads shards and their index files.
 
-    folder: a path, or an address such as s3://bucket/imagenet. cache: fetched shards are kept in its subfolder
-    cornet-shards, those of each address in one of their own; None for a folder in the user's cache. cache_gb: how large
-    that of this address may become, in gigabytes; None for no limit.
-    storage_options: handed to the storage's client, such as {"endpoint_url": ...}; credentials come from the
-    environment, as the client finds them.
+    folder: a path, or a URL such as s3://bucket/imagenet. cache: folder for fetched shards, which go to a subfolder
+    of cornet-shards per URL; default: in the user's cache. cache_gb: limit for the shards of this URL in gigabytes;
+    None for no limit. storage_options: passed to the storage client, such as {"endpoint_url": ...}; the client takes
+    credentials from the environment.
     """
 
     def __init__(
@@ -63,17 +62,17 @@ class ShardStore:
             above = cache_folder() / "shards" if cache is None else Path(cache).expanduser() / "cornet-shards"
             self.base = above / name
         self._files: OrderedDict[str, tuple[int, NDArray[np.uint32]]] = OrderedDict()
-        self._made: tuple[int, Any] | None = None
+        self._downloader: tuple[int, Any] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_files": OrderedDict(), "_made": None}
+        return {**self.__dict__, "_files": OrderedDict(), "_downloader": None}
 
     def __del__(self) -> None:
         for descriptor, _ in getattr(self, "_files", {}).values():
             os.close(descriptor)
 
     def read(self, name: str) -> bytes:
-        """A small file, as it is now. Raises CornetError where there is none."""
+        """Read the current content of an index file. Raises CornetError if it is missing."""
         try:
             if self.remote:
                 with self._lock(name):
@@ -83,14 +82,14 @@ class ShardStore:
             return read_bytes(self.base / name)
         except OSError as error:
             if self.remote:
-                raise self._unusable(error) from None
+                raise self._unusable_error(error) from None
             raise CornetError(
-                f"there is no {name} in {self.folder} ({error.strerror}): name a folder of shards that `cornet prepare "
-                "... --shards` has written."
+                f"there is no {name} in {self.folder} ({error.strerror}); give a folder of shards written by `cornet "
+                "prepare ... --shards`."
             ) from None
 
     def item(self, name: str, place: int, size: int, digest: str) -> bytes:
-        """The bytes of an item of a shard. Raises CornetError for a missing or wrong one."""
+        """Read the bytes of an item. Raises CornetError for a missing or wrong shard."""
         if name not in self._files:
             self._open(name, size, digest)
         self._files.move_to_end(name)
@@ -106,12 +105,15 @@ class ShardStore:
         if found != size:
             os.close(descriptor)
             raise CornetError(
-                f"{name} in {self.folder} has {found:,} bytes and not {size:,}: the shards are incomplete or of "
+                f"{name} in {self.folder} has {found:,} bytes, not {size:,}: the shards are incomplete or of "
                 "another data set; write or copy them again."
             )
         count = int(np.frombuffer(os.pread(descriptor, 4, 0), "<u4")[0])
         try:
-            self._files[name] = descriptor, places(os.pread(descriptor, 4 * (min(count, size // 4) + 2), 0))
+            self._files[name] = (
+                descriptor,
+                item_offsets(os.pread(descriptor, 4 * (min(count, size // 4) + 2), 0)),
+            )
         except ValueError:
             os.close(descriptor)
             raise CornetError(f"{name} in {self.folder} is damaged; write or copy it again.") from None
@@ -132,49 +134,47 @@ class ShardStore:
         while True:
             try:
                 with contextlib.suppress(FileNotFoundError), open_entry(path) as file:
-                    os.utime(file.fileno())  # when it was used last
+                    os.utime(file.fileno())  # records the last use
                     return os.dup(file.fileno())
                 with self._lock(name):
                     if not path.exists():
-                        self._make_room(size)
+                        self._free_space(size)
                         self._fetch(name, path, digest, size)
             except OSError as error:
-                raise self._unusable(error) from None
+                raise self._unusable_error(error) from None
 
-    def _unusable(self, error: OSError) -> CornetError:
+    def _unusable_error(self, error: OSError) -> CornetError:
         return CornetError(
-            f"{error.filename or self.base} cannot be used ({error.strerror or error}); mend that, or name another "
-            "folder in data.cache or the environment variable CORNET_CACHE."
+            f"{error.filename or self.base} cannot be used ({error.strerror or error}); fix that, or set data.cache or "
+            "the environment variable CORNET_CACHE to another folder."
         )
 
     @contextlib.contextmanager
     def _lock(self, name: str) -> Iterator[None]:
-        """One process of this machine at a time."""
+        """Lock a name among the processes of this machine."""
         path = self.base / f"{name}.fetching"
         path.parent.mkdir(parents=True, exist_ok=True)
         if not (self.base / MARKER).exists():
-            atomic_write(
-                self.base / MARKER, f"Shards fetched from {self.folder}; cornet removes them as it likes.\n"
-            )
+            atomic_write(self.base / MARKER, f"Shards fetched from {self.folder}; cornet may delete them.\n")
         with locked_file(path):
             yield
 
-    def _fetch(self, name: str, path: Path, digest: str = "", most: int = LARGEST) -> None:
-        """Write aside, then rename. digest: required; "" for any. most: bytes. Raises OSError for local files."""
+    def _fetch(self, name: str, path: Path, digest: str = "", max_bytes: int = LARGEST) -> None:
+        """Fetch a file atomically. digest: expected content hash, "" for any. Raises OSError for local errors."""
         address = f"{self.folder}/{name}"
         reason = "nothing is there"
         with NewFile(path) as new:
             try:
-                self._client().download_fileobj(address, Limited(new.file, most))
+                self._client().download_fileobj(address, SizeLimited(new.file, max_bytes))
                 new.file.flush()
                 streamed = new.aside.stat().st_size > 0
-                if not streamed:  # a storage that LitData does not stream from
+                if not streamed:  # LitData cannot stream from this storage
                     new.aside.unlink()
                     self._client().download_file(address, str(new.aside))
                 if new.aside.exists():
                     if digest and content_hash(new.aside.read_bytes()) != digest:
                         raise CornetError(
-                            f"{address} is not the shard that {DESCRIPTION} names; write the shards again."
+                            f"{address} does not match its hash in {DESCRIPTION}; write the shards again."
                         )
                     if streamed:
                         new.commit()
@@ -183,31 +183,34 @@ class ShardStore:
                     return
             except CornetError:
                 raise
-            except Exception as error:  # each storage's client has errors of its own
+            except Exception as error:  # each storage client has its own exceptions
                 reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CornetError(
-            f"{address} could not be fetched ({reason}); see to the address, the credentials in the environment "
-            "and data.storage_options."
+            f"{address} could not be fetched ({reason}); check the URL, the credentials in the environment and "
+            "data.storage_options."
         )
 
     def _client(self) -> Any:
-        """LitData's for this kind of storage, made anew in every process: connections do not survive a fork."""
-        if self._made is None or self._made[0] != os.getpid():
+        """LitData's downloader for this storage; a new one per process, as connections do not survive a fork."""
+        if self._downloader is None or self._downloader[0] != os.getpid():
             try:
                 from litdata.streaming.downloader import get_downloader
             except ImportError:
                 raise CornetError(
                     f"{self.folder} is in object storage, which needs LitData: pip install 'cornet-ventral[litdata]', "
-                    "or name a local folder."
+                    "or give a local folder."
                 ) from None
-            self._made = os.getpid(), get_downloader(self.folder, str(self.base), [], self.storage_options)
-        return self._made[1]
+            self._downloader = (
+                os.getpid(),
+                get_downloader(self.folder, str(self.base), [], self.storage_options),
+            )
+        return self._downloader[1]
 
-    def _make_room(self, size: int) -> None:
-        """Remove the least recently used shards. A process that has one open can still read it."""
+    def _free_space(self, size: int) -> None:
+        """Delete the least recently used shards. Processes that have them open can still read them."""
         if self.cache_gb is None:
             return
-        kept = []
+        shards = []
         for path in self.base.glob("*/*.bin"):
             with contextlib.suppress(FileNotFoundError):
                 about = path.lstat()
@@ -216,25 +219,25 @@ class ShardStore:
                     and stat.S_ISREG(about.st_mode)
                     and ours(about)
                 ):
-                    kept.append((about.st_mtime_ns, about.st_size, path))
-        total = size + sum(one[1] for one in kept)
-        for _, bytes_freed, path in sorted(kept):
+                    shards.append((about.st_mtime_ns, about.st_size, path))
+        total = size + sum(shard_size for _, shard_size, _ in shards)
+        for _, bytes_freed, path in sorted(shards):
             if total <= self.cache_gb * 1e9 or not (self.base / MARKER).is_file():
                 return
             path.unlink(missing_ok=True)
             total -= bytes_freed
 
 
-class Limited:
-    """A file that takes no byte behind `most`: a storage may send without end."""
+class SizeLimited:
+    """A file that raises ValueError for writes beyond `max_bytes`, as a server may send without end."""
 
-    def __init__(self, file: BinaryIO, most: int) -> None:
-        self.file, self.most = file, most
+    def __init__(self, file: BinaryIO, max_bytes: int) -> None:
+        self.file, self.max_bytes = file, max_bytes
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.file, name)
 
     def write(self, data: Any) -> int:
-        if self.file.tell() + len(data) > self.most:
-            raise ValueError(f"it sent more than {self.most:,} bytes, which this file has at most")
+        if self.file.tell() + len(data) > self.max_bytes:
+            raise ValueError(f"it sent more than the maximum of {self.max_bytes:,} bytes")
         return self.file.write(data)

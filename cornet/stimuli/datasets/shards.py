@@ -1,6 +1,7 @@
-"""Photographs from LitData shards, in a folder or in object storage: the same samples as from class folders.
+"""Photographs from LitData shards, in a folder or in object storage.
 
-Only the order of an epoch differs: from shard to shard, so that each of many nodes fetches its share.
+Samples are the same as from class folders. Only their order differs: an epoch proceeds from shard to shard, so that
+each node fetches only its share.
 """
 
 import os
@@ -21,7 +22,7 @@ __all__ = ["ImageShards", "ShardFiles", "TrainShards"]
 
 
 class ShardFiles(ByClass):
-    """The encoded images of a split (`ImageFiles`), in shards. window: shards whose images are mixed at a time."""
+    """The encoded images of a split (`ImageFiles`), in shards. window: number of shards to mix at a time."""
 
     def __init__(self, store: ShardStore, about: ShardSet, split: str, window: int) -> None:
         self.store, self.split, self.window = store, split, window
@@ -36,14 +37,14 @@ class ShardFiles(ByClass):
         return len(self._order)
 
     def path(self, index: int) -> str:
-        """Where the image came from: the store and its path in the original folder."""
+        """The folder of the shards and the image's path in the original folder."""
         return f"{self.store.folder}/{self.item(index).name}"
 
     def read(self, index: int) -> bytes:
         return self.item(index).image
 
     def item(self, index: int) -> Item:
-        """Raises CornetError for shards that are not those of the description."""
+        """Read the item of an image. Raises CornetError for shards that do not match their description."""
         shard, place = divmod(int(self._place[index]), self.per_shard)
         name = f"{self.split}/{shard_name(shard)}"
         try:
@@ -57,10 +58,11 @@ class ShardFiles(ByClass):
         return item
 
     def epoch_order(self, seed: int, epoch: int, rank: int, world: int) -> list[int]:
-        """The images of a rank in an epoch, `len(self) // world` of them.
+        """Indices of the `len(self) // world` images of a rank in an epoch.
 
-        Shards are shuffled, and each rank takes a stretch of their images. An image's turn is its shard's plus a random
-        part of `window`, so that about `window` shards are in use, and a new one is needed every `per_shard` images.
+        Shards are shuffled, and each rank takes a contiguous stretch of their images. Images are sorted by their
+        shard's position plus a random share of `window`, so about `window` shards are in use at a time, and a new one
+        is needed every `per_shard` images.
         """
         share = len(self) // world
         shards = np.argsort(bits(seed, "shard order", epoch, np.arange(len(self._sizes))), kind="stable")
@@ -76,7 +78,7 @@ class ShardFiles(ByClass):
 
 
 class TrainShards(TrainPhotographs):
-    """Training images in shards, which have an order of their own."""
+    """Training images in shards, with their own epoch order."""
 
     files: ShardFiles
 
@@ -85,14 +87,14 @@ class TrainShards(TrainPhotographs):
 
 
 class ImageShards(ImageFolder):
-    """Shards that `cornet prepare NAME SOURCE TARGET --shards` has written; an ImageSource.
+    """Shards written by `cornet prepare NAME SOURCE TARGET --shards`; an ImageSource.
 
-    folder: a path, or an address in object storage such as s3://bucket/imagenet. name: of the data set, as the
-    shards have it. window: how many shards' images are mixed at a time; more mixes better, and takes as many
-    shards' room in the cache for every device. cache, cache_gb, storage_options: see
-    `cornet.stimuli.datasets.shard_store`. All others: as in `ImageFolder`.
+    folder: a path, or a URL of object storage such as s3://bucket/imagenet. name: of the data set in the shards.
+    window: number of shards to mix at a time; more mix better, but need cache space for that number of shards per
+    device. cache, cache_gb, storage_options: see `cornet.stimuli.datasets.shard_store.ShardStore`. Others: as in
+    `ImageFolder`.
 
-    Raises CornetError for shards that are not complete or of another data set.
+    Raises CornetError for incomplete shards, and for those of another data set.
     """
 
     training = TrainShards
@@ -117,7 +119,7 @@ class ImageShards(ImageFolder):
         storage_options: Mapping[str, Any] | None = None,
     ) -> None:
         if window < 1:
-            raise CornetError(f"window is {window}: it must be a number of shards, at least 1.")
+            raise CornetError(f"window={window} must be a number of shards, at least 1; give for example 16.")
         self.name, self.window = name, window
         self._store = ShardStore(folder, cache, cache_gb, storage_options)
         super().__init__(
@@ -139,7 +141,7 @@ class ImageShards(ImageFolder):
         about = ShardSet.parse(self._store.read(DESCRIPTION), where)
         if not about.complete:
             raise CornetError(
-                f"the shards in {self._store.folder} are incomplete: complete them with `cornet prepare {about.name} "
+                f"the shards in {self._store.folder} are incomplete; complete them with `cornet prepare {about.name} "
                 f"{about.source} TARGET --shards --images-per-shard {about.per_shard}`."
             )
         if about.digest != about.fingerprint():
@@ -147,7 +149,7 @@ class ImageShards(ImageFolder):
         if about.name != self.name:
             raise CornetError(
                 f"the shards in {self._store.folder} are of {about.name}, not of {self.name}; give another "
-                f"data.folder, or data.name={about.name} if that is meant."
+                f"data.folder, or data.name={about.name}."
             )
         train, val = (ShardFiles(self._store, about, split, self.window) for split in ("train", "val"))
         return train, val

@@ -1,8 +1,8 @@
-"""Rendered objects: eight categories of simple solids on naturalistic backgrounds, with known latents.
+"""Render objects of eight categories from simple solids on naturalistic backgrounds, with known latents.
 
-latents = draw_latents(64, seed=0, variation=0.5)      # a table: what is in each image
+latents = draw_latents(64, seed=0, variation=0.5)      # a table with one row per image
 images = render(latents, 64)                           # (64, 64, 64) uint8
-source = RenderedObjects(train_images=4096)            # the same as images to train on, kept on disk
+source = RenderedObjects(train_images=4096)            # training images, cached on disk
 
 After the stimuli of Majaj, Hong, Solomon, DiCarlo (2015, J Neurosci 35:13402); shapes and code are our own.
 """

@@ -1,8 +1,7 @@
-"""Backgrounds: patterns of mean 0 and standard deviation 1 that look alike at any image size.
+"""Background patterns of mean 0 and standard deviation 1, with the same structure at any image size.
 
-noise: a 1/f amplitude, the spectrum of natural scenes (Field 1987, J Opt Soc Am A). texture: one band of frequency and
-orientation. leaves: discs that hide each other (Lee, Mumford, Huang 2001, IJCV). scene: sky over ground. plain:
-nothing.
+noise: 1/f amplitude, the spectrum of natural scenes (Field 1987, J Opt Soc Am A). texture: one band of frequency and
+orientation. leaves: overlapping discs (Lee, Mumford, Huang 2001, IJCV). scene: sky over ground. plain: uniform.
 """
 
 from functools import lru_cache
@@ -14,13 +13,13 @@ from cornet.stimuli.draws import bits, phases, uniform
 __all__ = ["BACKGROUNDS", "pattern"]
 
 BACKGROUNDS = ("noise", "texture", "leaves", "scene")
-"""Kinds that a mixed background is drawn from; "plain" exists as well."""
+"""Kinds of background that "mixed" draws from (all except "plain")."""
 
 _LEAVES = 48
 
 
 def pattern(kind: str, seed: int, size: int) -> np.ndarray:
-    """A pattern of one of BACKGROUNDS or "plain", (size, size) float32."""
+    """Make a pattern, (size, size) float32. kind: one of BACKGROUNDS, or "plain"."""
     if kind == "plain":
         return np.zeros((size, size), np.float32)
     made = _MAKERS[kind](seed, size)
@@ -30,7 +29,7 @@ def pattern(kind: str, seed: int, size: int) -> np.ndarray:
 
 @lru_cache(maxsize=4)
 def _frequencies(size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Vertical and horizontal cycles an image, of a half spectrum, and the order of drawing: low frequencies first."""
+    """Vertical and horizontal cycles per image of a half spectrum, and the drawing order: low frequencies first."""
     vertical, horizontal = np.meshgrid(
         np.fft.fftfreq(size, 1 / size), np.arange(size // 2 + 1), indexing="ij"
     )
@@ -40,7 +39,7 @@ def _frequencies(size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _filtered(seed: int, amplitude: np.ndarray) -> np.ndarray:
-    """An image with these amplitudes, (size, size // 2 + 1), and random phases."""
+    """Make an image with given amplitudes, (size, size // 2 + 1), and random phases."""
     size = amplitude.shape[0]
     drawn = np.empty(amplitude.size, np.float32)
     drawn[_frequencies(size)[2]] = phases(seed, amplitude.size)

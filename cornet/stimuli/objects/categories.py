@@ -1,4 +1,4 @@
-"""The eight categories and their sixty-four objects."""
+"""Register the eight categories and their 64 objects."""
 
 from functools import cache
 
@@ -37,10 +37,10 @@ OBJECTS: dict[str, tuple[str, ...]] = {
 
 @cache
 def shape_of(object_name: str) -> Shape:
-    """The solids of an object, built once per process. Raises CornetError for another name."""
+    """Shape of an object, built once per process. Raises CornetError for an unknown name."""
     category, _, name = object_name.partition("_")
     if object_name not in OBJECTS.get(category, ()):
         raise CornetError(
-            f"object_name={object_name!r}: there is no object of that name; take one of OBJECTS."
+            f"object_name={object_name!r} is unknown; choose one of cornet.stimuli.objects.OBJECTS."
         )
     return Shape.of(_BUILDERS[category][name]())

@@ -1,7 +1,7 @@
-"""Rendered images on disk, one file for each set of parameters (code version included), named by their SHA-256.
+"""Cache rendered images on disk, in one file per set of parameters, named by their SHA-256.
 
-Files never change, so two processes may write the same one. A damaged file is rendered again; a folder that cannot be
-written costs one warning.
+Parameters include the code version. Files never change, so two processes may write the same one. Damaged files are
+rendered again; a folder that is not writable causes one warning.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ __all__ = ["Cache"]
 
 
 class Cache:
-    """Images by the parameters that made them; folder None: nothing is kept."""
+    """Maps rendering parameters to images. folder: None disables the cache."""
 
     def __init__(self, folder: Path | str | None) -> None:
         self.folder = None if folder is None else Path(folder) / "objects"
@@ -32,13 +32,13 @@ class Cache:
     def images(
         self, parameters: dict[str, Any], shape: tuple[int, ...], make: Callable[[], np.ndarray]
     ) -> np.ndarray:
-        """The uint8 images of `shape` that these parameters name: read, or made and kept."""
+        """Read the uint8 images of `shape` for these parameters, or make and store them."""
         path = self.path(parameters)
         if path is None or is_foreign(path):
             return make()
-        kept = _read(path, shape)
-        if kept is not None:
-            return kept
+        cached = _read(path, shape)
+        if cached is not None:
+            return cached
         images = make()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -49,14 +49,14 @@ class Cache:
             if not self._warned:
                 self._warned = True
                 warnings.warn(
-                    f"Rendered images are not kept for the next run ({error});"
-                    " set CORNET_CACHE to a folder with room that you may write in.",
+                    f"Rendered images cannot be cached ({error});"
+                    " set CORNET_CACHE to a writable folder with free space.",
                     stacklevel=3,
                 )
         return images
 
     def path(self, parameters: dict[str, Any]) -> Path | None:
-        """Where the images of these parameters lie; None without a folder."""
+        """File of the images of these parameters; None without a cache."""
         if self.folder is None:
             return None
         key = hashlib.sha256(json.dumps(parameters, sort_keys=True).encode()).hexdigest()
@@ -64,11 +64,11 @@ class Cache:
 
 
 def _read(path: Path, shape: tuple[int, ...]) -> np.ndarray | None:
-    """The images in a file, or None if there is no such file or it is not whole."""
+    """Read the images of a file; None if it is missing or damaged."""
     try:
         with open_entry(path) as file, np.load(file, allow_pickle=False) as archive:
             images, key = archive["images"], str(archive["key"])
-    # RuntimeError: one flipped bit can call an entry encrypted, or packed in a way that is not known.
+    # RuntimeError: a flipped bit can mark an entry as encrypted, or as compressed by an unknown method.
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, RuntimeError):
         return None
     return images if key == path.stem and images.shape == shape and images.dtype == np.uint8 else None

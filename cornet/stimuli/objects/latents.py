@@ -1,8 +1,8 @@
-"""What is in each image, drawn before any pixel: one row an image, and the row alone determines the image.
+"""Draw latents of images: one row per image, which fully determines it.
 
 `variation` follows the benchmark of Majaj, Hong, Solomon, DiCarlo (2015, J Neurosci 35:13402): 0 shows every
-object centred, in one size and pose; 1 is about as hard as its high variation, except that the camera always
-looks down by 20 degrees or more, because planes and tables vanish when they are seen edge on.
+object centred, with one size and pose; 1 is about as hard as their high variation. Unlike theirs, our camera always
+looks down by at least 20 degrees, because planes and tables vanish when seen edge on.
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ from cornet.stimuli.draws import bits, uniform
 from cornet.stimuli.objects.backgrounds import BACKGROUNDS
 from cornet.stimuli.objects.categories import CATEGORIES, OBJECTS
 
-__all__ = ["COLUMNS", "check_whole", "draw_latents"]
+__all__ = ["COLUMNS", "check_int", "draw_latents"]
 
 COLUMNS = {
     "stimulus_id": "name of the image",
@@ -22,23 +22,23 @@ COLUMNS = {
     "x": "centre of the object, rightwards from the image's centre, in image widths",
     "y": "the same, upwards",
     "size": "diameter of the object's bounding sphere, in image widths, to within 2 percent",
-    "yaw": "degrees; 0: it looks at the viewer, 90: to the right",
+    "yaw": "degrees; 0: it faces the viewer, 90: the right",
     "pitch": "degrees by which the camera looks down on it",
     "roll": "degrees, anticlockwise in the image",
     "light_azimuth": "degrees; 0: the lamp is behind the viewer, 90: on the right",
     "light_elevation": "degrees above the line of sight",
     "albedo": "factor on the reflectance of all parts of the object",
     "background": "noise, texture, leaves, scene or plain",
-    "background_mean": "grey level 0..1 that the background is given before the contrast floor moves it",
+    "background_mean": "grey level 0..1 of the background, before the contrast floor shifts it",
     "background_contrast": "standard deviation of the background, grey level 0..1",
-    "background_seed": "which background of its kind",
+    "background_seed": "seed of the background",
     "variation": "the level, 0..1",
 }
-"""Columns of a table of latents, with their meaning."""
+"""Columns of a table of latents, and their meaning."""
 
 _POSES = {"face": (20, 70, 20, 12), "plane": (40, 180, 32, 25)}
 _POSE = (38, 180, 25, 22)
-"""Degrees: yaw at variation 0, how far it strays at 1, pitch at 0, how much steeper it gets at 1."""
+"""Degrees: yaw at variation 0, range of yaw at 1, pitch at 0, range of pitch at 1."""
 
 _STREAM = "cornet objects"
 
@@ -53,30 +53,30 @@ def draw_latents(
     background: str = "mixed",
     background_contrast: tuple[float, float] = (0.04, 0.12),
 ) -> pd.DataFrame:
-    """Latents of n images, one row each, columns as in COLUMNS.
+    """Draw latents of n images: one row each, with the columns of COLUMNS.
 
-    Categories and objects take turns by index, so that any run of 64 images holds each object once. Row i
-    depends on (seed, stream, first + i, variation, background, background_contrast) alone.
+    Categories and objects cycle by index, so any 64 consecutive images contain each object once. Row i depends
+    only on (seed, stream, first + i, variation, background, background_contrast).
 
-    stream: a name; images of one seed and another stream are unrelated. first: index of the first image.
-    background: one kind, or "mixed" for all but plain. background_contrast: lowest and highest standard
-    deviation, grey levels 0..1. Raises CornetError for values outside these rules.
+    stream: name of the random stream; different streams are independent. first: index of the first image.
+    background: one kind, or "mixed" for all except plain. background_contrast: lowest and highest standard
+    deviation, grey levels 0..1. Raises CornetError for invalid values.
     """
-    check_whole("n", n, 0)
-    check_whole("seed", seed, 0)
-    check_whole("first", first, 0)
+    check_int("n", n, 0)
+    check_int("seed", seed, 0)
+    check_int("first", first, 0)
     if not (isinstance(variation, int | float) and 0 <= variation <= 1):
         raise CornetError(
-            f"variation={variation!r} must be a number from 0 (none) to 1 (high); use for example 0.5."
+            f"variation={variation!r} must be a number from 0 (none) to 1 (high); give for example 0.5."
         )
     if background not in ("mixed", "plain", *BACKGROUNDS):
         kinds = ", ".join(("mixed", "plain", *BACKGROUNDS))
-        raise CornetError(f"background={background!r} is not a kind of background; choose one of {kinds}.")
+        raise CornetError(f"background={background!r} is unknown; choose one of {kinds}.")
     low, high = background_contrast
     if not 0 <= low <= high <= 0.2:
         raise CornetError(
             f"background_contrast={background_contrast!r} must be two standard deviations with"
-            " 0 <= lowest <= highest <= 0.2; use for example (0.04, 0.12)."
+            " 0 <= lowest <= highest <= 0.2; give for example (0.04, 0.12)."
         )
     index = np.arange(first, first + n, dtype=np.uint64)
     category = (index % np.uint64(len(CATEGORIES))).astype(int)
@@ -117,8 +117,8 @@ def draw_latents(
     return pd.DataFrame({name: columns[name] for name in COLUMNS})
 
 
-def check_whole(name: str, value: object, least: int, most: int = 2**63 - 1) -> None:
-    """Raise CornetError unless value is a whole number from `least` to `most`."""
+def check_int(name: str, value: object, least: int, most: int = 2**63 - 1) -> None:
+    """Raise CornetError unless `value` is an integer from `least` to `most`."""
     whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
     if not whole or not least <= value <= most:  # type: ignore[operator]
         raise CornetError(

@@ -1,4 +1,4 @@
-"""From latents to pixels, one image at a time."""
+"""Render images from latents."""
 
 from collections.abc import Iterator
 from math import cos, radians, sin
@@ -12,16 +12,16 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from cornet.errors import CornetError
 from cornet.stimuli.objects.backgrounds import pattern
 from cornet.stimuli.objects.categories import shape_of
-from cornet.stimuli.objects.latents import COLUMNS, check_whole
+from cornet.stimuli.objects.latents import COLUMNS, check_int
 from cornet.stimuli.objects.tracing import Traced, trace
 
 __all__ = ["CONTRAST_FLOOR", "RENDERER_VERSION", "camera", "compose", "render"]
 
 RENDERER_VERSION = 1
-"""Part of the cache's key. Raise it whenever a pixel changes: tests/golden/objects.npz notices."""
+"""Part of the cache key. Increase it whenever a pixel changes (tests/golden/objects.npz detects this)."""
 
 CONTRAST_FLOOR = 0.20
-"""Least difference between the mean grey levels (0..1) of an object and of the background around it."""
+"""Minimum difference between the mean grey levels (0..1) of an object and of the background around it."""
 
 _MARGIN = 0.015
 _SURROUND = 0.06
@@ -35,21 +35,21 @@ def render(
     aperture: bool = False,
     progress: bool = False,
 ) -> np.ndarray:
-    """Images of the rows of `latents` (see `draw_latents`), (n, size, size) uint8.
+    """Render the rows of `latents` (see `draw_latents`) to (n, size, size) uint8.
 
-    size: pixels a side, 16 to 4096. antialias: rays a pixel in each direction, 1 to 4. aperture: grey
-    outside the inscribed circle. progress: a bar on the terminal once it has taken more than a second.
-    An image's pixels depend on its row and on size, antialias and aperture alone. Raises CornetError.
+    size: pixels per side, 16 to 4096. antialias: rays per pixel in each direction, 1 to 4. aperture: grey
+    outside the inscribed circle. progress: show a progress bar on a terminal after one second.
+    Pixels depend only on the row, size, antialias and aperture. Raises CornetError for invalid arguments.
     """
-    check_whole("size", size, 16, 4096)
-    check_whole("antialias", antialias, 1, 4)
+    check_int("size", size, 16, 4096)
+    check_int("antialias", antialias, 1, 4)
     if missing := [name for name in COLUMNS if name not in latents.columns]:
         raise CornetError(
-            f"The table of latents lacks the columns {', '.join(missing)}; make it with draw_latents()."
+            f"the table of latents has no columns {', '.join(missing)}; make it with draw_latents()."
         )
     images = np.empty((len(latents), size, size), np.uint8)
     rows = latents.to_dict("records")
-    for i in _shown(len(rows)) if progress else range(len(rows)):
+    for i in _with_progress_bar(len(rows)) if progress else range(len(rows)):
         images[i] = np.rint(
             compose(rows[i], size, antialias=antialias, aperture=aperture)[0] * np.float32(255)
         )
@@ -59,7 +59,7 @@ def render(
 def compose(
     row: dict, size: int, *, antialias: int = 2, aperture: bool = False
 ) -> tuple[np.ndarray, Traced | None]:
-    """One image, (size, size) float32 in 0..1, and what was traced of its object."""
+    """Render one image: (size, size) float32 in 0..1, and the traced object (None if outside the frame)."""
     turn, light = camera(row)
     traced = trace(
         shape_of(row["object_name"]),
@@ -85,7 +85,7 @@ def compose(
 def camera(row: dict) -> tuple[np.ndarray, np.ndarray]:
     """Rotation (3, 3) from object (ahead, left, up) to camera (right, up, towards the viewer), and the lamp, (3,).
 
-    Yaw turns the object about its vertical, pitch lowers the camera's gaze, roll turns the picture.
+    Yaw rotates the object about its vertical axis, pitch tilts the camera down, roll rotates the image.
     """
     a, b, c = radians(row["yaw"]), radians(row["pitch"]), radians(row["roll"])
     right, towards, up = np.array([sin(a), cos(a), 0]), np.array([cos(a), -sin(a), 0]), np.array([0.0, 0, 1])
@@ -96,7 +96,7 @@ def camera(row: dict) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _blend(image: np.ndarray, traced: Traced, albedo: float) -> None:
-    """Put the object over its background, after moving the background away from it in grey level."""
+    """Draw the object over its background, after shifting the background's grey level away from it."""
     luminance = np.minimum(traced.luminance * np.float32(albedo), traced.coverage)
     weight = float(traced.coverage.sum())
     if weight > 0:
@@ -113,14 +113,14 @@ def _blend(image: np.ndarray, traced: Traced, albedo: float) -> None:
 
 
 def _separate(image: np.ndarray, around: tuple[slice, ...], free: np.ndarray, tone: float) -> None:
-    """Shift the background until it differs from `tone` by the floor in the window `around`, if need be."""
+    """Shift the background if its mean in the window `around` is closer to `tone` than the contrast floor."""
     total = float(free.sum())
     if total <= 0:
         return
     wanted = CONTRAST_FLOOR + _MARGIN
     local = float((image[around] * free).sum()) / total
     brighter = local >= tone
-    # The side it is on already, unless that would push it out of the range of greys.
+    # Keep the sign of the difference, unless that would leave the grey range.
     if brighter and tone + wanted > 0.85:
         brighter = False
     elif not brighter and tone - wanted < 0.15:
@@ -135,13 +135,13 @@ def _separate(image: np.ndarray, around: tuple[slice, ...], free: np.ndarray, to
 
 
 def _disc(size: int) -> np.ndarray:
-    """1 inside the inscribed circle, 0 outside, with an edge of one pixel; (size, size) float32."""
+    """Mask (size, size) float32: 1 inside the inscribed circle, 0 outside, with a soft edge of one pixel."""
     axis = (np.arange(size) + 0.5 - size / 2).astype(np.float32)
     return np.clip(np.float32(size / 2) - np.sqrt(axis[:, None] ** 2 + axis[None, :] ** 2), 0, 1)
 
 
-def _shown(total: int) -> Iterator[int]:
-    """range(total), with a bar once it has taken a second, where there is a terminal."""
+def _with_progress_bar(total: int) -> Iterator[int]:
+    """range(total), with a progress bar after one second if stderr is a terminal."""
     console = Console(stderr=True)
     if not console.is_terminal:
         yield from range(total)

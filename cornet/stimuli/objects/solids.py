@@ -1,7 +1,7 @@
-"""Convex solids: a quadric, half-spaces, or both, in one form that can be turned, squeezed and drawn.
+"""Convex solids, defined by a quadric, half-spaces, or both, and closed under affine transforms.
 
-A point p1 = (x, y, z, 1) is inside where p1' Q p1 <= 0 and plane . p1 <= 0 for every plane. Objects look along +x,
-their left side is +y, up is +z.
+A point p1 = (x, y, z, 1) is inside if p1' Q p1 <= 0 and plane . p1 <= 0 for every plane. Objects face +x; their left
+side is +y, up is +z.
 """
 
 from collections.abc import Iterable, Sequence
@@ -34,7 +34,7 @@ _RING = np.array([(cos(2 * pi * k / _ROUND), sin(2 * pi * k / _ROUND)) for k in 
 
 
 def _around_sphere() -> np.ndarray:
-    """Points whose convex hull contains the unit sphere, barely: rings of circumscribed polygons, (m, 3)."""
+    """Points (m, 3) whose convex hull tightly contains the unit sphere: rings of circumscribed polygons."""
     levels = [k * pi / 12 for k in range(-6, 7)]
     rings = [np.c_[_RING * cos(level), np.full(_ROUND, sin(level))] for level in levels]
     return np.concatenate(rings) / cos(pi / 24)
@@ -45,10 +45,10 @@ _SPHERE = _around_sphere()
 
 @dataclass(frozen=True, eq=False)
 class Solid:
-    """A convex solid and how it looks.
+    """A convex solid with its surface properties.
 
     albedo: reflectance, 0 black to 1 white. gloss: strength of the highlight, 0 matt.
-    quadric: (4, 4) symmetric, or None. planes: (k, 4). points: (m, 3), their hull contains the solid tightly.
+    quadric: (4, 4) symmetric, or None. planes: (k, 4). points: (m, 3), whose convex hull tightly contains it.
     """
 
     albedo: float
@@ -68,7 +68,7 @@ def rotation(*, yaw: float = 0.0, pitch: float = 0.0, roll: float = 0.0) -> np.n
 
 
 def moved(solid: Solid, matrix: np.ndarray, offset: Point = (0, 0, 0)) -> Solid:
-    """The solid after p -> matrix p + offset; matrix (3, 3) is invertible, mirrors and squeezes included."""
+    """Apply p -> matrix p + offset to a solid. matrix: (3, 3), invertible (rotation, mirroring, scaling)."""
     forward = np.eye(4)
     forward[:3, :3], forward[:3, 3] = matrix, offset
     back = np.linalg.inv(forward)
@@ -78,7 +78,7 @@ def moved(solid: Solid, matrix: np.ndarray, offset: Point = (0, 0, 0)) -> Solid:
 
 
 def pair(solids: "Solid | Iterable[Solid]") -> list[Solid]:
-    """The solids and their mirror images on the other side: legs, wheels, ears, wings."""
+    """The solids and their mirror images (y -> -y), for legs, wheels, ears, wings."""
     group = [solids] if isinstance(solids, Solid) else list(solids)
     return group + [moved(solid, np.diag([1.0, -1.0, 1.0])) for solid in group]
 
@@ -92,10 +92,10 @@ def ellipsoid(
     turn: np.ndarray | None = None,
     cut: Sequence[Point] = (),
 ) -> Solid:
-    """An ellipsoid; `cut` keeps what lies on the inner side of planes (a, b, c, d): a x + b y + c z <= d.
+    """An ellipsoid. cut: planes (a, b, c, d), which keep the part with a x + b y + c z <= d.
 
-    Planes of `cut` are in the frame of the unit sphere, before radii, turn and centre: (0, 0, 1, 0) keeps
-    the lower half, (0, 0, -1, 0) the upper half.
+    Planes are in the frame of the unit sphere, before radii, turn and centre: (0, 0, 1, 0) keeps the lower half,
+    (0, 0, -1, 0) the upper half.
     """
     planes = np.array([(a, b, c, -d) for a, b, c, d in cut], float).reshape(-1, 4)
     points = _SPHERE
@@ -115,7 +115,7 @@ def frustum(
     *,
     gloss: float = 0.0,
 ) -> Solid:
-    """A capped cylinder from start to end, or with another `end_radius` a cone's frustum (0: a cone)."""
+    """A capped cylinder from start to end; with an `end_radius`, a frustum (0: a cone)."""
     low, high = np.asarray(start, float), np.asarray(end, float)
     last = radius if end_radius is None else end_radius
     slope = last - radius
@@ -148,7 +148,7 @@ def box(
 
 
 def profile(side: Sequence[tuple[float, float]], width: float, albedo: float, *, top: float = 1.0) -> Solid:
-    """A convex side view, points (x, z), given a width; its highest points are narrowed to width * top."""
+    """Extrude a convex side view, points (x, z), to a width that narrows to width * top at the highest points."""
     low, high = min(z for _, z in side), max(z for _, z in side)
     points = [
         (x, sign * width / 2 * (1 + (top - 1) * (z - low) / (high - low)), z)
@@ -159,14 +159,14 @@ def profile(side: Sequence[tuple[float, float]], width: float, albedo: float, *,
 
 
 def prism(outline: Sequence[tuple[float, float]], bottom: float, top: float, albedo: float) -> Solid:
-    """A convex outline seen from above, points (x, y), from height `bottom` to height `top`."""
+    """Extrude a convex outline, points (x, y), from height `bottom` to height `top`."""
     return hull([(x, y, z) for x, y in outline for z in (bottom, top)], albedo)
 
 
 def tube(
     path: Sequence[Point], radii: Sequence[float], albedo: float, *, gloss: float = 0.0, rounded: bool = False
 ) -> list[Solid]:
-    """Balls along a path, joined smoothly by cones; the first ball is left out unless `rounded`."""
+    """Balls along a path, joined smoothly by cones. rounded: include the first ball."""
     parts = [ellipsoid(path[k], [radii[k]] * 3, albedo, gloss=gloss) for k in range(not rounded, len(path))]
     for k in range(len(path) - 1):
         start, end = np.asarray(path[k], float), np.asarray(path[k + 1], float)

@@ -1,6 +1,6 @@
-"""Rendered objects as a set of images to train on.
+"""Rendered objects as a training set.
 
-source = RenderedObjects(train_images=4096, variation=0.5)     # renders, or reads what was rendered before
+source = RenderedObjects(train_images=4096, variation=0.5)     # renders, or reads the cache
 """
 
 import os
@@ -17,7 +17,7 @@ from cornet.files import cache_folder
 from cornet.hashing import code_version
 from cornet.stimuli.objects.categories import CATEGORIES
 from cornet.stimuli.objects.image_cache import Cache
-from cornet.stimuli.objects.latents import check_whole, draw_latents
+from cornet.stimuli.objects.latents import check_int, draw_latents
 from cornet.stimuli.objects.rendering import RENDERER_VERSION, render
 from cornet.stimuli.samples import InMemory, Key, Sample
 from cornet.stimuli.shift import shift_and_flip
@@ -30,23 +30,23 @@ _AUGMENT = "cornet objects augmentation"
 class RenderedObjects:
     """Grayscale renderings of 64 objects in eight categories, in three equal channels; an ImageSource.
 
-    train_images, val_images: how many; categories and objects are balanced in both, and no image is shared.
-    size: pixels a side, at least 16. variation: of position, size and pose, 0 none to 1 high.
-    seed: of the images and of the augmentation.
-    shift: training images are moved by up to this share of their size, mirrored at their edges (0: not).
+    train_images, val_images: number of images; both splits are balanced and disjoint.
+    size: pixels per side, at least 16. variation: of position, size and pose, from 0 (none) to 1 (high).
+    seed: seed of the images and the augmentation.
+    shift: maximum shift of training images as a share of their size, with reflected edges (0: none).
     flip: mirror half of the training images.
-    antialias: rays a pixel in each direction, 1 to 4. aperture: grey outside the inscribed circle.
+    antialias: rays per pixel in each direction, 1 to 4. aperture: grey outside the inscribed circle.
     background, background_contrast: as in `draw_latents`.
-    cache: folder for what was rendered; None is CORNET_CACHE or the user's cache folder, False none.
+    cache: folder for rendered images; None: CORNET_CACHE or the user's cache folder; False: no cache.
 
-    Rendering happens at the first train() or val() and takes seconds for thousands of 64-pixel images.
-    Raises CornetError for values outside these rules.
+    The first call of train() or val() renders the images, which takes seconds for thousands of 64-pixel images.
+    Raises CornetError for invalid arguments.
     """
 
     name = "objects"
     views: tuple[str, ...] = ("center",)
     in_memory = True
-    # Over 4096 training images at variation 0.5, 64 pixels.
+    # Measured on 4096 training images at variation 0.5, 64 pixels.
     mean = (0.50, 0.50, 0.50)
     std = (0.19, 0.19, 0.19)
 
@@ -66,16 +66,16 @@ class RenderedObjects:
         background_contrast: Sequence[float] = (0.04, 0.12),
         cache: str | os.PathLike[str] | bool | None = None,
     ) -> None:
-        check_whole("train_images", train_images, 1)
-        check_whole("val_images", val_images, 1)
+        check_int("train_images", train_images, 1)
+        check_int("val_images", val_images, 1)
         if not (isinstance(shift, int | float) and 0 <= shift <= 0.5):
             raise CornetError(
-                f"shift={shift!r} must be a share of the image from 0 to 0.5; use for example 0.0625."
+                f"shift={shift!r} must be a share of the image from 0 to 0.5; give for example 0.0625."
             )
         if len(background_contrast) != 2:
             raise CornetError(
                 f"background_contrast={background_contrast!r} must be two numbers, the lowest and the highest;"
-                " use for example (0.04, 0.12)."
+                " give for example (0.04, 0.12)."
             )
         self.classes = list(CATEGORIES)
         self.size = size
@@ -96,9 +96,9 @@ class RenderedObjects:
         render(self.latents("train").iloc[:0], **self.rendering)  # type: ignore[arg-type]
 
     def latents(self, split: str) -> pd.DataFrame:
-        """What is in the images of "train" (before augmentation) or "val"; see `draw_latents`."""
+        """Latents of the images of "train" (before augmentation) or "val"; see `draw_latents`."""
         if split not in self.counts:
-            raise CornetError(f"split={split!r} is not a part of the images; choose train or val.")
+            raise CornetError(f"split={split!r} is unknown; choose train or val.")
         return draw_latents(self.counts[split], stream=split, **self.drawing)  # type: ignore[arg-type]
 
     def images(self, split: str) -> np.ndarray:
@@ -113,11 +113,11 @@ class RenderedObjects:
         return self._images[split]
 
     def path(self, split: str) -> Path | None:
-        """The file of the cache with the images of a split; None without a cache."""
+        """Cache file of a split; None without a cache."""
         return self.cache.path(self.parameters(split))
 
     def parameters(self, split: str) -> dict[str, Any]:
-        """All that the pixels of a split depend on: the cache's key."""
+        """Everything that the pixels of a split depend on: the cache key."""
         return {
             "renderer": RENDERER_VERSION,
             "code": code_version("cornet.stimuli.objects.rendering", "cornet.stimuli.objects.latents"),
@@ -133,12 +133,12 @@ class RenderedObjects:
         return TrainObjects(self.images("train"), shift=pixels, flip=self.flip, seed=self.seed)
 
     def val(self) -> "ValObjects":
-        """Validation images as they are, (1, 3, size, size)."""
+        """Unchanged validation images, (1, 3, size, size)."""
         return ValObjects(self.images("val"))
 
 
 class ValObjects(InMemory):
-    """Images as rendered; image i shows category i modulo their number."""
+    """Unchanged images; image i has category i modulo the number of categories."""
 
     def __init__(self, images: np.ndarray) -> None:
         """images: (n, y, x) uint8."""
@@ -146,16 +146,16 @@ class ValObjects(InMemory):
 
     def __getitems__(self, keys: Sequence[Key]) -> list[Sample]:
         index = np.array([key[0] for key in keys], dtype=np.int64)
-        # Three views of one channel, which a batch makes three channels.
+        # An expanded view of one channel, copied when batches are stacked.
         pixels = torch.from_numpy(self.images[index])[:, None, None].expand(-1, 1, 3, -1, -1)
         return [Sample(pixels[i], int(k) % len(CATEGORIES), int(k)) for i, k in enumerate(index)]
 
 
 class TrainObjects(InMemory):
-    """Images shifted and mirrored by amounts that are a function of (seed, epoch, index) alone."""
+    """Images with random shifts and flips that depend only on (seed, epoch, index)."""
 
     def __init__(self, images: np.ndarray, *, shift: int, flip: bool, seed: int) -> None:
-        """images: (n, y, x) uint8. shift: largest, in pixels."""
+        """images: (n, y, x) uint8. shift: maximum, in pixels."""
         self.images = images
         self.shift, self.flip, self.seed = shift, flip, seed
 

@@ -1,8 +1,9 @@
-"""Orthographic rays against solids, in closed form, one image at a time.
+"""Trace orthographic rays against convex solids in closed form.
 
-Camera coordinates in image widths: u right, v up, w towards the viewer. A ray is a pixel's (u, v) and meets each convex
-solid in one interval of w, whose upper end is seen; half-spaces bound it linearly, quadrics by a quadratic equation.
-Only pixels in each solid's bounding rectangle are touched. Images are independent, and stay in the processor's cache.
+Camera coordinates are in image widths: u right, v up, w towards the viewer. A ray has a fixed (u, v) and intersects a
+convex solid in one interval of w, whose upper end is visible. Half-spaces bound it linearly, quadrics by a quadratic
+equation. Only pixels in a solid's bounding rectangle are computed. Images are traced one at a time, to stay in the
+processor's cache.
 """
 
 from collections.abc import Sequence
@@ -15,14 +16,14 @@ from cornet.stimuli.objects.solids import Solid, moved
 __all__ = ["Shape", "Traced", "trace"]
 
 AMBIENT, KEY, FILL = 0.24, 0.66, 0.24
-"""Shares of light from everywhere, from the lamp (Lambert) and from the viewer's own direction."""
+"""Shares of ambient light, of the lamp (Lambert), and of light from the viewer's direction."""
 
 _FLAT = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
 class Shape:
-    """An object's solids, stacked for drawing: centred on the origin, bounding sphere of diameter 1."""
+    """The solids of an object in stacked arrays, centred on the origin, with a bounding sphere of diameter 1."""
 
     solids: tuple[Solid, ...]
     quadrics: np.ndarray
@@ -33,7 +34,7 @@ class Shape:
 
     @classmethod
     def of(cls, solids: Sequence[Solid]) -> "Shape":
-        """Centre the solids on the middle of their bounding box and scale them to a diameter of 1."""
+        """Centre the solids on their bounding box and scale them to a diameter of 1."""
         every = np.concatenate([solid.points for solid in solids])
         middle = (every.min(0) + every.max(0)) / 2
         scale = 0.5 / np.linalg.norm(every - middle, axis=1).max()
@@ -51,7 +52,7 @@ class Shape:
 
 @dataclass(frozen=True, eq=False)
 class Traced:
-    """What is seen of an object: its rectangle of pixels, and in it coverage and premultiplied luminance.
+    """The visible part of an object: its pixel rectangle, coverage and premultiplied luminance.
 
     rows, columns: slices of the image. coverage, luminance: (rows, columns) float32; coverage 0..1,
     luminance for a lamp of strength 1, multiplied by coverage.
@@ -74,16 +75,16 @@ def trace(
     size: int,
     antialias: int,
 ) -> Traced | None:
-    """Draw a shape; None where nothing of it lies in the frame.
+    """Trace a shape; None if it is outside the frame.
 
     turn: (3, 3) rotation from object to camera coordinates. diameter: of the bounding sphere, in image
     widths. x, y: its centre, in image widths from the image's centre, y upwards. light: (3,) unit vector
-    towards the lamp, in camera coordinates. size: pixels a side. antialias: rays a pixel in each direction.
+    towards the lamp, in camera coordinates. size: pixels per side. antialias: rays per pixel in each direction.
     """
     points = shape.points @ (turn.T * diameter)
     low = np.minimum.reduceat(points, shape.point_starts)
     high = np.maximum.reduceat(points, shape.point_starts)
-    # Rows and columns of rays, one ray of margin on each side; the frame of the object is whole pixels.
+    # Bounds in rays, with a margin of one ray; the object's rectangle consists of whole pixels.
     rays = size * antialias
     left = np.floor((low[:, 0] + x + 0.5) * rays).astype(int) - 1
     right = np.ceil((high[:, 0] + x + 0.5) * rays).astype(int) + 1
@@ -145,10 +146,10 @@ def _meet(
     light: list[float],
     gloss: float,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """Nearest w, whether the ray meets the solid, and the light there, for rays u (1, x) and v (y, 1).
+    """Nearest w, whether the ray intersects the solid, and the shade there, for rays u (1, x) and v (y, 1).
 
-    middle: w of the solid's centre, which tells a cone's two halves apart. Light is None: nothing is seen.
-    Coefficients are Python's numbers: they leave arrays in single precision, and cost less than numpy's.
+    middle: w of the solid's centre, which distinguishes the two halves of a cone. Shade is None if nothing is visible.
+    Coefficients are Python numbers, which keep arrays in single precision and are faster than numpy scalars.
     """
     near: np.ndarray | None = None
     far: np.ndarray | None = None
@@ -180,7 +181,7 @@ def _meet(
 def _roots(
     u: np.ndarray, v: np.ndarray, q: list[list[float]], middle: float
 ) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray]:
-    """The interval of w inside a quadric: near end, far end (None: unbounded), and where there is one.
+    """Interval of w inside a quadric: near end, far end (None: unbounded), and a mask of rays that intersect it.
 
     p1' Q p1 = A w^2 + 2 B w + C with p1 = (u, v, w, 1): A a number, B linear, B^2 - A C quadratic in u, v.
     """
@@ -196,7 +197,7 @@ def _roots(
     root = np.sqrt(np.maximum(square, 0, out=square), out=square)
     if a > 0:
         return (root - b) * (1 / a), (root + b) * (-1 / a), inside
-    # A ray steeper than the cone's side: inside from one root to infinity, in the half that is ours.
+    # The ray is steeper than the cone's side: inside from one root to infinity, in the half that belongs to the solid.
     apex = np.linalg.solve(np.array(q)[:3, :3], -np.array(q)[:3, 3])[2]
     inside = np.ones_like(inside)
     if middle > apex:
@@ -207,13 +208,13 @@ def _roots(
 def _shade_quadric(
     u: np.ndarray, v: np.ndarray, w: np.ndarray, q: list[list[float]], light: list[float], gloss: float
 ) -> np.ndarray:
-    """Light on a quadric's surface; its normal is the gradient, which is linear in (u, v, w)."""
+    """Shade on a quadric's surface; the normal is the gradient, which is linear in (u, v, w)."""
     x, y, z = ((row[0] * u + row[3]) + row[1] * v + row[2] * w for row in q[:3])
     length = 1 / np.sqrt(x * x + y * y + z * z + 1e-30)
     lamp = (x * light[0] + y * light[1] + z * light[2]) * length
     shade = np.maximum(lamp, 0) * KEY + np.maximum(z * length, 0) * FILL + AMBIENT
     if gloss > 0:
-        # Blinn's highlight, 16th power: half way between the lamp and the viewer, who is at +w.
+        # Blinn highlight with exponent 16; the half vector is between the lamp and the viewer, at +w.
         middle = (2 + 2 * light[2]) ** 0.5
         a, b, c = light[0] / middle, light[1] / middle, (light[2] + 1) / middle
         shine = np.maximum((x * a + y * b + z * c) * length, 0)

@@ -1,7 +1,7 @@
-"""One photograph made smaller: bytes of a file to bytes of a file.
+"""Reduce one photograph: file content to file content.
 
-Reduced with antialiasing (bicubic, sharper than bilinear) and written as JPEG with 4:2:0 colours, which decodes in two
-thirds of the time. Grey stays grey.
+Images are reduced with antialiasing (bicubic, sharper than bilinear) and written as JPEG with 4:2:0 chroma subsampling,
+which decodes in two thirds of the time. Grey images stay grey.
 """
 
 import numpy as np
@@ -15,7 +15,7 @@ __all__ = ["reencode", "target_size"]
 
 
 def target_size(height: int, width: int, side: str, pixels: int) -> tuple[int, int]:
-    """Height and width with the "short" or the "long" side reduced to `pixels`; never more than they are."""
+    """Height and width with the "short" or the "long" side reduced to `pixels`; images are never enlarged."""
     scale = pixels / (min(height, width) if side == "short" else max(height, width))
     if scale >= 1:
         return height, width
@@ -23,7 +23,7 @@ def target_size(height: int, width: int, side: str, pixels: int) -> tuple[int, i
 
 
 def reencode(data: bytes, side: str, pixels: int, quality: int) -> bytes:
-    """A smaller JPEG of an image file; the same bytes if it is small enough. quality: 1 to 100. Raises BadImage."""
+    """Reduce an image file to a JPEG; small images are returned unchanged. quality: 1 to 100. Raises BadImage."""
     image = decode_image(data)
     size = target_size(image.shape[0], image.shape[1], side, pixels)
     if size == image.shape[:2]:

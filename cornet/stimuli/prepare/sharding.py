@@ -1,7 +1,7 @@
-"""Shards of photographs in class folders: their files' bytes, one after another, in LitData's format.
+"""Write the files of class folders into shards in LitData's format.
 
-Each shard is written aside and renamed, and a journal records it, so the same command goes on after a stop. At the end
-every shard is read back; then `cornet-index.json` says that they are complete.
+Shards are written atomically, and a journal records them, so the same command resumes after an interruption. At the
+end, every shard is read back before `cornet-index.json` marks them as complete.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ from cornet.opening import read_bytes
 from cornet.stimuli.datasets.class_folders import ClassFolder, scan_splits
 from cornet.stimuli.datasets.prepared import check_complete, check_count
 from cornet.stimuli.datasets.shard_format import DESCRIPTION, Item, ShardSet, litdata_index, pack, shard_name
-from cornet.stimuli.prepare.work import Pool, default_processes, locked, pool, shown, spread
+from cornet.stimuli.prepare.work import Pool, default_processes, locked, pool, run_parallel, with_progress
 
 __all__ = ["verify_shards", "write_shards"]
 
@@ -27,7 +27,7 @@ JOURNAL = "cornet-shards.jsonl"
 
 
 class Shard(NamedTuple):
-    """One to write: its split and number, its path, its images, and what the journal says of it."""
+    """A shard to write: split, number, path, images, and its journal entry, if any."""
 
     split: str
     number: int
@@ -44,15 +44,15 @@ def write_shards(
     per_shard: int = 512,
     processes: int | None = None,
 ) -> ShardSet:
-    """Write shards of the class folders in `source`, originals or a smaller copy, or go on with it.
+    """Write shards of the class folders in `source` (originals or a reduced copy), or resume writing.
 
-    per_shard: images a shard (512 of ImageNet's originals take 56 MB). processes: None for one per core. Files are
-    taken as they are, unreadable ones, too: training treats them as it does those in class folders.
+    per_shard: images per shard (512 of ImageNet's originals take 56 MB). processes: default: one per core. Files are
+    stored unchanged, including unreadable ones, which training handles as in class folders.
 
-    Raises CornetError for arguments out of range and for a target that holds something else.
+    Raises CornetError for arguments out of range, and for a target with other content.
     """
     if per_shard < 1:
-        raise CornetError(f"--images-per-shard is {per_shard}: it must be at least 1, such as 512.")
+        raise CornetError(f"--images-per-shard {per_shard} must be at least 1; give for example 512.")
     check_complete(source)
     train, val = scan_splits(source)
     check_count(source, {"train": len(train), "val": len(val)})
@@ -62,10 +62,10 @@ def write_shards(
     about = ShardSet(name, str(Path(source).expanduser().resolve()), train.classes, counts, per_shard)
     for split in splits:
         (goal / split).mkdir(parents=True, exist_ok=True)
-    with locked(goal), pool(processes or default_processes()) as made:
+    with locked(goal), pool(processes or default_processes()) as workers:
         _check_target(goal, about)
         atomic_write(goal / DESCRIPTION, about.dump())
-        rows = _write(about, goal, splits, made)
+        rows = _write(about, goal, splits, workers)
         for split in splits:
             mine = [rows[split, number] for number in range(about.shards(split))]
             about.sizes[split], about.hashes[split] = [row[0] for row in mine], [row[1] for row in mine]
@@ -73,23 +73,23 @@ def write_shards(
             held = [per_shard] * (about.shards(split) - 1) + [last]
             atomic_write(goal / split / "index.json", litdata_index(about.sizes[split], held))
         about.digest = about.fingerprint()
-        _verify(about, goal, made)
+        _verify(about, goal, workers)
         about.complete = True
         atomic_write(goal / DESCRIPTION, about.dump())
     return about
 
 
 def verify_shards(target: str | os.PathLike[str], processes: int | None = None) -> ShardSet:
-    """Read every shard back. Raises CornetError for one that is missing or not as it was written."""
+    """Read back every shard. Raises CornetError for missing or changed shards."""
     goal = Path(target).expanduser().resolve()
     try:
         about = ShardSet.parse((goal / DESCRIPTION).read_bytes(), str(goal / DESCRIPTION))
     except OSError:
-        raise CornetError(f"{goal} holds no shards (no {DESCRIPTION}); name a folder that does.") from None
+        raise CornetError(f"{goal} holds no shards (no {DESCRIPTION}); give a folder that does.") from None
     if not about.complete:
         raise CornetError(f"{goal} is incomplete; complete it with `{_command(about, goal)}`.")
-    with pool(processes or default_processes()) as made:
-        _verify(about, goal, made)
+    with pool(processes or default_processes()) as workers:
+        _verify(about, goal, workers)
     return about
 
 
@@ -109,7 +109,7 @@ def _class_counts(files: ClassFolder) -> list[int]:
 def _check_target(goal: Path, wanted: ShardSet) -> None:
     if not (goal / DESCRIPTION).exists():
         if any(not left_behind(entry) and entry not in wanted.counts for entry in os.listdir(goal)):
-            raise CornetError(f"{goal} holds files that are no shards; choose an empty folder.")
+            raise CornetError(f"{goal} holds files that are not shards; choose an empty folder.")
         return
     found = ShardSet.parse((goal / DESCRIPTION).read_bytes(), str(goal / DESCRIPTION))
     for key in ("name", "source", "per_shard"):
@@ -122,23 +122,23 @@ def _check_target(goal: Path, wanted: ShardSet) -> None:
 
 
 def _write(
-    about: ShardSet, goal: Path, splits: dict[str, ClassFolder], made: Pool
+    about: ShardSet, goal: Path, splits: dict[str, ClassFolder], workers: Pool
 ) -> dict[tuple[str, int], list[Any]]:
-    """Write what is not there yet: {(split, number): [bytes, hash, fingerprint]}."""
+    """Write the missing shards. Returns {(split, number): [size, hash, fingerprint]} of all shards."""
     rows: dict[tuple[str, int], list[Any]] = {}
     journal = goal / JOURNAL
     for line in journal.read_bytes().splitlines() if journal.exists() else ():
         try:
             split, number, *row = json.loads(line)
             rows[split, number] = row
-        except ValueError:  # a killed process left it unfinished
+        except ValueError:  # an unfinished line of a killed process
             continue
     total = sum(about.shards(split) for split in splits)
     with open(journal, "ab") as file:
         if file.tell():
             file.write(b"\n")
-        results = spread(_write_one, _tasks(about, goal, splits, rows), made)
-        for split, number, *row in shown(results, total, lambda result: 1, "shards written"):
+        results = run_parallel(_write_one, _tasks(about, goal, splits, rows), workers)
+        for split, number, *row in with_progress(results, total, lambda result: 1, "shards written"):
             rows[split, number] = row
             file.write(json.dumps([split, number, *row]).encode() + b"\n")
             file.flush()
@@ -162,48 +162,50 @@ def _tasks(
 
 
 def _write_one(shard: Shard) -> list[Any]:
-    """Its line of the journal: split, number, bytes, hash, fingerprint. Runs in a process of its own."""
-    mark = _fingerprint(shard)
+    """Write a shard. Returns its journal line: split, number, size, hash, fingerprint. Runs in a worker process."""
+    fingerprint = _fingerprint(shard)
     try:
-        if shard.known and shard.known[2] == mark and os.stat(shard.path).st_size == shard.known[0]:
+        if shard.known and shard.known[2] == fingerprint and os.stat(shard.path).st_size == shard.known[0]:
             return [shard.split, shard.number, *shard.known]
     except OSError:
         pass
     items = [Item(_read(path), index, label, name) for index, label, path, name in shard.images]
     data = pack(items)
     atomic_write(shard.path, data)
-    return [shard.split, shard.number, len(data), content_hash(data), mark]
+    return [shard.split, shard.number, len(data), content_hash(data), fingerprint]
 
 
 def _fingerprint(shard: Shard) -> str:
-    """Of the files in a shard: their names, bytes and times."""
+    """Hash of the files in a shard: names, sizes and times."""
     digest = hashlib.blake2b(digest_size=8)
     for index, label, path, name in shard.images:
         try:
             now = os.stat(path)
-            told = [index, label, name, now.st_size, now.st_mtime_ns]
+            facts = [index, label, name, now.st_size, now.st_mtime_ns]
         except OSError:
-            told = [index, label, name]
-        digest.update(json.dumps(told).encode())
+            facts = [index, label, name]
+        digest.update(json.dumps(facts).encode())
     return digest.hexdigest()
 
 
 def _read(path: str) -> bytes:
-    """Empty where it cannot be read, which no decoder takes for an image."""
+    """Read a file; b"" if that fails, which decoders reject."""
     try:
         return read_bytes(path)
     except OSError:
         return b""
 
 
-def _verify(about: ShardSet, goal: Path, made: Pool) -> None:
+def _verify(about: ShardSet, goal: Path, workers: Pool) -> None:
     tasks = [
         (str(goal / split / shard_name(number)), digest)
         for split, digests in about.hashes.items()
         for number, digest in enumerate(digests)
     ]
-    results = spread(_verify_one, tasks, made)
-    bad = sorted(path for path in shown(results, len(tasks), lambda result: 1, "shards verified") if path)
+    results = run_parallel(_verify_one, tasks, workers)
+    bad = sorted(
+        path for path in with_progress(results, len(tasks), lambda result: 1, "shards verified") if path
+    )
     if bad:
         for path in bad:
             Path(path).unlink(missing_ok=True)
@@ -211,12 +213,12 @@ def _verify(about: ShardSet, goal: Path, made: Pool) -> None:
         atomic_write(goal / DESCRIPTION, about.dump())
         raise CornetError(
             f"{len(bad)} of {len(tasks)} shards of {goal} were missing or damaged, such as {Path(bad[0]).name}, and "
-            f"are removed; write them again with `{_command(about, goal)}`."
+            f"were removed; write them again with `{_command(about, goal)}`."
         )
 
 
 def _verify_one(task: tuple[str, str]) -> str:
-    """The path of a damaged shard, or nothing. Runs in a process of its own."""
+    """Path of the shard if it is damaged, else "". Runs in a worker process."""
     path, digest = task
     try:
         return "" if content_hash(Path(path).read_bytes()) == digest else path

@@ -1,4 +1,4 @@
-"""Many tasks in several processes, one thread each, with the time that is left."""
+"""Run tasks in several single-threaded processes, and report progress."""
 
 import contextlib
 import os
@@ -16,7 +16,7 @@ from cornet.errors import CornetError
 from cornet.opening import locked_file
 from cornet.terminal import duration
 
-__all__ = ["Pool", "default_processes", "locked", "pool", "shown", "spread"]
+__all__ = ["Pool", "default_processes", "locked", "pool", "run_parallel", "with_progress"]
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -24,40 +24,42 @@ Result = TypeVar("Result")
 Pool = ProcessPoolExecutor | None
 
 AHEAD = 512
-"""Tasks handed out at a time: enough for as many processes, few enough to hold."""
+"""Maximum number of submitted tasks: enough for as many processes, few enough for memory."""
 
 LINE_EVERY = 30.0
-"""Seconds between two lines where the output is no terminal."""
+"""Seconds between progress lines if the output is not a terminal."""
 
 
 def default_processes() -> int:
-    """One per core that this process may use."""
+    """Number of cores that this process may use."""
     return len(os.sched_getaffinity(0))
 
 
 @contextlib.contextmanager
 def pool(processes: int) -> Iterator[Pool]:
-    """Processes for `spread`; none where one is enough."""
+    """Worker processes for `run_parallel`; None for a single process."""
     if processes <= 1:
         yield None
         return
-    made = ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=_one_thread)
+    workers = ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=_one_thread)
     try:
-        yield made
+        yield workers
     finally:
-        made.shutdown(cancel_futures=True)
+        workers.shutdown(cancel_futures=True)
 
 
-def spread(function: Callable[[Task], Result], tasks: Iterable[Task], made: Pool) -> Iterator[Result]:
-    """Results in any order; without processes, made here. Raises CornetError where a process is killed."""
-    if made is None:
+def run_parallel(
+    function: Callable[[Task], Result], tasks: Iterable[Task], workers: Pool
+) -> Iterator[Result]:
+    """Yield results in any order; without workers, run here. Raises CornetError if a worker is killed."""
+    if workers is None:
         yield from map(function, tasks)
         return
     waiting = iter(tasks)
     running: set[Future[Result]] = set()
     while True:
         while len(running) < AHEAD and (task := next(waiting, None)) is not None:
-            running.add(made.submit(function, task))
+            running.add(workers.submit(function, task))
         if not running:
             return
         done, running = wait(running, return_when=FIRST_COMPLETED)
@@ -65,8 +67,8 @@ def spread(function: Callable[[Task], Result], tasks: Iterable[Task], made: Pool
             yield from [future.result() for future in done]
         except BrokenExecutor as error:
             raise CornetError(
-                "a process was killed, probably because memory ran out; give fewer --workers, and the same command "
-                "goes on."
+                "a worker process was killed, probably because memory ran out; run the same command with fewer "
+                "--workers to resume."
             ) from error
 
 
@@ -74,20 +76,20 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
-def shown(
+def with_progress(
     results: Iterator[Result], total: int, count: Callable[[Result], int], what: str
 ) -> Iterator[Result]:
-    """The same results, with progress on standard error. count: of `total`, for a result. what: "images", "shards"."""
-    began, done, told = time.monotonic(), 0, time.monotonic()
+    """Yield the results and print progress on stderr. count: items per result. what: such as "images written"."""
+    began, done, last_printed = time.monotonic(), 0, time.monotonic()
     live = sys.stderr.isatty()
     for result in results:
         done += count(result)
         now = time.monotonic()
-        if now - told >= (0.2 if live else LINE_EVERY) or done >= total:
+        if now - last_printed >= (0.2 if live else LINE_EVERY) or done >= total:
             left = (now - began) / done * (total - done) if done else 0.0
             line = f"{done:,} of {total:,} {what}, {duration(now - began)}, {duration(left)} left"
             print(f"\r\x1b[K{line}" if live else line, end="" if live else "\n", file=sys.stderr, flush=True)
-            told = now
+            last_printed = now
         yield result
     if live:
         print(file=sys.stderr)
@@ -95,7 +97,7 @@ def shown(
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Keep other processes from writing to a folder; the lock goes with this process, however it ends."""
+    """Lock a folder against other `cornet prepare` processes; the lock ends with this process."""
     path = folder / ".cornet-prepare.lock"
     with contextlib.ExitStack() as held:
         try:

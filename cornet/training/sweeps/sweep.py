@@ -20,6 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 import cornet.training.sweeps.random_network  # noqa: F401 (what ${cornet.draw:...} stands for)
 from cornet.errors import CornetError, own_error
+from cornet.old_names import with_current_names, with_current_overrides
 from cornet.runs.path import parse_overrides
 from cornet.training.command_line import reading
 from cornet.training.near_names import one_sentence
@@ -87,7 +88,9 @@ def find_sweep(argv: Sequence[str], config_dir: Path) -> Sweep | None:
         if isinstance(at_once, bool) or not isinstance(at_once, int) or at_once < 1:
             raise CornetError(f"sweep.at_once={at_once} must be a whole number of runs, 1 or more.")
         params, hydra = base.hydra.sweeper.get("params") or {}, list(base.hydra.overrides.hydra)
-        given = [*(f"{key}={value}" for key, value in params.items()), *base.hydra.overrides.task]
+        given = with_current_overrides(
+            [*(f"{key}={value}" for key, value in params.items()), *base.hydra.overrides.task]
+        )
         try:
             runs = BasicSweeper.split_arguments(parse_overrides(given, command.loader), None)[0]
         except HydraException as error:
@@ -175,7 +178,8 @@ def job_of(config: DictConfig, overrides: tuple[str, ...], words: str, contents:
     with contextlib.suppress(CornetError, OmegaConfBaseException, ValueError):  # the run itself reports these
         folder = RunFolder(path)
         if not config.get("fresh") and folder.finished is not None:
-            finished = folder.read("identity.json") == json.loads(json.dumps(identity, default=str))
+            held = with_current_names(folder.read("identity.json"))
+            finished = held == with_current_names(json.loads(json.dumps(identity, default=str)))
     return Job(overrides, words, path, finished)
 
 

@@ -127,7 +127,7 @@ def test_identity_is_of_the_weights_and_not_of_the_name():
     assert subject(first).identity != before
 
 
-@pytest.mark.parametrize("change", ["buffer", "steps", "mean", "size", "beyond"])
+@pytest.mark.parametrize("change", ["buffer", "steps", "mean", "size", "later_steps"])
 def test_identity_knows_all_that_answers_depend_on(change):
     net = network()
     before = subject(net).identity
@@ -136,8 +136,8 @@ def test_identity_knows_all_that_answers_depend_on(change):
         net.areas["IT"].norm3.norms[1].running_var[0] += 1e-3
     elif change == "steps":
         net.steps["V4"] = 3
-    elif change == "beyond":
-        net.areas["IT"].norm1.beyond = "refuse"
+    elif change == "later_steps":
+        net.areas["IT"].norm1.later_steps = "refuse"
     else:
         options = {"size": 40} if change == "size" else {}
     one = NetworkSubject(net, mean=STD, std=STD, size=32) if change == "mean" else subject(net, **options)

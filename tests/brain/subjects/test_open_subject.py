@@ -340,7 +340,7 @@ def test_damaged_and_missing_features(tmp_path):
         ("timm:resnt18?untrained", "did you mean resnet18"),
         ("gabor?sise=32", "did you mean size"),
         ("folder", "neither a run"),
-        ("folder/note.txt", "note.txt is no checkpoint"),
+        ("folder/note.txt", "note.txt is not a checkpoint"),
         ("folder/not.txt", "did you mean folder/note.txt"),
         ("/dev/null", "'/dev/null' is neither a file nor a folder"),
         ("run?first", "'first' without a value"),

@@ -105,7 +105,7 @@ def test_by_a_checkpoint(started, tmp_path, marker) -> None:
     done = started(
         str(ROOT / "train.py"), "ckpt_path=x.ckpt", "data.train_images=32", "data.val_images=8", "brain=none"
     )
-    refused(done, "could run code")
+    refused(done, "could execute code")
 
 
 class Opens:

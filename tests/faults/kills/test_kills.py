@@ -158,5 +158,5 @@ def test_both_checkpoints_damaged(starter, overrides):
     run = starter.start(*overrides, f"root={root}")
     assert starter.wait() == 2
     said = run.said.read_text()
-    assert "is cut off, damaged or no checkpoint" in said
+    assert "is truncated, damaged or not a checkpoint" in said
     assert "Traceback" not in said

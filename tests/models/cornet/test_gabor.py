@@ -12,8 +12,8 @@ from torch._dynamo.testing import CompileCounterWithBackend
 from torch.utils.flop_counter import FlopCounterMode
 
 from cornet import CornetError
-from cornet.models.cornet.areas import strided
-from cornet.models.cornet.gabor import GaborArea, amplitude, fixed_normals, noisy
+from cornet.models.cornet.areas import output_size
+from cornet.models.cornet.gabor import GaborArea, add_noise, amplitude, fixed_normals
 from cornet.models.cornet.gabor_bank import draw_bank, gabor_kernels
 
 MEAN, STD = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
@@ -158,9 +158,9 @@ def test_the_noise_as_published():
     responses, normals = torch.rand(1000).double(), torch.randn(1000).double()
     rates = 0.35 * responses + 0.07
     expected = ((rates + normals * torch.sqrt(rates + 1e-4)) - 0.07) / 0.35
-    torch.testing.assert_close(noisy(responses, normals), expected.clamp(min=0))
+    torch.testing.assert_close(add_noise(responses, normals), expected.clamp(min=0))
     assert (expected < 0).any()
-    torch.testing.assert_close(noisy(responses, torch.zeros_like(normals)), responses)
+    torch.testing.assert_close(add_noise(responses, torch.zeros_like(normals)), responses)
 
 
 @pytest.mark.parametrize("training", [True, False])
@@ -195,7 +195,7 @@ def test_fixed_noise_is_the_same_for_all_images_and_can_be_released():
     assert list(area.state_dict()) == keys
     quiet = small()
     quiet.load_state_dict(area.state_dict())
-    assert torch.equal(noisy(quiet.cells(images), fixed_normals(torch.tensor(7), (12, 5, 5))), fixed)
+    assert torch.equal(add_noise(quiet.cells(images), fixed_normals(torch.tensor(7), (12, 5, 5))), fixed)
     area.fix_noise(8)
     assert not torch.equal(area.cells(images), fixed)
     area.fix_noise(7)
@@ -259,7 +259,7 @@ def test_an_amplitude_of_nothing_is_nothing():
 @pytest.mark.parametrize("options", [{}, {"kernel": 11, "stride": 3}, {"simple": 0}, {"complex": 0}])
 def test_shapes(size, options):
     area = small(**options)
-    out = strided(size, options.get("stride", 4))
+    out = output_size(size, options.get("stride", 4))
     found = area.drive(torch.randn(2, 3, *size), 0)
     assert found.shape == (2, 5, *out)
     assert area.work(size, 1, 1)[1] == out
@@ -344,7 +344,7 @@ def test_noise_and_root_are_in_float32():
         filtered = F.conv2d(scaled, area.filters, stride=4, padding=12).float()
     lone, first, partner = filtered.split(20, dim=1)
     responses = torch.cat([lone.relu(), (first**2 + partner**2).sqrt() / math.sqrt(2)], dim=1)
-    expected = noisy(responses, fixed_normals(torch.tensor(0), (40, 9, 9)))
+    expected = add_noise(responses, fixed_normals(torch.tensor(0), (40, 9, 9)))
     torch.testing.assert_close(found, expected.bfloat16(), rtol=0, atol=0)
 
 
@@ -415,7 +415,7 @@ def test_initialising_a_network_leaves_the_filters():
         ({"kernel": 0}, "kernel=0 must be a whole number"),
         ({"stride": 0}, "stride=0 must be a whole number"),
         ({"simple": -1}, "simple=-1 must be a whole number, from 0"),
-        ({"simple": 0, "complex": 0}, "simple=0 and complex=0 leave no cell"),
+        ({"simple": 0, "complex": 0}, "simple=0 and complex=0 leave no cells; give at least one"),
         ({"seed": 0.5}, "seed=0.5 must be a whole number"),
         (
             {"mean": (0.5, 0.5)},

@@ -91,9 +91,9 @@ def test_beyond_the_trained_steps(mode):
     norm = filled(mode).eval()
     x = torch.randn(2, 4, 3, 3)
     assert torch.equal(norm(x, 5), norm(x, 2))
-    strict = SteppedNorm(4, 3, mode, beyond="refuse").eval()
+    strict = SteppedNorm(4, 3, mode, later_steps="refuse").eval()
     strict(x, 2)
-    with pytest.raises(CornetError, match="step 4 is beyond the 3 trained steps"):
+    with pytest.raises(CornetError, match="step 4 is later than the 3 trained steps"):
         strict(x, 3)
 
 

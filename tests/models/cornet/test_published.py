@@ -146,19 +146,31 @@ def dropped(state, key):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda s: dropped(s, "V4.norm2_1.bias"), "it lacks V4.norm2_1.bias"),
-        (lambda s: dropped(s, "IT.conv3.weight"), "it lacks IT.conv3.weight"),
-        (lambda s: {**s, "V5.conv.weight": torch.zeros(1)}, "it has also V5.conv.weight"),
-        (lambda s: {**s, "V1.conv1.weight": torch.zeros(3)}, "it has V1.conv1.weight of shape (3,), not"),
-        (lambda s: {**s, "epoch": 3}, "under 'epoch' no tensor but int"),
-        (lambda s: {**s, "V1.conv1.weight": None}, "under 'V1.conv1.weight' no tensor but NoneType"),
-        (lambda s: {**s, "IT.skip.weight": s["IT.skip.weight"].to_sparse()}, "no plain numbers"),
-        (lambda s: {**s, "IT.skip.weight": s["IT.skip.weight"].to("meta")}, "no plain numbers"),
-        (lambda s: {**s, "IT.skip.weight": s["IT.skip.weight"].to(torch.complex64)}, "no plain numbers"),
-        (lambda s: {"state_dict": [1, 2]}, "under state_dict no dict of tensors but list"),
-        (lambda s: {"epoch": 3, "arch": "x"}, "holds no weights; it has epoch, arch"),
+        (lambda s: dropped(s, "V4.norm2_1.bias"), "missing V4.norm2_1.bias"),
+        (lambda s: dropped(s, "IT.conv3.weight"), "missing IT.conv3.weight"),
+        (lambda s: {**s, "V5.conv.weight": torch.zeros(1)}, "unexpected V5.conv.weight"),
+        (
+            lambda s: {**s, "V1.conv1.weight": torch.zeros(3)},
+            "wrong shape V1.conv1.weight of shape (3,), not",
+        ),
+        (lambda s: {**s, "epoch": 3}, "holds int under 'epoch', not a tensor"),
+        (lambda s: {**s, "V1.conv1.weight": None}, "holds NoneType under 'V1.conv1.weight', not a tensor"),
+        (
+            lambda s: {**s, "IT.skip.weight": s["IT.skip.weight"].to_sparse()},
+            "a dense real tensor",
+        ),
+        (
+            lambda s: {**s, "IT.skip.weight": s["IT.skip.weight"].to("meta")},
+            "a dense real tensor",
+        ),
+        (
+            lambda s: {**s, "IT.skip.weight": s["IT.skip.weight"].to(torch.complex64)},
+            "a dense real tensor",
+        ),
+        (lambda s: {"state_dict": [1, 2]}, "holds list under state_dict, not a dict of tensors"),
+        (lambda s: {"epoch": 3, "arch": "x"}, "holds no weights (it has epoch, arch)"),
         (lambda s: {}, "it is empty"),
-        (lambda s: {"layer.weight": torch.zeros(2)}, "it has also layer.weight"),
+        (lambda s: {"layer.weight": torch.zeros(2)}, "unexpected layer.weight"),
     ],
 )
 def test_changed_weights_leave_the_network_as_it_was(change, message):
@@ -187,7 +199,7 @@ class Runs:
         (lambda s, bad: {"state_dict": s, "more": {"a": {"b": [bad]}}, "epoch": 3}, "under 'more'"),
         (lambda s, bad: collections.OrderedDict(**s, payload=bad), "under 'payload'"),
         (lambda s, bad: {"payload": bad}, "under 'payload'"),
-        (lambda s, bad: bad, "which is no tensor"),
+        (lambda s, bad: bad, "which is neither a tensor nor plain data"),
     ],
 )
 def test_code_in_a_file_is_refused_and_not_run(build, names, zipped, tmp_path):
@@ -231,7 +243,7 @@ def test_a_file_cut_off_anywhere(zipped, tmp_path):
     for length in (0, 1, 3, 10, 100, len(whole) // 3, len(whole) // 2, len(whole) - 1):
         path.write_bytes(whole[:length])
         with pytest.raises(
-            CornetError, match=r"weights\.pth is (no checkpoint|cut off, damaged or no checkpoint)"
+            CornetError, match=r"weights\.pth is (not a checkpoint|truncated, damaged or not a checkpoint)"
         ):
             load_published(small(), path)
 
@@ -244,7 +256,7 @@ def test_other_things_that_are_no_checkpoint(tmp_path):
         read_checkpoint(tmp_path)
     for content in (b"<html>not found</html>", b"hello\n", pickle.dumps({"a": 1}), b"PK\x03\x04 no archive"):
         path.write_bytes(content)
-        with pytest.raises(CornetError, match="no checkpoint"):
+        with pytest.raises(CornetError, match="not a checkpoint"):
             read_checkpoint(path)
     torch.save([torch.zeros(1)], path)
     with pytest.raises(CornetError, match="holds list, not a dict of weights"):

@@ -102,9 +102,9 @@ def test_more_steps_than_trained():
     assert [len(state) for state in longer.values()] == [1, 2, 6, 2]
     assert torch.equal(longer["V4"][:4], trained["V4"])
     assert net.steps == {"V1": 1, "V2": 2, "V4": 4, "IT": 2}
-    net = create_model("cornet_s", width=0.1, beyond="refuse").eval()
+    net = create_model("cornet_s", width=0.1, later_steps="refuse").eval()
     assert torch.equal(net(images, times={"V4": 4}), net(images))
-    with pytest.raises(CornetError, match="step 5 is beyond the 4 trained steps"):
+    with pytest.raises(CornetError, match="step 5 is later than the 4 trained steps"):
         net(images, times={"V4": 6})
     with pytest.raises(CornetError, match="give at least 4"):
         create_model("cornet_rt", width=0.1)(images, times=3)

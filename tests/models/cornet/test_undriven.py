@@ -123,7 +123,7 @@ def test_training_leaves_evaluation_whole(name, norm, size):
 
 
 def test_undriven_maps_are_normalised_by_their_own_statistics_which_are_not_kept():
-    norm, plain = SteppedNorm(4, 3, "per_step", first=2), nn.BatchNorm2d(4)
+    norm, plain = SteppedNorm(4, 3, "per_step", first_driven=2), nn.BatchNorm2d(4)
     nn.init.normal_(plain.weight), nn.init.normal_(plain.bias)
     norm.norms[1].load_state_dict(plain.state_dict())
     x = torch.randn(1, 4, 5, 5)

@@ -100,11 +100,11 @@ def test_workers_give_the_same_samples(tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_missing_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(
-        CornetError, match=r"no folder cifar-100-python in .*: get cifar-100-python.tar.gz .* unpack it"
+        CornetError, match=r"has no folder cifar-100-python; download cifar-100-python.tar.gz .* unpack it"
     ):
         Cifar(tmp_path, name="cifar100")
     (tmp_path / "cifar-10-python.tar.gz").write_bytes(b"")
-    with pytest.raises(CornetError, match=r"unpack cifar-10-python.tar.gz, which is there"):
+    with pytest.raises(CornetError, match=r"unpack cifar-10-python.tar.gz"):
         Cifar(tmp_path)
     make(monkeypatch, tmp_path, "cifar10")
     (tmp_path / "cifar-10-batches-py" / "data_batch_3").unlink()
@@ -137,11 +137,11 @@ def test_users_files_must_be_the_published_ones() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"name": "cifar1000"}, "cifar1000: choose from cifar10, cifar100"),
+        ({"name": "cifar1000"}, "name=cifar1000 is unknown; choose from cifar10, cifar100"),
         ({"size": 0}, "size=0 must be 1 to"),
-        ({"pad": 32}, "pad is 32"),
-        ({"padding": "zero"}, "choose from mean, reflect"),
-        ({"seed": -1}, "seed is -1"),
+        ({"pad": 32}, "pad=32 must be from 0 to 31"),
+        ({"padding": "zero"}, "choose mean or reflect"),
+        ({"seed": -1}, "seed=-1 must not be negative"),
     ],
 )
 def test_arguments_out_of_range(tmp_path: Path, arguments: dict[str, object], message: str) -> None:

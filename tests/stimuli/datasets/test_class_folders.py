@@ -115,8 +115,8 @@ def test_other_formats_are_images_and_other_files_are_counted(
     assert paths(train) == [f"cat/{name}" for name in images]
     assert train.classes == ["cat"]
     assert warned(caplog) == (
-        f"{tmp_path}: files with other extensions, left out: 8 (.avif 3, none 2, .crdownload 1, .part 1, .txt 1); "
-        "images in no class folder, left out: 1; empty folders, left out: 1; pipes, sockets and devices, left out: 1"
+        f"{tmp_path}: files with other extensions, skipped: 8 (.avif 3, none 2, .crdownload 1, .part 1, .txt 1); "
+        "images outside class folders, skipped: 1; empty folders, skipped: 1; pipes, sockets and devices, skipped: 1"
     )
 
 
@@ -134,17 +134,17 @@ def test_links_are_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> 
     assert paths(train) == [*(f"cat/{name}.jpg" for name in names), "dog/c.jpg"]
     told = warned(caplog)
     for part in (
-        "already, not followed: 1",
-        "lead nowhere",
-        "images: 2",
-        "of their own: 2",
+        "already contains, not followed: 1",
+        "broken links",
+        "image extension: 2",
+        "as separate images: 2",
         "both splits: 1",
     ):
         assert part in told
     (tmp_path / "train/kitten").symlink_to(cat)
     make(tmp_path, val=["kitten/v.jpg"])
     scan_splits(tmp_path)
-    assert "of their own: 6" in warned(caplog)
+    assert "as separate images: 6" in warned(caplog)
 
 
 def test_one_name_in_two_spellings(tmp_path: Path) -> None:
@@ -251,7 +251,7 @@ def test_no_split(tmp_path: Path) -> None:
 
 def test_flat_validation_folder(tmp_path: Path) -> None:
     make(tmp_path, train=["cat/a.jpg"], val=["ILSVRC2012_val_00000001.JPEG"])
-    refused(tmp_path, "val lie side by side", "must be sorted into one folder per class")
+    refused(tmp_path, "val are not sorted into classes", "put them into one folder per class")
 
 
 def test_validation_images_in_one_folder(tmp_path: Path) -> None:

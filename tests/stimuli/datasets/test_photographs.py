@@ -199,8 +199,8 @@ def test_images_of_all_kinds_in_one_folder(tmp_path: Path) -> None:
         ({"crop_scale": (0.5,)}, "crop_scale"),
         ({"crop_scale": (0.5, 0.1)}, "crop_scale"),
         ({"crop_ratio": (2, 1)}, "crop_ratio"),
-        ({"val_resize": 256}, "val_resize is 256"),
-        ({"seed": -1}, "seed is -1"),
+        ({"val_resize": 256}, "val_resize=256 must be from 1 to 4"),
+        ({"seed": -1}, "seed=-1 must not be negative"),
     ],
 )
 def test_arguments_out_of_range(tmp_path: Path, arguments: dict[str, object], message: str) -> None:

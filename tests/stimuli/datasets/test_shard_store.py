@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from cornet.errors import CornetError
-from cornet.stimuli.datasets.shard_store import MARKER, Limited, ShardStore
+from cornet.stimuli.datasets.shard_store import MARKER, ShardStore, SizeLimited
 
 DIGEST = "0123456789abcdef"
 ONE, TWO = f"train/chunk-0-0.{DIGEST}.bin", f"val/chunk-0-12.{DIGEST}.bin"
@@ -41,7 +41,7 @@ def test_files_of_the_user_stay(tmp_path):
         path.write_bytes(bytes(1000))
     link = f"train/chunk-0-5.{DIGEST}.bin"
     (store.base / link).symlink_to(others[0])
-    store._make_room(50)
+    store._free_space(50)
     assert shards(store) == sorted(
         [f"test/chunk-0-0.{DIGEST}.bin", "train/chunk-0-0.bin", f"{ONE}.bin", link]
     )
@@ -50,14 +50,14 @@ def test_files_of_the_user_stay(tmp_path):
 
 def test_the_least_recently_used_goes_first(tmp_path):
     store = stored(tmp_path, 160e-9)
-    store._make_room(50)
+    store._free_space(50)
     assert shards(store) == [ONE]
 
 
 def test_nothing_is_removed_from_a_folder_that_is_not_marked(tmp_path):
     store = stored(tmp_path, 0.0)
     (store.base / MARKER).unlink()
-    store._make_room(50)
+    store._free_space(50)
     assert len(shards(store)) == 2
 
 
@@ -82,7 +82,7 @@ def test_something_else_in_the_place_of_a_shard(tmp_path, odd):
 
 def test_a_storage_without_end(tmp_path):
     with open(tmp_path / "file", "wb") as file:
-        limited = Limited(file, 10)
+        limited = SizeLimited(file, 10)
         assert limited.write(bytes(10)) == 10
-        with pytest.raises(ValueError, match="sent more than 10 bytes"):
+        with pytest.raises(ValueError, match="sent more than the maximum of 10 bytes"):
             limited.write(b"x")

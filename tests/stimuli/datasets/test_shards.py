@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from cornet.cli import app
 from cornet.errors import CornetError
 from cornet.stimuli.datasets.photographs import ImageFolder
-from cornet.stimuli.datasets.shard_format import DESCRIPTION, Item, item_at, pack, places
+from cornet.stimuli.datasets.shard_format import DESCRIPTION, Item, item_at, item_offsets, pack
 from cornet.stimuli.datasets.shards import ImageShards
 from cornet.stimuli.prepare import prepare_copy, verify_shards, write_shards
 from cornet.stimuli.samples import ImageDataset, ImageSource, Key
@@ -49,7 +49,7 @@ def copied(shards: Path, target: Path) -> Path:
 def test_items_come_back_as_they_went_in():
     items = [Item(os.urandom(size), index, -3, "n/\u00e4.JPEG") for index, size in enumerate((0, 1, 4000))]
     data = pack(items)
-    begins = places(data)
+    begins = item_offsets(data)
     found = [item_at(data[a:b]) for a, b in pairwise(begins)]
     assert found == items
     with pytest.raises(ValueError, match="not an item"):
@@ -174,7 +174,7 @@ def test_writing_goes_on_where_it_was_stopped(folder, shards, tmp_path):
     gone = target / "train" / "chunk-0-3.bin"
     gone.unlink()
     with pytest.raises(
-        CornetError, match=r"are incomplete: complete them with `cornet prepare imagenet .* --shards"
+        CornetError, match=r"are incomplete; complete them with `cornet prepare imagenet .* --shards"
     ):
         ImageShards(target)
     kept = os.stat(target / "train" / "chunk-0-2.bin").st_mtime_ns
@@ -191,7 +191,7 @@ def test_damage_is_found(folder, shards, tmp_path):
     data[1000] ^= 255
     path.write_bytes(data)
     with pytest.raises(
-        CornetError, match=r"1 of 8 shards of .* damaged, such as chunk-0-1.bin, and are removed"
+        CornetError, match=r"1 of 8 shards of .* damaged, such as chunk-0-1.bin, and were removed"
     ):
         verify_shards(target, 1)
     with pytest.raises(CornetError, match="incomplete"):
@@ -205,7 +205,7 @@ def test_shards_of_another_dataset_are_refused(folder, shards, tmp_path):
         CornetError, match=r"are of imagenet, not of places; give another data.folder, or data.name=im"
     ):
         ImageShards(shards, name="places")
-    with pytest.raises(CornetError, match=r"there is no cornet-index.json in .*: name a folder of shards"):
+    with pytest.raises(CornetError, match=r"there is no cornet-index.json in .*; give a folder of shards"):
         ImageShards(folder)
     # files of another set under the right names: of another size, and of the same
     other = class_folders(tmp_path / "source", train=20, val=3, height=50)
@@ -214,10 +214,10 @@ def test_shards_of_another_dataset_are_refused(folder, shards, tmp_path):
     write(mixed / "train" / "chunk-0-0.bin", (tmp_path / "other" / "train" / "chunk-0-0.bin").read_bytes())
     train = ImageShards(mixed, size=16).train()
     inside = int(np.flatnonzero(train.files._place == 0)[0])
-    with pytest.raises(CornetError, match=r"has [\d,]+ bytes and not [\d,]+: .* of another data set"):
+    with pytest.raises(CornetError, match=r"has [\d,]+ bytes, not [\d,]+: .* of another data set"):
         train[Key(inside, 0)]
     data = bytearray((shards / "train" / "chunk-0-0.bin").read_bytes())
-    first, second = places(bytes(data))[:2]
+    first, second = item_offsets(bytes(data))[:2]
     item = item_at(bytes(data[first:second]))
     data[first:second] = pack([item._replace(index=item.index + 1)])[12:]
     write(mixed / "train" / "chunk-0-0.bin", data)
@@ -230,14 +230,14 @@ def test_shards_of_another_dataset_are_refused(folder, shards, tmp_path):
 
 
 def test_mistakes_in_writing(folder, shards, tmp_path):
-    with pytest.raises(CornetError, match="--images-per-shard is 0"):
+    with pytest.raises(CornetError, match="--images-per-shard 0 must be at least 1"):
         write_shards("imagenet", folder, tmp_path / "new", per_shard=0)
     with pytest.raises(CornetError, match=r"holds shards with per_shard 6, not 7"):
         write_shards("imagenet", folder, shards, per_shard=7)
     write(tmp_path / "other" / "thesis.txt", b"")
-    with pytest.raises(CornetError, match="holds files that are no shards"):
+    with pytest.raises(CornetError, match="holds files that are not shards"):
         write_shards("imagenet", folder, tmp_path / "other", processes=1)
-    with pytest.raises(CornetError, match="window is 0"):
+    with pytest.raises(CornetError, match="window=0 must be"):
         ImageShards(shards, window=0)
 
 

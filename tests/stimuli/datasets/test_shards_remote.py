@@ -92,7 +92,7 @@ def test_worker_processes_and_a_small_cache(bucket, tmp_path):
 
 def test_what_cannot_be_fetched(bucket, tmp_path):
     with pytest.raises(
-        CornetError, match=r"s3://nowhere/set/cornet-index.json could not be fetched \(.*\); see to"
+        CornetError, match=r"s3://nowhere/set/cornet-index.json could not be fetched \(.*\); check the URL"
     ):
         source(("s3://nowhere/set", bucket[1]), tmp_path)
     train = source(bucket, tmp_path / "cache").train()

@@ -241,9 +241,9 @@ def test_bad_input(arguments: dict, value: str) -> None:
 
 
 def test_bad_tables() -> None:
-    with pytest.raises(CornetError, match="lacks the columns yaw"):
+    with pytest.raises(CornetError, match="has no columns yaw"):
         render(draw_latents(2).drop(columns="yaw"))
-    with pytest.raises(CornetError, match="no object of that name"):
+    with pytest.raises(CornetError, match="object_name='car_tank' is unknown; choose one of"):
         render(draw_latents(2).assign(object_name="car_tank"))
     with pytest.raises(CornetError, match="split='test'"):
         RenderedObjects(cache=False).latents("test")

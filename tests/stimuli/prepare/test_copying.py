@@ -192,7 +192,7 @@ def test_a_damaged_copy_is_found_refused_and_mended(source, tmp_path):
     path.write_bytes(data)
     (target / "val" / "n0000" / "val_0.JPEG").rename(target / "val" / "n0000" / "gone.txt")
     with pytest.raises(
-        CornetError, match=r"2 images of .* missing or damaged .* mend it with `cornet prepare"
+        CornetError, match=r"2 images of .* missing or damaged .* repair it with `cornet prepare"
     ):
         verify_copy(target, 1)
     with pytest.raises(CornetError, match=r"incomplete copy of imagenet, with 5 of 7 images"):
@@ -217,11 +217,11 @@ def test_mistakes(source, tmp_path):
         with pytest.raises(CornetError, match=match):
             prepare_copy("imagenet", source, tmp_path / target, **{"processes": 1, "pixels": 32, **arguments})
 
-    refused(r"--quality is 0: it must be from 1 to 100", quality=0)
-    refused(r"--short-side is 2: it must be a number of pixels", pixels=2)
-    refused(r"lie one within the other", target="source/copy")
+    refused(r"--quality 0 must be from 1 to 100", quality=0)
+    refused(r"--short-side 2 is too small; give at least 8 pixels", pixels=2)
+    refused(r"contain one another", target="source/copy")
     write(tmp_path / "other" / "thesis.txt", b"")
-    refused(r"holds files that are no copy", target="other")
+    refused(r"holds files that are not a copy", target="other")
     prepare_copy("imagenet", source, tmp_path / "copy", pixels=32, processes=1)
     refused(
         r"holds a copy with pixels 32, not 40; complete that one with `cornet prepare imagenet .*", pixels=40

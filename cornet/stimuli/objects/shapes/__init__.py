@@ -1,1 +1,1 @@
-"""The solids of each category."""
+"""Solids of the objects of each category."""

@@ -1,4 +1,4 @@
-"""Animals: bodies, heads, legs and what tells them apart. Lengths are relative, see `Shape.of`."""
+"""Animals: bodies, heads, legs and distinctive features. Lengths are relative, see `Shape.of`."""
 
 from math import cos, pi, sin
 

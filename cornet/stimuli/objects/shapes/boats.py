@@ -39,7 +39,7 @@ def _mast(x: float, height: float, *, boom: float = 0.0, thick: float = 0.035) -
 
 
 def _sail(corners: Sequence[tuple[float, float]], albedo: float = 0.95, belly: float = 0.10) -> Solid:
-    """A three- or four-cornered sail, points (x, z), thin at its edges and full in the middle."""
+    """A sail with three or four corners, points (x, z), thin at the edges and thicker in the middle."""
     middle_x = sum(x for x, _ in corners) / len(corners)
     middle_z = sum(z for _, z in corners) / len(corners)
     edge = [(x, y, z) for x, z in corners for y in (-0.01, 0.01)]
@@ -52,7 +52,7 @@ def _funnel(x: float, z: float, height: float, radius: float, albedo: float) -> 
 
 
 def _decks(spans: Sequence[tuple[float, float, float]], height: float, albedo: float) -> list[Solid]:
-    """Storeys (from x, to x, width) with a dark row of windows each, from z = 0 upwards."""
+    """Storeys (from x, to x, width), each with a dark row of windows, upwards from z = 0."""
     parts = []
     for k, (start, end, width) in enumerate(spans):
         middle, length, z = (start + end) / 2, end - start, (k + 0.5) * height

@@ -32,7 +32,7 @@ def _cabin(
     pillars: Sequence[float] = (),
     top: float = 0.82,
 ) -> list[Solid]:
-    """Glass with this side view, points (x, z), under a roof and between pillars of the body's colour."""
+    """Glass with a side view, points (x, z), below a roof and between pillars in the body's colour."""
     high, low = max(z for _, z in side), min(z for _, z in side)
     roof = [x for x, z in side if z > high - 0.02]
     parts = [profile(side, width, GLASS, top=top)]

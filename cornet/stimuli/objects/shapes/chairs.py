@@ -13,7 +13,7 @@ DARK = 0.08
 def _posts(
     x: float, back: float, y: float, top: float, thick: float, albedo: float, *, splay: float = 0.0
 ) -> list[Solid]:
-    """Four legs from z = 0 up to `top`; splay: how far their feet stand out."""
+    """Four legs from z = 0 up to `top`; splay: outward offset of the feet."""
     return pair(
         [
             frustum((a + (splay if a > 0 else -splay), y + splay, 0), (a, y, top), thick * 0.8, thick, albedo)

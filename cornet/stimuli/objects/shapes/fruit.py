@@ -1,4 +1,4 @@
-"""Fruit: each in its own way. Lengths are relative, see `Shape.of`."""
+"""Fruit. Lengths are relative, see `Shape.of`."""
 
 from math import cos, pi, radians, sin
 

@@ -23,7 +23,7 @@ def _wing(
     albedo: float = 0.75,
     inner: float = 0.0,
 ) -> list[Solid]:
-    """A pair of wings; root and tip are chords, sweep how far the tip lies behind, rise how far above."""
+    """A pair of wings; root and tip are chords, sweep and rise are the offsets of the tip, backwards and upwards."""
     plan = [(x + root / 2, inner, z), (x - root / 2, inner, z)]
     plan += [(x + tip / 2 - sweep, span, z + rise), (x - tip / 2 - sweep, span, z + rise)]
     half = (thick / 2, thick / 2, thick / 4, thick / 4)
