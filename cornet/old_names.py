@@ -1,4 +1,4 @@
-"""Names that earlier versions gave to classes: run folders and users' configurations still have them."""
+"""Map class names of earlier versions, as found in run folders and users' configurations, to current names."""
 
 import logging
 from collections.abc import Mapping
@@ -37,11 +37,11 @@ CURRENT = {
     f"{_STIMULI}photographs.ImageFolder": f"{_STIMULI}datasets.photographs.ImageFolder",
     f"{_STIMULI}shards.ImageShards": f"{_STIMULI}datasets.shards.ImageShards",
 }
-"""The name of today for each old one. Remove an entry one version after it was renamed."""
+"""{old name: current name}. Remove an entry one version after the renaming."""
 
 
 def with_current_names(node: Any, warn: bool = False) -> Any:
-    """A configuration (plain data) in which every `_target_` has its current name. warn: log each old name."""
+    """Return a configuration (plain data) with the current name in every `_target_`. warn: log each old name."""
     if isinstance(node, Mapping):
         return {key: with_current_names(_current(key, value, warn), warn) for key, value in node.items()}
     if isinstance(node, list):

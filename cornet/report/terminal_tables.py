@@ -265,7 +265,7 @@ def print_rerun(done: "Rerun") -> None:
     table.add_column(style="dim")
     table.add_column(overflow="fold")
     for one in done.results:
-        table.add_row(one.what, one.told if one.same else f"differ: {one.told}")
+        table.add_row(one.what, one.text if one.same else f"differ: {one.text}")
     console.print(table)
     for key, (then, now) in done.made_with.items():
         console.print(cell(f"  other {key}: {then} then, {now} now"), highlight=False, soft_wrap=True)

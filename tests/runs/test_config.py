@@ -11,7 +11,14 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from cornet.errors import CornetError
-from cornet.runs.config import BUILT, SOURCES, check_recorded, entries, moved_to_new_folder, read_config
+from cornet.runs.config import (
+    ALLOWED_TARGETS,
+    SOURCES,
+    check_recorded,
+    entries,
+    moved_to_new_folder,
+    read_config,
+)
 from cornet.training.callbacks.brain_checkpoint import BestCheckpoint
 from cornet.training.rerun import rerun
 from tests.helpers.paths import ROOT
@@ -43,7 +50,7 @@ def test_what_our_own_configuration_records_is_allowed(given):
         config = compose("config", [*small[:-5], *given, "run_folder=x"])
     plain = OmegaConf.to_container(config, resolve=True)
     if "strategy" in plain["trainer"]:
-        assert plain["trainer"]["strategy"]["_target_"] in BUILT["trainer.strategy"]
+        assert plain["trainer"]["strategy"]["_target_"] in ALLOWED_TARGETS["trainer.strategy"]
     check_recorded(plain, "config.yaml")
 
 
@@ -68,7 +75,7 @@ EVIL = (
 @pytest.mark.parametrize("key", ["callbacks.x", "data", "recipe", "trainer", "trainer.strategy"])
 def test_other_names_are_not_built(config, name, key):
     put(config, f"{key}._target_", name)
-    with pytest.raises(CornetError, match=r"^c\.yaml has .*_target_=.* in that place; .*--trust\.$"):
+    with pytest.raises(CornetError, match=r"^c\.yaml has .*_target_=.* for this key; give --trust .*\.$"):
         check_recorded(config, "c.yaml")
     check_recorded(config, "c.yaml", trust=True)
 
@@ -80,7 +87,7 @@ def test_other_names_are_not_built(config, name, key):
         *("callbacks", "recipe.sizes", "callbacks.brain_score.size", "monitor", "seed.x"),
     ],
 )
-@pytest.mark.parametrize("name", [SOURCES[1], BUILT["recipe"][0], "os.system"])
+@pytest.mark.parametrize("name", [SOURCES[1], ALLOWED_TARGETS["recipe"][0], "os.system"])
 def test_nothing_is_built_elsewhere(config, key, name):
     """Not even what cornet provides, which has side effects where it is not expected."""
     put(config, key.removesuffix(".x"), {"_target_": name})
@@ -115,7 +122,7 @@ def test_nothing_is_built_elsewhere(config, key, name):
 )
 def test_other_ways_out(config, key, value):
     if key.startswith("trainer.strategy."):
-        config["trainer"]["strategy"] = {"_target_": BUILT["trainer.strategy"][0]}
+        config["trainer"]["strategy"] = {"_target_": ALLOWED_TARGETS["trainer.strategy"][0]}
     put(config, key, value) if "${" not in key else config["data"].update({key[5:]: value})
     with pytest.raises(CornetError) as told:
         check_recorded(config, "config.yaml")

@@ -58,7 +58,7 @@ def call(*words: object) -> tuple[int, str]:
 def test_the_same_bit_for_bit_and_then_what_differs(first, tmp_path):
     code, out = call("rerun", first)
     assert code == 0, out
-    assert out.count("the same bit for bit") == 3
+    assert out.count("equal bit for bit") == 3
     assert "same versions, commit, hardware, threads and images" in out
     again = first.with_name("seed3.rerun")
     assert json.loads((again / "finished.json").read_text())["epochs"] == 2
@@ -74,9 +74,9 @@ def test_the_same_bit_for_bit_and_then_what_differs(first, tmp_path):
     scores.to_csv(first / "scores.csv", index=False)
     code, out = call("rerun", first)
     assert code == 1
-    assert "by at most 1; all together by" in out
+    assert "by at most 1; overall by" in out
     assert "raw by at most 0.25" in out
-    assert out.count("the same bit for bit") == 1
+    assert out.count("equal bit for bit") == 1
     assert f"other torch: 1.0 then, {versions['torch']} now" in out
     assert "The result is not the same; the two were made with other torch" in out
 
@@ -126,7 +126,7 @@ def test_an_odd_recorded_number_of_threads_is_left_out(first, threads):
     code, out = call("rerun", first)
     assert torch.get_num_threads() == before
     assert code == 0, out
-    assert out.count("the same bit for bit") == 3
+    assert out.count("equal bit for bit") == 3
     assert "threads" in out
 
 
@@ -157,13 +157,13 @@ def test_differences_of_tables(tmp_path, first):
     metrics.loc[metrics["val/top1"].first_valid_index(), "val/top1"] = np.nan
     metrics.to_csv(other / "metrics.csv", index=False)
     (found,) = [one for one in compare_results(first, other) if not one.same]
-    assert (found.what, found.told) == ("metrics.csv", "val/top1 by at most inf")
+    assert (found.what, found.text) == ("metrics.csv", "val/top1 by at most inf")
     metrics.iloc[:-1].to_csv(other / "metrics.csv", index=False)
     (found,) = [one for one in compare_results(first, other) if not one.same]
-    assert f"{len(metrics)} and {len(metrics) - 1} rows" in found.told
+    assert f"{len(metrics)} and {len(metrics) - 1} rows" in found.text
     metrics.drop(columns="val/top5").to_csv(other / "metrics.csv", index=False)
     (found,) = [one for one in compare_results(first, other) if not one.same]
-    assert found.told == "one of them alone has val/top5"
+    assert found.text == "only one of them has val/top5"
     versions = json.loads((first / "versions.json").read_text())
     (other / "versions.json").write_text(
         json.dumps({**versions, "continued_with": [{**versions, "torch": "9.9"}]})
@@ -211,11 +211,11 @@ def test_load_run(trained):
 
 
 def test_load_run_without_one(tmp_path):
-    with pytest.raises(CornetError, match=r"holds no run of train\.py"):
+    with pytest.raises(CornetError, match=r"contains no run of train\.py"):
         cornet.load_run(tmp_path)
     (tmp_path / "config.yaml").write_text("seed: 0\n")
     started = cornet.load_run(tmp_path)
     assert started.summary == {}
     assert len(started.scores) == 0
-    with pytest.raises(CornetError, match="There are no metrics"):
+    with pytest.raises(CornetError, match=r"metrics\.csv is missing or empty; train first"):
         _ = started.metrics

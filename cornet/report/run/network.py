@@ -23,7 +23,7 @@ def describe_run(source: Path, model: Any, classes: Any, size: Any = None) -> "M
     what is no network: a stranger's configuration may say anything.
     """
     from cornet.models import describe
-    from cornet.runs.checkpoints import refuse_code  # here, as they import torch
+    from cornet.runs.checkpoints import check_plain_arguments  # here, as they import torch
 
     given = {str(key): value for key, value in model.items()} if isinstance(model, Mapping) else {}
     name = given.pop("name", None)
@@ -33,7 +33,7 @@ def describe_run(source: Path, model: Any, classes: Any, size: Any = None) -> "M
         given.pop(key, None)
     if given.get("num_classes") in ("auto", None):
         given["num_classes"] = classes if is_int(classes) else 1000
-    refuse_code(source, given)
+    check_plain_arguments(source, given)
     try:
         return describe(name, size if is_int(size) else 224, **given)
     except (TypeError, ValueError, RuntimeError) as error:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from cornet.errors import CornetError
 from cornet.files import atomic_write
-from cornet.names import set_aside
+from cornet.names import is_old_or_rerun
 from cornet.opening import read_bytes
 from cornet.report.curves import plot_curves
 from cornet.report.render import data_address, page, part, picture
@@ -54,7 +54,7 @@ def write_page(folder: Path | str) -> Path:
 
 
 def find_run_folder(path: Path | str) -> Path:
-    """The run's folder: the one named, or the only one below it; runs that are `set_aside` are left out.
+    """The run's folder: the one named, or the only one below it; runs that are `is_old_or_rerun` are left out.
 
     Raises CornetError when there is no such folder, no run in it, or several.
     """
@@ -63,7 +63,7 @@ def find_run_folder(path: Path | str) -> Path:
         raise CornetError(f"{path} is no folder; name the folder of a run.")
     if _has_numbers(path):
         return path
-    found = [one for one in folders_below(path, 3) if not set_aside(one) and _has_numbers(one)]
+    found = [one for one in folders_below(path, 3) if not is_old_or_rerun(one) and _has_numbers(one)]
     if len(found) > 1:
         shown = ", ".join(map(str, found[:4])) + (" ..." if len(found) > 4 else "")
         raise CornetError(f"{path} holds {len(found)} runs; name one or several of {shown}.")

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from cornet.errors import CornetError
-from cornet.names import set_aside
+from cornet.names import is_old_or_rerun
 from cornet.report.run.data import is_int
 from cornet.report.run.network import describe_run
 from cornet.report.seeds.measures import Measure, brain_measures, not_alike, plain_measures
@@ -163,7 +163,7 @@ def read_sweep(folder: Path | str) -> Sweep:
 
 
 def _run_folders(folder: Path) -> list[Path]:
-    places = [one for one in folders_below(folder, 3) if not set_aside(one) and ".old" not in one.name]
+    places = [one for one in folders_below(folder, 3) if not is_old_or_rerun(one) and ".old" not in one.name]
     return [run for place in places for run in seed_folders(place)]
 
 

@@ -91,7 +91,7 @@ class CsvLogger(Logger):
         """Drop the rows after `step`: a run that continues from there computes them again."""
         self.save()
         if step < self._last:
-            self.journal.keep(lambda row: row["step"] <= step)
+            self.journal.filter(lambda row: row["step"] <= step)
             self._load()
         self.write_table()
 

@@ -14,7 +14,7 @@ from PIL import Image
 from pytorch_lightning.loggers import Logger, TensorBoardLogger
 
 from cornet.errors import CornetError
-from cornet.runs.labels import LONGEST_TAG
+from cornet.runs.labels import MAX_TAG_LENGTH
 from cornet.runs.metrics import read_metrics
 from cornet.training.loggers.wandb_run import ForgivingWandbLogger
 from cornet.training.overrides import check_installed
@@ -65,9 +65,9 @@ def wandb(
     a training. Raises CornetError for a tag that Weights & Biases would refuse.
     """
     for tag in tags or ():
-        if not 1 <= len(tag) <= LONGEST_TAG:
+        if not 1 <= len(tag) <= MAX_TAG_LENGTH:
             raise CornetError(
-                f"The tag {tag!r} has {len(tag)} characters, and Weights & Biases takes 1 to {LONGEST_TAG}; "
+                f"The tag {tag!r} has {len(tag)} characters, and Weights & Biases takes 1 to {MAX_TAG_LENGTH}; "
                 "give another one in logger.wandb.tags."
             )
     mode = os.environ.get("WANDB_MODE") or "online"  # wandb itself reads the environment once a process only

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from cornet.brain.data.public.listing import BASE_URL, KAR2019_PAGE, PublicData, PublicFile, public_data
 from cornet.errors import CornetError
-from cornet.fetch import is_address, locked, obtain, usable
+from cornet.fetch import fetch_file, fetch_lock, is_address, translate_os_errors
 from cornet.files import atomic_write, cache_folder
 from cornet.opening import is_foreign, open_entry
 
@@ -42,13 +42,13 @@ def fetch(
     """
     data = public_data(name) if isinstance(name, str) else name
     target = data_folder(data, folder)
-    with usable(
+    with translate_os_errors(
         target, "mend that, or choose another folder with --to or the environment variable CORNET_CACHE"
     ):
         if not _lacking(data, target):
             return target
         target.mkdir(parents=True, exist_ok=True)
-        with locked(target / ".lock"):
+        with fetch_lock(target / ".lock"):
             for file in data.files:
                 path = target / file.name
                 if path.exists():
@@ -63,7 +63,7 @@ def locate(name: str | PublicData, folder: str | os.PathLike[str] | None = None)
     """The folder of a public data set, if all its files are there and are what was published; else None."""
     data = public_data(name) if isinstance(name, str) else name
     target = data_folder(data, folder)
-    with usable(target, "mend that"):
+    with translate_os_errors(target, "mend that"):
         return None if _lacking(data, target) else target
 
 
@@ -71,7 +71,7 @@ def require(name: str | PublicData, folder: str | os.PathLike[str] | None = None
     """The folder of a public data set. Raises CornetError, with the command that fetches it, where it is not whole."""
     data = public_data(name) if isinstance(name, str) else name
     target = data_folder(data, folder)
-    with usable(target, "mend that"):
+    with translate_os_errors(target, "mend that"):
         if lacking := _lacking(data, target):
             where = f" --to {target}" if folder else ""
             raise CornetError(f"{lacking}; run `cornet fetch {data.name}{where}`.")
@@ -81,7 +81,7 @@ def require(name: str | PublicData, folder: str | os.PathLike[str] | None = None
 def whereabouts(data: PublicData, folder: str | os.PathLike[str] | None = None) -> str:
     """For a table: the folder where the data lie, "not fetched", or how many of the files are there."""
     target = data_folder(data, folder)
-    with usable(target, "mend that"):
+    with translate_os_errors(target, "mend that"):
         there = sum((target / file.name).exists() for file in data.files)
         begun = any(target.glob("*.part"))
         if not there:
@@ -118,7 +118,7 @@ def _bring(data: PublicData, file: PublicFile, source: str, path: Path, timeout:
         wrong = _mismatch(file, found)
         return f"{wrong}; ask whoever serves it" if wrong and file.sha1 else wrong
 
-    obtain(source, path, problem, remedy, timeout)
+    fetch_file(source, path, problem, remedy, timeout)
     if file.sha1 is not None:
         _remember(path, _state(file, path.stat()))
 
