@@ -101,7 +101,7 @@ def test_code_is_of_all_that_is_imported_and_of_nothing_else(package, name, matt
 
 def test_versions_of_other_packages_are_a_part(package, monkeypatch):
     before = code_version("hashed_pkg.first")
-    monkeypatch.setattr(hashing, "_release", lambda name: "another version")
+    monkeypatch.setattr(hashing, "_package_version", lambda name: "another version")
     assert code_version("hashed_pkg.first") != before
 
 

@@ -89,7 +89,7 @@ def test_a_network_and_a_callback_train_a_step(own):
     for trust, code in ((), 2), (("--trust",), 0):
         done = command(own, "-m", "cornet", "rerun", str(run), *trust)
         assert done.returncode == code, done.stderr
-    assert "The result is the same, bit for bit" in done.stdout
+    assert "The results are equal, bit for bit" in done.stdout
 
 
 @pytest.mark.slow

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 import cornet
 from cornet.cli import app
 from cornet.errors import CornetError
-from cornet.report.run.closing import close
+from cornet.report.run.closing import print_run_summary
 from cornet.runs.comparison import compare_results, compare_versions
 from cornet.runs.folder import RunFolder
 from cornet.runs.score_tables import read_scores
@@ -38,7 +38,7 @@ def trained(tmp_path_factory) -> Path:
         patch.setenv("CORNET_CACHE", str(root / "cache"))
         outcome = run(compose("config", overrides), overrides, folder=root / "runs/seed3")
     assert outcome is not None
-    close(outcome.folder, outcome.summary)
+    print_run_summary(outcome.folder, outcome.summary)
     return outcome.folder
 
 
@@ -77,8 +77,8 @@ def test_the_same_bit_for_bit_and_then_what_differs(first, tmp_path):
     assert "by at most 1; overall by" in out
     assert "raw by at most 0.25" in out
     assert out.count("equal bit for bit") == 1
-    assert f"other torch: 1.0 then, {versions['torch']} now" in out
-    assert "The result is not the same; the two were made with other torch" in out
+    assert f"different torch: 1.0 then, {versions['torch']} now" in out
+    assert "The results differ; the two runs used different torch" in out
 
 
 def test_every_result_says_what_it_was_made_of(first):
@@ -136,7 +136,7 @@ def test_runs_that_cannot_be_repeated(tmp_path, first, monkeypatch):
         2,
         f"{first} holds no finished run; finish it first, with the command that began it.",
     )
-    assert "is no folder" in call("rerun", tmp_path / "nowhere")[1]
+    assert "is not a folder" in call("rerun", tmp_path / "nowhere")[1]
     (first / "finished.json").write_text("{}")
     config = (first / "config.yaml").read_text()
     (first / "config.yaml").write_text(config.replace("name: cornet_s", "name: me:***@x"))

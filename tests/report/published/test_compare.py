@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from cornet.errors import CornetError
-from cornet.report.published.comparable import ComparedRun, open_run, other_data
+from cornet.report.published.comparable import ComparedRun, differing_benchmarks, open_run
 from cornet.report.published.numbers import CURVE, PANELS, published_models, published_training
 from cornet.report.published.plots import draw_panel
 from cornet.report.published.report import compare_page, compare_runs
@@ -287,16 +287,16 @@ def test_a_lacking_ceiling_is_told(tmp_path: Path):
 
 def test_other_brain_data_are_told(runs: list[Path], tmp_path: Path):
     first, second = open_run(runs[0], 1), open_run(runs[1], 2)
-    assert other_data([first, second]) == []
+    assert differing_benchmarks([first, second]) == []
     table = public_scores()
     other = table["benchmark"] == "majajhong2015.V4"
     changed = made(tmp_path, table.assign(brain_data=table["brain_data"].where(~other, "another")))
     third = open_run(changed, 3)
-    assert other_data([first, second, third]) == ["majajhong2015.V4"]
+    assert differing_benchmarks([first, second, third]) == ["majajhong2015.V4"]
     assert "splits of majajhong2015.V4 differ between the runs" in part(
-        "compare.differing", names=other_data([first, third])
+        "compare.differing", names=differing_benchmarks([first, third])
     )
-    assert part("compare.differing", names=other_data([first, second])) == ""
+    assert part("compare.differing", names=differing_benchmarks([first, second])) == ""
 
 
 def test_where_nothing_matches_the_published_curves_stand_alone(runs: list[Path]):
@@ -354,7 +354,7 @@ def test_a_strange_configuration_is_no_matter(config: str, tmp_path: Path):
     run = open_run(folder, 1)
     assert math.isnan(run.values["depth"])
     assert run.own_images
-    assert any(note.startswith("depth is not known") for note in run.notes)
+    assert any(note.startswith("depth is unknown") for note in run.notes)
 
 
 def test_an_unfinished_run_is_said_to_be_one(tmp_path: Path):
@@ -369,19 +369,19 @@ def test_an_unfinished_run_is_said_to_be_one(tmp_path: Path):
 
 
 def test_bad_input(runs: list[Path], tmp_path: Path):
-    with pytest.raises(CornetError, match="no run is named"):
+    with pytest.raises(CornetError, match="a run is missing; name the folders"):
         compare_runs([])
-    with pytest.raises(CornetError, match="is no folder"):
+    with pytest.raises(CornetError, match="is not a folder"):
         compare_runs([tmp_path / "absent"])
     (tmp_path / "empty").mkdir()
-    with pytest.raises(CornetError, match="nor a run below it"):
+    with pytest.raises(CornetError, match="and no run below it"):
         compare_runs([tmp_path / "empty"])
     broken = made(tmp_path / "broken", public_scores())
     (broken / "scores.csv").write_text("nothing,of,it\n1,2,3\n")
     with pytest.raises(CornetError, match=r"scores\.csv has no column epoch"):
         compare_runs([broken])
     assert not (broken / "compare.html").exists()
-    with pytest.raises(CornetError, match=r"neither a folder nor a file \.html"):
+    with pytest.raises(CornetError, match=r"neither a folder nor an \.html file"):
         compare_runs(runs[:1], tmp_path / "page.pdf")
     path = compare_runs([broken, runs[2]], tmp_path)
     text = Page(path).text
