@@ -60,9 +60,7 @@ def download_rest(url: str, part: Path, timeout: float, max_bytes: int) -> bool:
     with translate_network_errors(timeout):
         response = request(url, have, timeout)
     with response:
-        if (
-            response.status == 416
-        ):  # the server has no bytes after `have`: the file is complete, or a different one
+        if response.status == 416:  # no bytes after `have`: the file is complete, or a different one
             if response.headers.get("Content-Range") == f"bytes */{have}":
                 return True
             part.unlink()

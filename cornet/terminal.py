@@ -79,9 +79,8 @@ def steady_streams() -> None:
             try:
                 os.fstat(number)
             except OSError:
-                os.dup2(
-                    os.open(os.devnull, os.O_WRONLY), number
-                )  # or the next open file would get number 1 or 2
+                # Otherwise the next file that is opened would get the number 1 or 2.
+                os.dup2(os.open(os.devnull, os.O_WRONLY), number)
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 (open until exit)
         elif stream is getattr(sys, f"__{name}__") and isinstance(stream, io.TextIOWrapper):
             options = {"encoding": stream.encoding, "line_buffering": stream.line_buffering}
@@ -106,9 +105,7 @@ class _Steady(io.TextIOWrapper):
 
     def _silence(self, error: OSError) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), self.fileno())
-        if (
-            error.errno != errno.EPIPE and self is sys.stdout
-        ):  # a closed pipe is intended and needs no message
+        if error.errno != errno.EPIPE and self is sys.stdout:  # a closed pipe is intended
             print(
                 f"standard output cannot be written ({error.strerror}); further output is discarded",
                 file=sys.stderr,

@@ -123,10 +123,7 @@ def write_labels(
     figure = axes.get_figure()
     if not labels or figure is None:
         return
-    (
-        axes.get_xlim(),
-        axes.get_ylim(),
-    )  # this computes the limits, which matplotlib otherwise does when it draws
+    axes.get_xlim(), axes.get_ylim()  # compute the limits now; matplotlib would do it while drawing
     extent = np.array(figure.get_size_inches()) * 72 * share  # type: ignore[union-attr]
     points = [np.asarray(one.get_offsets(), float).reshape(-1, 2) for one in axes.collections]
     others = _to_points(axes, np.concatenate([*points, np.empty((0, 2))]), extent)

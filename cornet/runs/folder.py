@@ -159,9 +159,7 @@ class RunFolder:
 
     def finish(self, summary: dict[str, Any]) -> None:
         """Write finished.json. Raises CornetError if it cannot be written."""
-        self.checkpoint("previous").unlink(
-            missing_ok=True
-        )  # first: a finished run is not opened again to remove it
+        self.checkpoint("previous").unlink(missing_ok=True)  # first, because a finished run is not resumed
         self._write("finished.json", _as_json(summary))
 
     @property

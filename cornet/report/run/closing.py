@@ -57,7 +57,7 @@ def print_run_summary(
     return float(summary["best"])
 
 
-close = print_run_summary
+close = print_run_summary  # old name, still used by train.py
 
 
 def check_summary(folder: Path, summary: dict[str, Any]) -> None:

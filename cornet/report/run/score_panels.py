@@ -36,7 +36,7 @@ def draw_scores(scores: pd.DataFrame, columns: int = 3) -> bytes:
     scores: from `cornet.report.run.data.read_scores`. columns: maximum number of panels side by side.
     """
     with brain_style.style():
-        figure, panels = _panels(scores, columns, "Brain scores while training")
+        figure, panels = _panels(scores, columns, "Brain scores during training")
         for axes, rows in panels:
             _curve(axes, rows)
             epoch_axis(axes, float(scores["epoch"].max()), 0.05, 0.05)

@@ -34,7 +34,7 @@ def draw_seeds(seeds: Seeds, brain: bool, columns: int = 3) -> bytes | None:
         return None
     with brain_style.style():
         figure, axes = brain_style.grid(len(panels), columns)
-        what = "Brain scores while training" if brain else "Accuracy and loss"
+        what = "Brain scores during training" if brain else "Accuracy and loss"
         brain_style.headline(figure, what, [one.simulated for one in panels] if brain else [])
         for one, measure in zip(axes, panels, strict=True):
             _panel(one, measure, seeds.runs[0].summary)

@@ -51,7 +51,7 @@ def print_seeds_summary(configurations: Sequence[Sequence[Path]], console: Termi
             print_line(console, f"The report could not be written: {error}")
 
 
-close_seeds = print_seeds_summary
+close_seeds = print_seeds_summary  # old name, still used by train.py
 
 
 def report_runs(runs: Sequence[Path], together: bool = False) -> Iterator[Path]:

@@ -73,8 +73,8 @@ def find_base(sweep: Sweep, wanted: str | None = None) -> Variant:
 
 def differing(sweep: Sweep, one: Variant, other: Variant) -> list[str]:
     """Return the families of factors in which two variants differ."""
-    found = [f.family for f in sweep.factors if one.values[f.key] != other.values[f.key]]
-    return list(dict.fromkeys(found))
+    families = [f.family for f in sweep.factors if one.values[f.key] != other.values[f.key]]
+    return list(dict.fromkeys(families))
 
 
 def change_text(sweep: Sweep, base: Variant, variant: Variant) -> str:
