@@ -144,7 +144,7 @@ def test_runs_are_drawn_where_they_have_numbers(page: Path):
         (first,) = {one for one in titles(found[heading]) if one.startswith("run 1")}
         assert re.match(r"run 1, cornet_s on imagenet, seed 0: ImageNet top-1 0\.\d+, ", first)
         (second,) = {one for one in titles(found[heading]) if one.startswith("run 2")}
-        assert "top-1 of its own images 0." in second
+        assert "top-1 on its own images 0." in second
         assert {"run 1", "run 2, own", "CORnet-S"} <= set(words(found[heading]))
     for heading in ("CIFAR-100 transfer", "Generalisation: new images"):
         assert not any(one.startswith("run") for one in titles(found[heading]))
@@ -209,7 +209,7 @@ def test_it_needs_nothing_outside_itself(page: Path):
     ("change", "why"),
     [
         ({"metric": "ridge"}, "majajhong2015.IT is not compared: it was mapped by ridge"),
-        ({"metric": ""}, "majajhong2015.IT is not compared: it was mapped by a metric that is not told"),
+        ({"metric": ""}, "majajhong2015.IT is not compared: it was mapped by an unknown metric"),
         ({"simulated": True}, "kar2019-ost is not compared: it is simulated"),
         (
             {"notes": "optimum decoder; more"},
@@ -246,7 +246,7 @@ def test_solution_times_that_were_not_scored_make_no_brain_score(tmp_path: Path)
     run = open_run(made(tmp_path / "b", table.assign(raw=table["raw"].where(~undefined))), 1)
     parts = [run.values[name] for name in ("v4", "it", "behaviour")]
     assert run.values["brain_score"] == pytest.approx(sum(parts) / 4)
-    assert any("count 0" in note for note in run.notes)
+    assert any("count as 0" in note for note in run.notes)
     failed = table.assign(
         raw=table["raw"].where(~undefined), failure=np.where(undefined, "out of memory.", "")
     )
@@ -271,7 +271,7 @@ def test_scores_and_accuracy_are_of_one_epoch(tmp_path: Path):
     table = public_scores().assign(top1=math.nan)
     run = open_run(made(tmp_path / "a", table[table["epoch"] == 0]), 1)
     assert math.isnan(run.values["imagenet"])
-    assert "no accuracy was measured at epoch 0, of which the brain scores are" in run.notes
+    assert "no accuracy was measured at epoch 0, at which the brain was scored" in run.notes
     run = open_run(made(tmp_path / "b", table[table["epoch"] <= 2]), 1)
     assert run.values["imagenet"] == pytest.approx(0.39)
     assert open_run(made(tmp_path / "c", None), 1).values["imagenet"] == pytest.approx(0.57)
@@ -312,7 +312,7 @@ def test_where_nothing_matches_the_published_curves_stand_alone(runs: list[Path]
 def test_what_matches_is_laid_over(page: Path):
     found = drawings(page)
     assert "V2 predictivity by epoch" not in found
-    assert "Published, too, and scored in no run: V2 predictivity." in Page(page).text
+    assert "Also published, but not scored in any run: V2 predictivity." in Page(page).text
     told = titles(found["V1 predictivity by epoch"])
     assert sum(one.startswith("run 1, ") for one in told) == 4
     assert "score, (r / ceiling)^2" in words(found["V1 predictivity by epoch"])

@@ -129,7 +129,7 @@ def test_what_was_compared_otherwise_is_never_averaged(column: str, value, three
     assert not v1.by_epoch["mean"].notna().any()
     assert seeds.measure("brain/mean").incomparable.startswith("it includes simulated.V1")
     assert seeds.measure("brain/simulated.V2").final.n == 5
-    assert any(note.startswith("simulated.V1 is not averaged, for its") for note in seeds.notes)
+    assert any(note.startswith("simulated.V1 is not averaged: its") for note in seeds.notes)
 
 
 def test_ceilings_that_differ_in_their_last_digits_are_the_same(three: Path):
@@ -154,7 +154,7 @@ def test_unfinished_and_damaged_runs_are_said_and_left_out(three: Path):
 
 def test_one_seed_has_no_interval(three: Path):
     seeds = read_seeds([three / "seed2"])
-    assert seeds.notes == ("one seed alone has no interval",)
+    assert seeds.notes == ("a single seed has no interval",)
     assert math.isnan(seeds.measure("val/top1").final.low)
     assert seeds.measure("val/top1").final.n == 1
     assert seeds.title == "cornet_s on objects, 1 seed"

@@ -160,7 +160,7 @@ def test_mistakes_are_one_sentence(three: Path, tmp_path: Path, monkeypatch: pyt
     with pytest.raises(SystemExit) as ended:
         main()
     assert ended.value.code == 2
-    assert "model.width is 0.25 in the one and 0.5 in the other" in capsys.readouterr().err
+    assert "model.width is 0.25 in the first and 0.5 in the second" in capsys.readouterr().err
 
 
 def test_the_end_of_a_sweep(three: Path, tmp_path: Path, capsys):

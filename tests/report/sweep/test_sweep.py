@@ -153,7 +153,7 @@ def test_other_benchmarks_are_never_averaged(folder: Path, column: str, value: o
     text = str(error.value)
     assert text.startswith("simulated.V4 differs between runs (its " + column.replace("_", " "))
     assert "seed1" in text
-    assert text.endswith("score the older ones anew, or move them to another folder.")
+    assert text.endswith("score the older runs again, or move them to another folder.")
 
 
 def test_half_finished_runs_are_counted_in_a_sentence(folder: Path):
@@ -167,7 +167,7 @@ def test_half_finished_runs_are_counted_in_a_sentence(folder: Path):
         "2 runs are left out: 1 not finished (repeat the command that trains them); model.times.v4-4"
     )
     assert "finished.json cannot be read" in text
-    assert "variant 5: one seed alone has no interval" in sweep.notes
+    assert "variant 5: a single seed has no interval" in sweep.notes
     assert "2 runs are left out" in printed(folder)
 
 
@@ -236,7 +236,7 @@ def test_factors_that_go_together_are_not_taken_for_one(tmp_path: Path):
     sweep = read_sweep(tmp_path)
     assert {f.name for f in sweep.factors} == {"times.V4", "bottleneck"}  # and draw names, but does nothing
     assert changes_of(sweep, sweep.variants[0]) == []
-    assert "no change can be laid to one" in sweep_page(sweep, sweep.variants[0])
+    assert "no change can be attributed to a single factor" in sweep_page(sweep, sweep.variants[0])
 
 
 def test_many_factors_are_told_by_what_differs_from_the_base(tmp_path: Path):

@@ -174,7 +174,7 @@ def test_from_a_folder(folder, tmp_path):
     (mirror / NAMES[2]).write_bytes(CONTENT[NAMES[2]])
     assert complete(fetch(DATA, mirror))
     assert len(list(mirror.iterdir())) == 3
-    assert "begins with s3; give one with http or https, or a folder" in refused(
+    assert "has the scheme s3; give an http or https address, or a folder" in refused(
         "s3://bucket/", folder=tmp_path / "z"
     )
 
