@@ -71,7 +71,7 @@ def find_run_folder(path: Path | str) -> Path:
         raise CornetError(f"{path} contains {len(runs)} runs; name one or several of {shown}.")
     if not runs:
         raise CornetError(
-            f"{path} has neither metrics.csv nor scores.csv, and no run below it; name a run's folder."
+            f"{path} has no metrics.csv and no scores.csv, and no run below it; name a run's folder."
         )
     return runs[0]
 

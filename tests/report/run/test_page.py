@@ -341,7 +341,7 @@ def test_mistakes_are_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         assert ended.value.code == 2
         return capsys.readouterr().err
 
-    assert "is no folder" in told(tmp_path / "absent")
+    assert "is not a folder" in told(tmp_path / "absent")
     empty = tmp_path / "empty"
     empty.mkdir()
     assert "no metrics.csv and no scores.csv" in told(empty)

@@ -190,7 +190,7 @@ def test_runs_that_differ_in_more_are_refused(three: Path, tmp_path: Path):
 
 def test_other_versions_are_noted(three: Path):
     seed_run(three / "seed11", 11, versions={"torch": "2.16.0"})
-    assert read_seeds(three).notes == ("the seeds were not made with the same torch",)
+    assert read_seeds(three).notes == ("the seeds used different versions of torch",)
 
 
 def test_folders(three: Path, tmp_path: Path):
