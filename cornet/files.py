@@ -99,10 +99,12 @@ def atomic_write(
 ) -> None:
     """Write `data` to `path` atomically (see `NewFile`) and sync it to disk.
 
-    hint: text appended to error messages. previous: new name of the old file. Raises CornetError with the path, the
-    bytes needed and the bytes free; the old file is then unchanged.
+    Text is written as UTF-8, with escapes such as \\udce9 for bytes of names that are not UTF-8. hint: text appended to
+    error messages. previous: new name of the old file. Raises CornetError with the path, the bytes needed and the bytes
+    free; the old file is then unchanged.
     """
-    path, content = Path(path), data.encode() if isinstance(data, str) else data
+    path = Path(path)
+    content = data.encode(errors="backslashreplace") if isinstance(data, str) else data
     try:
         with NewFile(path) as new:
             new.file.write(content)

@@ -256,3 +256,10 @@ def test_an_error_of_the_operating_system_is_one_sentence(error, sentence):
     assert sentence in told
     assert "\n" not in told
     assert len(told) < 400
+
+
+def test_a_name_that_is_not_utf8_is_written_as_an_escape(tmp_path):
+    """A run's folder may have such a name, and its report tells it."""
+    path = tmp_path / "a.html"
+    atomic_write(path, os.fsdecode(b"<p>caf\xe9") + "\u00e9")
+    assert path.read_text(encoding="utf-8") == "<p>caf\\udce9\u00e9"

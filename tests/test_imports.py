@@ -1,6 +1,7 @@
-"""Imports point downwards only: from what is built on something to what it is built on."""
+"""Imports point downwards only: from what is built on something to what it is built on. Tests import no other tests."""
 
 import ast
+import re
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -84,3 +85,55 @@ def test_an_upward_import_is_found(own, imported, tmp_path, monkeypatch):
     path.parent.mkdir(exist_ok=True)
     path.write_text(f"def inside():\n    from cornet.{imported} import thing\n")
     assert upward(path)
+
+
+TESTS = ROOT / "tests"
+TEST_FILES = sorted(TESTS.rglob("*.py"))
+
+
+def imported_tests(path: Path) -> list[str]:
+    """The test modules and conftests that a file imports, whatever it calls them."""
+    found = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            found += [f"{node.module or ''}.{alias.name}" for alias in node.names]
+            assert not node.level, f"{path.relative_to(ROOT)}: imports are absolute"
+    return [name for name in found if any(re.match("test_|conftest$", part) for part in name.split("."))]
+
+
+def test_no_test_module_imports_another():
+    assert len(TEST_FILES) > 200
+    assert {
+        str(path.relative_to(ROOT)): found for path in TEST_FILES if (found := imported_tests(path))
+    } == {}
+
+
+def test_helpers_are_no_tests_and_no_two_have_one_name():
+    names = [path.name for path in (TESTS / "helpers").rglob("*.py") if path.name != "__init__.py"]
+    assert len(names) == len(set(names)) > 30
+    assert not [name for name in names if name.startswith("test_")]
+    outside = [path for path in TEST_FILES if TESTS / "helpers" not in path.parents]
+    assert {path.name for path in outside if not path.name.startswith("test_")} == {
+        "__init__.py",
+        "conftest.py",
+    }
+
+
+def test_every_folder_of_tests_is_a_package():
+    assert [str(path) for path in TEST_FILES if not (path.parent / "__init__.py").is_file()] == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from tests.test_files import x",
+        "from tests.train import test_train",
+        "import tests.conftest",
+        "import test_page",
+    ],
+)
+def test_an_import_of_another_test_is_found(line, tmp_path):
+    (tmp_path / "test_mine.py").write_text(f"def inside():\n    {line}\n")
+    assert imported_tests(tmp_path / "test_mine.py")

@@ -21,7 +21,7 @@ from cornet.models import CORnet, create_model, load_published
 from cornet.models.cornet.published import check_published, own_layout, settings, weights_in
 from cornet.models.safe_load import read_checkpoint
 from cornet.names import is_old_or_rerun
-from cornet.runs.config import SOURCES
+from cornet.runs.config import is_provided
 from cornet.sizes import MAX_PIXELS, MAX_STEPS
 from cornet.stimuli.normalisation import IMAGENET_MEAN, IMAGENET_STD
 
@@ -290,7 +290,7 @@ def _image_settings(data: Mapping[str, Any]) -> dict[str, Any]:
     """Return size, mean and std from a configuration's data, or the defaults of its image source."""
     target = str(data.get("_target_", ""))
     images: dict[str, Any] = {"size": None, "mean": IMAGENET_MEAN, "std": IMAGENET_STD}
-    if target in SOURCES:
+    if is_provided("data", target):
         module_name, _, class_name = target.rpartition(".")
         module = import_module(module_name)
         source = getattr(module, class_name)

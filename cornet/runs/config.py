@@ -1,12 +1,13 @@
 """Read and check the configuration that a run recorded, which may come from an untrusted source.
 
-It is read as plain data of limited size and never resolved. A `_target_` may only name what ALLOWED_TARGETS lists for
-its key. References (${...}) and addresses are refused, and every output goes to the new run's folder.
+It is read as plain data of limited size and never resolved. A `_target_` may only name what EXACT and PROVIDED allow
+for its key. References (${...}) and addresses are refused, and every output goes to the new run's folder.
 """
 
 import json
 import re
 from collections.abc import Iterator, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,12 @@ from cornet.opening import read_bytes
 from cornet.sizes import is_seed
 
 __all__ = [
-    "ALLOWED_TARGETS",
-    "SOURCES",
     "check_recorded",
     "config_text",
     "differences",
     "entries",
     "flat",
+    "is_provided",
     "moved_to_new_folder",
     "read_config",
 ]
@@ -36,34 +36,21 @@ MAX_BYTES = 2**20
 MAX_DEPTH = 50
 """Maximum nesting of lists and mappings."""
 
-SOURCES = (
-    "cornet.stimuli.datasets.cifar.Cifar",
-    "cornet.stimuli.objects.RenderedObjects",
-    "cornet.stimuli.datasets.photographs.ImageFolder",
-    "cornet.stimuli.datasets.shards.ImageShards",
-)
-ALLOWED_TARGETS: dict[str, tuple[str, ...]] = {
-    "data": SOURCES,
-    "recipe": ("cornet.training.recipe.Recipe",),
-    "trainer": ("pytorch_lightning.Trainer",),
-    "trainer.strategy": ("cornet.training.ranks.strategy.RankStrategy",),
+EXACT = {
+    "recipe": "cornet.training.recipe.Recipe",
+    "trainer": "pytorch_lightning.Trainer",
+    "trainer.strategy": "cornet.training.ranks.strategy.RankStrategy",
+}
+"""{key of the configuration: the only class that its `_target_` may name}."""
+
+PROVIDED = {
+    "data": (("cornet.stimuli.datasets", "cornet.stimuli.objects"), "val"),
     "callbacks.*": (
-        "cornet.training.callbacks.batch_fit.BatchFit",
-        "cornet.training.callbacks.brain_checkpoint.BestCheckpoint",
-        "cornet.training.callbacks.brain_score.BrainScore",
-        "cornet.training.loggers.csv.ContinueMetrics",
-        "cornet.training.callbacks.guards.FiniteLoss",
-        "cornet.training.callbacks.guards.UnreadableFiles",
-        "cornet.training.sweeps.halving.Halving",
-        "cornet.training.callbacks.last_checkpoint.LastCheckpoint",
-        "cornet.training.callbacks.progress.Progress",
-        "cornet.training.callbacks.sample_stimuli.SampleStimuli",
-        "cornet.training.callbacks.solution_times.ObjectSolutionTimes",
-        "cornet.training.callbacks.step_matrix.StepMatrix",
-        "cornet.training.callbacks.throughput.Throughput",
+        ("cornet.training.callbacks", "cornet.training.loggers", "cornet.training.sweeps"),
+        "state_key",
     ),
 }
-"""{key of the configuration: classes of cornet and Lightning that its `_target_` may name}."""
+"""{key: packages whose classes it may name, and an attribute that only sources or callbacks have}."""
 
 PARTS = ("model", "data", "recipe", "trainer", "loader", "brain", "callbacks")
 DROPPED = ("hardware", "hydra", "logger", "sweep")
@@ -149,7 +136,7 @@ def refusal_reason(key: str, value: Any) -> str:
     part, _, last = key.rpartition(".")
     if "_target_" in key.split("."):
         owner = re.sub(r"^callbacks\.[^.]+$", "callbacks.*", part)
-        return "" if value in ALLOWED_TARGETS.get(owner, ()) else "which cornet does not allow for this key"
+        return "" if is_provided(owner, value) else "which cornet does not allow for this key"
     if {"_args_", "_partial_", "_recursive_", "_convert_"} & set(key.split(".")):
         return "which changes what is called"
     if isinstance(value, str) and "://" in value:
@@ -163,6 +150,24 @@ def refusal_reason(key: str, value: Any) -> str:
     if key.startswith("callbacks.") and last == "filename" and re.search(r"[^\w=-]", str(value)):
         return "which is not a plain file name"
     return ""
+
+
+def is_provided(owner: str, target: Any) -> bool:
+    """Return whether `target`, a dotted name, is a class that EXACT or PROVIDED allows for the key `owner`."""
+    if owner in EXACT:
+        return bool(target == EXACT[owner])
+    packages, attribute = PROVIDED.get(owner, ((), ""))
+    if not isinstance(target, str) or not re.fullmatch(r"(\w+\.)+\w+", target):
+        return False
+    module, _, name = target.rpartition(".")
+    if not any(f"{module}.".startswith(f"{package}.") for package in packages):
+        return False
+    try:
+        value = getattr(import_module(module), name, None)  # the module is one of cornet's packages
+    except ImportError:
+        return False
+    own = isinstance(value, type) and f"{value.__module__}.".startswith(f"{module}.")
+    return own and hasattr(value, attribute)
 
 
 def entries(node: Any, key: str = "") -> Iterator[tuple[str, Any]]:
@@ -190,7 +195,7 @@ def moved_to_new_folder(config: Mapping[str, Any]) -> dict[str, Any]:
     rerun = {key: moved(value) for key, value in config.items() if key not in DROPPED}
     outputs = {"folder": "${run_folder}", "dirpath": "${run_folder}/checkpoints", "halving": False}
     for callback in rerun["callbacks"].values():
-        if isinstance(callback, dict) and callback.get("_target_") in ALLOWED_TARGETS["callbacks.*"]:
+        if isinstance(callback, dict) and is_provided("callbacks.*", callback.get("_target_")):
             callback.update({key: value for key, value in outputs.items() if key in callback})
     rerun["data"].pop("cache", None)  # use this user's own cache
     logger = {"csv": {"_target_": "cornet.training.loggers.csv.CsvLogger", "folder": "${run_folder}"}}

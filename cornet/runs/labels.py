@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from omegaconf import DictConfig
 
+from cornet.names import encodable
 from cornet.runs.path import is_ignored, parse_overrides
 
 __all__ = ["MAX_TAG_LENGTH", "RunLabels", "label_loggers", "run_labels"]
@@ -29,7 +30,7 @@ def run_labels(path: Path, name: str, overrides: Sequence[str]) -> RunLabels:
     path: the run's folder; all its seeds have the same group. overrides: ignored keys are left out. Tags omit the
     configuration's group (`width=0.5`) unless two keys would then be equal. Long labels end in a digest.
     """
-    last = {o.key_or_group: (o.input_line or "").lstrip("+") for o in parse_overrides(overrides)}
+    last = {o.key_or_group: encodable(o.input_line or "").lstrip("+") for o in parse_overrides(overrides)}
     shown = {key: text for key, text in sorted(last.items()) if not is_ignored(key)}
     short = {key: key.partition(".")[2] or key for key in shown}
     tags = []

@@ -104,10 +104,11 @@ def _to_rgb(image: ImageFile.ImageFile, data: bytes) -> NDArray[np.uint8]:
 def _transparent(image: ImageFile.ImageFile, data: bytes) -> NDArray[np.bool_] | None:
     """Which pixels of a PNG image have its transparent grey or colour, (y, x); None where it names none.
 
-    Pillow widens 2- and 4-bit samples and drops low bytes of 16-bit ones, but not of that colour.
+    Pillow widens 2- and 4-bit samples and drops low bytes of 16-bit ones, but not of that colour. Of a 1-bit image it
+    takes any grey but 0 for white, where only the lowest bit counts.
     """
     color = image.info.get("transparency")
-    if image.format != "PNG" or image.mode not in ("L", "I;16", "RGB") or color is None:
+    if image.format != "PNG" or image.mode not in ("1", "L", "I;16", "RGB") or color is None:
         return None
     raw = str(image.tile[0].args)  # how Pillow unpacks the samples; gone once the image is loaded
     samples = np.asarray(image).astype(np.int64)
@@ -115,10 +116,20 @@ def _transparent(image: ImageFile.ImageFile, data: bytes) -> NDArray[np.bool_] |
         with Image.open(io.BytesIO(data), formats=("PNG",)) as low:
             low.tile = [tile._replace(args="RGB;16L") for tile in low.tile]  # the other byte of each sample
             samples = samples << 8 | np.asarray(low)
-    bits = 16 if "16" in raw else {"L;2": 2, "L;4": 4}.get(raw, 8)
-    samples >>= 0 if bits > 8 else 8 - bits
+    if image.mode == "1":
+        color = _lowest_bit(data)
+    bits = 16 if "16" in raw else {"1": 1, "L;2": 2, "L;4": 4}.get(raw, 8)
+    samples >>= 8 - bits if image.mode == "L" else 0
     matches = samples == np.asarray(color) & (1 << bits) - 1
     return matches if matches.ndim == 2 else matches.all(axis=2)
+
+
+def _lowest_bit(data: bytes) -> int:
+    """Of the grey in a PNG file's tRNS chunk, which Pillow has found there."""
+    place = 8
+    while data[place + 4 : place + 8] not in (b"tRNS", b""):
+        place += 12 + int.from_bytes(data[place : place + 4], "big")
+    return int.from_bytes(data[place + 8 : place + 10], "big") & 1
 
 
 def _check_size(width: int, height: int) -> None:

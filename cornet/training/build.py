@@ -24,6 +24,21 @@ from cornet.training.recipe import Recipe
 
 __all__ = ["Training", "build"]
 
+INSTEAD = {
+    "max_epochs": "recipe.epochs",
+    "precision": "recipe.precision",
+    "gradient_clip_val": "recipe.clip",
+    "gradient_clip_algorithm": "recipe.clip",
+    "accumulate_grad_batches": "recipe.accumulate",
+    "default_root_dir": "root",
+    "callbacks": "callbacks",
+    "logger": "logger",
+}
+"""Arguments of Lightning's trainer that other keys of the configuration give."""
+
+OURS = ("plugins", "use_distributed_sampler", "enable_model_summary")
+"""Arguments of Lightning's trainer that no key gives."""
+
 
 @dataclass
 class Training:
@@ -42,6 +57,7 @@ def build(config: DictConfig, source: ImageSource | None = None) -> Training:
     config: has `run_folder` and `run_id` besides what conf/config.yaml names. source: that of the configuration, where
     it is open already. Raises CornetError for anything in it that cannot be.
     """
+    check_once(config)
     recipe = make(config.recipe, "recipe")
     source = make(config.data, "data") if source is None else source
     arguments = network_arguments(config.model, source)
@@ -56,6 +72,19 @@ def build(config: DictConfig, source: ImageSource | None = None) -> Training:
     check_batch_norm(net, data.batch_size // find_ranks().world, source, recipe)
     steps = len(data.train_images) // data.batch_size
     return Training(source, net, module, data, make_trainer(config, recipe, steps))
+
+
+def check_once(config: DictConfig) -> None:
+    """Raise CornetError for a key that would be recorded, but would not be what the training follows."""
+    for name in (*INSTEAD, *OURS):
+        if config.trainer.get(name) is not None:
+            remedy = f"give {INSTEAD[name]} instead" if name in INSTEAD else "leave it out"
+            raise CornetError(f"trainer.{name} would have no effect; {remedy}.")
+    loader, recipe = config.loader.batch_size, config.recipe.batch_size
+    if loader != recipe:
+        raise CornetError(
+            f"loader.batch_size={loader} differs from recipe.batch_size={recipe}; give recipe.batch_size alone."
+        )
 
 
 def check_batch_norm(net: nn.Module, batch: int, source: Any, recipe: Recipe) -> None:

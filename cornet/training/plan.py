@@ -13,8 +13,8 @@ An epoch is its steps, its validation (forward passes only) and its brain scores
 one). Start-up, compilation, checkpoints, logging and stragglers are left out. Real runs beside it: benchmarks/LOG.md.
 """
 
-import contextlib
 import math
+import resource
 import statistics
 import time
 import warnings
@@ -66,10 +66,10 @@ class Hardware:
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            if name in ("devices", "per_machine", "cores"):
-                if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                    raise CornetError(f"hardware.{name}={value!r} must be a whole number, at least 1.")
-            elif not value > 0:
+            counted = name in ("devices", "per_machine", "cores")
+            if counted and (type(value) is not int or value < 1):
+                raise CornetError(f"hardware.{name}={value!r} must be a whole number, at least 1.")
+            if not value > 0:
                 raise CornetError(f"hardware.{name}={value!r} must be bytes per second, above 0.")
 
     @property
@@ -227,7 +227,11 @@ def measure(training: Training) -> Measured:
         raise CornetError(
             f"recipe.batch_size={len(batch.labels)} does not fit the memory of {device}; halve it, or accumulate."
         ) from None
-    memory = torch.cuda.max_memory_allocated(device) if cuda else resident_peak()
+    memory = (
+        torch.cuda.max_memory_allocated(device)
+        if cuda
+        else 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    )
     module.to(device).eval()
     images, forward = batch.images.to(device), [now(device)]
     bf16 = torch.autocast(device.type, torch.bfloat16, enabled=module.recipe.precision == "bf16-mixed")
@@ -255,8 +259,10 @@ def loading(training: Training) -> tuple[Batch, float]:
     training.data.workers = 0
     batches = iter(training.data.train_dataloader())
     first = next(batches)
+    if training.source.in_memory:
+        return first, math.inf
     start, images = time.perf_counter(), 0
-    for batch in [] if training.source.in_memory else batches:
+    for batch in batches:
         images += len(batch.labels)
         if time.perf_counter() - start > SECONDS:
             break
@@ -291,10 +297,3 @@ def now(device: torch.device) -> float:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return time.perf_counter()
-
-
-def resident_peak() -> float:
-    """The most memory that this process has held, bytes."""
-    with contextlib.suppress(OSError, IndexError):
-        return int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]) * 1024
-    return math.nan

@@ -112,6 +112,11 @@ def fit(training: Training, start: str | None) -> None:
             raise CornetError(
                 "another rank was lost, and training stopped; the same command goes on from the last checkpoint."
             ) from error
+        if "more than 1 value per channel" in str(error):  # PyTorch's words; a CORnet was looked at before
+            raise CornetError(
+                "a batch norm of the network gets one value per channel, which has no variance; set recipe.batch_size "
+                "to at least 2 times recipe.accumulate (and the ranks), or a larger data.size."
+            ) from error
         if start is not None and not begun.is_set():
             reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
             raise CornetError(

@@ -50,6 +50,14 @@ def test_long_ones_are_cut_and_stay_different():
     assert told[0].tags != told[1].tags
 
 
+@pytest.mark.parametrize("more", [0, 200])
+def test_what_is_not_utf8_is_escaped(more):
+    labels = run_labels(FOLDER, NAME, ['model.pretrained="caf\udce9' + "x" * more + '"'])
+    assert labels.tags[0].startswith(r'pretrained="caf\xe9')
+    for text in (labels.name, labels.group, *labels.tags):
+        assert text.encode()
+
+
 def test_given_labels_stay():
     config = OmegaConf.create(
         {"csv": {"folder": "x"}, "wandb": {"name": None, "group": "ours", "tags": []}}, flags={"struct": True}

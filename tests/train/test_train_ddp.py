@@ -195,7 +195,7 @@ def test_batch_statistics_are_those_of_all_ranks_and_scores_those_of_the_checkpo
     [
         ["model=cornet_rt", "model.width=0.25", "model.norm=per_step"],
         ["model=cornet_r", "model.width=0.25"],
-        ["model=cornet_rt", "model.width=0.25", "+trainer.accumulate_grad_batches=2"],
+        ["model=cornet_rt", "model.width=0.25", "recipe.accumulate=2"],
     ],
 )
 def test_parameters_without_a_gradient_do_not_stop_a_static_graph(network, tmp_path, environment):

@@ -142,6 +142,16 @@ REFUSALS = {
     "accumulation within an epoch": ("middle", ["recipe.accumulate=2"], "recipe.accumulate=1, which cannot"),
     "seed within an epoch": ("middle", ["seed=1"], " seed=0, which cannot become 1 within an epoch"),
     "images within an epoch": ("middle", ["data.train_images=48"], "data.train_images=24, which cannot"),
+    "a key of Lightning's": (
+        "end",
+        ["recipe.epochs=3", "+trainer.max_epochs=5"],
+        "give recipe.epochs instead",
+    ),
+    "a batch beside the recipe's": (
+        "end",
+        ["recipe.epochs=3", "loader.batch_size=12"],
+        "loader.batch_size=12 differs from recipe.batch_size=8; give recipe.batch_size alone",
+    ),
     "image size within an epoch": ("middle", ["data.size=48"], "data.size=32, which cannot become 48 within"),
 }
 

@@ -71,6 +71,7 @@ class Progress(ProgressBar):
             )
             self._task = self._live.add_task("starting", total=None, text="")
             self._live.start()
+        self.on_train_epoch_start(trainer, pl_module)  # which Lightning leaves out within an epoch
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._pace.begin_epoch(time.perf_counter())

@@ -40,8 +40,9 @@ FILES = ("report.html", "scores.csv", "step_matrix.csv", "solution_times.csv")
 def tensorboard(folder: Path | str) -> TensorBoardLogger:
     """Event files in `<folder>/tensorboard`; a resumed run adds a file, which TensorBoard shows as one curve.
 
-    Raises CornetError when the package is not installed.
+    Raises CornetError when the package is not installed, and for a folder whose name is not UTF-8.
     """
+    check_folder("TensorBoard", folder)
     check_installed("logger=tensorboard", "tensorboard", "tensorboard")
     return TensorBoardLogger(folder, name="tensorboard", version="", default_hp_metric=False)
 
@@ -62,8 +63,10 @@ def wandb(
     `run_labels` makes of the folder and the overrides, when `run` trains; else none. offline: None means offline where
     there is no account (no WANDB_API_KEY, no entry in netrc) and WANDB_MODE does not say otherwise; such a run is
     uploaded later by `wandb sync`. Nothing is started before the first metric, and nothing that goes wrong there stops
-    a training. Raises CornetError for a tag that Weights & Biases would refuse.
+    a training. Raises CornetError for a tag that Weights & Biases would refuse, and for a folder whose name is not
+    UTF-8.
     """
+    check_folder("Weights & Biases", folder)
     for tag in tags or ():
         if not 1 <= len(tag) <= MAX_TAG_LENGTH:
             raise CornetError(
@@ -91,6 +94,16 @@ def wandb(
         tags=list(tags or ()),
         config=dict(config or {}),
     )
+
+
+def check_folder(who: str, folder: Path | str) -> None:
+    """Raise CornetError where the name of a folder is not UTF-8, which these loggers cannot write."""
+    try:
+        str(Path(folder).absolute()).encode()
+    except UnicodeEncodeError:
+        raise CornetError(
+            f"{who} cannot write in {folder}, because that name is not UTF-8; give another root=..., or logger=csv."
+        ) from None
 
 
 def _has_account() -> bool:

@@ -111,7 +111,7 @@ class Ranks:
         """Whether this rank is the first to tell this, and should: the others keep silent."""
         if self.store is None:
             return True
-        name = hashlib.sha256(message.encode()).hexdigest()
+        name = hashlib.sha256(message.encode(errors="surrogatepass")).hexdigest()
         try:
             return self.store.add(f"told/{name}", 1) == 1
         except RuntimeError:  # the store has gone with rank 0, which has told it

@@ -112,7 +112,7 @@ class Run:
         self.unwritten += lines
         with suppress(OSError):
             if (self.job.folder / "config.yaml").stat().st_mtime_ns >= self.began:
-                with open(self.log, "a", encoding="utf-8") as file:
+                with open(self.log, "a", encoding="utf-8", errors="backslashreplace") as file:
                     file.writelines(self.unwritten)
                 self.unwritten.clear()
 

@@ -10,7 +10,6 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
-import xarray as xr
 from hypothesis import strategies as st
 
 from cornet import brain
@@ -19,6 +18,7 @@ from cornet.brain.data.public.kar2019 import load_kar2019
 from cornet.brain.data.rdm_bundle import load_rdms
 from cornet.brain.data.trials import HumanTrials
 from cornet.brain.subjects.recorded import RecordedSubject
+from tests.helpers.brain.behaviour_assemblies import STIMULI, answers, choices
 from tests.helpers.brain.kar2019_file import lines
 from tests.helpers.brain.kar2019_file import write as write_kar2019
 from tests.helpers.brain.small_bundles import write_assembly, write_bundle
@@ -37,7 +37,6 @@ from tests.helpers.faults.odd_assemblies import CHANGES, TYPES, UNWRITTEN, alter
 from tests.helpers.faults.watched import Watched
 
 SECRET = b"root:x:0:0:secret of this machine"
-STIMULI = 6
 
 
 @pytest.fixture(scope="module")
@@ -59,40 +58,6 @@ def whole(tmp_path_factory) -> dict[str, bytes]:
     write_assembly(choices(), folder / "choices.nc")
     write_assembly(answers(), folder / "answers.nc")
     return {path.name: path.read_bytes() for path in folder.iterdir()}
-
-
-def choices() -> xr.DataArray:
-    """Trials of choices between two objects, as Brain-Score keeps them."""
-    shown = np.repeat(np.arange(STIMULI), 8)
-    sample = np.array(["bear", "car", "face"])[shown % 3]
-    other = np.array(["bear", "car", "face"])[(shown + 1 + np.tile([0, 1], len(shown) // 2)) % 3]
-    chosen = np.where(np.arange(len(shown)) % 3, sample, other)
-    ids = np.array([f"im{i:02d}" for i in shown])
-    columns = {"stimulus_id": ids, "sample_obj": sample, "dist_obj": other, "truth": sample}
-    return xr.DataArray(
-        chosen,
-        dims="presentation",
-        coords={k: ("presentation", v) for k, v in columns.items()},
-        name="choice",
-    )
-
-
-def answers() -> xr.DataArray:
-    """Answers of observers, with condition and truth."""
-    shown = np.tile(np.arange(STIMULI), 3)
-    names = np.array(["bear", "car", "face"])
-    columns = {
-        "stimulus_id": np.array([f"im{i:02d}" for i in shown]),
-        "truth": names[shown % 3],
-        "condition": np.array(["a", "b"])[shown % 2],
-        "subject": np.repeat(["s1", "s2", "s3"], STIMULI),
-    }
-    return xr.DataArray(
-        names[(shown * shown) % 3],
-        dims="presentation",
-        coords={k: ("presentation", v) for k, v in columns.items()},
-        name="choice",
-    )
 
 
 def read_bundle(folder: Path) -> None:

@@ -221,6 +221,23 @@ def test_resumed_failing_and_validating(tmp_path):
     assert terminal.raw.count(b"\x1b[?25l") == terminal.raw.count(b"\x1b[?25h")
 
 
+@pytest.mark.filterwarnings("ignore:.*your dataloader is not resumable")
+def test_the_epoch_is_named_when_a_training_goes_on_within_it(tmp_path, capsys):
+    class Save(pl.Callback):
+        def on_train_batch_end(self, trainer, module, outputs, batch, index):
+            if trainer.current_epoch == 1 and index == 1:
+                trainer.save_checkpoint(tmp_path / "a.ckpt")
+
+    first = trainer(limit_train_batches=4, limit_val_batches=1)
+    first.callbacks.append(Save())
+    first.fit(Tiny(), loader(), loader())
+    capsys.readouterr()
+    again = trainer(limit_train_batches=4, limit_val_batches=1)
+    again.fit(Tiny(), loader(), loader(), ckpt_path=tmp_path / "a.ckpt", weights_only=True)
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "top-1" in line]
+    assert line.startswith("epoch 2/2  top-1 ")
+
+
 def test_disabled_on_other_ranks(capsys):
     bar = Progress()
     bar.disable()

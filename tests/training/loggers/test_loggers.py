@@ -167,6 +167,14 @@ def test_a_tag_that_would_be_refused(tmp_path):
         loggers.wandb(tmp_path, "abcd1234", tags=["x" * 65])
 
 
+@pytest.mark.parametrize("make", [loggers.tensorboard, lambda folder: loggers.wandb(folder, "abcd1234")])
+def test_a_folder_whose_name_is_not_utf8_is_refused(make, tmp_path):
+    with pytest.raises(
+        CornetError, match=r"that name is not UTF-8; give another root=\.\.\., or logger=csv\."
+    ):
+        make(tmp_path / "caf\udce9")
+
+
 def test_how_metrics_are_shown():
     row = {"brain/my.V4", "brain/my.V4/raw", "brain/V4", "brain/my_average_2018", "brain/seconds"}
     shown = {name for name in row if not definition(name, row)["hidden"]}

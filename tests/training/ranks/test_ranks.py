@@ -95,6 +95,8 @@ def test_what_the_first_does_all_have():
 def test_one_tells():
     told = all_ranks(lambda ranks: ranks.tells("a"))
     assert sorted(told) == [False, False, True]
+    told = all_ranks(lambda ranks: ranks.tells("a name that is not UTF-8: \udce9"))
+    assert sorted(told) == [False, False, True]
     assert Ranks(Place()).tells()
 
 

@@ -383,6 +383,12 @@ def test_a_log_waits_until_the_folder_is_the_runs_own(program, tmp_path):
     assert not (tmp_path / "seed0.old1" / "sweep.log").exists()
 
 
+def test_a_name_that_is_not_utf8_is_in_the_log_too(program, tmp_path):
+    root = tmp_path / os.fsdecode(b"caf\xe9")
+    assert run_sweep(sweep_of(root, "well", "well"), program) == 0
+    assert r"caf\udce9/seed1" in (root / "seed1/sweep.log").read_text()
+
+
 def test_a_run_that_could_not_begin_leaves_no_log(program, tmp_path, capfd):
     (tmp_path / "program.py").write_text("import sys\nsys.exit('it cannot begin')\n")
     (tmp_path / "seed0").mkdir()
