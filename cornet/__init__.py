@@ -1,6 +1,6 @@
 """Recurrent models of the primate ventral stream, trained and compared with brains.
 
-import cornet is quick: PyTorch is loaded with the first network.
+`import cornet` is fast: PyTorch is imported only when the first network is created.
 """
 
 from typing import TYPE_CHECKING, Any

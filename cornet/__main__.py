@@ -1,4 +1,4 @@
-"""python -m cornet: the `cornet` command."""
+"""Run the `cornet` command as python -m cornet."""
 
 from cornet.cli import main
 

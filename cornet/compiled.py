@@ -1,4 +1,4 @@
-"""Where torch keeps the code that it compiles."""
+"""Set the cache folder of code that torch compiles."""
 
 import os
 import stat
@@ -12,9 +12,10 @@ HEADERS = "TORCHINDUCTOR_CPP_CACHE_PRECOMPILE_HEADERS"
 
 
 def keep_compiled_code() -> None:
-    """Set TORCHINDUCTOR_CACHE_DIR, unless it is set, to this user's cache, before torch compiles.
+    """Set TORCHINDUCTOR_CACHE_DIR to a folder in this user's cache, unless it is already set.
 
-    Its default has a known name in the folder for temporary files, where other users could put code.
+    Call this before torch compiles. torch's default is a predictable path among temporary files, where other users
+    could plant code.
     """
     if os.environ.get(VARIABLE) or not hasattr(os, "geteuid"):
         return
@@ -22,9 +23,9 @@ def keep_compiled_code() -> None:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         status = os.lstat(folder)
-    except OSError:  # torch's own place must do
+    except OSError:  # fall back to torch's default
         return
     if stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid() and not status.st_mode & 0o022:
         os.environ[VARIABLE] = str(folder)
-        # torch keeps precompiled headers among temporary files all the same
+        # torch ignores the variable for precompiled headers and writes them to the temporary folder
         os.environ[HEADERS] = os.environ.get(HEADERS) or "0"

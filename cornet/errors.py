@@ -1,17 +1,18 @@
-"""Errors that are the user's to mend: one sentence with the value, the rule and the remedy, and no traceback."""
+"""Define the error for invalid user input, and escape control characters in messages."""
 
 import unicodedata
 
 __all__ = ["CornetError", "own_error", "printable"]
 
-LONGEST = 1500
-"""Characters of a message; of a longer one the start and the end are told."""
+MAX_LENGTH = 1500
+"""Maximum number of characters in a message. A longer message is shortened in the middle."""
 
 
 class CornetError(Exception):
-    """A mistake in what came in. Entry points print it as one line and exit with status 2.
+    """Invalid user input. Entry points print it as one line without a traceback and exit with status 2.
 
-    Messages may quote a stranger's file, so they are one short line without control characters.
+    The message is one sentence: the value, the rule, and the remedy. It may quote an untrusted file, so control
+    characters are escaped and the length is limited.
     """
 
     def __str__(self) -> str:
@@ -19,7 +20,7 @@ class CornetError(Exception):
 
 
 def own_error(error: BaseException) -> CornetError | None:
-    """The CornetError that another one wraps, as Hydra and OmegaConf do; None where there is none."""
+    """Find a CornetError in the chain of causes: Hydra and OmegaConf wrap it. Return None if the chain has none."""
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, CornetError):
         cause = cause.__cause__ or cause.__context__
@@ -27,18 +28,20 @@ def own_error(error: BaseException) -> CornetError | None:
 
 
 def printable(text: str, keep: str = "") -> str:
-    """The text with escapes in place of control characters, which could write over a terminal; a line break becomes
-    a space. keep: characters that stay as they are."""
-    return text if text.isprintable() else "".join(c if c in keep else _shown(c) for c in text)
+    """Escape control characters, which could overwrite a terminal, and replace line breaks by spaces.
+
+    keep: characters that are not escaped.
+    """
+    return text if text.isprintable() else "".join(c if c in keep else _escape(c) for c in text)
 
 
 def _plain(text: str) -> str:
     text = printable(text.strip())
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 500]} ... {text[-495:]}"
+    return text if len(text) <= MAX_LENGTH else f"{text[: MAX_LENGTH - 500]} ... {text[-495:]}"
 
 
-def _shown(character: str) -> str:
-    """Itself, or its escape: controls, marks of direction, lone surrogates, and separators of lines but a space."""
+def _escape(character: str) -> str:
+    """Escape control characters, direction marks, lone surrogates and line separators; return others unchanged."""
     if character in "\n\r":
         return " "
     hidden = unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp")

@@ -1,4 +1,4 @@
-"""Fetching a published file from a server or a folder: resumed after a break, named only when verified."""
+"""Fetch a published file from a server or a folder, resume broken downloads, and verify the file before renaming it."""
 
 import contextlib
 import http.client
@@ -18,66 +18,67 @@ from typing import Any, BinaryIO
 from cornet.errors import CornetError
 from cornet.files import NewFile, sync
 from cornet.opening import SAFE, check_ours, locked_file, open_checked, open_entry, open_regular
+from cornet.terminal import download_bar
 
-__all__ = ["DownloadError", "download", "is_address", "locked", "obtain", "usable"]
+__all__ = ["DownloadError", "download", "fetch_file", "fetch_lock", "is_address", "translate_os_errors"]
 
 CHUNK = 1 << 18  # bytes
-ATTEMPTS = 3  # each goes on where the one before broke off
-SLOWEST = 100  # bytes per second; a server that sends less over twice the timeout counts as stalled
-ANSWER = 10  # timeouts until the answer begins, whatever comes bit by bit before it
+ATTEMPTS = 3  # each resumes the previous one
+MIN_SPEED = 100  # bytes per second; a slower server, measured over two timeouts, counts as stalled
+RESPONSE_TIMEOUTS = 10  # maximum wait for the headers, in timeouts: a server may send them byte by byte
 
 
 class DownloadError(Exception):
-    """What the server did, as words that follow its address. `broken`: it broke off, and may be asked to go on."""
+    """What the server did, as words that follow its address. broken: the connection broke and a retry can resume."""
 
     def __init__(self, message: str, broken: bool = False):
         super().__init__(message)
         self.broken = broken
 
 
-def download(url: str, part: Path, timeout: float, most: int) -> bool:
-    """Bring what is at `url` to the file `part`, going on at the end of what the file holds already.
+def download(url: str, part: Path, timeout: float, max_bytes: int) -> bool:
+    """Download `url` to the file `part`, resuming at the end of its present content.
 
-    timeout: seconds without a byte after which the server counts as stalled. most: bytes; a larger file is not taken.
-    Returns whether the file was joined from more than one answer: the halves of two files may then have met.
-    Raises DownloadError where the file does not come whole; what came of it stays in `part`, unless there was too much.
-    Raises CornetError where it has no room on the disk. OSErrors are those of writing, also for a `part` that is a
-    symbolic link, no regular file, or another user's.
+    timeout: seconds without a byte after which the server counts as stalled. max_bytes: larger files are refused.
+    Returns whether the file was joined from several responses: the parts may then be of two versions of the file.
+    Raises DownloadError if the download is incomplete (`part` is kept for a retry) or too large (`part` is removed).
+    Raises CornetError if the disk has too little space, and OSError if `part` cannot be written, is a symbolic link,
+    is not a regular file, or belongs to another user.
     """
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            return transfer(url, part, timeout, most)
+            return download_rest(url, part, timeout, max_bytes)
         except DownloadError as error:
             if attempt == ATTEMPTS or not error.broken:
                 raise
     raise AssertionError("the last attempt returns or raises")
 
 
-def transfer(url: str, part: Path, timeout: float, most: int) -> bool:
-    """Ask once for what `part` lacks and append it. Returns whether there was something to append to."""
+def download_rest(url: str, part: Path, timeout: float, max_bytes: int) -> bool:
+    """Request the missing rest of `part` once and append it. Return whether `part` had content before."""
     have = size_of(part)
-    with failures(timeout):
-        response = ask(url, have, timeout)
+    with translate_network_errors(timeout):
+        response = request(url, have, timeout)
     with response:
-        if response.status == 416:  # nothing comes after what is here: it is whole, or of another file
+        if response.status == 416:  # no bytes after `have`: the file is complete, or a different one
             if response.headers.get("Content-Range") == f"bytes */{have}":
                 return True
             part.unlink()
-            raise DownloadError("has less than what is here already", broken=True)
-        start, total = extent(response)
+            raise DownloadError("has a smaller file than the partial download", broken=True)
+        start, total = content_range(response)
         if start not in (0, have):
             part.unlink()
-            raise DownloadError("sent another part than it was asked for", broken=True)
-        if total is not None:  # whether it goes on or begins again: what is here gives its room to the new
-            check_room(url, part, total - have)
-        limit = most if total is None else min(total, most)
+            raise DownloadError("sent a different byte range than requested", broken=True)
+        if total is not None:  # also if it starts again: the new file replaces the bytes of `part`
+            check_disk_space(url, part, total - have)
+        limit = max_bytes if total is None else min(total, max_bytes)
         size = start
-        with opened(part, start) as file, progress(part.stem, start, total) as advance:
-            for block in blocks(response, timeout):
+        with open_at(part, start) as file, download_bar(part.stem, start, total) as advance:
+            for block in read_blocks(response, timeout):
                 size += len(block)
                 if size > limit:
                     part.unlink()
-                    raise DownloadError(f"sent more than {limit:,} bytes, the most that this file may have")
+                    raise DownloadError(f"sent more than {limit:,} bytes, the maximum for this file")
                 file.write(block)
                 advance(len(block))
     if total is not None and size < total:
@@ -86,7 +87,7 @@ def transfer(url: str, part: Path, timeout: float, most: int) -> bool:
 
 
 def size_of(part: Path) -> int:
-    """Bytes of what has come before. Raises OSError for a file that must not be written to."""
+    """Return the bytes of a partial download, 0 if missing. Raises OSError for a file that must not be written."""
     try:
         with open_entry(part) as file:
             return os.fstat(file.fileno()).st_size
@@ -94,8 +95,8 @@ def size_of(part: Path) -> int:
         return 0
 
 
-def opened(part: Path, start: int) -> BinaryIO:
-    """A file to write to from the byte `start` on, where it ends."""
+def open_at(part: Path, start: int) -> BinaryIO:
+    """Open a file for writing, truncated to `start` bytes."""
     file = os.fdopen(open_checked(part, os.O_RDWR | os.O_CREAT | SAFE), "r+b")
     try:
         check_ours(part, os.fstat(file.fileno()))
@@ -107,8 +108,8 @@ def opened(part: Path, start: int) -> BinaryIO:
     return file
 
 
-def check_room(url: str, part: Path, needed: int) -> None:
-    """Raise CornetError where the disk has less room than a file still needs."""
+def check_disk_space(url: str, part: Path, needed: int) -> None:
+    """Raise CornetError if the disk has fewer than `needed` bytes free."""
     free = shutil.disk_usage(part.parent).free
     if needed > free:
         raise CornetError(
@@ -117,86 +118,86 @@ def check_room(url: str, part: Path, needed: int) -> None:
 
 
 class HttpOnly(urllib.request.HTTPRedirectHandler):
-    """Follows no redirection to another kind of address, such as a file of this machine."""
+    """Refuses redirects to other schemes than http and https, such as a local file."""
 
     def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
         if not newurl.lower().startswith(("http://", "https://")):
             raise urllib.error.HTTPError(
-                newurl, code, f"and sent on to {newurl}, which is not http", headers, fp
+                newurl, code, f"and redirected to {newurl}, which is not http", headers, fp
             )
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
-def ask(url: str, start: int, timeout: float) -> Any:
-    """The server's answer when it is asked for a file from the byte `start` on; one that refuses raises."""
-    request = urllib.request.Request(url, headers={"User-Agent": "cornet"})
+def request(url: str, start: int, timeout: float) -> Any:
+    """Request a file from the byte `start` on and return the response. Raises DownloadError for an error status."""
+    ranged = urllib.request.Request(url, headers={"User-Agent": "cornet"})
     if start:
-        request.add_header("Range", f"bytes={start}-")
-    answer: Future[Any] = Future()
+        ranged.add_header("Range", f"bytes={start}-")
+    response: Future[Any] = Future()
 
     def wait() -> None:
         try:
-            answer.set_result(urllib.request.build_opener(HttpOnly).open(request, timeout=timeout))
+            response.set_result(urllib.request.build_opener(HttpOnly).open(ranged, timeout=timeout))
         except BaseException as error:
-            answer.set_exception(error)
+            response.set_exception(error)
 
-    # A server that sends its headers bit by bit is never silent for long.
+    # A server that sends its headers byte by byte never triggers the socket's own timeout.
     threading.Thread(target=wait, daemon=True).start()
     try:
-        return answer.result(ANSWER * timeout)
+        return response.result(RESPONSE_TIMEOUTS * timeout)
     except urllib.error.HTTPError as error:
         if start and error.code == 416:
             return error
         error.close()
-        raise DownloadError(f"answered {error.code} {plain(error.reason)}") from None
+        raise DownloadError(f"answered {error.code} {one_line(error.reason)}") from None
 
 
-def extent(response: Any) -> tuple[int, int | None]:
-    """Where the bytes of an answer begin in the file, and how many the whole file has (None: not told)."""
+def content_range(response: Any) -> tuple[int, int | None]:
+    """Return the position of the first byte of a response in the file, and the file's size (None if unknown)."""
     if response.status == 206:
-        told = re.fullmatch(
+        match = re.fullmatch(
             r"bytes (\d{1,20})-\d{1,20}/(\d{1,20}|\*)", response.headers.get("Content-Range", "")
         )
-        if told is None:
+        if match is None:
             return -1, None
-        return int(told[1]), None if told[2] == "*" else int(told[2])
+        return int(match[1]), None if match[2] == "*" else int(match[2])
     lengths = set(response.headers.get_all("Content-Length", []))
     if not lengths or "Transfer-Encoding" in response.headers:
         return 0, None
     length = lengths.pop()
     if lengths or not re.fullmatch(r"[0-9]{1,20}", length):
         raise DownloadError(
-            f"told {'several lengths' if lengths else f'the length {plain(length)!r}'} of the file"
+            f"sent {'several values' if lengths else f'the value {one_line(length)!r}'} of Content-Length"
         )
     return 0, int(length)
 
 
-def blocks(response: Any, timeout: float) -> Iterator[bytes]:
-    """The bytes of an answer as they come."""
-    began, came = time.monotonic(), 0
+def read_blocks(response: Any, timeout: float) -> Iterator[bytes]:
+    """Yield the bytes of a response as they arrive. Raises DownloadError for a stalled or broken connection."""
+    began, received = time.monotonic(), 0
     while True:
-        with failures(timeout, broken=True):
+        with translate_network_errors(timeout, broken=True):
             block = response.read1(CHUNK)
         if not block:
             return
         yield block
-        came += len(block)
+        received += len(block)
         seconds = time.monotonic() - began
         if seconds > 2 * timeout:
-            if came < SLOWEST * seconds:
-                raise DownloadError(f"sent only {came:,} bytes in {seconds:.1f} s", broken=True)
-            began, came = time.monotonic(), 0
+            if received < MIN_SPEED * seconds:
+                raise DownloadError(f"sent only {received:,} bytes in {seconds:.1f} s", broken=True)
+            began, received = time.monotonic(), 0
 
 
-def plain(words: Any) -> str:
-    """A server's words on one line."""
-    line = " ".join(str(words).split())
+def one_line(text: Any) -> str:
+    """Return text from a server on one line, with unprintable characters replaced, in at most 200 characters."""
+    line = " ".join(str(text).split())
     return "".join(c if c.isprintable() else "?" for c in line)[:200]
 
 
 @contextlib.contextmanager
-def failures(timeout: float, broken: bool = False) -> Iterator[None]:
-    """Turn what the network raises into DownloadError; broken: some of the file has come."""
+def translate_network_errors(timeout: float, broken: bool = False) -> Iterator[None]:
+    """Convert network exceptions to DownloadError. broken: part of the file has arrived."""
     try:
         yield
     except (urllib.error.URLError, OSError, http.client.HTTPException) as error:
@@ -205,63 +206,42 @@ def failures(timeout: float, broken: bool = False) -> Iterator[None]:
             raise DownloadError(f"sent nothing for {timeout:g} s") from None
         if broken:
             raise DownloadError("broke off", broken=True) from None
-        raise DownloadError(f"cannot be reached ({plain(reason) or type(error).__name__})") from None
+        raise DownloadError(f"cannot be reached ({one_line(reason) or type(error).__name__})") from None
 
 
-@contextlib.contextmanager
-def progress(name: str, start: int, total: int | None) -> Iterator[Callable[[int], None]]:
-    """A function to tell how many bytes have come; on a terminal it draws a bar with the rate and the time left."""
-    if not sys.stderr.isatty():
-        yield lambda count: None
-        return
-    from rich import progress as bars
-    from rich.console import Console
-
-    columns = (
-        bars.TextColumn("{task.description}"),
-        bars.BarColumn(),
-        bars.DownloadColumn(),
-        bars.TransferSpeedColumn(),
-        bars.TimeRemainingColumn(),
-    )
-    with bars.Progress(*columns, console=Console(stderr=True)) as drawn:
-        task = drawn.add_task(name, completed=start, total=total)
-        yield lambda count: drawn.advance(task, count)
-
-
-def obtain(
+def fetch_file(
     source: str,
     path: Path,
     problem: Callable[[Path, bool], str],
     remedy: str,
     timeout: float = 30.0,
-    most: int = 20 * 10**9,
+    max_bytes: int = 20 * 10**9,
 ) -> None:
-    """Bring a file to `path`, whole and found right.
+    """Download or copy a file to `path` and verify it before it gets this name.
 
-    source: http or https address, or folder, below which it has the name of `path`; or the path of the file itself.
-    problem: (file, whether it was joined from two answers) -> what is wrong and what to do, as words that follow its
-        address; "" where it is right. remedy: what else to do where the file cannot be had.
-    timeout: seconds without a byte after which a server counts as stalled. most: bytes that are downloaded at most.
+    source: an http or https address or a folder, which has a file named as `path`; or the path of the file itself.
+    problem: (file, whether it was joined from several responses) -> what is wrong and how to fix it, as words that
+        follow its address; "" if the file is correct. remedy: what else to do if the file cannot be fetched.
+    timeout: seconds without a byte after which a server counts as stalled. max_bytes: maximum size of a download.
 
-    A broken download is kept in <path>.part and continued by the next call; a wrong file is removed. Raises
-    CornetError, and OSError for writing.
+    A broken download stays in <path>.part and the next call resumes it; a wrong file is removed. Raises CornetError,
+    and OSError if a file cannot be written.
     """
     if not is_address(source):
-        given = Path(source).expanduser()
-        original = given if given.is_file() else given / path.name
+        local = Path(source).expanduser()
+        original = local if local.is_file() else local / path.name
         with NewFile(path) as new:
             _copy(original, new, remedy)
-            if wrong := problem(new.aside, False):
+            if wrong := problem(new.temporary, False):
                 raise CornetError(f"{original} {wrong}, or {remedy}.")
             new.commit()
         return
     part, address = path.with_name(f"{path.name}.part"), f"{source.rstrip('/')}/{path.name}"
     try:
-        wrong = _downloaded(address, part, problem, timeout, most)
+        wrong = _download_checked(address, part, problem, timeout, max_bytes)
     except DownloadError as error:
-        kept = " (what came of it is kept, and the next try goes on from there)" if part.exists() else ""
-        raise CornetError(f"{address} {error}{kept}; {remedy}.") from None
+        partial = " (the partial download is kept and the next try resumes it)" if part.exists() else ""
+        raise CornetError(f"{address} {error}{partial}; {remedy}.") from None
     if wrong:
         part.unlink()
         raise CornetError(f"{address} {wrong}, or {remedy}.")
@@ -270,31 +250,31 @@ def obtain(
 
 
 def is_address(source: str) -> bool:
-    """Whether a source is an http or https address, and not a folder. Raises CornetError for other schemes."""
+    """Return whether a source is an http or https address. Raises CornetError for other schemes."""
     scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]+)://", source)
     if scheme and scheme[1].lower() not in ("http", "https"):
         raise CornetError(
-            f"the address {source!r} begins with {scheme[1]}; give one with http or https, or a folder."
+            f"the address {source!r} has the scheme {scheme[1]}; give an http or https address, or a folder."
         )
     return scheme is not None
 
 
 @contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Wait until no other process holds this file's lock, and hold it. It goes with the process."""
-    with contextlib.ExitStack() as held:
+def fetch_lock(path: Path) -> Iterator[None]:
+    """Hold the lock of a file, waiting while another process holds it. The lock ends with the process."""
+    with contextlib.ExitStack() as stack:
         try:
-            held.enter_context(locked_file(path, wait=False))
+            stack.enter_context(locked_file(path, wait=False))
         except BlockingIOError:
             if sys.stderr.isatty():
                 print(f"waiting for another process that fetches into {path.parent}", file=sys.stderr)
-            held.enter_context(locked_file(path))
+            stack.enter_context(locked_file(path))
         yield
 
 
 @contextlib.contextmanager
-def usable(path: Path, remedy: str) -> Iterator[None]:
-    """Turn an OSError of reading and writing at `path` into a CornetError that ends with the remedy."""
+def translate_os_errors(path: Path, remedy: str) -> Iterator[None]:
+    """Convert an OSError of reading or writing at `path` to a CornetError that ends with the remedy."""
     try:
         yield
     except OSError as error:
@@ -303,15 +283,15 @@ def usable(path: Path, remedy: str) -> Iterator[None]:
         ) from None
 
 
-def _downloaded(
-    address: str, part: Path, problem: Callable[[Path, bool], str], timeout: float, most: int
+def _download_checked(
+    address: str, part: Path, problem: Callable[[Path, bool], str], timeout: float, max_bytes: int
 ) -> str:
-    """Download to `part`, from the start where its two halves do not fit; what is wrong with the outcome."""
-    joined = download(address, part, timeout, most)
+    """Download to `part` and return what is wrong with it. A wrong file that was resumed is downloaded once more."""
+    joined = download(address, part, timeout, max_bytes)
     wrong = problem(part, joined)
-    if wrong and joined:  # the file may have changed between its two halves
+    if wrong and joined:  # the file on the server may have changed between the two responses
         part.unlink()
-        wrong = problem(part, download(address, part, timeout, most))
+        wrong = problem(part, download(address, part, timeout, max_bytes))
     return wrong
 
 

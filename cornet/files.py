@@ -1,8 +1,9 @@
-"""Writing files so that at every moment either the old content is there or the new one, never a part of it.
+"""Write files atomically: a reader sees the old content or the new content, never a part.
 
-A file being written has a random name, which tells the kernel, and a lock (flock) that ends with its process. Without
-the lock it was abandoned; one of another kernel, or on a file system without locks, is when it is a day old by the file
-system's clock. A process removes its user's orphans from each folder before it first writes there.
+A temporary file has a random name that includes an id of the running kernel, and a lock (flock) that ends with its
+process. A temporary file of this kernel without a lock is an orphan. A file of another kernel, or on a file system
+without locks, counts as an orphan after one day by the file system's clock. Before its first write to a folder, a
+process removes its user's orphans there.
 """
 
 import contextlib
@@ -24,34 +25,35 @@ __all__ = ["NewFile", "atomic_write", "cache_folder", "file_error", "sync", "wri
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _DAY = 86_400.0
 _UNKNOWN = "00000000"
-_ASIDE = re.compile(r"\..*\.([0-9a-f]{8})-[0-9a-f]{16}\.tmp", re.DOTALL)
+_TEMPORARY = re.compile(r"\..*\.([0-9a-f]{8})-[0-9a-f]{16}\.tmp", re.DOTALL)
 
 _swept: set[Path] = set()
 
 
 def cache_folder() -> Path:
-    """CORNET_CACHE, or else the user's cache folder: XDG_CACHE_HOME or ~/.cache, then cornet."""
+    """Return CORNET_CACHE if set, else the folder cornet in XDG_CACHE_HOME or ~/.cache."""
     if folder := os.environ.get("CORNET_CACHE"):
         return Path(folder).expanduser()
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "cornet"
 
 
 class NewFile:
-    """A file that is written beside `path` and takes its place by `commit`, or is removed. A context manager.
+    """Context manager of a temporary file beside `path`: `commit` renames it to `path`; otherwise it is removed.
 
-    file: to write to. aside: its path until then. Mode and group of a replaced file are kept. Methods raise OSError.
+    file: the open file to write to. temporary: its path before `commit`. The new file takes the mode and group of
+    the file that it replaces. Methods raise OSError.
     """
 
     def __init__(self, path: Path) -> None:
         self.path, self._old = path, _regular(path)
         descriptor = -1
         while descriptor < 0:
-            self.aside = _aside(path)
+            self.temporary = _temporary_path(path)
             flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | SAFE
-            descriptor = os.open(self.aside, flags, 0o666 if self._old is None else 0o600)
-            if not _taken(descriptor):  # by who looks for orphans: it was not locked yet
+            descriptor = os.open(self.temporary, flags, 0o666 if self._old is None else 0o600)
+            if not _lock_new(descriptor):  # another process took it for an orphan before it was locked
                 os.close(descriptor)
-                self.aside.unlink(missing_ok=True)
+                self.temporary.unlink(missing_ok=True)
                 descriptor = -1
         self.file: BinaryIO = os.fdopen(descriptor, "wb")
         if path.parent not in _swept:
@@ -59,26 +61,29 @@ class NewFile:
             _remove_orphans(path.parent, os.fstat(descriptor).st_mtime)
 
     def commit(self, previous: Path | None = None, synced: bool = True) -> None:
-        """Give it its name. previous: the name that the replaced file then has. synced: bring it to the disk first."""
+        """Rename the temporary file to `path`.
+
+        previous: new name of the replaced file. synced: flush the file and the folder to disk.
+        """
         self.file.flush()
         descriptor = self.file.fileno()
         if self._old is not None:
-            with contextlib.suppress(OSError):  # then only this user may read it
+            with contextlib.suppress(OSError):  # on failure the file stays readable by this user only
                 os.fchown(descriptor, -1, self._old.st_gid)
                 os.fchmod(descriptor, stat.S_IMODE(self._old.st_mode) & 0o777)
         if synced:
             os.fsync(descriptor)
         if previous is not None and self.path.exists():
-            _keep(self.path, previous)
-        os.replace(self.aside, self.path)
+            _link(self.path, previous)
+        os.replace(self.temporary, self.path)
         if synced:
             sync(self.path.parent)
         self.file.close()
 
     def discard(self) -> None:
-        """Leave nothing behind; after `commit` it does nothing."""
+        """Close and remove the temporary file. Does nothing after `commit`."""
         with contextlib.suppress(OSError):
-            self.aside.unlink()
+            self.temporary.unlink()
         with contextlib.suppress(OSError):
             self.file.close()
 
@@ -92,11 +97,11 @@ class NewFile:
 def atomic_write(
     path: Path | str, data: bytes | memoryview | str, hint: str = "", previous: Path | None = None
 ) -> None:
-    """Write `data` aside in the same folder, sync it, and put it in the place of `path` (as `NewFile`).
+    """Write `data` to `path` atomically (see `NewFile`) and sync it to disk.
 
-    Text becomes UTF-8; bytes of names that are not UTF-8 become escapes, such as \\udce9. hint: added to an error's
-    message. previous: the name under which the old file is kept. Raises CornetError with the path, the bytes needed
-    and those free; the old file is then untouched.
+    Text is written as UTF-8, with escapes such as \\udce9 for bytes of names that are not UTF-8. hint: text appended to
+    error messages. previous: new name of the old file. Raises CornetError with the path, the bytes needed and the bytes
+    free; the old file is then unchanged.
     """
     path = Path(path)
     content = data.encode(errors="backslashreplace") if isinstance(data, str) else data
@@ -109,7 +114,7 @@ def atomic_write(
 
 
 def sync(path: Path) -> None:
-    """Bring a file, or the names in a folder, to the disk, as far as the file system can do that."""
+    """Flush a file, or the entries of a folder, to disk. Does nothing where the file system does not support it."""
     with contextlib.suppress(OSError):
         descriptor = os.open(path, os.O_RDONLY)
         try:
@@ -119,39 +124,41 @@ def sync(path: Path) -> None:
 
 
 def file_error(error: OSError) -> CornetError:
-    """An error of the operating system as one sentence: the file, the reason, the remedy."""
+    """Convert an OSError to a CornetError of one sentence: the file, the reason, the remedy."""
     if error.errno in _FULL:
-        where = f" for {os.fsdecode(error.filename)}" if isinstance(error.filename, str | bytes) else ""
-        return CornetError(f"the disk is full: no room{where}; make some, and the same command goes on.")
+        where = f" to write {os.fsdecode(error.filename)}" if isinstance(error.filename, str | bytes) else ""
+        return CornetError(
+            f"the disk is full: no space{where}; free some and repeat the command to continue."
+        )
     reason = error.strerror or str(error) or type(error).__name__
     if not isinstance(error.filename, str | bytes):
-        return CornetError(f"{reason}; check the files and folders that are named, and run again.")
+        return CornetError(f"{reason}; check the files and folders that you named, and run again.")
     name = os.fsdecode(error.filename)
     shown = name if len(name) <= 200 else f"{name[:100]} ... ({len(name):,} characters)"
     denied = error.errno in (errno.EACCES, errno.EPERM, errno.EROFS)
-    remedy = "choose one that you may use" if denied else "check the name, or give another"
+    remedy = "choose one that you have permission for" if denied else "check the name, or give another"
     return CornetError(f"{shown}: {reason}; {remedy}.")
 
 
-def _keep(path: Path, name: Path) -> None:
-    """Give a file a second name, in the place of what has it."""
-    aside = _aside(name)
+def _link(path: Path, name: Path) -> None:
+    """Give a file a second name, replacing the file that has this name."""
+    temporary = _temporary_path(name)
     try:
-        os.link(path, aside)
-    except OSError:  # no hard links on this file system
-        shutil.copyfile(path, aside)
-    os.replace(aside, name)
-    aside.unlink(missing_ok=True)  # renaming does nothing where both are the same file
+        os.link(path, temporary)
+    except OSError:  # the file system does not support hard links
+        shutil.copyfile(path, temporary)
+    os.replace(temporary, name)
+    temporary.unlink(missing_ok=True)  # os.replace does nothing if both names are the same file
 
 
-def _aside(path: Path) -> Path:
-    """A free name in the same folder: a part of the file's own, the kernel, and a random part."""
+def _temporary_path(path: Path) -> Path:
+    """Return a new name in the same folder: the start of the file's name, the kernel id, and a random part."""
     return path.with_name(f".{path.name[:50]}.{_kernel()}-{secrets.token_hex(8)}.tmp")
 
 
 @functools.cache
 def _kernel() -> str:
-    """The running kernel, by 8 hexadecimal digits; the same in all its containers."""
+    """Return 8 hexadecimal digits that identify the running kernel, equal in all its containers."""
     with contextlib.suppress(OSError):
         return Path("/proc/sys/kernel/random/boot_id").read_text()[:8]
     return _UNKNOWN
@@ -164,8 +171,8 @@ def _regular(path: Path) -> os.stat_result | None:
     return None
 
 
-def _taken(descriptor: int) -> bool:
-    """Whether a new file is ours: locked, as far as the file system has locks, and not removed before that."""
+def _lock_new(descriptor: int) -> bool:
+    """Lock a new file if the file system has locks. Return False if another process locked or removed it first."""
     try:
         take_lock(descriptor)
     except BlockingIOError:
@@ -174,16 +181,16 @@ def _taken(descriptor: int) -> bool:
 
 
 def _remove_orphans(folder: Path, now: float) -> None:
-    """Remove what killed processes left half-written: with checkpoints or recordings it soon fills a disk."""
+    """Remove temporary files of killed processes: those of checkpoints and recordings soon fill a disk."""
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
-            if (found := _ASIDE.fullmatch(entry.name)) and entry.is_file(follow_symlinks=False):
-                with contextlib.suppress(OSError):  # another process was quicker, or it is locked
-                    _remove_orphan(entry.path, found[1], now)
+            if (match := _TEMPORARY.fullmatch(entry.name)) and entry.is_file(follow_symlinks=False):
+                with contextlib.suppress(OSError):  # locked, or already removed by another process
+                    _remove_orphan(entry.path, match[1], now)
 
 
 def _remove_orphan(path: str, kernel: str, now: float) -> None:
-    descriptor = open_checked(path, os.O_RDWR | SAFE)  # NFS locks only what can be written
+    descriptor = open_checked(path, os.O_RDWR | SAFE)  # NFS locks only files that are open for writing
     try:
         status, locked = os.fstat(descriptor), take_lock(descriptor)
         here = locked and kernel == _kernel() != _UNKNOWN
@@ -194,7 +201,7 @@ def _remove_orphan(path: str, kernel: str, now: float) -> None:
 
 
 def write_error(path: Path, needed: int, error: OSError, hint: str = "") -> CornetError:
-    """The error for a file of `needed` bytes that could not be written: the reason, and what helps."""
+    """Return the CornetError for a file of `needed` bytes that could not be written, with reason and remedy."""
     return CornetError(_sentence(path, needed, error) + (f" {hint}" if hint else ""))
 
 
@@ -204,11 +211,11 @@ def _sentence(path: Path, needed: int, error: OSError) -> str:
         with contextlib.suppress(OSError):
             free = f"{shutil.disk_usage(path.parent).free:,} are free"
         full = error.errno == errno.ENOSPC
-        why = "disk full" if full else "the limit on a file's size or a user's space is reached"
+        why = "disk full" if full else "the limit on file size or disk quota is reached"
         return f"Could not write {path} ({why}): {needed:,} bytes are needed and {free}; make room and run again."
     if not path.parent.is_dir():
         return f"Could not write {path}: there is no folder {path.parent}; create it first."
-    reason, remedy = error.strerror, "choose another folder or mend this one"
+    reason, remedy = error.strerror, "choose another folder or repair this one"
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         reason, remedy = f"no permission to write in {path.parent}", "choose a folder of your own"
     return f"Could not write {path}, {needed:,} bytes: {reason}; {remedy}."

@@ -1,6 +1,6 @@
-"""Building what a `_target_` names: the one place that calls Hydra's instantiate. It imports whatever is named.
+"""Build objects from `_target_` entries. This is the only module that calls Hydra's instantiate.
 
-Configurations recorded by a run go through `cornet.runs.config` first.
+It imports any name. Check a recorded configuration with `cornet.runs.config` before passing it here.
 """
 
 import os
@@ -20,17 +20,17 @@ __all__ = ["find_own_modules", "make", "targets"]
 
 
 def find_own_modules() -> None:
-    """Let `_target_` name modules in the current folder, too; they hide no installed ones."""
+    """Append the current folder to sys.path, so that `_target_` can name modules there. Installed modules win."""
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
 
 
 def make(config: Any, what: str, **extra: Any) -> Any:
-    """Build one part of a configuration: call what its `_target_` names with its other keys and with `extra`.
+    """Build one part of a configuration: call its `_target_` with its other keys and with `extra`.
 
     config: a DictConfig, whose references are resolved first, or plain data. what: its key, for messages. Raises
-    CornetError for a name that cannot be imported and for arguments that the class refuses; a CornetError raised
-    inside comes out as it is, and so does any other error of the user's own class.
+    CornetError if the name cannot be imported or the class refuses its arguments. A CornetError, and any other error
+    that the user's own class raises, passes through unchanged.
     """
     content = OmegaConf.to_container(config, resolve=True) if OmegaConf.is_config(config) else config
     content = with_current_targets(content, warn=True)
@@ -47,13 +47,13 @@ def make(config: Any, what: str, **extra: Any) -> Any:
         if inner is None or isinstance(inner, TypeError | ValueError | MisconfigurationException):
             reason = " ".join(str(inner or error).split()).rstrip(".!")
             raise CornetError(
-                f"the configuration's {what} was refused: {reason}; see train.py --help."
+                f"the configuration's {what} is invalid: {reason}; see train.py --help."
             ) from error
         raise inner from None
 
 
 def targets(node: Any, key: str = "") -> Iterator[tuple[str, Any]]:
-    """The dotted key and the value of every `_target_`, however deep."""
+    """Yield the dotted key and the value of every `_target_` at any depth."""
     items = node.items() if isinstance(node, Mapping) else enumerate(node) if isinstance(node, list) else ()
     for name, value in items:
         where = f"{key}[{name}]" if isinstance(node, list) else f"{key}.{name}".lstrip(".")
@@ -63,12 +63,12 @@ def targets(node: Any, key: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def check_import(key: str, name: Any) -> None:
-    """Raise CornetError where what `name`, the value of `key`, says cannot be imported."""
+    """Raise CornetError if `name`, the value of `key`, is not the dotted name of something importable."""
     if not isinstance(name, str):
         raise CornetError(f"{key} is {name!r}; give a dotted name, such as my_module.MyCallback.")
     try:
         _locate(name)
-    except Exception as error:  # importing a user's module can fail in any way
+    except Exception as error:  # a user's module can raise anything on import
         cause: BaseException = error
         while cause.__cause__ is not None:
             cause = cause.__cause__

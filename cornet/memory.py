@@ -1,4 +1,4 @@
-"""How much memory a process may still take, and what is done where it does not reach."""
+"""Measure available memory and recover from running out of it."""
 
 import gc
 import os
@@ -14,35 +14,38 @@ __all__ = ["OutOfMemory", "available_memory", "first_that_fits", "free_memory", 
 
 Result = TypeVar("Result")
 
-SIGNS = (
+OUT_OF_MEMORY_MESSAGES = (
     "can't allocate memory",
     "not enough memory",
     "bad_alloc",
     "out of memory",
     "Cannot allocate memory",
-    "can't start new thread",  # whose stack finds no room
+    "can't start new thread",  # no memory for its stack
     "ALLOC_FAILED",  # cuBLAS and cuDNN
     "could not create a memory",  # oneDNN
     "could not create a primitive",
 )
-"""What libraries say that have no exception of their own for it."""
+"""Messages of libraries that do not have an exception class for it."""
 
 
 class OutOfMemory(CornetError):
-    """What was asked for does not fit in memory, in whatever way it was tried."""
+    """A computation does not fit in memory in any of the ways that were tried."""
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether an exception says that a device's memory, or the computer's, is used up."""
+    """Return whether an exception means that a device or the machine is out of memory."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError | OutOfMemory):
         return True
-    return isinstance(error, RuntimeError | OSError) and any(sign in str(error) for sign in SIGNS)
+    return isinstance(error, RuntimeError | OSError) and any(
+        text in str(error) for text in OUT_OF_MEMORY_MESSAGES
+    )
 
 
 def first_that_fits(attempts: Iterable[Callable[[], Result]], what: str) -> Result:
-    """The result of the first of these that fits in memory; each needs less than the one before.
+    """Run the attempts in order and return the result of the first that fits in memory.
 
-    Raises OutOfMemory, naming `what`, when none does; other exceptions pass.
+    attempts: each needs less memory than the one before. Raises OutOfMemory, naming `what`, if none fits. Other
+    exceptions pass through.
     """
     for attempt in attempts:
         try:
@@ -50,36 +53,36 @@ def first_that_fits(attempts: Iterable[Callable[[], Result]], what: str) -> Resu
         except Exception as error:
             if not out_of_memory(error):
                 raise
-        free_memory()  # not before the exception is gone, whose frames hold what was being computed
-    raise OutOfMemory(f"{what} does not fit in memory; leave it out, or take a machine with more.")
+        free_memory()  # after the except block: the exception's frames hold references to tensors
+    raise OutOfMemory(f"{what} does not fit in memory; leave it out, or use a machine with more.")
 
 
 def free_memory() -> None:
-    """Give back what nothing holds any more, on GPUs too."""
+    """Collect garbage and release unused cached GPU memory."""
     gc.collect()
     if torch.cuda.is_initialized():
         torch.cuda.empty_cache()
 
 
 def available_memory() -> int:
-    """Bytes: the least of what the machine has free, the job's share (control groups, as SLURM and containers set
-    them), and the process's own limit (ulimit -v)."""
-    return min(_machine(), *_groups(), _limit())
+    """Return the available bytes: the minimum of the machine's free memory, the limits of control groups (set by
+    SLURM and containers), and the process's own limit (ulimit -v)."""
+    return min(_free_on_machine(), *_free_in_cgroups(), _free_under_ulimit())
 
 
-def _machine() -> int:
+def _free_on_machine() -> int:
     try:
         for line in Path("/proc/meminfo").read_text().splitlines():
             if line.startswith("MemAvailable:"):
                 return int(line.split()[1]) * 1024
     except (OSError, ValueError):
         pass
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")  # no Linux: all that is built in
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")  # not Linux: return the total
 
 
-def _groups() -> list[int]:
-    """What each control group of the process has left; files that are only cached count as free."""
-    found = []
+def _free_in_cgroups() -> list[int]:
+    """Return the free bytes of each control group of the process. Cached files count as free."""
+    free = []
     try:
         lines = Path("/proc/self/cgroup").read_text().splitlines()
     except OSError:
@@ -102,16 +105,16 @@ def _groups() -> list[int]:
                 cached = [line.split() for line in (folder / "memory.stat").read_text().splitlines()]
                 if limit != "max":
                     idle = sum(int(value) for name, value in cached if name == names[2])
-                    found.append(max(0, int(limit) - int(used) + idle))
+                    free.append(max(0, int(limit) - int(used) + idle))
             except (OSError, ValueError):
                 continue
-    return found
+    return free
 
 
-def _limit() -> int:
+def _free_under_ulimit() -> int:
     try:
         import resource
-    except ImportError:  # no Unix
+    except ImportError:  # not Unix
         return 1 << 62
     limit = resource.getrlimit(resource.RLIMIT_AS)[0]
     if limit == resource.RLIM_INFINITY:

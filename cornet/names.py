@@ -1,37 +1,37 @@
-"""Names of files and folders, which may be any bytes: how they are written down, and which are not meant for us."""
+"""Escape and classify names of files and folders, which may contain any bytes."""
 
 import unicodedata
 from pathlib import Path
 from typing import Any
 
-__all__ = ["composed", "encodable", "escaped", "left_behind", "set_aside"]
+__all__ = ["composed", "encodable", "escaped", "is_old_or_rerun", "left_behind"]
 
 LEFT_BEHIND = {
     *("__macosx", "icon\r", "thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "$recycle.bin"),
     *("recycler", "system volume information", "@eadir", "@tmp", "#recycle", "#snapshot", "lost+found"),
     "__pycache__",
 }
-"""In lower case. Everything that begins with a dot belongs here, too: .DS_Store, ._*, .ipynb_checkpoints, .Trash-*,
-.nfs*, .snapshot, .git, .~lock.*"""
+"""Names in lower case. All names that begin with a dot count too: .DS_Store, ._*, .ipynb_checkpoints, .Trash-*, .nfs*,
+.snapshot, .git, .~lock.*"""
 
 
 def left_behind(name: str) -> bool:
-    """Whether an operating system, a storage system or a tool leaves files or folders of this name behind."""
+    """Return whether operating systems, storage systems or tools create files or folders of this name."""
     return (name.startswith((".", "~$")) and name not in (".", "..")) or name.lower() in LEFT_BEHIND
 
 
-def set_aside(run: Path) -> bool:
-    """Whether a run's folder is one that fresh=true moved aside (seed0.old1), or a repetition (seed0.rerun)."""
+def is_old_or_rerun(run: Path) -> bool:
+    """Return whether a run's folder was renamed by fresh=true (seed0.old1) or made by a rerun (seed0.rerun)."""
     return ".old" in run.name or run.name.endswith(".rerun")
 
 
 def composed(name: str) -> str:
-    """One spelling of a name: macOS writes accents as code points of their own (NFD), other systems do not (NFC)."""
+    """Normalize a name to NFC: macOS stores accents as separate code points (NFD), other systems do not."""
     return unicodedata.normalize("NFC", name)
 
 
 def escaped(name: str) -> str:
-    r"""A name as printable UTF-8 on one line, one to one.
+    r"""Escape a name to printable UTF-8 on one line; different names give different texts.
 
     Bytes that are not UTF-8 become \xe9, control characters \n, \x1b, \x85 as \u0085, line separators \u2028; a
     backslash is doubled.
@@ -40,12 +40,12 @@ def escaped(name: str) -> str:
 
 
 def encodable(value: Any) -> Any:
-    """The same nested dictionaries, lists and texts, with texts that are not UTF-8 `escaped`."""
+    """Return nested dictionaries, lists and texts with each text that is not UTF-8 `escaped`."""
     if isinstance(value, str):
         return escaped(value) if any("\ud800" <= character <= "\udfff" for character in value) else value
     if isinstance(value, dict):
-        return {encodable(key): encodable(one) for key, one in value.items()}
-    return [encodable(one) for one in value] if isinstance(value, list) else value
+        return {encodable(key): encodable(item) for key, item in value.items()}
+    return [encodable(item) for item in value] if isinstance(value, list) else value
 
 
 def _escape(character: str) -> str:

@@ -1,8 +1,8 @@
-"""Opening files that other users, or processes that were killed, may have put there.
+"""Open files safely in folders where other users or killed processes may have created files.
 
-Pipes, devices and sockets are refused. Cache entries, downloads and locks are never reached through a symbolic link,
-and count only if they belong to this user or root; others' are not read, replaced or removed. CORNET_CACHE_SHARED=1
-trusts all users who can write in the cache.
+Pipes, devices and sockets are refused. Cache entries, downloads and locks are never opened through a symbolic link,
+and must belong to this user or root; files of other users are not read, replaced or removed. CORNET_CACHE_SHARED=1
+trusts all users who can write to the cache.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ from cornet.errors import CornetError
 
 try:
     import fcntl
-except ImportError:  # Windows: no locks, and no pipes among files
+except ImportError:  # Windows has neither file locks nor named pipes in folders
     fcntl = None  # type: ignore[assignment]
 
 __all__ = [
@@ -36,15 +36,15 @@ __all__ = [
 log = logging.getLogger("cornet")
 
 SHARED = "CORNET_CACHE_SHARED"
-# Opening a pipe would wait for its other end.
+# Without O_NONBLOCK, opening a pipe would wait for its writer.
 NONBLOCK = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
 SAFE = NONBLOCK | getattr(os, "O_NOFOLLOW", 0)
 
-_noted = False
+_logged = False
 
 
 def open_checked(path: Path | str, flags: int, mode: int = 0o666) -> int:
-    """The descriptor of a regular file. flags: of `os.open`. Raises OSError, also for everything else than a file."""
+    """Open a regular file and return its descriptor. flags: as for `os.open`. Raises OSError for any other file."""
     try:
         descriptor = os.open(path, flags | NONBLOCK, mode)
     except OSError as error:
@@ -61,18 +61,18 @@ def open_checked(path: Path | str, flags: int, mode: int = 0o666) -> int:
 
 
 def open_regular(path: Path | str) -> BufferedReader:
-    """A file to read, also through a symbolic link. Raises OSError, also for a folder, pipe, device or socket."""
+    """Open a file for reading, following symbolic links. Raises OSError for a folder, pipe, device or socket."""
     return os.fdopen(open_checked(path, os.O_RDONLY), "rb")
 
 
 def read_bytes(path: Path | str) -> bytes:
-    """The content of a file, as `open_regular` opens it."""
+    """Read a file, opened by `open_regular`."""
     with open_regular(path) as file:
         return file.read()
 
 
 def open_entry(path: Path | str) -> BufferedReader:
-    """An entry of a cache to read. Raises OSError, also for a link and for a file of a user who is not trusted."""
+    """Open a cache entry for reading. Raises OSError, also for a symbolic link or a file of an untrusted user."""
     file = os.fdopen(open_checked(path, os.O_RDONLY | SAFE), "rb")
     try:
         check_ours(path, os.fstat(file.fileno()))
@@ -83,36 +83,36 @@ def open_entry(path: Path | str) -> BufferedReader:
 
 
 def check_ours(path: Path | str, status: os.stat_result) -> None:
-    """Raise PermissionError for a file of a user who is not trusted."""
+    """Raise PermissionError for a file of an untrusted user."""
     if not ours(status):
-        why = f"it belongs to another user; set {SHARED}=1 if you trust all who can write there"
+        why = f"it belongs to another user; set {SHARED}=1 if you trust all users who can write there"
         raise PermissionError(errno.EPERM, why, os.fspath(path))
 
 
 def ours(status: os.stat_result) -> bool:
-    """Whether a file belongs to this user or root, or CORNET_CACHE_SHARED=1. Raises CornetError."""
+    """Return whether a file belongs to this user or root, or CORNET_CACHE_SHARED=1. Raises CornetError."""
     shared = os.environ.get(SHARED) or "0"
     if shared not in ("0", "1"):
         raise CornetError(
-            f"{SHARED}={shared!r} must be 0 or 1; set 1 if you trust all who can write in the cache."
+            f"{SHARED}={shared!r} must be 0 or 1; set 1 if you trust all users who can write to the cache."
         )
     return shared == "1" or not hasattr(os, "geteuid") or status.st_uid in (0, os.geteuid())
 
 
 def is_foreign(path: Path | str) -> bool:
-    """Whether another, untrusted user's file is there: it must not be used, replaced or removed. Logged once."""
-    global _noted
+    """Return whether a file belongs to an untrusted user and must not be used, replaced or removed. Logged once."""
+    global _logged
     try:
         status = os.lstat(path)
     except (OSError, ValueError):
         return False
     if ours(status):
         return False
-    if not _noted:
-        _noted = True
+    if not _logged:
+        _logged = True
         log.warning(
-            "%s belongs to another user (uid %d), so it is not used, nor are others like it; set %s=1 if you trust "
-            "all who can write in that folder, or CORNET_CACHE to a folder of your own",
+            "%s belongs to another user (uid %d): this and similar files are ignored; set %s=1 if you trust all users "
+            "who can write to that folder, or CORNET_CACHE to a folder of your own",
             path,
             status.st_uid,
             SHARED,
@@ -121,7 +121,10 @@ def is_foreign(path: Path | str) -> bool:
 
 
 def take_lock(descriptor: int, wait: bool = False) -> bool:
-    """Lock a file while its descriptor is open; False without locks. Raises BlockingIOError if held and not `wait`."""
+    """Lock a file until its descriptor is closed. Return False if the file system has no locks.
+
+    Raises BlockingIOError if another process holds the lock and `wait` is False.
+    """
     if fcntl is None:
         return False
     try:
@@ -135,13 +138,13 @@ def take_lock(descriptor: int, wait: bool = False) -> bool:
 
 @contextlib.contextmanager
 def locked_file(path: Path, wait: bool = True) -> Iterator[None]:
-    """Hold the lock of a file, created where missing and never written. It ends with the process.
+    """Hold the lock of a file, which is created if missing and never written. The lock ends with the process.
 
-    Raises BlockingIOError where another process holds it and `wait` is False; OSError where it cannot be opened.
+    Raises BlockingIOError if another process holds it and `wait` is False; OSError if it cannot be opened.
     """
     try:
         descriptor = open_checked(path, os.O_RDWR | os.O_CREAT | SAFE)
-    except PermissionError:  # made by another user of a shared folder
+    except PermissionError:  # created by another user of a shared folder
         descriptor = open_checked(path, os.O_RDONLY | SAFE)
     try:
         take_lock(descriptor, wait)

@@ -1,9 +1,11 @@
-"""What is printed: text from files without control characters, and streams that never end a command."""
+"""Print to a terminal: escape control characters, and keep running when a stream is closed."""
 
+import contextlib
 import errno
 import io
 import os
 import sys
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from rich.console import Console
@@ -12,23 +14,23 @@ from rich.text import Text
 
 from cornet.errors import printable
 
-__all__ = ["Terminal", "cell", "duration", "steady_streams"]
+__all__ = ["Terminal", "cell", "download_bar", "duration", "steady_streams"]
 
 
 class Terminal(Console):
-    """rich's console; control characters in any text are shown as escapes: no file can write over the screen."""
+    """A rich console that escapes control characters in all text, so that no file can overwrite the screen."""
 
     def render_str(self, text: str, **options: Any) -> Text:
         return super().render_str(printable(text, keep="\n\t"), **options)
 
 
 def cell(text: object) -> str:
-    """Text from a file for a table or a line: control characters and rich's markup mean nothing in it."""
+    """Escape control characters and rich markup in text from a file."""
     return escape(printable(str(text)))
 
 
 def duration(seconds: float) -> str:
-    """0.35 s, 45 s, 12:05 min, 3:20 h, 4.2 days."""
+    """Format a duration: 0.35 s, 45 s, 12:05 min, 3:20 h, 4.2 days."""
     seconds = max(0.0, seconds)
     if round(seconds) < 60:
         return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
@@ -41,11 +43,35 @@ def duration(seconds: float) -> str:
     return f"{seconds / 86400:,.1f} days"
 
 
-def steady_streams() -> None:
-    """Make standard output and error safe, at the start of a program.
+@contextlib.contextmanager
+def download_bar(name: str, start: int, total: int | None) -> Iterator[Callable[[int], None]]:
+    """Draw a progress bar with rate and remaining time if standard error is a terminal.
 
-    Characters outside their encoding become "?"; a stream that is closed, at once or later (`| head`), is replaced by
-    nothing.
+    start: bytes that are already there. total: bytes of the whole file, None if unknown. Yields a function to call
+    with the number of bytes of each block.
+    """
+    if not sys.stderr.isatty():
+        yield lambda count: None
+        return
+    from rich import progress
+
+    columns = (
+        progress.TextColumn("{task.description}"),
+        progress.BarColumn(),
+        progress.DownloadColumn(),
+        progress.TransferSpeedColumn(),
+        progress.TimeRemainingColumn(),
+    )
+    with progress.Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(name, completed=start, total=total)
+        yield lambda count: bar.advance(task, count)
+
+
+def steady_streams() -> None:
+    """Make standard output and error robust. Call this at the start of a program.
+
+    Characters that the encoding lacks are written as "?". Output to a stream that is or gets closed (`| head`) is
+    discarded.
     """
     for number, name in ((1, "stdout"), (2, "stderr")):
         stream = getattr(sys, name)
@@ -53,15 +79,16 @@ def steady_streams() -> None:
             try:
                 os.fstat(number)
             except OSError:
-                os.dup2(os.open(os.devnull, os.O_WRONLY), number)  # no file of ours may become number 1 or 2
-            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 (open to the end)
+                # Otherwise the next file that is opened would get the number 1 or 2.
+                os.dup2(os.open(os.devnull, os.O_WRONLY), number)
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 (open until exit)
         elif stream is getattr(sys, f"__{name}__") and isinstance(stream, io.TextIOWrapper):
             options = {"encoding": stream.encoding, "line_buffering": stream.line_buffering}
             setattr(sys, name, _Steady(stream.detach(), errors="replace", **options))  # type: ignore[arg-type]
 
 
 class _Steady(io.TextIOWrapper):
-    """A standard stream that goes silent where it cannot be written."""
+    """A standard stream that discards its output once it cannot be written."""
 
     def write(self, text: str) -> int:
         try:
@@ -78,8 +105,8 @@ class _Steady(io.TextIOWrapper):
 
     def _silence(self, error: OSError) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), self.fileno())
-        if error.errno != errno.EPIPE and self is sys.stdout:  # whoever closes a pipe knows it
+        if error.errno != errno.EPIPE and self is sys.stdout:  # a closed pipe is intended
             print(
-                f"standard output cannot be written ({error.strerror}); the rest is not shown",
+                f"standard output cannot be written ({error.strerror}); further output is discarded",
                 file=sys.stderr,
             )

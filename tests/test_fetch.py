@@ -9,7 +9,7 @@ import time
 import pytest
 
 from cornet.errors import CornetError
-from cornet.fetch import DownloadError, download, obtain
+from cornet.fetch import DownloadError, download, fetch_file
 
 MOST = 1_000_000
 
@@ -68,11 +68,11 @@ def refused(url, part, timeout=0.3, most=MOST):
 @pytest.mark.parametrize(
     ("lengths", "message"),
     [
-        (["abc"], "told the length 'abc' of the file"),
-        (["-5"], "told the length '-5' of the file"),
-        (["5.0"], "told the length '5.0' of the file"),
-        (["9" * 5000], "told the length '999"),
-        (["5", "3"], "told several lengths of the file"),
+        (["abc"], "sent the value 'abc' of Content-Length"),
+        (["-5"], "sent the value '-5' of Content-Length"),
+        (["5.0"], "sent the value '5.0' of Content-Length"),
+        (["9" * 5000], "sent the value '999"),
+        (["5", "3"], "sent several values of Content-Length"),
         (["20"], "broke off after 5 of 20 bytes"),
         (["9" * 18], None),
     ],
@@ -97,11 +97,11 @@ def test_lengths_that_are_taken(serve, tmp_path, lengths, content):
 @pytest.mark.parametrize("headers", [[], [("Content-Length", str(10**9))]])
 def test_a_body_without_end_stops_at_the_limit(serve, tmp_path, headers):
     url = serve(headers, body=bytes(100_000), times=10**6)
-    message = "sent more than 1,000,000 bytes, the most that this file may have"
+    message = "sent more than 1,000,000 bytes, the maximum for this file"
     assert refused(url, tmp_path / "part") == message
     assert not os.listdir(tmp_path)
     with pytest.raises(CornetError, match=rf"{url} {message}; ask them\.$"):
-        obtain(url.rpartition("/")[0], tmp_path / "file", lambda *_: "", "ask them", 0.3, MOST)
+        fetch_file(url.rpartition("/")[0], tmp_path / "file", lambda *_: "", "ask them", 0.3, MOST)
     assert not os.listdir(tmp_path)
 
 
@@ -154,7 +154,7 @@ def test_something_else_in_the_place_of_the_part(serve, tmp_path, odd):
     else:
         pytest.skip("only root makes files of others")
     with pytest.raises(OSError, match=r"regular|symbolic|directory|another user; set CORNET_CACHE_SHARED=1"):
-        obtain(serve().rpartition("/")[0], path, lambda *_: "", "ask them", 0.3, MOST)
+        fetch_file(serve().rpartition("/")[0], path, lambda *_: "", "ask them", 0.3, MOST)
     assert sorted(os.listdir(tmp_path)) == ["file.part", "precious"]
     assert (tmp_path / "precious").read_bytes() == b"mine"
     if odd == "foreign":
@@ -164,5 +164,5 @@ def test_something_else_in_the_place_of_the_part(serve, tmp_path, odd):
 def test_a_pipe_is_not_copied(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(CornetError, match=r"cannot be read \(.*\); ask them"):
-        obtain(str(tmp_path / "pipe"), tmp_path / "file", lambda *_: "", "ask them")
+        fetch_file(str(tmp_path / "pipe"), tmp_path / "file", lambda *_: "", "ask them")
     assert os.listdir(tmp_path) == ["pipe"]

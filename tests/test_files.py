@@ -86,7 +86,7 @@ from cornet.files import NewFile
 new = NewFile(Path(sys.argv[1]))
 new.file.write(b"half")
 new.file.flush()
-print(new.aside.name, flush=True)
+print(new.temporary.name, flush=True)
 sys.stdin.read()
 new.commit()
 """
@@ -174,7 +174,7 @@ def test_a_private_file_is_private_while_it_is_written(tmp_path):
     path.write_text("old")
     path.chmod(0o600)
     with NewFile(path) as new:
-        assert stat.S_IMODE(new.aside.stat().st_mode) == 0o600
+        assert stat.S_IMODE(new.temporary.stat().st_mode) == 0o600
 
 
 def test_a_link_is_replaced_and_not_followed(tmp_path):
@@ -232,9 +232,12 @@ def test_containers_with_one_host_name_and_the_same_process_numbers(tmp_path):
         ),
         (
             OSError(errno.EACCES, "Permission denied", b"a"),
-            "a: Permission denied; choose one that you may use",
+            "a: Permission denied; choose one that you have permission for",
         ),
-        (OSError(errno.ENOSPC, "No space left on device", "a"), "the disk is full: no room for a; make some"),
+        (
+            OSError(errno.ENOSPC, "No space left on device", "a"),
+            "the disk is full: no space to write a; free some",
+        ),
         (OSError(errno.EIO, "Input/output error"), "Input/output error; check the files and folders"),
         (
             OSError(errno.ENAMETOOLONG, "File name too long", "x" * 200_000),

@@ -32,7 +32,7 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root makes files of
 def cache(tmp_path, monkeypatch) -> Path:
     monkeypatch.setenv("CORNET_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("CORNET_CACHE_SHARED", raising=False)
-    monkeypatch.setattr(opening, "_noted", False)
+    monkeypatch.setattr(opening, "_logged", False)
     return tmp_path / "cache"
 
 
@@ -177,7 +177,7 @@ def test_an_entry_of_another_user_is_neither_used_nor_replaced(cache, kind, monk
     assert (now.st_ino, now.st_uid, now.st_size) == (before.st_ino, STRANGER, before.st_size)
     told = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert len(told) == 1
-    assert f"{entry} belongs to another user (uid {STRANGER}), so it is not used" in told[0]
+    assert f"{entry} belongs to another user (uid {STRANGER}): this and similar files are ignored" in told[0]
     assert "set CORNET_CACHE_SHARED=1" in told[0]
     monkeypatch.setenv("CORNET_CACHE_SHARED", "1")
     assert get() == 3

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cornet.csv_cells import csv_text, plain_cell, safe_cell
+from cornet.csv_cells import csv_text, escape_cell, unescape_cell
 from cornet.terminal import Terminal, cell
 
 
@@ -24,19 +24,19 @@ def test_control_characters_and_markup_mean_nothing():
 
 @pytest.mark.parametrize("text", ["=1+1", "+x", "-x", "@sum", "\tx", "\rx", "'=x", "''-0.1", "-"])
 def test_formulas_get_an_apostrophe_and_come_back(text):
-    assert safe_cell(text) == f"'{text}"
-    assert plain_cell(safe_cell(text)) == text
+    assert escape_cell(text) == f"'{text}"
+    assert unescape_cell(escape_cell(text)) == text
 
 
 @pytest.mark.parametrize("text", ["-0.13", "+1e-3", "V4", "", "'quoted'", "-inf", "r^2/c"])
 def test_numbers_and_words_stay(text):
-    assert safe_cell(text) == text
-    assert plain_cell(text) == text
+    assert escape_cell(text) == text
+    assert unescape_cell(text) == text
 
 
 @given(st.text(max_size=20))
 def test_any_text_comes_back(text):
-    assert plain_cell(safe_cell(text)) == text
+    assert unescape_cell(escape_cell(text)) == text
 
 
 def test_tables_for_people():

@@ -1,4 +1,4 @@
-"""The `cornet` command: one file for each of its commands."""
+"""The `cornet` command, with one module per subcommand."""
 
 from cornet.cli.command import app, main
 

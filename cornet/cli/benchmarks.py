@@ -1,4 +1,4 @@
-"""`cornet benchmarks`: what networks can be compared with."""
+"""`cornet benchmarks`: list the benchmarks."""
 
 import json
 from typing import Annotated
@@ -21,11 +21,11 @@ def benchmarks(
     """
     from cornet.brain.benchmarks import GROUPS, list_benchmarks
 
-    found = list_benchmarks()
+    rows = list_benchmarks()
     if not as_json:
         from cornet.report.terminal_tables import print_benchmarks
 
-        print_benchmarks(found, GROUPS)
+        print_benchmarks(rows, GROUPS)
         return
     columns = ("name", "version", "region", "what", "simulated", "time_bin", "degrees", "split_rule", "scale")
-    typer.echo(json.dumps([{column: getattr(one, column) for column in columns} for one in found], indent=2))
+    typer.echo(json.dumps([{column: getattr(row, column) for column in columns} for row in rows], indent=2))

@@ -1,4 +1,4 @@
-"""The `cornet` command and its parts."""
+"""Assemble the `cornet` command from its subcommands."""
 
 import sys
 from typing import Annotated
@@ -37,8 +37,8 @@ app.add_typer(report, name="report")
 app.command()(rerun)
 
 
-def show_version(wanted: bool) -> None:
-    if wanted:
+def show_version(requested: bool) -> None:
+    if requested:
         import cornet
 
         typer.echo(f"cornet {cornet.__version__}")
@@ -56,14 +56,14 @@ def options(
 
 
 def main() -> None:
-    """Run the command; a mistake in what came in is one line and exit status 2."""
+    """Run the command. Invalid input prints one line and exits with status 2."""
     steady_streams()
     keep_compiled_code()
     try:
         app()
     except (CornetError, OSError) as error:
-        told = file_error(error) if isinstance(error, OSError) else error
+        message = str(file_error(error) if isinstance(error, OSError) else error)
         from cornet.training.secrets import message_without_secrets
 
-        print(f"cornet: {message_without_secrets(str(told))}", file=sys.stderr)
+        print(f"cornet: {message_without_secrets(message)}", file=sys.stderr)
         sys.exit(2)

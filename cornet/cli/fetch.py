@@ -1,4 +1,4 @@
-"""`cornet fetch NAME...`: public brain data, verified by their hashes."""
+"""`cornet fetch NAME...`: fetch public brain data and verify their hashes."""
 
 import os
 from typing import Annotated
@@ -11,19 +11,19 @@ __all__ = ["fetch"]
 
 
 def fetch(
-    names: Annotated[list[str] | None, typer.Argument(help="Data sets, as --list names them.")] = None,
-    listed: Annotated[bool, typer.Option("--list", help="List the data sets, and where they lie.")] = False,
+    names: Annotated[list[str] | None, typer.Argument(help="Names of data sets, see --list.")] = None,
+    listed: Annotated[bool, typer.Option("--list", help="List the data sets and their locations.")] = False,
     source: Annotated[
         str | None,
-        typer.Option("--from", help="A folder (for kar2019 a file) or another address that has the files."),
+        typer.Option("--from", help="A folder (for kar2019: a file) or address that has the files."),
     ] = None,
-    target: Annotated[str | None, typer.Option("--to", help="The folder to put the files in.")] = None,
+    target: Annotated[str | None, typer.Option("--to", help="The folder to write the files to.")] = None,
 ) -> None:
-    """Fetch public brain data, verified by their hashes.
+    """Fetch public brain data and verify their hashes.
 
-    What broke off is continued by the same command. Of the environment variables,
-    CORNET_DATA_URL names a mirror (an address or a folder) once for all, and
-    CORNET_CACHE the folder below which the data are kept.
+    To resume a broken download, repeat the command. The environment variable
+    CORNET_DATA_URL sets a mirror (an address or a folder) for all data sets, and
+    CORNET_CACHE sets the cache folder that contains the data.
 
     Examples:
 
@@ -42,11 +42,9 @@ def fetch(
         print_public_data()
         return
     if not names:
-        raise CornetError(f"no data set is named; name any of {', '.join(PUBLIC)}, or see --list.")
+        raise CornetError(f"a data set is missing; name one or more of {', '.join(PUBLIC)}, or see --list.")
     if target and len(names) > 1:
-        raise CornetError(
-            f"--to takes one folder for one data set, not for {len(names)}; fetch them one by one."
-        )
+        raise CornetError(f"--to allows only one data set, and you gave {len(names)}; fetch them one by one.")
     status = 0
     for data in [public_data(name) for name in names]:
         path = data_folder(data, target) / data.files[0].name

@@ -1,4 +1,4 @@
-"""`cornet models`: the networks, and what they cost."""
+"""`cornet models`: list the networks and their cost."""
 
 import dataclasses
 import json
@@ -13,20 +13,20 @@ __all__ = ["models"]
 
 def models(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
-    size: Annotated[int, typer.Option(help="Pixels a side of the images that MACs are counted for.")] = 224,
+    size: Annotated[int, typer.Option(help="Image size in pixels per side, for counting MACs.")] = 224,
     width: Annotated[float, typer.Option(help="Multiplies the channels of every area.")] = 1.0,
     classes: Annotated[int, typer.Option(help="Outputs of the decoder.")] = 1000,
     variant: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[NAME] [KEY=VALUE]...", help="A network, and what differs from the published."
+            metavar="[NAME] [KEY=VALUE]...", help="A network, and changes to the published version."
         ),
     ] = None,
 ) -> None:
     """List the networks: parameters, multiply-adds per image (MACs), steps, depth, published accuracy.
 
-    With a name and keys of the configuration's part `model`: that variant, and the milliseconds that its steps
-    stand for.
+    With a name, and optionally keys of the configuration's part `model`, it shows this variant and the milliseconds
+    that its steps represent.
 
     Examples:
 
@@ -41,10 +41,10 @@ def models(
     from cornet.models import describe, list_models
     from cornet.report.terminal_tables import print_intervals, print_models
 
-    names, given = [word for word in variant or [] if "=" not in word], parse_variant(variant or [])
-    if len(names) > 1 or (given and not names):
+    names, changes = [word for word in variant or [] if "=" not in word], parse_variant(variant or [])
+    if len(names) > 1 or (changes and not names):
         raise CornetError(f"{' '.join(variant or [])}: name one network, such as cornet_s, before its keys.")
-    arguments = {"width": width, "num_classes": classes, **given}
+    arguments = {"width": width, "num_classes": classes, **changes}
     rows = [describe(name, size=size, **arguments) for name in names or list_models()]
     if as_json:
         typer.echo(
@@ -57,13 +57,13 @@ def models(
 
 
 def parse_variant(words: list[str]) -> dict[str, Any]:
-    """KEY=VALUE words as arguments of a network; values as in the configuration's files."""
+    """Parse KEY=VALUE words, with YAML values, into arguments of a network. Raises CornetError for invalid YAML."""
     import yaml
 
-    given = {}
+    arguments = {}
     for key, _, text in (word.partition("=") for word in words if "=" in word):
         try:
-            given[key.removeprefix("model.")] = yaml.safe_load(text)
+            arguments[key.removeprefix("model.")] = yaml.safe_load(text)
         except yaml.YAMLError:
             raise CornetError(f"{key}={text} cannot be read; give a number, a word, or {{V4: 8}}.") from None
-    return given
+    return arguments

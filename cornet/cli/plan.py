@@ -1,4 +1,4 @@
-"""`cornet plan OVERRIDES...`: what a training will take."""
+"""`cornet plan OVERRIDES...`: estimate time and memory of a training."""
 
 from pathlib import Path
 from typing import Annotated
@@ -12,13 +12,13 @@ __all__ = ["plan"]
 
 def plan(
     overrides: Annotated[
-        list[str] | None, typer.Argument(help="As of train.py: experiment=NAME, key=value.")
+        list[str] | None, typer.Argument(help="As for train.py: experiment=NAME, key=value.")
     ] = None,
 ) -> None:
-    """Tell what a training would take, before it starts.
+    """Estimate the time and memory that a training needs, before it starts.
 
-    Some seconds of it are run here, on one device; the rest is a stated model, for the hardware at hand or
-    described: hardware.devices=8 hardware.cores=64 hardware.images_per_second=3000 (of one device).
+    It measures a few seconds of training on one device here and extrapolates to this machine, or to hardware that
+    you describe: hardware.devices=8 hardware.cores=64 hardware.images_per_second=3000 (of one device).
 
     Examples:
 
@@ -34,7 +34,7 @@ def plan(
     conf = Path(__file__).parents[2] / "conf"
     if not conf.is_dir():
         raise CornetError(
-            f"there is no folder {conf} with train.py's configuration; run from a checkout of cornet."
+            f"the folder {conf} with train.py's configuration is missing; run this from a checkout of cornet."
         )
     with reading(list(overrides or []), conf) as command:
         config = without_hydra(command.compose(command.arguments.overrides))

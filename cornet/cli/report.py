@@ -9,8 +9,8 @@ from typer.core import TyperGroup
 __all__ = ["report"]
 
 
-class RunUnlessNamed(TyperGroup):
-    """A group whose first word is the command `run` where it is none of the commands: cornet report RUN."""
+class DefaultToRun(TyperGroup):
+    """A group that inserts the command `run` if the first word is not a command: cornet report RUN."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if args and args[0] not in (*self.commands, "-h", "--help"):
@@ -19,9 +19,9 @@ class RunUnlessNamed(TyperGroup):
 
 
 report = typer.Typer(
-    cls=RunUnlessNamed,
+    cls=DefaultToRun,
     no_args_is_help=True,
-    help="Write the report of a run, of several seeds, of a sweep, or of runs among the published networks.\n\n"
+    help="Write the report of a run, of several seeds, of a sweep, or of runs and the published networks.\n\n"
     "cornet report RUN is short for cornet report run RUN.",
 )
 
@@ -30,17 +30,19 @@ report = typer.Typer(
 def run(
     runs: Annotated[
         list[Path],
-        typer.Argument(metavar="RUN", help="Folders of runs, or with one run or several seeds of one below."),
+        typer.Argument(
+            metavar="RUN", help="Folders of runs, or folders that contain one run or several seeds."
+        ),
     ],
     together: Annotated[
-        bool, typer.Option("--together", help="The runs named differ in their seed alone: one page of them.")
+        bool, typer.Option("--together", help="The runs differ only in their seed: write one page for all.")
     ] = False,
 ) -> None:
     """Write the report of a run: one page, report.html, that opens from disk.
 
-    It holds the run's brain scores while it was trained, their plots, the learning curves, sample stimuli, the
-    configuration and versions; a run that still goes on is shown as far as it is. Of a folder that holds several
-    seeds it prints and writes the means over seeds, with their 95 % intervals and curves.
+    It shows the run's brain scores during training, their plots, learning curves, sample stimuli, configuration and
+    versions. For an unfinished run it shows the results so far. For a folder with several seeds it prints a table and
+    writes a page of means over seeds with their 95 % intervals and curves.
 
     Examples:
 
@@ -58,19 +60,17 @@ def run(
 
 @report.command()
 def sweep(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Holds the runs of a sweep: runs/<name>.")],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="The folder of a sweep: runs/<name>.")],
     base: Annotated[
         str | None,
-        typer.Option(
-            help="The variant that others are compared with: its number in the table, or its folder."
-        ),
+        typer.Option(help="The variant to compare the others with: its number in the table, or its folder."),
     ] = None,
 ) -> None:
-    """Lay the runs of a sweep side by side: a table, sweep.csv, and the page sweep.html.
+    """Compare the runs of a sweep: print a table, and write sweep.csv and the page sweep.html.
 
-    Accuracy, brain scores and cost of every variant, with 95 % intervals over seeds; changes against the base variant
-    as in figure 4 of the CORnet-S paper; which factor explains accuracy and each score; scores against accuracy and
-    cost, with the Pareto front. Runs that are not finished are left out and counted.
+    It shows accuracy, brain scores and cost of every variant, with 95 % intervals over seeds; changes from the base
+    variant as in figure 4 of the CORnet-S paper; which factors explain accuracy and each score; and scores against
+    accuracy and cost, with the Pareto front. Unfinished runs are left out and counted.
 
     Examples:
 
@@ -87,17 +87,19 @@ def sweep(
 def compare(
     runs: Annotated[
         list[Path],
-        typer.Argument(metavar="RUN", help="Folders of runs, or of several seeds, all of which are taken."),
+        typer.Argument(
+            metavar="RUN", help="Folders of runs, or folders with several seeds, which are all included."
+        ),
     ],
     target: Annotated[
-        Path | None, typer.Option("--to", help="A file .html, or a folder for compare.html.")
+        Path | None, typer.Option("--to", help="An .html file, or a folder for compare.html.")
     ] = None,
 ) -> None:
-    """Draw runs among the 243 published networks of the CORnet-S paper: one page, compare.html.
+    """Compare runs with the 243 published networks of the CORnet-S paper on one page, compare.html.
 
-    ImageNet accuracy against Brain-Score with its inset above 70 %, depth, transfer to CIFAR-100, generalisation to new
-    neurons, images and observers, and a run's course of training over the published one. A run has a place where its
-    benchmarks are those of the paper; simulated ones are never put beside them.
+    It plots ImageNet accuracy against Brain-Score with an inset above 70 %, depth, transfer to CIFAR-100,
+    generalisation to new neurons, images and observers, and a run's training over the published one. A run is plotted
+    only if its benchmarks are those of the paper; simulated benchmarks are never plotted beside them.
 
     Examples:
 

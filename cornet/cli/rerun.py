@@ -1,4 +1,4 @@
-"""`cornet rerun RUN`: a run repeated from what it recorded."""
+"""`cornet rerun RUN`: repeat a run from its recorded configuration and compare the results."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,18 +11,19 @@ __all__ = ["rerun"]
 def rerun(
     folder: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a finished run.")],
     target: Annotated[
-        Path | None, typer.Option("--to", help="Where to; beside the run as seed0.rerun unless told.")
+        Path | None, typer.Option("--to", help="The new run's folder (default: seed0.rerun beside the run).")
     ] = None,
     trust: Annotated[
-        bool, typer.Option("--trust", help="Build whatever its configuration names: it can run any program.")
+        bool,
+        typer.Option("--trust", help="Build any class that its configuration names; it can run any program."),
     ] = False,
 ) -> None:
-    """Repeat a run from what it recorded, and say whether the result is the same.
+    """Repeat a run from its recorded configuration, and report whether the results are equal.
 
-    It is trained once more from its config.yaml, with as many threads; then the last weights, metrics.csv
-    and scores.csv are compared bit for bit. Where they differ it says by how much, and which versions, commit,
-    hardware, threads or images do. The exit status is 0 where all is the same, else 1. Stopped, the same
-    command goes on. On several ranks: torchrun --no-python --nproc-per-node=2 cornet rerun RUN.
+    The run is trained again from its config.yaml with the same number of threads. Then the last weights, metrics.csv
+    and scores.csv are compared bit for bit. If they differ, it prints by how much, and which versions, commit,
+    hardware, threads or images differ. The exit status is 0 if all results are equal, else 1. To resume after a
+    stop, repeat the command. On several ranks: torchrun --no-python --nproc-per-node=2 cornet rerun RUN.
 
     Examples:
 
@@ -39,10 +40,10 @@ def rerun(
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
-        done = repeat(find_run_folder(folder), target, trust)
+        comparison = repeat(find_run_folder(folder), target, trust)
     except Stopped as stopped:
-        typer.echo(f"\n{stopped}. The same command goes on from where it was.", err=True)
+        typer.echo(f"\n{stopped}. Repeat the command to resume.", err=True)
         raise typer.Exit(stopped.code) from None
-    if done is not None:
-        print_rerun(done)
-        raise typer.Exit(0 if done.same else 1)
+    if comparison is not None:
+        print_rerun(comparison)
+        raise typer.Exit(0 if comparison.same else 1)

@@ -1,4 +1,4 @@
-"""`cornet score MODEL... --on BENCHMARK...`: networks compared with brains."""
+"""`cornet score MODEL... --on BENCHMARK...`: score networks on brain benchmarks."""
 
 import json
 import math
@@ -21,18 +21,18 @@ __all__ = ["SeveralValues", "score"]
 
 
 class SeveralValues(TyperCommand):
-    """A command whose --on takes all that follows, up to the next option: --on one two three."""
+    """A command whose option --on takes all words up to the next option: --on one two three."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        spread: list[str] = []
-        taking = False
+        expanded: list[str] = []
+        after_on = False
         for word in args:
             if word.startswith("-"):
-                taking = word == "--on"
-                spread += [] if taking else [word]
+                after_on = word == "--on"
+                expanded += [] if after_on else [word]
             else:
-                spread += ["--on", word] if taking else [word]
-        return super().parse_args(ctx, spread)
+                expanded += ["--on", word] if after_on else [word]
+        return super().parse_args(ctx, expanded)
 
 
 def score(
@@ -40,50 +40,54 @@ def score(
         list[str], typer.Argument(help="A name, a run's folder, a checkpoint, pixels, gabor, ...")
     ],
     on: Annotated[
-        list[str], typer.Option("--on", help="Benchmarks, groups of them, or folders with a bundle.")
+        list[str], typer.Option("--on", help="Names of benchmarks or groups, or folders with a bundle.")
     ],
     area: Annotated[
-        str, typer.Option(help="V1, V2, V4, IT or a layer, for all regions; auto: chosen on --choose-on.")
+        str, typer.Option(help="V1, V2, V4, IT or a layer, for all regions; auto: choose it on --choose-on.")
     ] = "",
     choose_on: Annotated[
         str,
-        typer.Option(help="With --area auto: a bundle set aside, on which each region's layer is chosen."),
+        typer.Option(help="With --area auto: a separate bundle on which to choose each region's layer."),
     ] = "",
     metric: Annotated[str, typer.Option(help="pls, ridge, linear or neuron_to_neuron.")] = "pls",
-    scale: Annotated[str, typer.Option(help="Of neural scores: r^2/c, (r/c)^2, r/c or raw.")] = "r^2/c",
-    decoder: Annotated[str, typer.Option(help="Of solution times: reference or optimum.")] = "reference",
+    scale: Annotated[str, typer.Option(help="Scale of neural scores: r^2/c, (r/c)^2, r/c or raw.")] = "r^2/c",
+    decoder: Annotated[
+        str, typer.Option(help="Decoder of solution times: reference or optimum.")
+    ] = "reference",
     time_bin: Annotated[
         str,
-        typer.Option(help="Of local bundles, in ms after onset, as 70-170; of several, one must be named."),
+        typer.Option(
+            help="Time bin of local bundles in ms after onset, such as 70-170; required for several bins."
+        ),
     ] = "",
     groups: Annotated[
         str | None,
-        typer.Option(help="Of local bundles: stimuli equal in this column stay together; none: not so."),
+        typer.Option(
+            help="Local bundles: keep stimuli with equal values of this column in one split; or none."
+        ),
     ] = None,
     stratify: Annotated[
         str | None,
-        typer.Option(help="Of local bundles: shares of this column are equal in splits; none: not so."),
+        typer.Option(help="Local bundles: balance the values of this column over splits; or none."),
     ] = None,
     ignore: Annotated[
         list[str] | None,
-        typer.Option(help="Of local bundles: a coordinate that may differ within a stimulus; repeatable."),
+        typer.Option(help="Local bundles: a coordinate that may differ within a stimulus; repeatable."),
     ] = None,
     untrained: Annotated[
-        bool, typer.Option("--untrained", help="Score every network before training, too.")
+        bool, typer.Option("--untrained", help="Also score every network before training.")
     ] = False,
-    seed: Annotated[int, typer.Option(help="Of untrained networks' weights.")] = 0,
-    device: Annotated[str, typer.Option(help="cpu or cuda; auto takes a GPU if there is one.")] = "auto",
+    seed: Annotated[int, typer.Option(help="Seed of the weights of untrained networks.")] = 0,
+    device: Annotated[str, typer.Option(help="cpu or cuda; auto uses a GPU if available.")] = "auto",
     keep_going: Annotated[
-        bool, typer.Option("--keep-going", help="Go on where a benchmark cannot be scored, and say why.")
+        bool, typer.Option("--keep-going", help="If a benchmark fails, report the reason and continue.")
     ] = False,
     trust: Annotated[
         bool,
-        typer.Option(
-            "--trust", help="Import and run the network's own code that a run or a checkpoint names."
-        ),
+        typer.Option("--trust", help="Import and run custom network code that a run or a checkpoint names."),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
-    csv: Annotated[str, typer.Option(help="Write the scores to this file, one row each.")] = "",
+    csv: Annotated[str, typer.Option(help="Write the scores to this file, one row per score.")] = "",
 ) -> None:
     """Compare networks with brains.
 
@@ -91,7 +95,7 @@ def score(
     timm:NAME, pixels, gabor, or recorded features; options follow a question mark:
     cornet_s?untrained&seed=3, torchvision:resnet18?V4=layer2.
 
-    Each stimulus set is shown once to each model, and what was recorded is kept in the cache.
+    Each stimulus set is shown once to each model, and the recorded features are cached.
 
     Examples:
 
@@ -117,29 +121,29 @@ def score(
     site = None if area in ("", "auto") else site_or_layer(area)
     local: dict[str, Any] = {"time_bin": parse_bin(time_bin), "groups": groups, "stratify": stratify}
     local["ignore"] = ignore or None
-    compared = open_benchmarks(
+    opened = open_benchmarks(
         on, metric=metric, scale=scale, area=site, decoder=decoder, device=device, **local
     )
     subjects = open_subjects(models, device, untrained, seed, trust)
     if (area == "auto") != bool(choose_on):
-        raise CornetError("--area auto and --choose-on BUNDLE go together; give both, or neither.")
+        raise CornetError("--area auto and --choose-on BUNDLE need each other; give both, or neither.")
     if choose_on:
         subjects = [with_chosen_layers(subject, choose_on, metric, device, local) for subject in subjects]
-    shown = sys.stderr.isatty()
+    interactive = sys.stderr.isatty()
 
-    def tell(words: str) -> None:
-        if shown:
-            typer.echo(words, err=True)
+    def show(message: str) -> None:
+        if interactive:
+            typer.echo(message, err=True)
 
     results = []
-    for result in run_battery(subjects, compared, strict=not keep_going, progress=shown, log=tell):
+    for result in run_battery(subjects, opened, strict=not keep_going, progress=interactive, log=show):
         results.append(result)
         if csv:
             import pandas as pd
 
             table = pd.DataFrame(scored_rows(results, subjects))
             atomic_write(Path(csv).expanduser(), csv_text(table))
-    if as_json:  # which has no NaN
+    if as_json:  # JSON has no NaN: write null
         rows = [
             {k: None if isinstance(v, float) and math.isnan(v) else v for k, v in row.items()}
             for row in scored_rows(results, subjects)
@@ -156,27 +160,28 @@ def score(
 def open_subjects(
     models: list[str], device: str, untrained: bool, seed: int, trust: bool = False
 ) -> "list[Subject]":
-    """The subjects, each followed by itself before training where that is asked for and there is such a thing."""
+    """Open the subjects. untrained: also open each network's untrained version, placed after it."""
     from cornet.brain import open_subject
     from cornet.runs.checkpoints import KINDS
 
-    found = []
+    subjects = []
     for model in models:
-        found.append(open_subject(model, device=device, seed=seed, trust=trust))
-        plain, _, options = model.partition("?")
-        chosen = [option for option in options.split("&") if option and option not in KINDS]
-        if untrained and "untrained" not in chosen and plain not in ("pixels", "gabor"):
-            text = f"{plain}?{'&'.join([*chosen, 'untrained'])}"
-            found.append(open_subject(text, device=device, seed=seed, trust=trust))
-    return found
+        subjects.append(open_subject(model, device=device, seed=seed, trust=trust))
+        name, _, text = model.partition("?")
+        options = [option for option in text.split("&") if option and option not in KINDS]
+        if untrained and "untrained" not in options and name not in ("pixels", "gabor"):
+            untrained_name = f"{name}?{'&'.join([*options, 'untrained'])}"
+            subjects.append(open_subject(untrained_name, device=device, seed=seed, trust=trust))
+    return subjects
 
 
 def with_chosen_layers(
     subject: "Subject", folder: str, metric: str, device: str, local: dict[str, Any]
 ) -> "Subject":
-    """The subject with the layer of each region that predicts the set-aside bundle best, split as that is scored.
+    """Return the subject with, for each region, the layer that predicts the separate bundle best.
 
-    local: what was asked of bundles, time_bin, groups, stratify and ignore.
+    local: the options time_bin, groups, stratify and ignore. The bundle is split as it is for scoring. Raises
+    CornetError if the bundle has one fixed split.
     """
     from cornet.brain import choose_layers, load_bundle
     from cornet.brain.data.split_rule import SplitOptions, read_rule_file, split_rule
@@ -186,7 +191,7 @@ def with_chosen_layers(
     rule = split_rule(bundle, read_rule_file(Path(folder).expanduser()), asked)
     if rule.fixed:
         raise CornetError(
-            f"{folder} states one fixed split, and layers are chosen on several; give --groups or --stratify."
+            f"{folder} defines one fixed split, but choosing layers needs several; give --groups or --stratify."
         )
     choice = choose_layers(
         subject,
@@ -206,18 +211,17 @@ def with_chosen_layers(
 
 
 def scored_rows(results: "list[Result]", subjects: "list[Subject]") -> "list[dict[str, object]]":
-    """The scores as rows that say what they were made of: a hash of the model's weights and preprocessing, and the
-    versions that compared them; brain_data is in them already."""
+    """Return the scores as rows with a hash of the model's weights and preprocessing, commit and versions."""
     from cornet.runs.provenance import Provenance, versions
 
-    made_of = Provenance(versions=versions()).columns()
+    provenance = Provenance(versions=versions()).columns()
     identities = {subject.name: subject.identity for subject in subjects}
-    common = {key: made_of[key] for key in ("commit", "versions")}
-    return [{**one.row(), "model_identity": identities[one.subject], **common} for one in results]
+    common = {key: provenance[key] for key in ("commit", "versions")}
+    return [{**result.row(), "model_identity": identities[result.subject], **common} for result in results]
 
 
 def parse_bin(text: str) -> tuple[float, float] | None:
-    """70-170 -> (70, 170); "" -> None. Raises CornetError for anything else."""
+    """Parse 70-170 to (70, 170), and "" to None. Raises CornetError for other text."""
     if not text:
         return None
     try:

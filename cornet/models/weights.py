@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 
 from cornet.errors import CornetError
-from cornet.fetch import locked, obtain, usable
+from cornet.fetch import fetch_file, fetch_lock, translate_os_errors
 from cornet.files import atomic_write, cache_folder
 from cornet.models.catalogue import published_model
 from cornet.models.safe_load import looks_like_checkpoint
@@ -52,12 +52,14 @@ def fetch_published(
         f"place the file by hand at {path}, give pretrained=PATH, or set the environment variable "
         "CORNET_WEIGHTS_URL to a URL or folder that has it"
     )
-    with usable(path, "fix that, or set the environment variable CORNET_CACHE to another folder"):
+    with translate_os_errors(
+        path, "fix that, or set the environment variable CORNET_CACHE to another folder"
+    ):
         if not path.exists():
             folder.mkdir(parents=True, exist_ok=True)
-            with locked(folder / f"{file}.lock"):
+            with fetch_lock(folder / f"{file}.lock"):
                 if not path.exists():  # another process may have fetched it
-                    obtain(
+                    fetch_file(
                         source,
                         path,
                         lambda found, joined: find_problem(found, path, accept_hash and not joined),

@@ -1,1 +1,1 @@
-"""Tables and plots of runs."""
+"""Write reports of runs: tables, plots and HTML pages."""

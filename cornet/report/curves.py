@@ -1,4 +1,4 @@
-"""Learning curves of one or several runs."""
+"""Plot learning curves of one or several runs."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,10 +20,10 @@ COLOURS = ("#1b6ca8", "#d1495b", "#3c8d53", "#b07d2b", "#6b4c9a", "#4d4d4d")
 def plot_curves(
     runs: Mapping[str, pd.DataFrame], path: Path, chance: float | None = None, title: str = ""
 ) -> None:
-    """Draw loss and top-1 against the epoch and save the picture; very long curves are `thinned`.
+    """Plot loss and top-1 by epoch and save a PNG; long curves are `thinned`.
 
-    runs: name -> metrics as `cornet.training.loggers.csv.read_metrics` gives them. path: of the PNG.
-    chance: top-1 of guessing, drawn as a line. Raises CornetError when it cannot be written.
+    runs: {name: metrics}, from `cornet.runs.metrics.read_metrics`. path: the PNG file. chance: top-1 of guessing,
+    drawn as a line. Raises CornetError if the file cannot be written.
     """
     with style():
         figure = Figure(figsize=(8 if len(runs) == 1 else 9, 3.2), layout="constrained", dpi=150)
@@ -34,7 +34,7 @@ def plot_curves(
         for line, what in (("-", "training"), ("--", "validation")):
             left.plot([], [], color=COLOURS[0] if len(runs) == 1 else "0.3", lw=1.2, ls=line, label=what)
         left.set(xlabel="epoch", ylabel="loss (cross-entropy)")
-        right.set(xlabel="epoch", ylabel="top-1 (share of images)")
+        right.set(xlabel="epoch", ylabel="top-1 (fraction of images)")
         right.set_ylim(bottom=0)
         if chance is not None:
             right.axhline(chance, color="0.5", lw=0.8, ls=":", label="chance")
@@ -52,7 +52,7 @@ def plot_curves(
 
 
 def draw_losses(axes: Axes, metrics: pd.DataFrame, colour: str) -> None:
-    """Training loss at each logged step (faint) and its running mean; validation loss at each epoch's end."""
+    """Plot training loss per logged step (faint), its running mean, and validation loss per epoch (dashed)."""
     steps_per_epoch = epoch_length(metrics)
     train = metrics.dropna(subset=["train/loss"]) if "train/loss" in metrics else metrics.iloc[:0]
     if len(train):
@@ -67,20 +67,20 @@ def draw_losses(axes: Axes, metrics: pd.DataFrame, colour: str) -> None:
 
 
 def draw_accuracies(axes: Axes, metrics: pd.DataFrame, colour: str, label: str) -> None:
-    """Top-1 of every validation view at each epoch's end."""
+    """Plot top-1 of every validation view per epoch."""
     columns = sorted(name for name in metrics if name.startswith("val/top1"))
     for line, column in zip(("-", "--", ":"), columns, strict=False):
         val = thinned(metrics[["epoch", column]].dropna(subset=[column]), column)
         view = column.removeprefix("val/top1").lstrip("_")
-        told = f"{label}, {view}" if view else label
+        text = f"{label}, {view}" if view else label
         axes.plot(
-            val["epoch"] + 1, val[column], color=colour, ls=line, lw=1.4, marker="o", ms=2.5, label=told
+            val["epoch"] + 1, val[column], color=colour, ls=line, lw=1.4, marker="o", ms=2.5, label=text
         )
 
 
 def epoch_length(metrics: pd.DataFrame) -> float:
-    """Optimiser steps in an epoch."""
-    ends = metrics.dropna(subset=["val/top1"]) if "val/top1" in metrics else metrics.iloc[:0]
-    if not len(ends):
+    """Return the number of optimiser steps per epoch."""
+    validations = metrics.dropna(subset=["val/top1"]) if "val/top1" in metrics else metrics.iloc[:0]
+    if not len(validations):
         return float(max(1, metrics["step"].max() + 1))
-    return float(np.median((ends["step"] + 1) / (ends["epoch"] + 1)))
+    return float(np.median((validations["step"] + 1) / (validations["epoch"] + 1)))

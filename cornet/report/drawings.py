@@ -1,4 +1,4 @@
-"""From a figure to a drawing inside a page: text stays text, points are named under the mouse or beside them."""
+"""Convert a figure to an inline SVG with text as text, point names as tooltips, and labels beside points."""
 
 import io
 import re
@@ -20,22 +20,22 @@ _LINK = re.compile(r"#([\w.-]+)")
 
 
 def drawing(figure: Figure, key: str, names: Mapping[str, Sequence[str]], label: str) -> str:
-    """HTML: the figure as an <svg> that holds all it needs, as wide as the place it gets.
+    """Return the figure as a self-contained <svg> that fills the width of its parent.
 
-    key: tells its inner names from those of the page's other drawings. names: by an artist's gid, what each of its
-    points is called; a browser shows it while the mouse is over the point. label: its text for screen readers.
+    key: prefix of its element ids, unique in the page. names: {gid of an artist: a name for each of its points},
+    shown by browsers as tooltips. label: text for screen readers.
     """
     root = ElementTree.fromstring(_svg(figure, key))
-    _plain(root)
+    _remove_namespaces(root)
     for group in list(root.iter("g")):
-        told = names.get(group.get("id", ""))
-        if told is not None:
-            _name(group, told)
+        titles = names.get(group.get("id", ""))
+        if titles is not None:
+            _add_titles(group, titles)
     for parent in list(root.iter()):
         for child in list(parent):
             if child.tag in ("metadata", "style"):
                 parent.remove(child)
-    _tidy(root, key)
+    _prefix_ids(root, key)
     for name in ("width", "height", "version"):
         root.attrib.pop(name, None)
     root.set("class", "plot")
@@ -52,29 +52,29 @@ def _svg(figure: Figure, key: str) -> str:
     return content.getvalue()
 
 
-def _plain(root: ElementTree.Element) -> None:
-    """Names without their namespaces, which HTML knows by itself."""
+def _remove_namespaces(root: ElementTree.Element) -> None:
+    """Remove XML namespaces, which HTML does not need."""
     for element in root.iter():
         element.tag = element.tag.rpartition("}")[2]
         element.attrib = {name.rpartition("}")[2]: value for name, value in element.attrib.items()}
 
 
-def _name(group: ElementTree.Element, told: Sequence[str]) -> None:
-    """A title for each mark of a group, in their order."""
-    inside = {id(one) for defined in group.iter("defs") for one in defined.iter()}
-    marks = [one for one in group.iter() if one.tag in MARKS and id(one) not in inside]
-    if len(marks) != len(told):
-        raise AssertionError(f"{len(marks)} marks and {len(told)} names")
+def _add_titles(group: ElementTree.Element, titles: Sequence[str]) -> None:
+    """Add a title to each mark of a group, in order."""
+    inside = {id(element) for defs in group.iter("defs") for element in defs.iter()}
+    marks = [element for element in group.iter() if element.tag in MARKS and id(element) not in inside]
+    if len(marks) != len(titles):
+        raise AssertionError(f"{len(marks)} marks and {len(titles)} names")
     group.set("class", "points")
-    for mark, name in zip(marks, told, strict=True):
+    for mark, text in zip(marks, titles, strict=True):
         title = ElementTree.Element("title")
-        title.text = name
+        title.text = text
         mark.insert(0, title)
 
 
-def _tidy(root: ElementTree.Element, key: str) -> None:
-    """Only names that something refers to stay, and those are the drawing's own: a page has several drawings."""
-    links = {found for one in root.iter() for value in one.attrib.values() for found in _LINK.findall(value)}
+def _prefix_ids(root: ElementTree.Element, key: str) -> None:
+    """Remove ids without references and prefix the others, because a page has several drawings."""
+    links = {link for one in root.iter() for value in one.attrib.values() for link in _LINK.findall(value)}
     for element in root.iter():
         for name, value in list(element.attrib.items()):
             if name == "id":
@@ -87,15 +87,15 @@ def _tidy(root: ElementTree.Element, key: str) -> None:
 
 
 LETTER, LINE = 0.6, 1.25
-"""Width and height of a letter, in units of its size; on the wide side."""
+"""Estimated width and height of a letter, as multiples of the font size; the width is rather too large."""
 
 WORD, NAMED, OUTSIDE, POINT, FAR = 1000.0, 20.0, 1000.0, 1.0, 0.1
-"""What it costs to hide a word, a named point, to leave the axes, to hide another point, and to go a typographic point
-away from one's own."""
+"""Costs of a label's position: overlapping a label, covering a labelled point, leaving the axes, covering another
+point, and each typographic point of distance from its own point."""
 
 
 class Label(NamedTuple):
-    """A word at a point of the data's coordinates."""
+    """A text and the data coordinates of its point."""
 
     x: float
     y: float
@@ -104,7 +104,7 @@ class Label(NamedTuple):
 
 
 class Box(NamedTuple):
-    """In typographic points from the lower left of the axes."""
+    """A rectangle in typographic points from the lower left corner of the axes."""
 
     left: float
     bottom: float
@@ -115,37 +115,38 @@ class Box(NamedTuple):
 def write_labels(
     axes: Axes, labels: Sequence[Label], size: float = 10, share: tuple[float, float] = (0.82, 0.8)
 ) -> None:
-    """Write each word beside its point, joined to it by a line where it has to go away.
+    """Write each label beside its point, with a connecting line if it has to move away from it.
 
-    share: about what part of the figure the axes have; how long words are is estimated, not measured.
+    size: font size. share: approximate fraction of the figure's width and height that the axes have. The widths of
+    labels are estimated, not measured.
     """
     figure = axes.get_figure()
     if not labels or figure is None:
         return
-    axes.get_xlim(), axes.get_ylim()  # now, and not when it is drawn, is the place of the data known
-    room = np.array(figure.get_size_inches()) * 72 * share  # type: ignore[union-attr]
+    axes.get_xlim(), axes.get_ylim()  # compute the limits now; matplotlib would do it while drawing
+    extent = np.array(figure.get_size_inches()) * 72 * share  # type: ignore[union-attr]
     points = [np.asarray(one.get_offsets(), float).reshape(-1, 2) for one in axes.collections]
-    others = _at(axes, np.concatenate([*points, np.empty((0, 2))]), room)
-    named = _at(axes, np.array([(one.x, one.y) for one in labels]), room)
-    taken: list[Box] = []
-    for place, one in enumerate(labels):
-        x, y = named[place]
-        rest = np.delete(named, place, axis=0)
+    others = _to_points(axes, np.concatenate([*points, np.empty((0, 2))]), extent)
+    labelled = _to_points(axes, np.array([(label.x, label.y) for label in labels]), extent)
+    occupied: list[Box] = []
+    for index, label in enumerate(labels):
+        x, y = labelled[index]
+        rest = np.delete(labelled, index, axis=0)
         _, height, left, box = min(
-            (_cost(box, taken, rest, others, room) + FAR * abs(moved), moved, left, box)
-            for moved, left, box in _boxes(x, y, one.text, size)
+            (_cost(box, occupied, rest, others, extent) + FAR * abs(moved), moved, left, box)
+            for moved, left, box in _boxes(x, y, label.text, size)
         )
-        taken.append(box)
-        look: dict[str, Any] = {"fontsize": size, "color": one.colour, "zorder": 6}
+        occupied.append(box)
+        look: dict[str, Any] = {"fontsize": size, "color": label.colour, "zorder": 6}
         look |= {"textcoords": "offset points", "ha": "right" if left else "left", "va": "center"}
         if abs(height) > size:
-            look["arrowprops"] = {"arrowstyle": "-", "color": one.colour, "lw": 0.7}
+            look["arrowprops"] = {"arrowstyle": "-", "color": label.colour, "lw": 0.7}
         moved = (box.right if left else box.left) - x, height
-        axes.annotate(one.text, (one.x, one.y), moved, **look).set_in_layout(False)
+        axes.annotate(label.text, (label.x, label.y), moved, **look).set_in_layout(False)
 
 
 def _boxes(x: float, y: float, text: str, size: float) -> Iterator[tuple[float, bool, Box]]:
-    """Places for a word: right and left of its point, and ever farther above and below."""
+    """Yield positions of a label (vertical offset, left of its point, box), from near to far."""
     width, half = LETTER * size * len(text), LINE * size / 2
     for step in range(30):
         for moved in {0.6 * size * step, -0.6 * size * step}:
@@ -156,14 +157,14 @@ def _boxes(x: float, y: float, text: str, size: float) -> Iterator[tuple[float, 
 
 
 def _cost(
-    box: Box, taken: Sequence[Box], named: NDArray[Any], others: NDArray[Any], room: NDArray[Any]
+    box: Box, occupied: Sequence[Box], labelled: NDArray[Any], others: NDArray[Any], extent: NDArray[Any]
 ) -> float:
-    cost = POINT * _inside(box, others) + NAMED * min(_inside(box, named, 5), 3)
+    cost = POINT * _inside(box, others) + NAMED * min(_inside(box, labelled, 5), 3)
     cost += WORD * sum(
         box.left < one.right and one.left < box.right and box.bottom < one.top and one.bottom < box.top
-        for one in taken
+        for one in occupied
     )
-    out = box.left < 0 or box.bottom < 0 or box.right > room[0] + 4 or box.top > room[1] + 4
+    out = box.left < 0 or box.bottom < 0 or box.right > extent[0] + 4 or box.top > extent[1] + 4
     return cost + OUTSIDE * out
 
 
@@ -173,8 +174,8 @@ def _inside(box: Box, points: NDArray[Any], margin: float = 2) -> int:
     return int((across & (y > box.bottom - margin) & (y < box.top + margin)).sum())
 
 
-def _at(axes: Axes, points: NDArray[Any], room: NDArray[Any]) -> NDArray[Any]:
-    """From the data's coordinates to typographic points within the axes."""
+def _to_points(axes: Axes, points: NDArray[Any], extent: NDArray[Any]) -> NDArray[Any]:
+    """Convert data coordinates to typographic points from the lower left corner of the axes."""
     if not len(points):
         return np.empty((0, 2))
-    return np.asarray((axes.transData + axes.transAxes.inverted()).transform(points)) * room
+    return np.asarray((axes.transData + axes.transAxes.inverted()).transform(points)) * extent

@@ -1,4 +1,4 @@
-"""From values to HTML, by the templates of this package. Every value is escaped: run folders are not trusted."""
+"""Render values to HTML with this package's templates. Every value is escaped, because run folders are untrusted."""
 
 import io
 import math
@@ -31,20 +31,20 @@ __all__ = [
 
 
 def page(title: str, parts: Sequence[Markup]) -> str:
-    """HTML of a whole page: its title and its parts, of which empty ones are left out."""
+    """Render a whole page from its title and its parts. Empty parts are left out."""
     template = _environment().get_template("page.html")
     return template.render(title=title, parts=[one for one in parts if one])
 
 
 def part(name: str, /, **values: Any) -> Markup:
-    """HTML of a part of a page. name: the template and its macro, as in run.lacking."""
+    """Render a part of a page. name: the template and its macro, such as run.notes."""
     template, _, macro = name.partition(".")
     return Markup(getattr(_environment().get_template(f"{template}.html").module, macro)(**values).strip())
 
 
 def picture(name: str, content: bytes, narrow: bytes | None = None, /, **values: Any) -> Markup:
-    """HTML of a part that shows a PNG. narrow: shown instead on narrow screens, where it is else scrolled."""
-    # All pictures at one scale, so that their letters are of one size; 1040 px are 9 inches.
+    """Render a part with a PNG. narrow: a PNG for narrow screens; without it, the wide one scrolls there."""
+    # All pictures have the same scale and so the same letter size: 1040 px are 9 inches.
     with Image.open(io.BytesIO(content)) as image:
         width = round(image.width * 1040 / 1350)
     addresses = {"address": data_address(content), "narrow": narrow and data_address(narrow)}
@@ -52,24 +52,24 @@ def picture(name: str, content: bytes, narrow: bytes | None = None, /, **values:
 
 
 def data_address(content: bytes) -> str:
-    """A PNG as an address that holds all of it."""
+    """Return a PNG as a data URL."""
     return "data:image/png;base64," + b64encode(content).decode()
 
 
 def simulated_banner(names: Sequence[str], simulated: Sequence[str], what: str) -> Markup:
-    """HTML: which of the names are simulated; nothing where none is. what: all names together."""
-    told = what if len(simulated) == len(names) else ", ".join(simulated)
-    return part("parts.simulated", what=told) if simulated else Markup()
+    """Render the banner that lists the simulated names; empty if there are none. what: text that means all names."""
+    text = what if len(simulated) == len(names) else ", ".join(simulated)
+    return part("parts.simulated", what=text) if simulated else Markup()
 
 
 def number(value: float, digits: int = 3) -> str:
-    """Three digits after the point; - for NaN."""
+    """Format with `digits` decimals, without a sign for zero; - if not finite."""
     text = f"{value:.{digits}f}" if math.isfinite(value) else "-"
     return text.removeprefix("-") if text.strip("-0.") == "" and len(text) > 1 else text
 
 
 def signed(value: float) -> str:
-    """A correlation as the field writes it: .90, -.08."""
+    """Format a correlation without a leading zero: .90, -.08; - if not finite."""
     return f"{value:.2f}".replace("0.", ".", 1) if math.isfinite(value) else "-"
 
 
@@ -78,18 +78,18 @@ def p_text(p: float) -> str:
 
 
 def interval_text(estimate: Estimate) -> str:
-    """0.412 to 0.476; - where there is no interval."""
+    """Format an interval: 0.412 to 0.476; - if it is undefined."""
     return f"{number(estimate.low)} to {number(estimate.high)}" if math.isfinite(estimate.low) else "-"
 
 
 def points_text(value: float) -> str:
-    """Of 100, with a sign; 0.0 has none."""
+    """Format a difference in percentage points with a sign; zero is 0.0."""
     text = number(100 * value, 1)
     return text if text in ("-", "0.0") else f"{100 * value:+.1f}"
 
 
 def count_text(value: float) -> str:
-    """15; 534,982; 0.535 M; 16.4 G; - for what is not known."""
+    """Format a count: 15; 534,982; 1.54 M; 16.4 G; - if unknown."""
     if not math.isfinite(value):
         return "-"
     for size, unit in ((1e9, "G"), (1e6, "M")):
@@ -99,7 +99,7 @@ def count_text(value: float) -> str:
 
 
 def time_text(seconds: float) -> str:
-    """45 s, 12 min, 3.4 h; - for what is not known."""
+    """Format a duration: 45 s, 12 min, 3.4 h; - if unknown."""
     if not math.isfinite(seconds):
         return "-"
     if seconds < 120:
@@ -108,7 +108,7 @@ def time_text(seconds: float) -> str:
 
 
 def broken(text: str, also: str = "") -> Markup:
-    """HTML: a name that a browser may break after _ and the characters of `also`."""
+    """Render a name with line-break opportunities after _ and the characters of `also`."""
     html = str(escape(text))
     for character in f"_{also}":
         html = html.replace(character, f"{character}<wbr>")
@@ -121,14 +121,14 @@ def _whole(value: float) -> str:
 
 @cache
 def _environment() -> Environment:
-    found = Environment(
+    environment = Environment(
         loader=FileSystemLoader(Path(__file__).with_name("templates")),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    found.filters |= {
+    environment.filters |= {
         "broken": broken,
         "count": count_text,
         "duration": time_text,
@@ -141,5 +141,5 @@ def _environment() -> Environment:
         "signed": signed,
         "whole": _whole,
     }
-    found.tests["finite"] = math.isfinite
-    return found
+    environment.tests["finite"] = math.isfinite
+    return environment

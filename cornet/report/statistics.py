@@ -1,4 +1,4 @@
-"""Means, differences and correlations with their intervals and tests."""
+"""Compute means, differences and correlations with confidence intervals and tests."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -23,11 +23,11 @@ __all__ = [
 CONFIDENCE = 0.95
 
 SMALL = 1e-12
-"""Spread, as a share of the values, at and below which they differ by rounding alone."""
+"""Relative spread at or below which values differ only by rounding."""
 
 
 class Estimate(NamedTuple):
-    """mean, sd: of `n` seeds (sd with n - 1); low, high: the interval of the mean. NaN: undefined."""
+    """mean, sd: of `n` seeds (sd with n - 1). low, high: confidence interval of the mean. NaN: undefined."""
 
     mean: float = math.nan
     sd: float = math.nan
@@ -37,10 +37,8 @@ class Estimate(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """mean: other less base; low, high: its 95 % interval; p: of no difference, two-sided; n: seeds of other and base.
-
-    paired: seed by seed. NaN: undefined.
-    """
+    """mean: other minus base. low, high: its 95 % interval. p: two-sided test of no difference. n: seeds of other and
+    base. paired: compared seed by seed. NaN: undefined."""
 
     mean: float = math.nan
     low: float = math.nan
@@ -51,7 +49,7 @@ class Difference(NamedTuple):
 
 
 class Correlation(NamedTuple):
-    """r: Pearson's; low, high: its 95 % interval; p: of no linear relation, two-sided; n: pairs. NaN: undefined."""
+    """r: Pearson's correlation. low, high: its 95 % interval. p: two-sided test of r = 0. n: pairs. NaN: undefined."""
 
     r: float = math.nan
     low: float = math.nan
@@ -61,11 +59,10 @@ class Correlation(NamedTuple):
 
 
 def mean_interval(values: Iterable[float], confidence: float = CONFIDENCE) -> Estimate:
-    """Mean, standard deviation, and the interval of the mean by Student's t, one value a seed.
+    """Return mean, standard deviation, and the interval of the mean by Student's t. values: one per seed.
 
-    It assumes seeds drawn independently and values that are about normally distributed. It covers seeds alone: all of
-    them share the images, the brain data and their splits. NaN and infinities are left out. With one value there is no
-    interval.
+    It assumes independent seeds and approximately normal values. It covers only the variation over seeds, which share
+    images, brain data and splits. NaN and infinities are left out. One value has no interval.
     """
     array = np.asarray(list(values), float)
     array = array[np.isfinite(array)]
@@ -78,60 +75,60 @@ def mean_interval(values: Iterable[float], confidence: float = CONFIDENCE) -> Es
 
 
 def pair_difference(other: ArrayLike, base: ArrayLike) -> Difference:
-    """Mean difference of pairs with its interval and p by Student's t; pairs with a NaN are left out.
+    """Return the mean difference of pairs with its interval and p by Student's t. Pairs with a NaN are left out.
 
-    Without an interval and p for one pair; without p where all differences are the same number.
+    One pair has no interval and no p. If all differences are equal, p is NaN.
     """
     from scipy.stats import ttest_1samp  # slow to import
 
-    one, two = np.asarray(other, float), np.asarray(base, float)
-    told = mean_interval(one - two)
+    a, b = np.asarray(other, float), np.asarray(base, float)
+    estimate = mean_interval(a - b)
     p = math.nan
-    if told.n > 1 and told.sd > SMALL * max(np.nanmax(np.abs(one)), np.nanmax(np.abs(two))):
-        p = float(ttest_1samp(one - two, 0, nan_policy="omit").pvalue)
-    return Difference(told.mean, told.low, told.high, p, (told.n, told.n), True)
+    if estimate.n > 1 and estimate.sd > SMALL * max(np.nanmax(np.abs(a)), np.nanmax(np.abs(b))):
+        p = float(ttest_1samp(a - b, 0, nan_policy="omit").pvalue)
+    return Difference(estimate.mean, estimate.low, estimate.high, p, (estimate.n, estimate.n), True)
 
 
 def welch_difference(other: ArrayLike, base: ArrayLike) -> Difference:
-    """Difference of the means of different seeds, whose variances may differ (Welch 1947, Biometrika 34)."""
+    """Return the difference of the means of unpaired seeds with unequal variances (Welch 1947, Biometrika 34)."""
     from scipy.stats import ttest_ind
 
-    one, two = mean_interval(np.ravel(other)), mean_interval(np.ravel(base))
-    mean, n = one.mean - two.mean, (one.n, two.n)
+    a, b = mean_interval(np.ravel(other)), mean_interval(np.ravel(base))
+    mean, n = a.mean - b.mean, (a.n, b.n)
     if min(n) < 2:
         return Difference(mean, n=n)
-    error = math.hypot(one.sd / math.sqrt(one.n), two.sd / math.sqrt(two.n))
-    if error <= SMALL * max(abs(one.mean), abs(two.mean)):
+    error = math.hypot(a.sd / math.sqrt(a.n), b.sd / math.sqrt(b.n))
+    if error <= SMALL * max(abs(a.mean), abs(b.mean)):
         return Difference(mean, mean, mean, n=n)
-    found = ttest_ind(np.ravel(other), np.ravel(base), equal_var=False, nan_policy="omit")
-    low, high = found.confidence_interval(CONFIDENCE)
-    return Difference(mean, float(low), float(high), float(found.pvalue), n)
+    test = ttest_ind(np.ravel(other), np.ravel(base), equal_var=False, nan_policy="omit")
+    low, high = test.confidence_interval(CONFIDENCE)
+    return Difference(mean, float(low), float(high), float(test.pvalue), n)
 
 
 def pearson(x: ArrayLike, y: ArrayLike) -> Correlation:
-    """Pearson's r over the pairs that are finite, with Fisher's interval and Student's p.
+    """Return Pearson's r over the finite pairs, with Fisher's interval and Student's p.
 
-    NaN: r of fewer than three pairs or where one side is constant, the interval of fewer than four.
+    r is NaN for fewer than three pairs or a constant side; the interval is NaN for fewer than four pairs.
     """
     from scipy.stats import pearsonr
 
-    one, two = np.asarray(x, float), np.asarray(y, float)
-    both = np.isfinite(one) & np.isfinite(two)
+    a, b = np.asarray(x, float), np.asarray(y, float)
+    both = np.isfinite(a) & np.isfinite(b)
     n = int(both.sum())
-    if n < 3 or np.ptp(one[both]) == 0 or np.ptp(two[both]) == 0:
+    if n < 3 or np.ptp(a[both]) == 0 or np.ptp(b[both]) == 0:
         return Correlation(n=n)
-    found = pearsonr(one[both], two[both])
-    low, high = found.confidence_interval(CONFIDENCE) if n > 3 else (math.nan, math.nan)
-    return Correlation(float(found.statistic), float(low), float(high), float(found.pvalue), n)
+    test = pearsonr(a[both], b[both])
+    low, high = test.confidence_interval(CONFIDENCE) if n > 3 else (math.nan, math.nan)
+    return Correlation(float(test.statistic), float(low), float(high), float(test.pvalue), n)
 
 
 def holm(ps: Sequence[float]) -> list[float]:
-    """Each p corrected for all of them that are numbers (Holm 1979, Scand J Stat 6:65); NaN stays NaN.
+    """Correct the p values for multiple tests (Holm 1979, Scand J Stat 6:65). NaN stays NaN and does not count.
 
-    The k-th smallest of m (from 0) is multiplied by m - k, is at most 1, and at least as large as the one before it.
+    The k-th smallest of m (from 0) is multiplied by m - k, limited to 1, and at least as large as the previous one.
     """
-    found = np.array(ps, float)
-    order = np.argsort(found, kind="stable")[: np.isfinite(found).sum()]
-    each = np.minimum(1.0, np.arange(len(order), 0, -1) * found[order])
-    found[order] = np.maximum.accumulate(each)
-    return found.tolist()
+    corrected = np.array(ps, float)
+    order = np.argsort(corrected, kind="stable")[: np.isfinite(corrected).sum()]
+    each = np.minimum(1.0, np.arange(len(order), 0, -1) * corrected[order])
+    corrected[order] = np.maximum.accumulate(each)
+    return corrected.tolist()

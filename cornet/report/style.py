@@ -1,4 +1,4 @@
-"""What all plots of brain scores share: fonts, colours, short names, saving."""
+"""Fonts, colours, titles and saving, shared by all plots of brain scores."""
 
 import io
 import re
@@ -40,7 +40,7 @@ PANEL = (3.0, 2.45)
 
 
 def style() -> AbstractContextManager[Any]:
-    """The house's look; names are shown as they are, a $ in one starts no formula."""
+    """Return a context with the common style. Text is shown literally: $ does not start a formula."""
     return matplotlib.rc_context(
         {
             "font.size": 9,
@@ -57,7 +57,7 @@ def region_colour(region: str) -> str:
 
 
 def grid(panels: int, columns: int, size: tuple[float, float] = PANEL) -> tuple[Figure, list[Axes]]:
-    """A figure with `panels` panels; unused places stay empty."""
+    """Make a figure with a grid of `panels` panels. Unused cells stay empty. size: of a panel in inches."""
     across = max(1, min(columns, panels))
     rows = -(-panels // across)
     figure = Figure(figsize=(size[0] * across, size[1] * rows + 0.6), layout="constrained", dpi=150)
@@ -68,24 +68,24 @@ def grid(panels: int, columns: int, size: tuple[float, float] = PANEL) -> tuple[
 
 
 def headline(figure: Figure, text: str, simulated: Sequence[bool]) -> None:
-    """The figure's title, which says what of it is simulated."""
+    """Write the figure's title, which says whether all or some panels are simulated."""
     if simulated and all(simulated):
         text += " (simulated: no brain was recorded)"
     elif any(simulated):
-        text += " (some simulated, and marked so)"
+        text += " (some are simulated and marked)"
     width = max(20, round(figure.get_figwidth() * 11))
     figure.suptitle(textwrap.fill(text, width), x=0.01, ha="left", fontsize=10, fontweight="bold")
 
 
 def gridlines(axes: Axes, size: float = 8, along: Literal["both", "x", "y"] = "both") -> None:
-    """Faint lines below all that is drawn, and the labels of ticks in a size."""
+    """Draw faint grid lines behind the data, and set the font size of tick labels."""
     axes.grid(axis=along, color="0.92" if along == "y" else "0.93", lw=0.6)
     axes.set_axisbelow(True)
     axes.tick_params(labelsize=size)
 
 
 def epoch_axis(axes: Axes, last: float, before: float, after: float) -> None:
-    """From 0 to the last epoch, with margins as shares of it; for 0 alone one tick."""
+    """Set the x axis from 0 to the last epoch. before, after: margins as fractions of `last`."""
     if last <= 0:
         axes.set(xlim=(-0.5, 0.5), xticks=[0])
         return
@@ -94,13 +94,13 @@ def epoch_axis(axes: Axes, last: float, before: float, after: float) -> None:
 
 
 def panel_title(axes: Axes, name: str, facts: Sequence[str], colour: str) -> None:
-    """The name, and below it those of the facts that are not empty."""
-    told = ", ".join(filter(None, facts))
-    axes.set_title(wrapped(name) + (f"\n({told})" if told else ""), fontsize=8.5, loc="left", color=colour)
+    """Write the name as the panel's title and the facts that are not empty below it."""
+    text = ", ".join(filter(None, facts))
+    axes.set_title(wrapped(name) + (f"\n({text})" if text else ""), fontsize=8.5, loc="left", color=colour)
 
 
 def message(axes: Axes, text: str) -> None:
-    """A panel that has nothing to show says why."""
+    """Write a message in a panel without data."""
     axes.set(xticks=[], yticks=[])
     for spine in axes.spines.values():
         spine.set_visible(False)
@@ -110,14 +110,14 @@ def message(axes: Axes, text: str) -> None:
 
 
 def wrapped(text: str, width: int = 31, lines: int = 2) -> str:
-    """The text in at most `lines` lines, broken after spaces and . - _ / : where it can be; the middle gives way."""
+    """Wrap text to at most `lines` lines after spaces and . - _ / : if possible. Too long text loses its middle."""
     text = " ".join(text.split())
-    found, keep = _broken(text, width), width * lines
-    while len(found) > lines and keep > 3:
-        keep -= 1
-        shorter = f"{text[: keep - keep // 3].rstrip()} ... {text[len(text) - keep // 3 :].lstrip()}"
-        found = _broken(shorter, width)
-    return "\n".join(found[:lines])
+    broken, length = _broken(text, width), width * lines
+    while len(broken) > lines and length > 3:
+        length -= 1
+        shorter = f"{text[: length - length // 3].rstrip()} ... {text[len(text) - length // 3 :].lstrip()}"
+        broken = _broken(shorter, width)
+    return "\n".join(broken[:lines])
 
 
 def epoch_text(epoch: float) -> str:
@@ -125,7 +125,7 @@ def epoch_text(epoch: float) -> str:
 
 
 def png(figure: Figure) -> bytes:
-    """The picture, 150 dots an inch. Signs that the font lacks are drawn as boxes, without a warning."""
+    """Return the figure as a PNG with 150 dots per inch. Characters missing in the font become boxes silently."""
     content = io.BytesIO()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
@@ -141,9 +141,9 @@ def _broken(text: str, width: int) -> list[str]:
     pieces = [
         piece for word in re.split(r"(?<= )|(?<=[_/:-])|(?<=[.])(?=\w)", text) for piece in _cut(word, width)
     ]
-    found = [""]
+    lines = [""]
     for piece in pieces:
-        if len((found[-1] + piece).rstrip()) > width:
-            found.append("")
-        found[-1] += piece
-    return [line.rstrip() for line in found]
+        if len((lines[-1] + piece).rstrip()) > width:
+            lines.append("")
+        lines[-1] += piece
+    return [line.rstrip() for line in lines]

@@ -1,4 +1,4 @@
-"""Tables on a terminal."""
+"""Print tables to a terminal."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -20,32 +20,32 @@ __all__ = [
     "new_table",
     "print_benchmarks",
     "print_intervals",
+    "print_line",
     "print_models",
     "print_plan",
     "print_public_data",
     "print_rerun",
     "print_scores",
-    "say",
     "simulated_text",
     "with_error",
 ]
 
 WIDE = 110
-"""Columns of a terminal from which on the recorded sites are shown, too."""
+"""Minimum columns of a terminal for showing the recorded sites."""
 
-WORDS = {
+BOTTLENECKS = {
     "compute": "the network itself",
-    "gradients": "averaging gradients among devices",
-    "decode": "decoding images: more cores, or a prepared copy (cornet prepare)",
-    "storage": "reading images: faster storage, or a prepared copy (cornet prepare)",
+    "gradients": "averaging gradients over devices",
+    "decode": "decoding images; use more cores, or a prepared copy (cornet prepare)",
+    "storage": "reading images; use faster storage, or a prepared copy (cornet prepare)",
 }
 
 
 def print_models(rows: "list[ModelSummary]") -> None:
-    """Print the table of networks, and what its columns mean."""
+    """Print the table of networks and the meaning of its columns."""
     table = new_table()
     table.add_column("model", no_wrap=True, style="bold")
-    table.add_column("what it is")
+    table.add_column("description")
     for heading in ("parameters", "MACs", "depth", "steps", "top-1"):
         table.add_column(heading, justify="right", no_wrap=True)
     for row in rows:
@@ -61,11 +61,11 @@ def print_models(rows: "list[ModelSummary]") -> None:
     console = Terminal(highlight=False)
     console.print(table)
     size = rows[0].size
-    console.print(f"MACs: multiply-adds per image of {size} x {size}. Steps: of {', '.join(rows[0].steps)}.")
+    console.print(f"MACs: multiply-adds per image of {size} x {size}. Steps: in {', '.join(rows[0].steps)}.")
     console.print(
-        "Depth: convolutions and linear layers from image to logits, in brackets each as often as it runs."
+        "Depth: convolutions and linear layers from image to logits; in brackets, counted as often as they run."
     )
-    console.print("Top-1: on ImageNet, as published and for the networks as published.")
+    console.print("Top-1: published ImageNet accuracy of the unchanged networks.")
     for row in rows:
         if row.top1_note:
             console.print(f"  {row.name}: {row.top1_note}.")
@@ -74,7 +74,7 @@ def print_models(rows: "list[ModelSummary]") -> None:
 
 
 def print_intervals(name: str, arguments: Mapping[str, Any]) -> None:
-    """Print which milliseconds after onset the steps of a network stand for."""
+    """Print which milliseconds after onset each step of a network represents."""
     import torch
 
     from cornet.brain.subjects.step_times import network_intervals
@@ -83,20 +83,20 @@ def print_intervals(name: str, arguments: Mapping[str, Any]) -> None:
     with torch.device("meta"):
         intervals = network_intervals(create_model(name, **arguments))  # type: ignore[arg-type]
     console = Terminal(highlight=False)
-    console.print("Milliseconds after stimulus onset that the steps answer for:")
+    console.print("Milliseconds after stimulus onset that the steps represent:")
     for area, steps in intervals.items():
-        told = ", ".join("-" if one is None else f"{one[0]:g}-{one[1]:g}" for one in steps)
-        console.print(f"  {area}: {told}")
+        text = ", ".join("-" if step is None else f"{step[0]:g}-{step[1]:g}" for step in steps)
+        console.print(f"  {area}: {text}")
 
 
 def print_public_data() -> None:
-    """Print the table of public data, and the papers to name."""
+    """Print the table of public data and the papers to cite."""
     from cornet.brain.data.public.fetching import download_status
     from cornet.brain.data.public.listing import PUBLIC
 
     table = new_table()
     table.add_column("name", no_wrap=True, style="bold")
-    for heading in ("what it is", "content", "where it lies"):
+    for heading in ("description", "content", "location"):
         table.add_column(heading, overflow="fold")
     for data in PUBLIC.values():
         table.add_row(data.name, data.summary, data.content, download_status(data))
@@ -107,30 +107,30 @@ def print_public_data() -> None:
 
 
 def print_benchmarks(benchmarks: "Sequence[Benchmark[Any]]", groups: Mapping[str, Sequence[str]]) -> None:
-    """Print every benchmark that has a name, and the names of groups."""
+    """Print every named benchmark and the groups."""
     table = new_table()
     table.add_column("benchmark", no_wrap=True, style="bold")
     table.add_column("region", no_wrap=True)
-    table.add_column("what it compares with, and how")
-    for one in benchmarks:
-        facts = [one.split_rule] if one.split_rule != "none" else []
-        facts += [] if one.time_bin is None else ["-".join(f"{edge:g}" for edge in one.time_bin) + " ms"]
-        facts += [] if one.degrees is None else [f"{one.degrees:g} degrees"]
-        facts.append(f"shown as {one.scale}")
-        table.add_row(
-            cell(one.name), cell(one.region), f"{cell(one.description)}\n[dim]{cell('; '.join(facts))}[/]"
-        )
+    table.add_column("data and method")
+    for benchmark in benchmarks:
+        facts = [benchmark.split_rule] if benchmark.split_rule != "none" else []
+        if benchmark.time_bin is not None:
+            facts.append("-".join(f"{edge:g}" for edge in benchmark.time_bin) + " ms")
+        facts += [] if benchmark.degrees is None else [f"{benchmark.degrees:g} degrees"]
+        facts.append(f"scale {benchmark.scale}")
+        text = f"{cell(benchmark.description)}\n[dim]{cell('; '.join(facts))}[/]"
+        table.add_row(cell(benchmark.name), cell(benchmark.region), text)
     console = Terminal(highlight=False)
     console.print(table)
     for group, names in groups.items():
         console.print(f"[bold]{group}[/]: {', '.join(names)}")
     console.print(
-        "Any folder with a bundle (stimulus_set.csv, stimuli.zip, assembly.nc) is a benchmark, too."
+        "Any folder with a bundle (stimulus_set.csv, stimuli.zip, assembly.nc) is also a benchmark."
     )
 
 
 def print_scores(results: "Sequence[Result]") -> None:
-    """Print scores with their errors and ceilings, paired differences to the first model, and all notes."""
+    """Print scores with errors and ceilings, paired differences from the first model, and all notes."""
     console = Terminal(highlight=False)
     notes: dict[str, int] = {}
     for subject in dict.fromkeys(result.subject for result in results):
@@ -148,18 +148,18 @@ def print_scores(results: "Sequence[Result]") -> None:
                 row = cells(result, notes)
                 table.add_row(*row[:-2], *(row[-2:] if wide else row[-1:]))
         console.print(table)
-    console.print("score, raw: with standard error; n: stimuli.")
+    console.print("score, raw: with standard error; n: number of stimuli.")
     for text, mark in notes.items():
         console.print(f"({mark}) {cell(text)}.")
     print_differences(console, results)
     if any(result.benchmark.simulated for result in results):
         console.print(
-            "Simulated: a check of the pipeline; no brain was recorded, nothing here is about brains."
+            "Simulated: a check of the pipeline; no brain was recorded, so the scores print_line nothing about brains."
         )
 
 
 def cells(result: "Result", notes: dict[str, int]) -> list[str]:
-    """A score's row; its notes are numbered in `notes`."""
+    """Return the cells of a score's row. Its notes are added to `notes`, {text: number}."""
     score = result.score
     texts = [result.failure.rstrip(".")] if result.failure else list(score.notes)
     marks = ",".join(map(str, sorted(notes.setdefault(text, len(notes) + 1) for text in texts)))
@@ -176,7 +176,7 @@ def cells(result: "Result", notes: dict[str, int]) -> list[str]:
 
 
 def print_differences(console: Terminal, results: "Sequence[Result]") -> None:
-    """Every model against the first, on the benchmarks that have neuroids to pair."""
+    """Print the difference of every model from the first, on benchmarks with values per neuroid."""
     from cornet.brain.metrics.difference import paired_difference
 
     first: dict[str, Result] = {}
@@ -186,8 +186,8 @@ def print_differences(console: Terminal, results: "Sequence[Result]") -> None:
         base = first.setdefault(name, result)
         if base is result or result.score.values.ndim != 2 or math.isnan(result.score.raw + base.score.raw):
             continue
-        told = paired_difference(result.score, base.score)
-        lines += [f"  {name}: {result.subject} less {base.subject}:", f"    {told}"]
+        difference = paired_difference(result.score, base.score)
+        lines += [f"  {name}: {result.subject} minus {base.subject}:", f"    {difference}"]
     if lines:
         console.print("Differences of raw scores (paired bootstrap over neuroids, 95 %):")
         for line in lines:
@@ -199,32 +199,32 @@ def new_table() -> Table:
 
 
 def facts_table(title: str | None = None) -> Table:
-    """Of two columns: what, and how much."""
+    """Make a table of two columns, name and value."""
     table = Table(title=title, title_justify="left", show_header=False)
     table.add_column(style="dim")
     table.add_column(justify="right")
     return table
 
 
-def say(console: Terminal, text: str) -> None:
-    """A line as it is: nothing in it means anything to rich, and it is not wrapped."""
+def print_line(console: Terminal, text: str) -> None:
+    """Print text literally, without rich markup, highlighting or wrapping."""
     console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def simulated_text(simulated: Sequence[bool]) -> str:
-    """A sentence where some of the brain scores, or all, are simulated; "" where none is."""
+    """Return a sentence if all or some brain scores are simulated, else ""."""
     if not any(simulated):
         return ""
-    what = "Brain scores are simulated" if all(simulated) else "Scores named simulated are so"
+    what = "Brain scores are simulated" if all(simulated) else "Scores marked simulated are simulated"
     return f"{what}: a check of the pipeline; no brain was recorded."
 
 
 def with_error(value: float, error: float, digits: int = 3) -> str:
-    """0.412 ±.013; - for NaN."""
+    """Format a value and its error: 0.412 ±.013; - for NaN."""
     if math.isnan(value):
         return "-"
-    told = f"{value:.{digits}f}"
-    return f"{told} ±{error:.{digits}f}".replace("±0.", "±.") if math.isfinite(error) else told
+    text = f"{value:.{digits}f}"
+    return f"{text} ±{error:.{digits}f}".replace("±0.", "±.") if math.isfinite(error) else text
 
 
 def print_plan(plan: Any, console: Terminal | None = None) -> None:
@@ -235,53 +235,53 @@ def print_plan(plan: Any, console: Terminal | None = None) -> None:
     machines = "" if hardware.machines == 1 else f" in {hardware.machines} machines"
     table.add_row("devices", f"{hardware.devices:,}{machines}, {hardware.cores} cores each")
     table.add_row("images, training / validation", f"{plan.train_images:,} / {plan.val_images:,}")
-    table.add_row("batch, a device / in all", f"{measured.batch:,} / {measured.batch * hardware.devices:,}")
+    table.add_row("batch per device / total", f"{measured.batch:,} / {measured.batch * hardware.devices:,}")
     table.add_row("images per second", f"{plan.images_per_second:,.0f}", style="bold")
     for name, seconds in plan.parts.items():
         if seconds:
-            table.add_row(f"  a step's {name}", f"{1000 * seconds:,.0f} ms")
+            table.add_row(f"  {name} per step", f"{1000 * seconds:,.0f} ms")
     if not math.isnan(measured.memory):
-        table.add_row("memory, a device", f"{measured.memory / 1e9:,.1f} GB")
-    table.add_row("training, an epoch", duration(plan.training))
-    table.add_row("validation", duration(plan.validation))
+        table.add_row("memory per device", f"{measured.memory / 1e9:,.1f} GB")
+    table.add_row("training per epoch", duration(plan.training))
+    table.add_row("validation per epoch", duration(plan.validation))
     if plan.brain:
-        told = f"{duration(plan.brain)}, {plan.brain_share:.1%}"
-        table.add_row(f"brain scores ({plan.evaluations:.3g} an epoch)", told)
-    table.add_row("an epoch", duration(plan.epoch))
-    table.add_row(f"in all, {plan.epochs} epochs", duration(plan.total), style="bold")
+        text = f"{duration(plan.brain)}, {plan.brain_share:.1%}"
+        table.add_row(f"brain scores ({plan.evaluations:.3g} per epoch)", text)
+    table.add_row("total per epoch", duration(plan.epoch))
+    table.add_row(f"total, {plan.epochs} epochs", duration(plan.total), style="bold")
     console.print(table)
-    console.print(f"What holds it up: {WORDS[plan.bottleneck]}.")
+    console.print(f"Bottleneck: {BOTTLENECKS[plan.bottleneck]}.")
     if plan.given:
         console.print(f"Given, not measured: {', '.join(plan.given)}.", style="dim")
     console.print(
-        "Measured here for some seconds; left out are start-up, compilation, checkpoints and stragglers.",
+        "Measured here for a few seconds, without start-up, compilation, checkpoints and stragglers.",
         style="dim",
     )
 
 
-def print_rerun(done: "Rerun") -> None:
-    """Print whether both came to the same, and what they were made with where that differs."""
+def print_rerun(rerun: "Rerun") -> None:
+    """Print whether the results of two runs are equal, and which versions differ."""
     console = Terminal()
-    console.print(f"{cell(done.first)}\nand again in {cell(done.second)}", soft_wrap=True, highlight=False)
+    console.print(f"{cell(rerun.first)}\nand again in {cell(rerun.second)}", soft_wrap=True, highlight=False)
     table = Table(show_header=False)
     table.add_column(style="dim")
     table.add_column(overflow="fold")
-    for one in done.results:
-        table.add_row(one.what, one.told if one.same else f"differ: {one.told}")
+    for result in rerun.results:
+        table.add_row(result.what, result.text if result.same else f"differ: {result.text}")
     console.print(table)
-    for key, (then, now) in done.made_with.items():
-        console.print(cell(f"  other {key}: {then} then, {now} now"), highlight=False, soft_wrap=True)
-    console.print(verdict(done), soft_wrap=True, highlight=False)
+    for key, (then, now) in rerun.made_with.items():
+        console.print(cell(f"  different {key}: {then} then, {now} now"), highlight=False, soft_wrap=True)
+    console.print(verdict(rerun), soft_wrap=True, highlight=False)
 
 
-def verdict(done: "Rerun") -> str:
-    """The outcome in a sentence."""
-    same = "The result is the same, bit for bit" if done.same else "The result is not the same"
-    if done.made_with:
-        return f"{same}; the two were made with other {', '.join(done.made_with)}."
-    if done.same:
+def verdict(rerun: "Rerun") -> str:
+    """Return the outcome as one sentence."""
+    same = "The results are equal, bit for bit" if rerun.same else "The results differ"
+    if rerun.made_with:
+        return f"{same}; the two runs used different {', '.join(rerun.made_with)}."
+    if rerun.same:
         return f"{same}, with the same versions, commit, hardware, threads and images."
     return (
-        f"{same}, although versions, commit, hardware, threads and images are; on a GPU deterministic=true makes "
-        "runs the same, and on a CPU they should be without."
+        f"{same}, although versions, commit, hardware, threads and images are the same; on a GPU, use "
+        "deterministic=true to make runs equal; on a CPU, runs should be equal without it."
     )

@@ -1,26 +1,26 @@
-"""Fewer points for plots of very long runs."""
+"""Reduce the number of points in plots of long runs."""
 
 from collections.abc import Hashable
 
 import numpy as np
 import pandas as pd
 
-__all__ = ["MOST", "thinned"]
+__all__ = ["MAX_POINTS", "thinned"]
 
-MOST = 2000
-"""Points of a curve up to which all are drawn: more than a picture has columns of pixels."""
+MAX_POINTS = 2000
+"""Maximum number of points of a curve, more than a picture has columns of pixels."""
 
 
 def thinned(rows: pd.DataFrame, *columns: Hashable) -> pd.DataFrame:
-    """All rows up to MOST; of more, the first, the last, and the extremes of each column within equal parts.
+    """Select about MAX_POINTS rows: the first, the last, and the extremes of each column in parts of equal length.
 
-    rows: in the order in which they are drawn. columns: those whose lowest and highest values are kept in every part.
-    Numbers are never averaged; only which of them are drawn changes.
+    rows: in drawing order. columns: those whose minimum and maximum are selected in every part. Values are never
+    averaged. Up to MAX_POINTS rows are returned unchanged.
     """
-    if len(rows) <= MOST:
+    if len(rows) <= MAX_POINTS:
         return rows
-    kept = {0, len(rows) - 1}
-    for part in np.array_split(np.arange(len(rows)), MOST // (2 * len(columns))):
+    selected = {0, len(rows) - 1}
+    for part in np.array_split(np.arange(len(rows)), MAX_POINTS // (2 * len(columns))):
         for column in columns:
             values = rows[column].to_numpy(float)[part]
             if np.isfinite(values).any():
@@ -28,5 +28,5 @@ def thinned(rows: pd.DataFrame, *columns: Hashable) -> pd.DataFrame:
                     np.where(np.isfinite(values), values, np.inf),
                     np.where(np.isfinite(values), values, -np.inf),
                 )
-                kept |= {int(part[low.argmin()]), int(part[high.argmax()])}
-    return rows.iloc[sorted(kept)]
+                selected |= {int(part[low.argmin()]), int(part[high.argmax()])}
+    return rows.iloc[sorted(selected)]

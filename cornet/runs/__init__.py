@@ -1,1 +1,1 @@
-"""The folder of a run: its path, lock, configuration, tables, checkpoints, and what it was made with."""
+"""Read and write the folder of a run: path, lock, configuration, tables, checkpoints, and provenance."""

@@ -1,7 +1,7 @@
-"""From a run's folder or checkpoint file to the network and the size, mean and std of its images.
+"""Load the network of a run's folder or checkpoint file, with the size, mean and std of its images.
 
-A checkpoint of train.py names its network, and config.yaml its images. Files of 2018-2019 are told by their weights;
-their images are ImageNet's at 224 pixels.
+A checkpoint of train.py names its network, and the run's config.yaml gives its images. Published files of 2018-2019
+are identified by their weights; their images are ImageNet's at 224 pixels.
 """
 
 import inspect
@@ -25,10 +25,10 @@ from cornet.models.cornet.published import (
     rename_own_layout,
 )
 from cornet.models.safe_load import read_checkpoint
-from cornet.names import set_aside
+from cornet.names import is_old_or_rerun
 from cornet.old_names import with_current_facts
 from cornet.runs.config import is_provided
-from cornet.sizes import MOST_PIXELS, MOST_STEPS
+from cornet.sizes import MAX_PIXELS, MAX_STEPS
 from cornet.stimuli.normalisation import IMAGENET_MEAN, IMAGENET_STD
 
 __all__ = ["KINDS", "Prepared", "find_run", "network_of_file", "network_of_run", "seeded"]
@@ -36,13 +36,13 @@ __all__ = ["KINDS", "Prepared", "find_run", "network_of_file", "network_of_run",
 log = logging.getLogger("cornet")
 
 KINDS = ("best", "last", "best_brain")
-"""Checkpoints that a run keeps: the best by accuracy, the last, the most brain-like."""
+"""Checkpoints of a run: best by the monitored metric, last, and best by brain score."""
 UNROLLS = {"feedforward": "sequential", "bottleneck": "sequential"}
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A network and the images that it takes: pixels a side, mean and std per channel of images scaled to 0..1."""
+    """A network and its images: size in pixels per side, and mean and std per channel of images scaled to 0..1."""
 
     net: nn.Module
     size: int
@@ -51,7 +51,7 @@ class Prepared:
 
 
 class seeded:
-    """A context in which torch draws from a seed; after it, the random state is what it was."""
+    """Context manager that seeds torch's generator and restores its state on exit."""
 
     def __init__(self, seed: int):
         self.seed = seed
@@ -65,19 +65,22 @@ class seeded:
 
 
 def find_run(folder: Path) -> Path | None:
-    """The run's folder at or below a folder; None without one. CornetError for several. Skips `set_aside` runs."""
+    """Find the one run's folder at or below a folder, skipping `is_old_or_rerun` folders. Return None if there is none.
+
+    Raises CornetError if there are several.
+    """
     if (folder / "checkpoints").is_dir():
         return folder
-    found = [
+    runs = [
         path.parent
         for depth in ("*", "*/*", "*/*/*")
         for path in sorted(folder.glob(f"{depth}/checkpoints"))
-        if path.is_dir() and not set_aside(path.parent)
+        if path.is_dir() and not is_old_or_rerun(path.parent)
     ]
-    if len(found) > 1:
-        shown = ", ".join(str(path) for path in found[:4]) + (" ..." if len(found) > 4 else "")
-        raise CornetError(f"{folder} holds {len(found)} runs; name one of {shown}.")
-    return found[0] if found else None
+    if len(runs) > 1:
+        shown = ", ".join(str(path) for path in runs[:4]) + (" ..." if len(runs) > 4 else "")
+        raise CornetError(f"{folder} contains {len(runs)} runs; name one of {shown}.")
+    return runs[0] if runs else None
 
 
 def network_of_run(
@@ -88,10 +91,10 @@ def network_of_run(
     size: int | None = None,
     trust: bool = False,
 ) -> Prepared:
-    """The network of a run's folder.
+    """Load the network of a run's folder.
 
-    which: "best" or "last"; None: best, or else last. untrained: the same network with fresh weights from `seed`.
-    trust: as of `network_of_file`. Raises CornetError where that checkpoint is not there or cannot be read.
+    which: one of KINDS; None: the first that exists. untrained: the same network with new weights drawn with `seed`.
+    size, trust: as for `network_of_file`. Raises CornetError if the checkpoint is missing or cannot be read.
     """
     kinds = KINDS if which is None else (which,)
     for kind in kinds:
@@ -111,11 +114,11 @@ def network_of_file(
     model: str | None = None,
     trust: bool = False,
 ) -> Prepared:
-    """The network of a checkpoint file: one of train.py's, or one in the published layout.
+    """Load the network of a checkpoint file of train.py or in the published layout.
 
-    model: cornet_r or cornet_rt, whose files are alike; None: by the file's name. size: pixels a side; None: as the
-    run's config.yaml says, 224 for the published layout. trust: import and build a network of the user's own that the
-    file names. Raises CornetError for a file that cannot be read safely or whose network or images are not known.
+    model: cornet_r or cornet_rt, whose files have the same layout; None: by the file's name. size: pixels per side;
+    None: from the run's config.yaml, or 224 for the published layout. trust: import and build a custom network that
+    the file names. Raises CornetError if the file cannot be read safely, or its network or images are unknown.
     """
     content = read_checkpoint(path)
     facts = content.get("cornet")
@@ -124,15 +127,15 @@ def network_of_file(
         arguments = {
             key.removeprefix("model."): value for key, value in facts.items() if key.startswith("model.")
         }
-        refuse_code(path, arguments)
+        check_plain_arguments(path, arguments)
         own_size, mean, std = _images_of(path, size)
         if "_target_" in arguments:
             return Prepared(
-                own_network(path, content, arguments, untrained, seed, trust), size or own_size, mean, std
+                load_custom(path, content, arguments, untrained, seed, trust), size or own_size, mean, std
             )
-        net = fitting(path, content, seed, lambda: create_model(**arguments))
+        net = build_checked(path, content, seed, lambda: create_model(**arguments))
     else:
-        net = fitting(path, content, seed, lambda: _network_by_weights(path, content, model))
+        net = build_checked(path, content, seed, lambda: _network_by_weights(path, content, model))
         own_size, mean, std = 224, IMAGENET_MEAN, IMAGENET_STD
     if not untrained:
         try:
@@ -142,7 +145,7 @@ def network_of_file(
     return Prepared(net, size or own_size, mean, std)
 
 
-def own_network(
+def load_custom(
     path: Path,
     content: Mapping[str, Any],
     arguments: Mapping[str, Any],
@@ -150,11 +153,11 @@ def own_network(
     seed: int,
     trust: bool,
 ) -> nn.Module:
-    """A network of the user's own. Raises CornetError where it is not trusted."""
+    """Load a custom network, defined by user code. Raises CornetError unless `trust`."""
     if not trust:
         raise CornetError(
-            f"{path} was trained with a network of its own, {arguments['_target_']}, which would be imported; if you "
-            "trust whoever made this file, give --trust."
+            f"{path} was trained with the custom network {arguments['_target_']}, whose code would be imported; give "
+            "--trust if you trust the author of this file."
         )
     from cornet.models.own_network import load_own, make_network
 
@@ -165,33 +168,33 @@ def own_network(
     return net
 
 
-def refuse_code(path: Path, arguments: Mapping[str, Any]) -> None:
-    """Raise CornetError for arguments of a network that train.py does not write into a checkpoint."""
+def check_plain_arguments(path: Path, arguments: Mapping[str, Any]) -> None:
+    """Raise CornetError for network arguments that train.py does not write to a checkpoint."""
     for word, value in arguments.items():
         if not is_plain(value) or word in ("pretrained", "weights_url", "accept_hash"):
             raise CornetError(
-                f"{path} names a network with {word}={value!r}, which train.py does not; give another file."
+                f"{path} names a network with {word}={value!r}, which train.py never writes; give another file."
             )
     times = arguments.get("times")
     check_times(path, times.values() if isinstance(times, Mapping) else [times])
 
 
 def is_plain(value: Any, depth: int = 2) -> bool:
-    """Whether a value is text, a number, or a list or mapping of such, at most so deep."""
+    """Return whether a value is text, a number, None, or a list or mapping of these nested at most `depth` deep."""
     if isinstance(value, Mapping | list | tuple):
         inner = value.values() if isinstance(value, Mapping) else value
-        return depth > 0 and all(is_plain(one, depth - 1) for one in inner)
+        return depth > 0 and all(is_plain(item, depth - 1) for item in inner)
     return isinstance(value, str | int | float | bool | None)
 
 
 def check_times(path: Path, times: Iterable[Any]) -> None:
-    """Raise CornetError for steps that no network is trained with, and that would take for ever to build."""
-    if most := [one for one in times if isinstance(one, int | float) and one > MOST_STEPS]:
-        raise CornetError(f"{path} names a network of {most[0]} steps, and at most {MOST_STEPS} are read.")
+    """Raise CornetError for more than MAX_STEPS steps, which would take too long to build."""
+    if excess := [steps for steps in times if isinstance(steps, int | float) and steps > MAX_STEPS]:
+        raise CornetError(f"{path} names a network of {excess[0]} steps; at most {MAX_STEPS} are allowed.")
 
 
-def fitting(path: Path, content: Mapping[str, Any], seed: int, make: Callable[[], CORnet]) -> CORnet:
-    """The network, made when it is known to be of the file's size: what a file claims to be takes no memory before."""
+def build_checked(path: Path, content: Mapping[str, Any], seed: int, make: Callable[[], CORnet]) -> CORnet:
+    """Build the network after checking on the meta device that the file's weights fit: this needs no memory."""
     try:
         with torch.device("meta"):
             check_published(make(), content)
@@ -208,23 +211,25 @@ def fitting(path: Path, content: Mapping[str, Any], seed: int, make: Callable[[]
 def _network_by_weights(path: Path, content: Mapping[str, Any], model: str | None) -> CORnet:
     weights = extract_weights(content, str(path))
     own = rename_own_layout(weights)
-    found = infer_arguments(weights if own is None else own)
-    block = found.get("block")
+    arguments = infer_arguments(weights if own is None else own)
+    block = arguments.get("block")
     if block is None:
         raise CornetError(
-            f"{path} does not hold the weights of a network of cornet; name the network that it is of, as in "
+            f"{path} does not contain weights of a cornet network; name the network, as in "
             f"torchvision:resnet18?weights={path}."
         )
     if own is not None:
-        if block != "feedforward" and "times" not in found:
+        if block != "feedforward" and "times" not in arguments:
             raise CornetError(
                 f"{path} does not say how many steps its network runs; name the network with its arguments, as in "
                 f"{'cornet_s' if block == 'bottleneck' else 'cornet_rt'}?weights={path}&times=5."
             )
-        shown = ", ".join(f"{key}={value}" for key, value in found.items() if key not in ("block", "norm"))
+        shown = ", ".join(
+            f"{key}={value}" for key, value in arguments.items() if key not in ("block", "norm")
+        )
         log.warning(
-            "%s: read as a network of the block %s with %s, images of 224 pixels; a state dict does not hold other "
-            "arguments: if it has any, name them, as in cornet_s?weights=%s&gate=soft&size=64",
+            "%s: loaded as a network with block %s, %s and images of 224 pixels; a state dict does not contain other "
+            "arguments: if the network has any, name them, as in cornet_s?weights=%s&gate=soft&size=64",
             *(path, block, shown, path),
         )
     if block == "recurrent":
@@ -233,23 +238,23 @@ def _network_by_weights(path: Path, content: Mapping[str, Any], model: str | Non
         )
         if name not in ("cornet_r", "cornet_rt"):
             raise CornetError(
-                f"{path} holds the weights of cornet_r or cornet_rt, which are alike; say which, as in "
+                f"{path} contains weights of cornet_r or cornet_rt, which have the same layout; say which, as in "
                 f"{path}?model=cornet_rt."
             )
-        if model is None and found.get("norm") == "group":
-            found.pop("times", None)
-        found["unroll"] = "cascade" if name == "cornet_r" else "synchronous"
-        if isinstance(found.get("times"), Mapping):
-            check_times(path, found["times"].values())
-            found["times"] = max(found["times"].values())
+        if model is None and arguments.get("norm") == "group":
+            arguments.pop("times", None)
+        arguments["unroll"] = "cascade" if name == "cornet_r" else "synchronous"
+        if isinstance(arguments.get("times"), Mapping):
+            check_times(path, arguments["times"].values())
+            arguments["times"] = max(arguments["times"].values())
     else:
-        found["unroll"] = UNROLLS[block]
-        check_times(path, found.get("times", {}).values())
-    return CORnet(**found)
+        arguments["unroll"] = UNROLLS[block]
+        check_times(path, arguments.get("times", {}).values())
+    return CORnet(**arguments)
 
 
 def _images_of(path: Path, size: int | None) -> tuple[int, tuple[float, ...], tuple[float, ...]]:
-    """Size, mean and std of a run's images, from the config.yaml beside its folder of checkpoints."""
+    """Read size, mean and std of a run's images from the config.yaml in its folder. Raises CornetError if unknown."""
     from cornet.runs.config import read_config
 
     config = path.parent.parent / "config.yaml"
@@ -260,53 +265,53 @@ def _images_of(path: Path, size: int | None) -> tuple[int, tuple[float, ...], tu
     except CornetError as error:
         raise CornetError(f"{str(error).rstrip('.')}, or give size.") from None
     if isinstance(data, Mapping):
-        known = _defaults(data)
-        check_images(known, config)
-        if known["size"] is not None:
-            return known["size"], tuple(known["mean"]), tuple(known["std"])
+        images = _image_settings(data)
+        check_images(images, config)
+        if images["size"] is not None:
+            return images["size"], tuple(images["mean"]), tuple(images["std"])
     if size is not None:
         return size, IMAGENET_MEAN, IMAGENET_STD
     raise CornetError(
-        f"{path} does not say the size of its images, and there is no {config} that does; name the run's folder, or "
+        f"{path} and {config} do not give the size of the images; name the run's folder, or "
         f"give the size, as in {path}?size=64 (ImageNet's mean and standard deviation are then assumed)."
     )
 
 
-def check_images(known: Mapping[str, Any], config: Path) -> None:
-    """Raise CornetError for a size, mean or std that no images have."""
-    size = known["size"]
-    if size is not None and not (type(size) is int and 1 <= size <= MOST_PIXELS):
+def check_images(images: Mapping[str, Any], config: Path) -> None:
+    """Raise CornetError for an impossible size, mean or std of images."""
+    size = images["size"]
+    if size is not None and not (type(size) is int and 1 <= size <= MAX_PIXELS):
         raise CornetError(
-            f"{config} has data.size={size!r}, which must be 1 to {MOST_PIXELS:,} pixels; restore it."
+            f"{config} has data.size={size!r}, which must be 1 to {MAX_PIXELS:,} pixels; restore it."
         )
     for word, low in (("mean", -math.inf), ("std", 0.0)):
-        value = known[word]
+        value = images[word]
         listed = isinstance(value, list | tuple) and len(value) in (1, 3)
-        if not listed or not all(type(one) in (int, float) and low < one < math.inf for one in value):
+        if not listed or not all(type(x) in (int, float) and low < x < math.inf for x in value):
             raise CornetError(
-                f"{config} has data.{word}={value!r}, which must be a number for each channel; restore it."
+                f"{config} has data.{word}={value!r}, which must be one number per channel; restore it."
             )
 
 
-def _defaults(data: Mapping[str, Any]) -> dict[str, Any]:
-    """size, mean, std of a configuration's data: as given, or as the source of images has them by default."""
+def _image_settings(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return size, mean and std from a configuration's data, or the defaults of its image source."""
     target = str(data.get("_target_", ""))
-    found: dict[str, Any] = {"size": None, "mean": IMAGENET_MEAN, "std": IMAGENET_STD}
+    images: dict[str, Any] = {"size": None, "mean": IMAGENET_MEAN, "std": IMAGENET_STD}
     if is_provided("data", target):
         module_name, _, class_name = target.rpartition(".")
         module = import_module(module_name)
         source = getattr(module, class_name)
         parameters = inspect.signature(source).parameters
-        for key in found:
-            given = getattr(source, key, None)
-            if given is None and key in parameters and parameters[key].default is not inspect.Parameter.empty:
-                given = parameters[key].default
-            found[key] = found[key] if given is None else given
+        for key in images:
+            value = getattr(source, key, None)
+            if value is None and key in parameters and parameters[key].default is not inspect.Parameter.empty:
+                value = parameters[key].default
+            images[key] = images[key] if value is None else value
         tables = getattr(module, "STATISTICS", {})
         name = data.get("name", parameters["name"].default if "name" in parameters else None)
         if isinstance(name, str) and name in tables:
-            found["mean"], found["std"] = tables[name]
-    for key in found:
+            images["mean"], images["std"] = tables[name]
+    for key in images:
         if data.get(key) is not None:
-            found[key] = data[key]
-    return found
+            images[key] = data[key]
+    return images

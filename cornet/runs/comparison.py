@@ -1,4 +1,4 @@
-"""Two runs of one configuration: where weights, metrics, scores and versions differ."""
+"""Compare weights, metrics, scores and versions of two runs of one configuration."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,24 +17,24 @@ from cornet.runs.score_tables import NUMBER, SCORES, read_scores
 __all__ = ["Difference", "Rerun", "compare_results", "compare_versions"]
 
 TIMES = ("speed/", "train/images_per_second", "brain/seconds")
-"""Metrics that tell how long something took: no two runs have the same."""
+"""Prefixes of metrics that measure time and differ between any two runs."""
 
-MADE_OF = ("seconds", "seed", "images", "commit", "versions", "config")
-"""Columns of scores that are no result."""
+PROVENANCE = ("seconds", "seed", "images", "commit", "versions", "config")
+"""Columns of scores.csv that are not results."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """What was compared, and how it differs; same: not by a bit."""
+    """The outcome of one comparison. what: the compared file or weights. same: equal bit for bit. text: details."""
 
     what: str
     same: bool
-    told: str
+    text: str
 
 
 @dataclass(frozen=True)
 class Rerun:
-    """Two runs of one configuration. made_with: what differs, then and now."""
+    """The comparison of a run with its rerun. made_with: versions that differ, as {key: (first, second)}."""
 
     first: Path
     second: Path
@@ -43,98 +43,98 @@ class Rerun:
 
     @property
     def same(self) -> bool:
-        """Whether weights, metrics and scores are the same to the last bit."""
-        return all(one.same for one in self.results)
+        """Return whether weights, metrics and scores are equal bit for bit."""
+        return all(result.same for result in self.results)
 
 
-def compare_results(one: Path, two: Path) -> list[Difference]:
-    """The last weights, metrics.csv and, where one has it, scores.csv of two finished runs.
+def compare_results(first: Path, second: Path) -> list[Difference]:
+    """Compare last.ckpt, metrics.csv and, if either has it, scores.csv of two finished runs.
 
     Raises CornetError for files that are missing or damaged.
     """
-    found = [weights(one, two), metrics(one, two)]
-    if (one / "scores.csv").exists() or (two / "scores.csv").exists():
-        found.append(scores(one, two))
-    return found
+    results = [compare_weights(first, second), compare_metrics(first, second)]
+    if (first / "scores.csv").exists() or (second / "scores.csv").exists():
+        results.append(compare_scores(first, second))
+    return results
 
 
-def compare_versions(one: Path, two: Path) -> dict[str, tuple[str, str]]:
-    """What two runs were made with, where that differs: packages, commit, machine, threads, ranks, images.
+def compare_versions(first: Path, second: Path) -> dict[str, tuple[str, str]]:
+    """Return {key: (first, second)} of the packages, commit, machine, threads, ranks and images that differ.
 
-    A run that was continued with other versions has them all, with an arrow between.
+    A run that was resumed with other versions has all of them, joined by arrows.
     """
-    here, there = made_with(one), made_with(two)
-    keys = list(dict.fromkeys([*here, *there]))
-    pairs = {key: (here.get(key, "unknown"), there.get(key, "unknown")) for key in keys}
+    a, b = read_provenance(first), read_provenance(second)
+    keys = list(dict.fromkeys([*a, *b]))
+    pairs = {key: (a.get(key, "unknown"), b.get(key, "unknown")) for key in keys}
     return {key: pair for key, pair in pairs.items() if pair[0] != pair[1]}
 
 
-def made_with(folder: Path) -> dict[str, str]:
-    """Versions and images of a run, as text."""
+def read_provenance(folder: Path) -> dict[str, str]:
+    """Read versions and images of a run as text."""
     read = RunFolder(folder).read
     versions, images = read("versions.json") or {}, read("images.json") or {}
     sessions = [versions, *versions.pop("continued_with", [])]
-    made = {
+    joined = {
         key: " -> ".join(dict.fromkeys(str(session.get(key)) for session in sessions)) for key in versions
     }
-    known = [images.get("fingerprint", "unknown"), *images.get("continued_with", [])]
-    return {**made, "images": " -> ".join(known)}
+    fingerprints = [images.get("fingerprint", "unknown"), *images.get("continued_with", [])]
+    return {**joined, "images": " -> ".join(fingerprints)}
 
 
-def weights(one: Path, two: Path) -> Difference:
-    """Of last.ckpt: the largest difference, and that of all weights together relative to their norm."""
-    states = [read_checkpoint(RunFolder(run).checkpoint("last")).get("state_dict") for run in (one, two)]
+def compare_weights(first: Path, second: Path) -> Difference:
+    """Compare last.ckpt: the largest difference, and the norm of the difference relative to that of the weights."""
+    states = [read_checkpoint(RunFolder(run).checkpoint("last")).get("state_dict") for run in (first, second)]
     if not all(isinstance(state, dict) for state in states):
-        raise CornetError(f"{one} or {two} has a last.ckpt without weights; train that run again.")
-    ours, theirs = ({str(k): v for k, v in state.items()} for state in states if state is not None)
-    if {k: v.shape for k, v in ours.items()} != {k: v.shape for k, v in theirs.items()}:
-        return Difference("weights", False, "they are of different networks")
-    if all(torch.equal(ours[key], theirs[key]) for key in ours):
-        count = sum(v.numel() for v in ours.values())
-        return Difference("weights", True, f"{count:,} numbers, the same bit for bit")
-    flat, other = (
-        torch.cat([v.double().flatten() for v in state.values() if v.is_floating_point()])
-        for state in (ours, theirs)
+        raise CornetError(f"{first} or {second} has a last.ckpt without weights; train that run again.")
+    a, b = ({str(k): v for k, v in state.items()} for state in states if state is not None)
+    if {k: v.shape for k, v in a.items()} != {k: v.shape for k, v in b.items()}:
+        return Difference("weights", False, "they belong to different networks")
+    if all(torch.equal(a[key], b[key]) for key in a):
+        count = sum(v.numel() for v in a.values())
+        return Difference("weights", True, f"{count:,} numbers, equal bit for bit")
+    flat_a, flat_b = (
+        torch.cat([v.double().flatten() for v in state.values() if v.is_floating_point()]) for state in (a, b)
     )
-    largest, relative = float((flat - other).abs().max()), float((flat - other).norm() / flat.norm())
+    largest = float((flat_a - flat_b).abs().max())
+    relative = float((flat_a - flat_b).norm() / flat_a.norm())
+    return Difference("weights", False, f"by at most {largest:.3g}; overall by {relative:.2%} of their norm")
+
+
+def compare_metrics(first: Path, second: Path) -> Difference:
+    tables = (read_metrics(run) for run in (first, second))
+    a, b = (table[[name for name in table if not name.startswith(TIMES)]] for table in tables)
+    return compare_tables("metrics.csv", a, b, keys=("epoch", "step"))
+
+
+def compare_scores(first: Path, second: Path) -> Difference:
+    columns = [name for name, kind in SCORES.items() if kind == NUMBER and name not in PROVENANCE]
+    a, b = (read_scores(run)[["benchmark", *columns]] for run in (first, second))
+    return compare_tables("scores.csv", a, b, keys=("epoch", "step", "benchmark"))
+
+
+def compare_tables(name: str, a: pd.DataFrame, b: pd.DataFrame, keys: Sequence[str]) -> Difference:
+    """Compare two tables of numbers and name up to three columns that differ most. keys: columns that name a row."""
+    if list(a) != list(b):
+        only = sorted({*a} ^ {*b})
+        return Difference(name, False, f"only one of them has {', '.join(map(str, only[:3]))}")
+    if len(a) != len(b) or not a[list(keys)].equals(b[list(keys)]):
+        return Difference(name, False, f"{len(a)} and {len(b)} rows, at different steps")
+    if a.equals(b):
+        return Difference(name, True, f"{len(a):,} rows, equal bit for bit")
+    differences = {}
+    for column in a:
+        if column not in keys and not a[column].equals(b[column]):
+            differences[str(column)] = largest_difference(a[column], b[column])
+    largest = sorted(differences, key=lambda column: -differences[column])[:3]
     return Difference(
-        "weights", False, f"by at most {largest:.3g}; all together by {relative:.2%} of their norm"
+        name, False, ", ".join(f"{column} by at most {differences[column]:.3g}" for column in largest)
     )
 
 
-def metrics(one: Path, two: Path) -> Difference:
-    tables = (read_metrics(run) for run in (one, two))
-    ours, theirs = (table[[name for name in table if not name.startswith(TIMES)]] for table in tables)
-    return compare_tables("metrics.csv", ours, theirs, keys=("epoch", "step"))
-
-
-def scores(one: Path, two: Path) -> Difference:
-    columns = [name for name, kind in SCORES.items() if kind == NUMBER and name not in MADE_OF]
-    ours, theirs = (read_scores(run)[["benchmark", *columns]] for run in (one, two))
-    return compare_tables("scores.csv", ours, theirs, keys=("epoch", "step", "benchmark"))
-
-
-def compare_tables(name: str, one: pd.DataFrame, two: pd.DataFrame, keys: Sequence[str]) -> Difference:
-    """Tables of numbers with the same rows: the columns that differ most, and the last value of those."""
-    if list(one) != list(two):
-        only = sorted({*one} ^ {*two})
-        return Difference(name, False, f"one of them alone has {', '.join(map(str, only[:3]))}")
-    if len(one) != len(two) or not one[list(keys)].equals(two[list(keys)]):
-        return Difference(name, False, f"{len(one)} and {len(two)} rows, of other steps")
-    if one.equals(two):
-        return Difference(name, True, f"{len(one):,} rows, the same bit for bit")
-    apart = {}
-    for column in one:
-        if column not in keys and not one[column].equals(two[column]):
-            apart[str(column)] = largest_difference(one[column], two[column])
-    most = sorted(apart, key=lambda column: -apart[column])[:3]
-    return Difference(name, False, ", ".join(f"{column} by at most {apart[column]:.3g}" for column in most))
-
-
-def largest_difference(one: pd.Series, two: pd.Series) -> float:
-    """NaN on one side alone counts as infinitely much."""
-    ours, theirs = one.to_numpy(float), two.to_numpy(float)
-    if (np.isnan(ours) != np.isnan(theirs)).any():
+def largest_difference(a: pd.Series, b: pd.Series) -> float:
+    """Return the largest absolute difference; infinity if only one side has a NaN."""
+    x, y = a.to_numpy(float), b.to_numpy(float)
+    if (np.isnan(x) != np.isnan(y)).any():
         return np.inf
     with np.errstate(invalid="ignore"):
-        return float(np.nanmax(np.where(ours == theirs, 0.0, np.abs(ours - theirs))))
+        return float(np.nanmax(np.where(x == y, 0.0, np.abs(x - y))))

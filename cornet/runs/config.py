@@ -1,7 +1,7 @@
-"""Reading the configuration that a run recorded, which may be a stranger's, and what may be built from it.
+"""Read and check the configuration that a run recorded, which may come from an untrusted source.
 
-It is read as plain data, bounded and never resolved. `_target_` may name only what is listed here for its place;
-references (${...}) and addresses are refused, and every output goes to the new run's folder.
+It is read as plain data of limited size and never resolved. A `_target_` may only name what EXACT and PROVIDED allow
+for its key. References (${...}) and addresses are refused, and every output goes to the new run's folder.
 """
 
 import json
@@ -30,18 +30,18 @@ __all__ = [
     "read_config",
 ]
 
-LARGEST = 2**20
-"""Bytes of a configuration; ours have some thousands."""
+MAX_BYTES = 2**20
+"""Maximum size of a configuration in bytes; those of train.py have a few thousand."""
 
-DEEPEST = 50
-"""Levels of lists and keys in one another."""
+MAX_DEPTH = 50
+"""Maximum nesting of lists and mappings."""
 
 EXACT = {
     "recipe": "cornet.training.recipe.Recipe",
     "trainer": "pytorch_lightning.Trainer",
     "trainer.strategy": "cornet.training.ranks.strategy.RankStrategy",
 }
-"""What a part of a recorded configuration may name."""
+"""{key of the configuration: the only class that its `_target_` may name}."""
 
 PROVIDED = {
     "data": (("cornet.stimuli.datasets", "cornet.stimuli.objects"), "val"),
@@ -50,43 +50,43 @@ PROVIDED = {
         "state_key",
     ),
 }
-"""The packages whose classes it may name instead, and an attribute that tells sources and callbacks from others."""
+"""{key: packages whose classes it may name, and an attribute that only sources or callbacks have}."""
 
 PARTS = ("model", "data", "recipe", "trainer", "loader", "brain", "callbacks")
 DROPPED = ("hardware", "hydra", "logger", "sweep")
-"""Parts that are not used again: a repeated run is logged to metrics.csv only, and belongs to no sweep."""
-TRAINER_WORDS = ("_target_", "accelerator", "devices", "deterministic")
-"""Keys of the trainer that may be text; as others text can name a profiler, a logger, or a place to write."""
+"""Parts that a rerun ignores: it logs to metrics.csv only and is not part of a sweep."""
+TRAINER_TEXT_KEYS = ("_target_", "accelerator", "devices", "deterministic")
+"""Keys of the trainer that may be text; for other keys, text can name a profiler, a logger, or a path to write to."""
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """The content of a config.yaml as plain Python, references as written.
+    """Read a config.yaml as plain Python data, with references as written.
 
-    Raises FileNotFoundError, and CornetError for one that is unreadable, no table of keys, too large or deep, or has
+    Raises FileNotFoundError, and CornetError if the file is unreadable, not a mapping, too large, too deep, or has
     aliases.
     """
     try:
         data = read_bytes(path)
-        if len(data) > LARGEST:
-            raise ValueError(f"it has {len(data):,} bytes, and {LARGEST:,} are the most that is read")
+        if len(data) > MAX_BYTES:
+            raise ValueError(f"it has {len(data):,} bytes, and the limit is {MAX_BYTES:,}")
         text = data.decode()
         check_events(text)
         content = OmegaConf.to_container(OmegaConf.create(text), resolve=False)
         if not isinstance(content, dict):
-            raise ValueError("it is no table of keys")
+            raise ValueError("it is not a mapping of keys to values")
     except FileNotFoundError:
         raise
-    except Exception as error:  # damage makes the YAML readers fail in many ways
+    except Exception as error:  # YAML parsers raise many exceptions on damaged files
         reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
         raise CornetError(f"{path} cannot be read ({reason}); restore it.") from None
     return with_current_names({str(key): value for key, value in content.items()})
 
 
 def config_text(folder: Path) -> str | None:
-    """The text of a run's config.yaml, to be shown; None where it is absent, is no text, is large or is a link."""
+    """Read the text of a run's config.yaml for display. Return None if it is missing, not text, too large or a link."""
     path = folder / "config.yaml"
     try:
-        if path.is_symlink() or path.stat().st_size > LARGEST:
+        if path.is_symlink() or path.stat().st_size > MAX_BYTES:
             return None
         return read_bytes(path).decode()
     except (OSError, UnicodeDecodeError):
@@ -94,24 +94,24 @@ def config_text(folder: Path) -> str | None:
 
 
 def check_events(text: str) -> None:
-    """Raise ValueError for aliases and for depth, before anything is built of the text."""
+    """Raise ValueError for aliases and too deep nesting, before anything is built from the text."""
     depth = 0
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
         if isinstance(event, yaml.AliasEvent):
-            raise ValueError(f"it has the alias *{event.anchor}, and train.py writes none")
+            raise ValueError(f"it has the alias *{event.anchor}, which train.py never writes")
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > DEEPEST:
-            raise ValueError(f"it is deeper than {DEEPEST} levels")
+        if depth > MAX_DEPTH:
+            raise ValueError(f"it is nested deeper than {MAX_DEPTH} levels")
 
 
 def check_recorded(config: Mapping[str, Any], where: str, trust: bool = False) -> None:
-    """Raise CornetError where a recorded configuration asks for more than cornet provides.
+    """Raise CornetError if a recorded configuration requests anything that cornet does not provide.
 
-    config: plain data, as of `read_config`. where: its file, for messages. trust: of all this only
-    that it is whole and without references is checked.
+    config: plain data, from `read_config`. where: its file, for messages. trust: only check that the configuration
+    is complete and has no references.
     """
-    if lacking := [part for part in PARTS if not isinstance(config.get(part), Mapping)]:
-        raise CornetError(f"{where} has no part {lacking[0]!r}, so it is not a run's; restore it.")
+    if missing := [part for part in PARTS if not isinstance(config.get(part), Mapping)]:
+        raise CornetError(f"{where} has no part {missing[0]!r}, so it is not a run's; restore it.")
     if not is_seed(config.get("seed")):
         raise CornetError(
             f"{where} has seed={config.get('seed')!r}, which must be a whole number from 0 to 2**32 - 1; restore it."
@@ -120,23 +120,23 @@ def check_recorded(config: Mapping[str, Any], where: str, trust: bool = False) -
     for key, value in entries(used):
         if "${" in f"{key}{value}":
             raise CornetError(
-                f"{where} has {key}={value!r}, a reference, and a run records values only; write the value out."
+                f"{where} has {key}={value!r}, a reference, and a run records values only; write the value instead."
             )
     if trust:
         return
     for key, value in entries(used):
-        if reason := refused(key, value):
+        if reason := refusal_reason(key, value):
             raise CornetError(
-                f"{where} has {key}={value!r}, {reason}; if you trust whoever made this run, give --trust."
+                f"{where} has {key}={value!r}, {reason}; give --trust if you trust the author of this run."
             )
 
 
-def refused(key: str, value: Any) -> str:
-    """Why an entry of a configuration that is not trusted is not used; "" where it is."""
+def refusal_reason(key: str, value: Any) -> str:
+    """Return why an entry of an untrusted configuration is refused; "" if it is allowed."""
     part, _, last = key.rpartition(".")
     if "_target_" in key.split("."):
-        place = re.sub(r"^callbacks\.[^.]+$", "callbacks.*", part)
-        return "" if is_provided(place, value) else "which cornet does not provide in that place"
+        owner = re.sub(r"^callbacks\.[^.]+$", "callbacks.*", part)
+        return "" if is_provided(owner, value) else "which cornet does not allow for this key"
     if {"_args_", "_partial_", "_recursive_", "_convert_"} & set(key.split(".")):
         return "which changes what is called"
     if isinstance(value, str) and "://" in value:
@@ -144,34 +144,34 @@ def refused(key: str, value: Any) -> str:
     if key.startswith("model.") and (
         last in ("weights_url", "accept_hash") or (last == "pretrained" and value is True)
     ):
-        return "for which weights would be downloaded"
-    if key.startswith("trainer.") and isinstance(value, str) and last not in TRAINER_WORDS:
-        return "and text there can name another program or place"
+        return "which would download weights"
+    if key.startswith("trainer.") and isinstance(value, str) and last not in TRAINER_TEXT_KEYS:
+        return "text that could name another program or path"
     if key.startswith("callbacks.") and last == "filename" and re.search(r"[^\w=-]", str(value)):
-        return "which is not a plain name of a file"
+        return "which is not a plain file name"
     return ""
 
 
-def is_provided(place: str, target: Any) -> bool:
-    """Whether `target`, a dotted name, is what cornet itself provides for a part of the configuration."""
-    if place in EXACT:
-        return bool(target == EXACT[place])
-    packages, attribute = PROVIDED.get(place, ((), ""))
+def is_provided(owner: str, target: Any) -> bool:
+    """Return whether `target`, a dotted name, is a class that EXACT or PROVIDED allows for the key `owner`."""
+    if owner in EXACT:
+        return bool(target == EXACT[owner])
+    packages, attribute = PROVIDED.get(owner, ((), ""))
     if not isinstance(target, str) or not re.fullmatch(r"(\w+\.)+\w+", target):
         return False
     module, _, name = target.rpartition(".")
     if not any(f"{module}.".startswith(f"{package}.") for package in packages):
         return False
     try:
-        found = getattr(import_module(module), name, None)  # only modules of cornet come this far
+        value = getattr(import_module(module), name, None)  # the module is one of cornet's packages
     except ImportError:
         return False
-    own = isinstance(found, type) and f"{found.__module__}.".startswith(f"{module}.")
-    return own and hasattr(found, attribute)
+    own = isinstance(value, type) and f"{value.__module__}.".startswith(f"{module}.")
+    return own and hasattr(value, attribute)
 
 
 def entries(node: Any, key: str = "") -> Iterator[tuple[str, Any]]:
-    """The dotted key and the value of every entry that is no table, however deep; and of empty tables."""
+    """Yield the dotted key and the value of every leaf in nested mappings and lists. An empty one counts as a leaf."""
     if isinstance(node, Mapping | list) and node:
         for name, value in node.items() if isinstance(node, Mapping) else enumerate(node):
             yield from entries(value, f"{key}.{name}" if key else str(name))
@@ -180,7 +180,7 @@ def entries(node: Any, key: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def moved_to_new_folder(config: Mapping[str, Any]) -> dict[str, Any]:
-    """A recorded configuration for a new folder, `${run_folder}`, where all outputs go and old ones are looked for."""
+    """Return a recorded configuration with the paths of its run replaced by `${run_folder}`, for a rerun."""
     old = str(config.get("run_folder"))
 
     def moved(node: Any) -> Any:
@@ -192,27 +192,27 @@ def moved_to_new_folder(config: Mapping[str, Any]) -> dict[str, Any]:
             return "${run_folder}" + node.removeprefix(old)
         return node
 
-    again = {key: moved(value) for key, value in config.items() if key not in DROPPED}
+    rerun = {key: moved(value) for key, value in config.items() if key not in DROPPED}
     outputs = {"folder": "${run_folder}", "dirpath": "${run_folder}/checkpoints", "halving": False}
-    for callback in again["callbacks"].values():
+    for callback in rerun["callbacks"].values():
         if isinstance(callback, dict) and is_provided("callbacks.*", callback.get("_target_")):
             callback.update({key: value for key, value in outputs.items() if key in callback})
-    again["data"].pop("cache", None)  # the user's own cache is used
+    rerun["data"].pop("cache", None)  # use this user's own cache
     logger = {"csv": {"_target_": "cornet.training.loggers.csv.CsvLogger", "folder": "${run_folder}"}}
-    own = {"run_folder": None, "run_id": None, "fresh": False, "plan": False, "root": "."}
-    return {**again, **own, "logger": logger}
+    reset = {"run_folder": None, "run_id": None, "fresh": False, "plan": False, "root": "."}
+    return {**rerun, **reset, "logger": logger}
 
 
-def differences(held: Any, wanted: Any, there: str = "there", here: str = "here", most: int = 3) -> str:
-    """width is 2 there and 3 here, ..."""
-    one, two = ({key: json.dumps(value) for key, value in flat(node)} for node in (held, wanted))
-    keys = [k for k in sorted({*one, *two}) if one.get(k, "absent") != two.get(k, "absent")]
-    shown = [f"{k} is {one.get(k, 'absent')} {there} and {two.get(k, 'absent')} {here}" for k in keys[:most]]
+def differences(old: Any, new: Any, there: str = "there", here: str = "here", most: int = 3) -> str:
+    """Describe the differences of two configurations, at most `most`: "width is 2 there and 3 here, ..."."""
+    a, b = ({key: json.dumps(value) for key, value in flat(node)} for node in (old, new))
+    keys = [k for k in sorted({*a, *b}) if a.get(k, "missing") != b.get(k, "missing")]
+    shown = [f"{k} is {a.get(k, 'missing')} {there} and {b.get(k, 'missing')} {here}" for k in keys[:most]]
     return ", ".join(shown + ([f"{len(keys) - most} more"] if len(keys) > most else []))
 
 
 def flat(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """The dotted key and the value of every entry; lists are values, and so are empty tables."""
+    """Yield the dotted key and the value of every leaf in nested mappings. Lists and empty mappings are leaves."""
     for key, value in node.items():
         if isinstance(value, Mapping) and value:
             yield from flat(value, f"{prefix}{key}.")

@@ -1,4 +1,4 @@
-"""The folder of one run: its configuration, versions, checkpoints and whether it is finished."""
+"""Read and write the folder of one run: configuration, versions, checkpoints, and summary."""
 
 import contextlib
 import itertools
@@ -27,15 +27,15 @@ __all__ = ["RunFolder", "load_run"]
 
 
 class RunFolder:
-    """What is in the folder of a run. `RunFolder(path)` only reads; `RunFolder.open` makes or continues a run.
+    """The folder of a run. `RunFolder(path)` only reads it; `RunFolder.open` creates or resumes a run.
 
-    config.yaml     the resolved configuration (of the latest session, where keys outside the identity changed)
-    identity.json   the part of it that makes this run this run: another one never lands in the folder
-    versions.json   what it was made with; `continued_with` lists later sessions' versions where they differ
-    images.json     fingerprint of the images it began with, and of others with which it went on
-    run_id          a random token, made once, by which loggers continue their curves
-    checkpoints/    last.ckpt, best.ckpt; until it is finished previous.ckpt, the last but one
-    finished.json   there when the run is finished, with its summary
+    config.yaml     resolved configuration of the latest session
+    identity.json   the part of the configuration that identifies the run; a folder never holds two identities
+    versions.json   versions of the first session; `continued_with` lists those of later sessions where they differ
+    images.json     fingerprint of the first session's images; `continued_with` lists later ones that differ
+    run_id          random token, created once, by which loggers resume their curves
+    checkpoints/    last.ckpt, best.ckpt, and until the run is finished previous.ckpt, the one before last.ckpt
+    finished.json   summary, written when the run is finished
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -50,36 +50,36 @@ class RunFolder:
         fresh: bool = False,
         ranks: int = 1,
     ) -> "RunFolder":
-        """Make the folder, or continue in the one that is there.
+        """Create the folder, or open the existing one to resume its run. Call this on rank 0 only.
 
-        `identity` is `identity_of(config)`. With `fresh`, a folder that is there is first renamed to `<folder>.old1`
-        (or 2, 3, ...). ranks: how many train together, for versions.json. Only the process of rank 0 touches the disk.
-        Raises CornetError when the folder holds a run of another configuration, or cannot be written.
+        identity: from `identity_of(config)`. fresh: first rename an existing folder to `<folder>.old1` (or 2, 3, ...).
+        ranks: number of processes that train, for versions.json. Raises CornetError if the folder contains a run of
+        another configuration or cannot be written.
         """
         folder = cls(path)
         if fresh:
-            folder._move_aside()
-        wanted = with_current_names(_plain(identity))
-        held = with_current_names(folder.read("identity.json"))
-        if held is not None and held != wanted:
+            folder._rename_old()
+        new = with_current_names(_as_json(identity))
+        old = with_current_names(folder.read("identity.json"))
+        if old is not None and old != new:
             raise CornetError(
-                f"{folder.path} holds a run of another configuration ({differences(held, wanted)}); give this run "
-                "another name=..., or fresh=true which moves the old run aside."
+                f"{folder.path} contains a run of another configuration ({differences(old, new)}); give this run "
+                "another name=..., or fresh=true, which renames the old run."
             )
         try:
             folder.path.mkdir(parents=True, exist_ok=True)
-            strangers = [] if held is not None else _strangers(folder.path)
+            unexpected = [] if old is not None else _unexpected_files(folder.path)
         except OSError as error:
             raise CornetError(
-                f"The run's folder {folder.path} cannot be made: {error.strerror}; choose another place for runs."
+                f"The run's folder {folder.path} cannot be created: {error.strerror}; choose another folder for runs."
             ) from error
-        if strangers:
+        if unexpected:
             raise CornetError(
-                f"{folder.path} holds {strangers[0]} but no identity.json, so it is not known whose it is; give this "
-                "run another name=..., or fresh=true which moves that folder aside."
+                f"{folder.path} contains {unexpected[0]} but no identity.json, so it may not be a run; give this "
+                "run another name=..., or fresh=true, which renames that folder."
             )
-        if held is None:
-            folder._write("identity.json", wanted)
+        if old is None:
+            folder._write("identity.json", new)
         atomic_write(folder.path / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(config)))
         folder._record_versions(ranks)
         folder._make_run_id()
@@ -87,56 +87,56 @@ class RunFolder:
 
     @property
     def run_id(self) -> str:
-        """The token of this run. Raises CornetError when the folder holds no run."""
+        """The token of this run. Raises CornetError if the folder is not a run's."""
         try:
             token = read_bytes(self.path / "run_id").decode(errors="replace").strip()
         except OSError as error:
             raise CornetError(
-                f"{self.path} holds no run: there is no file run_id in it; train one first."
+                f"{self.path} is not a run: it has no file run_id; train a run first."
             ) from error
         if not token:
             raise CornetError(
-                f"{self.path / 'run_id'} is empty; remove it, and the next start makes another."
+                f"{self.path / 'run_id'} is empty; remove it, and the next start creates a new one."
             )
         return token
 
     @property
     def config(self) -> dict[str, Any]:
-        """The resolved configuration. Raises CornetError when the folder holds no run."""
+        """The resolved configuration. Raises CornetError if the folder is not a run's."""
         try:
             return read_config(self.path / "config.yaml")
         except FileNotFoundError as error:
             raise CornetError(
-                f"{self.path} holds no run: there is no config.yaml in it; train one first."
+                f"{self.path} is not a run: it has no config.yaml; train a run first."
             ) from error
 
     @property
     def finished(self) -> dict[str, Any] | None:
-        """The summary given to `finish`, or None while the run is not finished."""
+        """The content of finished.json, or None while the run is not finished."""
         return self.read("finished.json")
 
     @property
     def summary(self) -> dict[str, Any]:
-        """What finished.json says: network, parameters, epochs, best value and its epoch, ...; {} before the end."""
+        """The content of finished.json: network, parameters, epochs, best value, ...; {} if the run is not finished."""
         return self.finished or {}
 
     @property
     def metrics(self) -> pd.DataFrame:
-        """metrics.csv: a row a logged step, NaN where a column was not logged. Raises CornetError without one."""
+        """metrics.csv: one row per logged step, NaN where a column was not logged. Raises CornetError if missing."""
         return read_metrics(self.path)
 
     @property
     def scores(self) -> pd.DataFrame:
-        """scores.csv: a row for each benchmark and evaluation, none where nothing was scored."""
+        """scores.csv with one row per benchmark and evaluation; empty if nothing was scored."""
         path = self.path / "scores.csv"
         return read_scores(path) if path.exists() else pd.DataFrame(columns=list(SCORES))
 
     def model(self, checkpoint: str | None = None, trust: bool = False) -> "nn.Module":
-        """The network with the weights of a checkpoint, in evaluation mode.
+        """Load the network with the weights of a checkpoint, in evaluation mode.
 
-        checkpoint: "best" (by the monitored value), "last" or "best_brain"; None: the best, or else the last. trust:
-        import and build a network of your own, which the run names. Raises CornetError where there is no such
-        checkpoint, or where it cannot be read.
+        checkpoint: "best" (by the monitored metric), "last" or "best_brain"; None: the first of "best", "last" and
+        "best_brain" that exists. trust: import and build a custom network that the run names. Raises CornetError if
+        the checkpoint is missing or cannot be read.
         """
         from cornet.runs.checkpoints import KINDS, network_of_run
 
@@ -145,34 +145,37 @@ class RunFolder:
         return network_of_run(self.path, checkpoint, trust=trust).net.eval()
 
     def record_images(self, fingerprint: str) -> str | None:
-        """Note the images trained on; returns the earlier fingerprint if it differs. Raises CornetError."""
-        held = self.read("images.json") or {"fingerprint": fingerprint}
-        known = [held["fingerprint"], *held.get("continued_with", [])]
+        """Record the fingerprint of the training images. Return the first session's if it differs, else None.
+
+        Raises CornetError if images.json cannot be read or written.
+        """
+        record = self.read("images.json") or {"fingerprint": fingerprint}
+        known = [record["fingerprint"], *record.get("continued_with", [])]
         if fingerprint not in known:
-            held["continued_with"] = [*known[1:], fingerprint]
+            record["continued_with"] = [*known[1:], fingerprint]
         if fingerprint not in known or not (self.path / "images.json").exists():
-            self._write("images.json", held)
+            self._write("images.json", record)
         return None if fingerprint == known[0] else known[0]
 
     def finish(self, summary: dict[str, Any]) -> None:
-        """Record that the run is finished. Raises CornetError when that cannot be written."""
-        self.checkpoint("previous").unlink(missing_ok=True)  # first: nobody would come back for it
-        self._write("finished.json", _plain(summary))
+        """Write finished.json. Raises CornetError if it cannot be written."""
+        self.checkpoint("previous").unlink(missing_ok=True)  # first, because a finished run is not resumed
+        self._write("finished.json", _as_json(summary))
 
     @property
     def checkpoints(self) -> Path:
         return self.path / "checkpoints"
 
     def checkpoint(self, which: str) -> Path:
-        """Where the checkpoint "last", "best" or "best_brain" is kept, there or not yet."""
+        """Return the path of the checkpoint "last", "best", "best_brain" or "previous", which need not exist."""
         return self.checkpoints / f"{which}.ckpt"
 
     def last_checkpoint(self) -> Path | None:
-        """The checkpoint to continue from, None when there is none yet: the last one, or that before it."""
+        """Return the checkpoint to resume from: last.ckpt, else previous.ckpt, else None."""
         paths = (self.checkpoint("last"), self.checkpoint("previous"))
         return next((path for path in paths if path.is_file()), None)
 
-    def _move_aside(self) -> None:
+    def _rename_old(self) -> None:
         if not self.path.exists():
             return
         names = (self.path.with_name(f"{self.path.name}.old{number}") for number in itertools.count(1))
@@ -184,16 +187,16 @@ class RunFolder:
             ) from error
 
     def read(self, name: str) -> dict[str, Any] | None:
-        """One of the JSON files, None where it is not there. Raises CornetError for a damaged one."""
+        """Read one of the JSON files. Return None if it is missing. Raises CornetError if it is damaged."""
         try:
             content = json.loads(read_bytes(self.path / name))
             if not isinstance(content, dict):
-                raise ValueError(f"it holds no record but {type(content).__name__}")
+                raise ValueError(f"it contains a {type(content).__name__} instead of an object")
         except (FileNotFoundError, NotADirectoryError):
             return None
         except (OSError, ValueError, RecursionError) as error:
             raise CornetError(
-                f"{self.path / name} cannot be read ({error}); use fresh=true to begin anew."
+                f"{self.path / name} cannot be read ({error}); use fresh=true to start again."
             ) from error
         return content
 
@@ -201,50 +204,53 @@ class RunFolder:
         atomic_write(self.path / name, json.dumps(content, indent=1) + "\n")
 
     def _record_versions(self, ranks: int) -> None:
-        now, held = versions(ranks), self.read("versions.json")
-        later = [] if held is None else held.pop("continued_with", [])
-        if held is None:
+        now, first = versions(ranks), self.read("versions.json")
+        later = [] if first is None else first.pop("continued_with", [])
+        if first is None:
             self._write("versions.json", now)
-        elif now != (later[-1] if later else held):
-            self._write("versions.json", {**held, "continued_with": [*later, now]})
+        elif now != (later[-1] if later else first):
+            self._write("versions.json", {**first, "continued_with": [*later, now]})
 
     def _make_run_id(self) -> None:
-        """From the system's randomness, as seeded generators are the training's. The first of two writers wins."""
-        aside, kept = self.path / ".run_id", self.path / "run_id"
-        with contextlib.suppress(FileExistsError, FileNotFoundError):  # then another process was faster
-            if not kept.exists():
-                atomic_write(aside, secrets.token_hex(4) + "\n")
+        """Write run_id unless it exists, from the system's randomness: seeded generators belong to the training.
+
+        If two processes write at the same time, the first wins.
+        """
+        temporary, path = self.path / ".run_id", self.path / "run_id"
+        with contextlib.suppress(FileExistsError, FileNotFoundError):  # another process was faster
+            if not path.exists():
+                atomic_write(temporary, secrets.token_hex(4) + "\n")
                 try:
-                    os.link(aside, kept)
+                    os.link(temporary, path)
                 except (FileExistsError, FileNotFoundError):
                     raise
-                except OSError:  # no hard links on this file system
-                    os.replace(aside, kept)
-        aside.unlink(missing_ok=True)
+                except OSError:  # the file system does not support hard links
+                    os.replace(temporary, path)
+        temporary.unlink(missing_ok=True)
 
 
 def load_run(path: Path | str) -> RunFolder:
-    """A run of train.py: the folder named, or the only run below it. Nothing is written.
+    """Open a run of train.py for reading: the folder itself, or the only run below it.
 
-    Has `config`, `metrics`, `scores`, `summary` and `model()`. Raises CornetError where there is no run, or several.
+    The result has `config`, `metrics`, `scores`, `summary` and `model()`. Raises CornetError for no or several runs.
     """
     from cornet.runs.checkpoints import find_run
 
     folder = Path(path).expanduser()
-    found = folder if (folder / "config.yaml").is_file() else find_run(folder)
-    if found is None:
+    run = folder if (folder / "config.yaml").is_file() else find_run(folder)
+    if run is None:
         raise CornetError(
-            f"{folder} holds no run of train.py; name a run's folder, such as runs/objects-cornet_s."
+            f"{folder} contains no run of train.py; name a run's folder, such as runs/objects-cornet_s."
         )
-    return RunFolder(found)
+    return RunFolder(run)
 
 
-def _strangers(path: Path) -> list[str]:
-    """What a run interrupted while its folder was made cannot have left."""
-    ours = ("config.yaml", "versions.json", "run_id")
-    return sorted(n for n in os.listdir(path) if n not in ours and not n.startswith((".", "train.log")))
+def _unexpected_files(path: Path) -> list[str]:
+    """Return files that an interrupted `RunFolder.open` cannot have created."""
+    own = ("config.yaml", "versions.json", "run_id")
+    return sorted(n for n in os.listdir(path) if n not in own and not n.startswith((".", "train.log")))
 
 
-def _plain(value: Any) -> Any:
-    """As it comes back from JSON, so that tuples and lists, or 1 and "1" as keys, are no difference."""
+def _as_json(value: Any) -> Any:
+    """Convert a value to JSON and back, so that tuples equal lists and the key 1 equals "1"."""
     return json.loads(json.dumps(value, default=str))

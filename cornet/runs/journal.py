@@ -1,7 +1,7 @@
-"""Tables of a run that grow while it trains: a journal of JSON lines, and the CSV that people open.
+"""Write tables that grow during training: an append-only journal of JSON lines, and a CSV file for users.
 
-A journal is only appended to. A process that is killed can leave its last line cut short, which the next one removes; a
-run that continues from a checkpoint drops the lines after it. The CSV is written from the journal, aside and renamed.
+If a process is killed while writing, the next process removes the incomplete last line. A run that resumes from a
+checkpoint drops later lines. The CSV is written from the journal to a temporary file and renamed.
 """
 
 import csv
@@ -14,7 +14,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from cornet.csv_cells import safe_cell
+from cornet.csv_cells import escape_cell
 from cornet.errors import CornetError
 from cornet.files import NewFile, sync, write_error
 from cornet.opening import SAFE, open_checked, open_regular
@@ -25,14 +25,14 @@ Row = dict[str, Any]
 
 
 class Journal:
-    """Rows (a dict of numbers and texts each) in a file `path`, which is made with the first one."""
+    """A file of rows, each a dictionary of numbers and text. The first row creates the file."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._whole = False  # whether the file is known to end with a whole line
+        self._complete = False  # whether the file is known to end with a line break
 
     def read(self) -> Iterator[Row]:
-        """The rows in order, without a last line that is cut short. Raises CornetError for another kind of file."""
+        """Yield the rows in order, without an incomplete last line. Raises CornetError if the file is not a journal."""
         try:
             with open_regular(self.path) as file:
                 for number, line in enumerate(file, 1):
@@ -48,15 +48,15 @@ class Journal:
             raise CornetError(f"{self.path} cannot be read ({error}); rename or remove it.") from None
 
     def append(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Write rows at the end, in one call. Raises CornetError, and leaves the file as it was, on a full disk."""
+        """Append rows in one write. On a full disk it leaves the file unchanged and raises CornetError."""
         data = "".join(f"{json.dumps(row, default=_number)}\n" for row in rows).encode()
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             descriptor = open_checked(self.path, os.O_RDWR | os.O_CREAT | SAFE)
             try:
                 end = os.lseek(descriptor, 0, os.SEEK_END)
-                if not self._whole:
-                    end = _cut(descriptor, end)
+                if not self._complete:
+                    end = _remove_incomplete_line(descriptor, end)
                 try:
                     written = os.write(descriptor, data)
                     if written != len(data):
@@ -68,14 +68,14 @@ class Journal:
                 os.close(descriptor)
         except OSError as error:
             raise write_error(self.path, len(data), error) from error
-        self._whole = True
+        self._complete = True
 
-    def keep(self, wanted: Callable[[Row], bool]) -> None:
-        """Drop all rows but these."""
+    def filter(self, condition: Callable[[Row], bool]) -> None:
+        """Remove the rows that do not fulfil the condition."""
         rows = list(self.read())
-        kept = [row for row in rows if wanted(row)]
-        if len(kept) < len(rows):
-            text = "".join(f"{json.dumps(row)}\n" for row in kept).encode()
+        remaining = [row for row in rows if condition(row)]
+        if len(remaining) < len(rows):
+            text = "".join(f"{json.dumps(row)}\n" for row in remaining).encode()
             try:
                 with NewFile(self.path) as new:
                     new.file.write(text)
@@ -84,7 +84,7 @@ class Journal:
                 raise write_error(self.path, len(text), error) from error
 
     def sync(self) -> None:
-        """Bring the file to the disk, as far as it is written."""
+        """Flush the file to disk."""
         sync(self.path)
 
 
@@ -95,11 +95,11 @@ def write_table(
     key: str = "",
     nan: str = "nan",
 ) -> None:
-    """Write rows as CSV: the columns `first`, then the others in the order in which they first come.
+    """Write rows as CSV: the columns `first`, then the others in order of first appearance.
 
-    rows: called twice, so that memory is needed for one row at a time. key: neighbours with the same value in this
-    column become one row, in which later values replace earlier ones. nan: how a missing number is written. Nothing is
-    written where there are no rows. Raises CornetError.
+    rows: called twice, so that only one row is in memory at a time. key: consecutive rows with the same value in this
+    column are merged; later values replace earlier ones. nan: text for NaN. If there are no rows, nothing is written.
+    Raises CornetError if the file cannot be written.
     """
     columns = dict.fromkeys(first)
     empty = True
@@ -112,7 +112,7 @@ def write_table(
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with NewFile(path) as new:
-            for row in _with_head(columns, rows(), key):
+            for row in _header_and_rows(columns, rows(), key):
                 data = _line([row.get(name) for name in columns], nan)
                 size += len(data)
                 new.file.write(data)
@@ -121,7 +121,7 @@ def write_table(
         raise write_error(path, size, error) from error
 
 
-def _with_head(columns: Iterable[str], rows: Iterable[Row], key: str) -> Iterator[Row]:
+def _header_and_rows(columns: Iterable[str], rows: Iterable[Row], key: str) -> Iterator[Row]:
     yield {name: name for name in columns}
     if not key:
         yield from rows
@@ -140,16 +140,16 @@ def _line(values: Sequence[Any], nan: str) -> bytes:
 
 
 def _cell(value: Any, nan: str) -> str:
-    """Numbers to the last digit; nothing for None."""
+    """Format a value as CSV text: numbers with all digits, None as an empty cell."""
     if value is None:
         return ""
     if isinstance(value, float):
         return nan if math.isnan(value) else repr(value)
-    return safe_cell(value) if isinstance(value, str) else str(value)
+    return escape_cell(value) if isinstance(value, str) else str(value)
 
 
-def _cut(descriptor: int, end: int) -> int:
-    """Remove a last line that is cut short, and return the new end."""
+def _remove_incomplete_line(descriptor: int, end: int) -> int:
+    """Truncate the file after its last line break and return the new end."""
     size, block = end, 1 << 16
     while size:
         start = max(0, size - block)
@@ -165,7 +165,7 @@ def _cut(descriptor: int, end: int) -> int:
 
 
 def _number(value: Any) -> Any:
-    """The number in a tensor or an array of one."""
+    """Return the number in a tensor or array of one element. Raises TypeError for other values."""
     if hasattr(value, "item"):
         return value.item()
-    raise TypeError(f"{type(value).__name__} is neither a number nor a text")
+    raise TypeError(f"{type(value).__name__} is neither a number nor text")

@@ -1,4 +1,4 @@
-"""What a run is called beside others, by Weights & Biases and TensorBoard."""
+"""Derive a run's name, group and tags for Weights & Biases and TensorBoard."""
 
 import hashlib
 from collections.abc import Sequence
@@ -10,14 +10,14 @@ from omegaconf import DictConfig
 from cornet.names import encodable
 from cornet.runs.path import is_ignored, parse_overrides
 
-__all__ = ["LONGEST_TAG", "RunLabels", "label_loggers", "run_labels"]
+__all__ = ["MAX_TAG_LENGTH", "RunLabels", "label_loggers", "run_labels"]
 
-LONGEST_TAG = 64  # characters; Weights & Biases refuses a longer one
-LONGEST_NAME = 128
+MAX_TAG_LENGTH = 64  # characters; Weights & Biases refuses longer tags
+MAX_NAME_LENGTH = 128
 
 
 class RunLabels(NamedTuple):
-    """name: "mine width=0.5 seed=1"; group: "mine", or for a variant "mine/model.width-0.5"; tags: ["width=0.5"]."""
+    """Such as name "mine width=0.5 seed=1", group "mine" (a variant: "mine/model.width-0.5"), tags ["width=0.5"]."""
 
     name: str
     group: str
@@ -25,28 +25,28 @@ class RunLabels(NamedTuple):
 
 
 def run_labels(path: Path, name: str, overrides: Sequence[str]) -> RunLabels:
-    """The labels of a run.
+    """Return the labels of a run.
 
-    path: its folder; the group is that of all its seeds. overrides: those that make no other run are left out. Tags
-    omit the configuration's group (`width=0.5`) unless keys clash; long ones end in a digest.
+    path: the run's folder; all its seeds have the same group. overrides: ignored keys are left out. Tags omit the
+    configuration's group (`width=0.5`) unless two keys would then be equal. Long labels end in a digest.
     """
     last = {o.key_or_group: encodable(o.input_line or "").lstrip("+") for o in parse_overrides(overrides)}
-    kept = {key: text for key, text in sorted(last.items()) if not is_ignored(key)}
-    bare = {key: key.partition(".")[2] or key for key in kept}
+    shown = {key: text for key, text in sorted(last.items()) if not is_ignored(key)}
+    short = {key: key.partition(".")[2] or key for key in shown}
     tags = []
-    for key, text in kept.items():
-        unique = list(bare.values()).count(bare[key]) == 1
-        tags.append(cut(text.replace(key, bare[key], 1) if unique else text, LONGEST_TAG))
+    for key, text in shown.items():
+        unique = list(short.values()).count(short[key]) == 1
+        tags.append(shorten(text.replace(key, short[key], 1) if unique else text, MAX_TAG_LENGTH))
     seed, variant = path.name.removeprefix("seed"), path.parent.name
     return RunLabels(
-        cut(" ".join([name, *tags]), LONGEST_NAME - len(f" seed={seed}")) + f" seed={seed}",
-        cut(name if variant == name else f"{name}/{variant}", LONGEST_NAME),
+        shorten(" ".join([name, *tags]), MAX_NAME_LENGTH - len(f" seed={seed}")) + f" seed={seed}",
+        shorten(name if variant == name else f"{name}/{variant}", MAX_NAME_LENGTH),
         tags,
     )
 
 
 def label_loggers(loggers: DictConfig, path: Path, name: str, overrides: Sequence[str]) -> None:
-    """Fill in the name, group and tags that a logger's configuration has as null; what was given stays."""
+    """Set name, group and tags in the configuration of each logger where they are null."""
     labels = run_labels(path, name, overrides)
     for part in loggers.values():
         for key, value in labels._asdict().items():
@@ -54,8 +54,8 @@ def label_loggers(loggers: DictConfig, path: Path, name: str, overrides: Sequenc
                 part[key] = value
 
 
-def cut(text: str, longest: int) -> str:
-    """The text, or as much of it as there is room for with six digits of its SHA-256."""
-    if len(text) <= longest:
+def shorten(text: str, max_length: int) -> str:
+    """Return the text; if too long, its start followed by six digits of its SHA-256."""
+    if len(text) <= max_length:
         return text
-    return f"{text[: longest - 7]}+{hashlib.sha256(text.encode()).hexdigest()[:6]}"
+    return f"{text[: max_length - 7]}+{hashlib.sha256(text.encode()).hexdigest()[:6]}"

@@ -1,4 +1,4 @@
-"""One process writes into a run's folder; a second one is refused, with the first one's name."""
+"""Lock a run's folder, so that only one process writes to it."""
 
 import contextlib
 import datetime
@@ -16,42 +16,42 @@ from cornet.opening import SAFE, open_checked
 
 __all__ = ["locked"]
 
-UNABLE = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
-"""Of a file system without locks."""
+UNSUPPORTED = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
+"""Error numbers of file systems without locks."""
 
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold `<folder>/.lock` while the block runs.
+    """Hold the lock `<folder>/.lock` while the block runs.
 
-    The system's file lock, which ends with the process. On file systems without locks the owner named in the file
-    counts, unless it is known to be gone. Raises CornetError, naming the owner, while another process holds it, and
-    where the file cannot be written or is a symbolic link or no regular file.
+    It is a file lock of the system, which ends with the process. On file systems without locks, the process named in
+    the file counts as the owner unless it is known to have ended. Raises CornetError, naming the owner, if another
+    process holds the lock, and if the file cannot be written, is a symbolic link, or is not a regular file.
     """
     path = folder / ".lock"
     try:
         descriptor = open_checked(path, os.O_RDWR | os.O_CREAT | SAFE, 0o644)
     except OSError as error:
         raise CornetError(
-            f"{path} cannot be written: {error.strerror}; remove it, or choose another place for runs."
+            f"{path} cannot be written: {error.strerror}; remove it, or choose another folder for runs."
         ) from error
     try:
         try:
             fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            if error.errno not in UNABLE:
-                raise refusal(folder, owner_of(descriptor)) from None
-            owner = owner_of(descriptor)
-            if owner and not gone(owner):
-                raise refusal(folder, owner, f", or remove {path} if that process is gone") from None
-        content = {"host": socket.gethostname(), "pid": os.getpid(), "container": container()}
+            if error.errno not in UNSUPPORTED:
+                raise lock_error(folder, read_owner(descriptor)) from None
+            owner = read_owner(descriptor)
+            if owner and not has_ended(owner):
+                raise lock_error(folder, owner, f", or remove {path} if that process has ended") from None
+        content = {"host": socket.gethostname(), "pid": os.getpid(), "container": pid_namespace()}
         content["since"] = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
         os.ftruncate(descriptor, 0)
         try:
             os.pwrite(descriptor, json.dumps(content).encode(), 0)
         except OSError as error:
             raise CornetError(
-                f"{path} cannot be written: {error.strerror}; make room, or choose another place for runs."
+                f"{path} cannot be written: {error.strerror}; make room, or choose another folder for runs."
             ) from error
         try:
             yield
@@ -61,19 +61,19 @@ def locked(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def owner_of(descriptor: int) -> dict[str, Any]:
-    """What the file says of who holds it; nothing where that is not known."""
+def read_owner(descriptor: int) -> dict[str, Any]:
+    """Read the owner (host, pid, since, container) from the lock file. Return {} if it is empty or damaged."""
     try:
         content = json.loads(os.pread(descriptor, 4096, 0))
     except (ValueError, RecursionError):
         return {}
-    known = {"host": str, "pid": int, "since": str}
-    sound = isinstance(content, dict) and all(type(content.get(key)) is kind for key, kind in known.items())
-    return content if sound else {}
+    types = {"host": str, "pid": int, "since": str}
+    valid = isinstance(content, dict) and all(type(content.get(key)) is kind for key, kind in types.items())
+    return content if valid else {}
 
 
-def container() -> str:
-    """Where this process's number holds: it differs between machines, their starts, and containers."""
+def pid_namespace() -> str:
+    """Return an id of the namespace in which process ids are unique: the machine, its boot, and the container."""
     try:
         start = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         return f"{start} {os.stat('/proc/self/ns/pid').st_ino}"
@@ -81,9 +81,9 @@ def container() -> str:
         return socket.gethostname()
 
 
-def gone(owner: dict[str, Any]) -> bool:
-    """Whether a process of this container has ended; of others that cannot be known."""
-    if owner.get("container") != container():
+def has_ended(owner: dict[str, Any]) -> bool:
+    """Return whether the owner has ended. False for processes of other machines or containers: this is unknown."""
+    if owner.get("container") != pid_namespace():
         return False
     if not 0 < owner["pid"] < 2**31:
         return True
@@ -94,10 +94,10 @@ def gone(owner: dict[str, Any]) -> bool:
     return False
 
 
-def refusal(folder: Path, owner: dict[str, Any], remedy: str = "") -> CornetError:
-    who = "another process"
+def lock_error(folder: Path, owner: dict[str, Any], remedy: str = "") -> CornetError:
+    process = "another process"
     if owner:
-        who = f"process {owner['pid']} on {owner['host'][:100]} (since {owner['since'][:100]})"
+        process = f"process {owner['pid']} on {owner['host'][:100]} (since {owner['since'][:100]})"
     return CornetError(
-        f"{folder} is being written by {who}; wait for it, stop it, or give this run another name=...{remedy}"
+        f"{folder} is being written by {process}; wait for it, stop it, or give this run another name=...{remedy}"
     )

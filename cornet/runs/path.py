@@ -1,4 +1,4 @@
-"""Where a run lives: `runs/<name>/seed<k>`, or for other configurations of a name `runs/<name>/<variant>/seed<k>`."""
+"""Choose the folder of a run: `runs/<name>/seed<k>`, or `runs/<name>/<variant>/seed<k>` for further configurations."""
 
 import hashlib
 import json
@@ -37,31 +37,31 @@ IGNORED = tuple(
     }.items()
     for key in keys.split()
 )
-"""Keys, with all below them, that do not make another run: its seed and name (which are in the path already), where
-it is kept, where fetched images are kept, how it is watched, how its sweep goes on, and the devices and processes that
-it uses. `trainer=` is the choice of that group alone: a run that began on one GPU goes on with eight (what else differs
-between two trainers is in the identity). Of images and brain data their content counts, see `content_of`."""
+"""Keys, with all keys below them, that do not change a run's identity: seed and name (which are in the path), folders,
+caches, logging, sweep settings, devices and processes. `trainer=` is only the choice of that group: a run that started
+on one GPU can resume on eight (other differences between two trainers are in the identity). Images and brain data enter
+by their content, see `content_of`."""
 
-_OWN_START = (None, "auto")
-"""Values of ckpt_path that make no other run; a path does."""
+_DEFAULT_CKPT_PATHS = (None, "auto")
+"""Values of ckpt_path that do not change the identity; a path does."""
 
-_LONGEST = 48  # characters of a variant's name
-_MOST_ENTRIES = 3
+_MAX_LENGTH = 48  # characters of a variant's name
+_MAX_ENTRIES = 3
 _PLAIN = re.compile(r"[a-z0-9_][a-z0-9_.]*=([a-z0-9_.-]*[a-z0-9_])?")
 _BARE_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_./:@+-]*")
 _NOT_STRINGS = ("null", "true", "false", "nan", "inf")
 
 
 def parse_overrides(overrides: Sequence[str], loader: ConfigLoader | None = None) -> list[Override]:
-    """Hydra's reading of each override, without flags. loader: for `glob(*)`. Raises CornetError."""
-    parser, found = OverridesParser.create(loader), []
+    """Parse overrides as Hydra does. loader: needed for `glob(*)`. Raises CornetError for an invalid override."""
+    parser, parsed = OverridesParser.create(loader), []
     for text in overrides:
         try:
-            found += parser.parse_overrides([text])
+            parsed += parser.parse_overrides([text])
         except HydraException as error:
             if "=" not in text and not text.startswith("~"):
                 raise CornetError(
-                    f"{text!r} is no override: write key=value (or ~key to remove a key)."
+                    f"{text!r} is not an override: write key=value (or ~key to remove a key)."
                 ) from None
             lines = [line.strip() for line in str(error).splitlines() if line.strip(" ^")]
             why = next((line for line in lines if not line.startswith(("Error parsing", "See http"))), "")
@@ -69,16 +69,15 @@ def parse_overrides(overrides: Sequence[str], loader: ConfigLoader | None = None
                 f"The override {text} cannot be read ({why}); quote values with special characters twice, "
                 "once for the shell and once for Hydra, as in 'key=\"a (b)\"'."
             ) from None
-    return found
+    return parsed
 
 
 def variant_name(overrides: Sequence[str], ignored: Sequence[str] = IGNORED) -> str:
-    """A short name for what the overrides change, such as "model.width-0.5+recipe.epochs-3"; "default" for nothing.
+    """Return a short name for the overrides, such as "model.width-0.5+recipe.epochs-3"; "default" if there are none.
 
-    It has at most three entries and 48 characters. Where that leaves something out it ends in eight digits of a
-    SHA-256 of all entries, and so it does where an entry is not a safe file name (capitals, slashes): a path is never
-    part of it. The spelling of numbers does not count, and the last override of a key wins. Raises CornetError for an
-    override that cannot be read.
+    It has at most three entries and 48 characters. If this leaves something out, or an entry is not a safe file name
+    (capitals, slashes), it ends in eight digits of a SHA-256 of all entries; it never contains a path. The spelling
+    of numbers does not matter, and the last override of a key wins. Raises CornetError for an invalid override.
     """
     last: dict[str, str] = {}
     for override in parse_overrides(overrides):
@@ -89,52 +88,55 @@ def variant_name(overrides: Sequence[str], ignored: Sequence[str] = IGNORED) -> 
     if not last:
         return "default"
     entries = sorted(last.values())
-    # The first '-' ends a key, '+' an entry, so that what is joined can be taken apart again; and no character needs
-    # quotes in a shell or on train.py's command line.
+    # The first '-' ends a key and '+' ends an entry, so the name can be parsed. No character needs quotes in a shell
+    # or on train.py's command line.
     name = "+".join(entry.replace("=", "-", 1) for entry in entries)
-    if len(entries) <= _MOST_ENTRIES and len(name) <= _LONGEST and all(map(_PLAIN.fullmatch, entries)):
+    if len(entries) <= _MAX_ENTRIES and len(name) <= _MAX_LENGTH and all(map(_PLAIN.fullmatch, entries)):
         return name
-    shown = [entry.partition("=")[0] if "/" in entry else entry for entry in entries[:_MOST_ENTRIES]]
-    readable = re.sub(r"[^a-z0-9_.+-]+", "-", "+".join(shown).lower())[: _LONGEST - 9].strip(".+-")
+    shown = [entry.partition("=")[0] if "/" in entry else entry for entry in entries[:_MAX_ENTRIES]]
+    readable = re.sub(r"[^a-z0-9_.+-]+", "-", "+".join(shown).lower())[: _MAX_LENGTH - 9].strip(".+-")
     return f"{readable}+{_digest(entries)}"
 
 
 def find_run_path(
     root: Path | str, name: str, seed: int, variant: str, identity: Mapping[str, Any], sweep: bool = False
 ) -> Path:
-    """The folder of a run: `root/name/seed<k>`, or `root/name/<variant>/seed<k>`.
+    """Return the folder of a run: `root/name/seed<k>`, or `root/name/<variant>/seed<k>`.
 
-    A run that is there already keeps its folder, and other seeds of it lie beside it: they are known by `identity`
-    (see `identity_of`). Else the first configuration of a name gets the short path, and others, and all runs of a
-    sweep, a folder named by their variant. variant: as `variant_name` gives it. Raises CornetError for a bad name.
+    An existing run keeps its folder, and its other seeds get folders beside it; identity.json tells which runs belong
+    together (see `identity_of`). Otherwise the first configuration of a name gets the short path. Further ones, and
+    all runs of a sweep, get a folder named by their variant. variant: from `variant_name`. Raises CornetError for an
+    invalid name.
     """
     check_name(name)
     folder, own = Path(root) / name, with_current_names(json.loads(json.dumps(identity, default=str)))
-    held = {place: found for place in _places(folder) if (found := _identity_below(place)) is not None}
-    for place, found in held.items():
-        if found == own:
-            return place / f"seed{seed}"
-    if not sweep and folder not in held:
+    parents = {path: known for path in _seed_parents(folder) if (known := _read_identity(path)) is not None}
+    for parent, known in parents.items():
+        if known == own:
+            return parent / f"seed{seed}"
+    if not sweep and folder not in parents:
         return folder / f"seed{seed}"
-    place = folder / variant
-    if place in held:  # by another configuration
-        place = folder / f"{variant}+{_digest(own)}"
-    return place / f"seed{seed}"
+    parent = folder / variant
+    if parent in parents:  # it belongs to another configuration
+        parent = folder / f"{variant}+{_digest(own)}"
+    return parent / f"seed{seed}"
 
 
 def check_name(name: str) -> None:
-    """Raise CornetError where a run's name cannot be the name of a folder."""
+    """Raise CornetError if a run's name cannot be a folder's name."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name) or name.endswith("."):
         raise CornetError(
             f"name={name}: a run's name becomes a folder; use up to 100 letters, digits, '.', '_' and '-', "
             "as in name=first_try."
         )
     if re.fullmatch(r"seed-?\d+", name):
-        raise CornetError(f"name={name}: this is how the folders of seeds are called; choose another name.")
+        raise CornetError(
+            f"name={name}: names like seed0 are reserved for folders of seeds; choose another name."
+        )
 
 
-def _places(folder: Path) -> list[Path]:
-    """A name's folder and those of its variants."""
+def _seed_parents(folder: Path) -> list[Path]:
+    """Return the folder of a name and those of its variants."""
     try:
         below = sorted(
             path for path in folder.iterdir() if path.is_dir() and not re.match(r"seed-?\d", path.name)
@@ -144,9 +146,9 @@ def _places(folder: Path) -> list[Path]:
     return [folder, *below]
 
 
-def _identity_below(place: Path) -> dict[str, Any] | None:
-    """The identity of the runs seed<k> in a folder, as the first readable one has it; None without runs."""
-    for path in sorted(place.glob("seed*/identity.json")):
+def _read_identity(parent: Path) -> dict[str, Any] | None:
+    """Read the identity of the runs seed<k> in a folder from the first readable file. Return None without runs."""
+    for path in sorted(parent.glob("seed*/identity.json")):
         try:
             content = with_current_names(json.loads(read_bytes(path)))
         except (OSError, ValueError, RecursionError):
@@ -161,31 +163,33 @@ def _digest(content: Any) -> str:
 
 
 def is_ignored(key: str, ignored: Sequence[str] = IGNORED) -> bool:
-    """Whether a dotted key or a group is one of `ignored` or lies below one; of `group=` only the choice itself is."""
+    """Return whether a dotted key or group is in `ignored` or below an entry; `group=` matches only the choice."""
     return f"{key}=" in ignored or any(
         key == prefix or key.startswith((f"{prefix}.", f"{prefix}/", f"{prefix}@")) for prefix in ignored
     )
 
 
 def identity_of(config: dict[str, Any], ignored: Sequence[str] = IGNORED) -> dict[str, Any]:
-    """A resolved configuration without the keys that do not make another run."""
-    ignored = [key for key in ignored if not key.endswith("=")]  # it holds no choices, only what came of them
+    """Return a resolved configuration without the ignored keys: two runs are the same if theirs are equal."""
+    ignored = [
+        key for key in ignored if not key.endswith("=")
+    ]  # a resolved configuration has no group choices
 
-    def kept(node: dict[str, Any], prefix: str) -> dict[str, Any]:
+    def without_ignored(node: dict[str, Any], prefix: str) -> dict[str, Any]:
         return {
-            key: kept(value, f"{prefix}{key}.") if isinstance(value, dict) else value
+            key: without_ignored(value, f"{prefix}{key}.") if isinstance(value, dict) else value
             for key, value in node.items()
             if not is_ignored(f"{prefix}{key}", ignored)
         }
 
-    found = kept(with_current_names(config), "")
-    if found.get("ckpt_path") in _OWN_START:
-        found.pop("ckpt_path", None)
-    return found
+    identity = without_ignored(with_current_names(config), "")
+    if identity.get("ckpt_path") in _DEFAULT_CKPT_PATHS:
+        identity.pop("ckpt_path", None)
+    return identity
 
 
 def _entries(override: Override) -> dict[str, str]:
-    """{key: "key=value"}; `+` and `++` lead to the same configuration and are left out, `{a: 1}` is taken apart."""
+    """Return {key: "key=value"}, without the prefixes + and ++, and with `{a: 1}` as one entry per key."""
     key = override.key_or_group + (f"@{override.package}" if override.package else "")
     if override.is_delete():
         return {key: f"~{key}" + ("" if override.value() is None else f"={_text(override.value())}")}
@@ -205,7 +209,7 @@ def _key(key: Any) -> str:
 
 
 def _text(value: Any) -> str:
-    """Another text for another value: words are bare, all other strings quoted."""
+    """Convert a value to text, one to one: plain words are bare, all other strings quoted."""
     if isinstance(value, str):
         bare = _BARE_WORD.fullmatch(value) and value.lower() not in _NOT_STRINGS
         return value if bare else json.dumps(value)

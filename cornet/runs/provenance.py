@@ -1,4 +1,4 @@
-"""What a run was made with: configuration, packages, commit, machine, images and seed; every result records them."""
+"""Collect a run's provenance: configuration, packages, commit, machine, images and seed."""
 
 import importlib.metadata
 import json
@@ -17,15 +17,15 @@ import cornet
 __all__ = ["COLUMNS", "Provenance", "versions"]
 
 COLUMNS = ("seed", "images", "commit", "versions", "config")
-"""What `Provenance.columns` adds to a row of scores."""
+"""Keys of `Provenance.columns`."""
 
 
 @dataclass(frozen=True)
 class Provenance:
-    """What a run was made of, in every checkpoint and every row of scores.csv.
+    """The provenance of a run, stored in every checkpoint and every row of scores.csv.
 
-    config: resolved. identity: its part that can change a number. versions: with the commit. images: fingerprint of
-    those trained on.
+    config: resolved configuration. identity: the part of it that can change a result. versions: from `versions`.
+    images: fingerprint of the training images.
     """
 
     seed: int = 0
@@ -35,7 +35,7 @@ class Provenance:
     identity: Mapping[str, Any] = field(default_factory=dict)
 
     def content(self) -> dict[str, Any]:
-        """As plain data, for a checkpoint."""
+        """Return plain data for a checkpoint."""
         return {
             "seed": self.seed,
             "images": self.images,
@@ -44,8 +44,8 @@ class Provenance:
         }
 
     def columns(self) -> dict[str, Any]:
-        """For a row of a table, which may be copied elsewhere and then is all that is known: versions and the identity
-        are JSON. A commit with a + had changes that are in no commit."""
+        """Return the COLUMNS of a table row, complete enough to stand alone: versions and identity are JSON. A + after
+        the commit means uncommitted changes."""
         commit = self.versions.get("commit") or ""
         return {
             "seed": self.seed,
@@ -57,7 +57,7 @@ class Provenance:
 
 
 def compact(node: Mapping[str, Any]) -> str:
-    """JSON on one line, keys in order."""
+    """Return JSON on one line with sorted keys."""
     return json.dumps(node, default=str, sort_keys=True, separators=(",", ":"))
 
 
@@ -68,7 +68,7 @@ _PACKAGES = (
 
 
 def versions(ranks: int = 1) -> dict[str, Any]:
-    """Python, packages, commit (None outside a checkout) and whether dirty, platform, CPU, GPUs, threads and ranks."""
+    """Return Python, packages, commit (None outside a checkout), dirty, platform, CPU, GPUs, threads and ranks."""
     return {
         "python": platform.python_version(),
         **{package: _version(package) for package in _PACKAGES},
@@ -91,7 +91,7 @@ def _version(package: str) -> str | None:
 
 
 def _commit() -> dict[str, Any]:
-    """Of the checkout that tracks this package; an installed copy inside somebody's checkout is not tracked there."""
+    """Return commit and dirty flag of the checkout that tracks this package; None for an installed copy."""
     git = ("git", "-C", str(Path(cornet.__file__).parent))
     if not _lines(*git, "ls-files", "--error-unmatch", "__init__.py"):
         return {"commit": None, "dirty": None}
@@ -111,7 +111,10 @@ def _cpu() -> str:
 
 
 def _lines(*command: str) -> list[str] | None:
-    """What a program prints, None when it is not there or fails. Asking it does not initialise CUDA in this process."""
+    """Return the lines that a program prints, None if it is missing or fails.
+
+    A separate process is used because a query in this process would initialise CUDA.
+    """
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
     except (OSError, subprocess.SubprocessError):

@@ -1,6 +1,6 @@
-"""Reading scores.csv and similar tables of a run's folder, either as text to the last digit or leniently as numbers.
+"""Read scores.csv and similar tables of a run's folder, as exact text or leniently as numbers.
 
-The last line is left out if it was cut short. As numbers, what is missing or unreadable is NaN.
+An incomplete last line is left out. Numbers that are missing or unreadable become NaN.
 """
 
 import csv
@@ -13,15 +13,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cornet.csv_cells import plain_cell
+from cornet.csv_cells import unescape_cell
 from cornet.errors import CornetError
 
 __all__ = ["EITHER", "NUMBER", "SCORES", "TEXT", "TRUTH", "read_rows", "read_scores", "read_table"]
 
 NUMBER, TEXT, TRUTH, EITHER = "number", "text", "truth", "number or text"
 
-CELLS = 2**18
-"""Entries that are read at a time."""
+CELLS_PER_PART = 2**18
+"""Number of cells that are read at a time."""
 
 SCORES: Mapping[str, str] = {
     "epoch": NUMBER,
@@ -55,19 +55,19 @@ SCORES: Mapping[str, str] = {
     "versions": TEXT,
     "config": TEXT,
 }
-"""The columns of scores.csv: epoch, step, accuracy and weights of an evaluation, those of `Result.row`, and what the
-run was made of (`cornet.runs.provenance`)."""
+"""The columns of scores.csv: epoch, step, accuracy and weights of an evaluation, those of `Result.row`, and provenance
+(`cornet.runs.provenance`)."""
 
 
 def read_rows(path: Path | str) -> pd.DataFrame:
-    """A table as it is written, every entry as text. Raises CornetError where it cannot be read as a table."""
+    """Read a table with every cell as text. Raises CornetError if it cannot be read as a table."""
     return read_table(Path(path), others=lambda name: TEXT)
 
 
 def read_scores(path: Path | str) -> pd.DataFrame:
-    """The rows of a scores.csv, or of that in a run's folder, as numbers; the columns of `SCORES` are all there.
+    """Read a scores.csv, or that in a run's folder, as numbers and text, with all columns of `SCORES`.
 
-    Raises CornetError where it cannot be read, or lacks epoch, benchmark and value.
+    Raises CornetError if it cannot be read or the column epoch, benchmark or value is missing.
     """
     path = Path(path)
     path = path / "scores.csv" if path.is_dir() else path
@@ -81,55 +81,56 @@ def read_table(
     others: Callable[[str], str | None] = lambda name: EITHER,
     keep: Callable[[pd.DataFrame], pd.DataFrame] = lambda rows: rows,
 ) -> pd.DataFrame:
-    """A table with numbers as float, NaN where an entry is none; texts with "" and truths with False where absent.
+    """Read a table. Missing values are NaN (NUMBER, float), "" (TEXT) or False (TRUTH, bool).
 
-    The file is read a part at a time: memory is needed for one part and for the result, not for the file.
+    The file is read in parts: memory is needed for one part and the result, not for the whole file.
 
-    columns: the kind of each that must be there, made where it is lacking. needs: columns without which it is not this
-    table. others: the kind of any other column by its name, None where it is not wanted; by default a number where all
-    its entries are, else a text. keep: which rows of a part to keep. Raises CornetError.
+    columns: {name: kind} of required columns, filled with missing values if the file lacks them. needs: columns that
+    the file must have. others: (name) -> kind of any other column, or None to skip it; EITHER, the default, is NUMBER
+    if all entries are numbers, else TEXT. keep: selects the rows to keep of each part. Raises CornetError if the file
+    cannot be read or a needed column is missing.
     """
     parts = _parts(path)
-    head = next(parts)[0]
-    lacking = [name for name in needs if name not in head]
-    if lacking and head:
+    header = next(parts)[0]
+    missing = [name for name in needs if name not in header]
+    if missing and header:
         raise CornetError(
-            f"{path} has no column {lacking[0]} ({', '.join(needs)} are needed); restore it, or move it aside."
+            f"{path} has no column {missing[0]} ({', '.join(needs)} are needed); restore it, or move it aside."
         )
-    made = {name: kind for name, kind in (columns or {}).items() if name not in head}
-    wanted = {name: kind for name in head if (kind := (columns or {}).get(name) or others(name))} | made
-    places = {name: place for place, name in enumerate(head) if name in wanted}
-    plain = _Plain()
+    added = {name: kind for name, kind in (columns or {}).items() if name not in header}
+    kinds = {name: kind for name in header if (kind := (columns or {}).get(name) or others(name))} | added
+    positions = {name: position for position, name in enumerate(header) if name in kinds}
+    unescaped = _UnescapedCells()
 
     def frame(rows: Sequence[Sequence[str]]) -> pd.DataFrame:
-        absent = [""] * len(rows)
-        texts = {name: [row[place] for row in rows] for name, place in places.items()}
+        empty = [""] * len(rows)
+        texts = {name: [row[position] for row in rows] for name, position in positions.items()}
         return pd.DataFrame(
-            {name: _typed(texts.get(name, absent), kind, plain) for name, kind in wanted.items()},
+            {name: _typed(texts.get(name, empty), kind, unescaped) for name, kind in kinds.items()},
             index=range(len(rows)),
-            columns=pd.Index(wanted, dtype=object),
+            columns=pd.Index(kinds, dtype=object),
         )
 
     table = pd.concat([frame([]), *(keep(frame(rows)) for rows in parts)], ignore_index=True)
-    for name in (name for name, kind in wanted.items() if kind == EITHER):
+    for name in (name for name, kind in kinds.items() if kind == EITHER):
         numbers = pd.Series(_numbers(list(table[name])), index=table.index)
         if numbers.isna().equals(table[name].isin(("", "nan", "NaN"))):
             table[name] = numbers
     return table
 
 
-class _Plain(dict[str, str]):
-    """`plain_cell` of each text, computed once; equal texts become one object."""
+class _UnescapedCells(dict[str, str]):
+    """A cache of `unescape_cell`, so that equal texts share one object."""
 
     def __missing__(self, text: str) -> str:
-        self[text] = found = plain_cell(text)
-        return found
+        self[text] = unescaped = unescape_cell(text)
+        return unescaped
 
 
-def _typed(texts: Sequence[str], kind: str, plain: _Plain) -> pd.Series:
+def _typed(texts: Sequence[str], kind: str, unescaped: _UnescapedCells) -> pd.Series:
     if kind == NUMBER:
         return pd.Series(_numbers(texts))
-    texts = list(map(plain.__getitem__, texts))
+    texts = list(map(unescaped.__getitem__, texts))
     if kind == TRUTH:
         return pd.Series([text.strip().lower() in ("true", "1", "1.0", "yes") for text in texts], dtype=bool)
     return pd.Series(texts, dtype=object)
@@ -137,17 +138,17 @@ def _typed(texts: Sequence[str], kind: str, plain: _Plain) -> pd.Series:
 
 def _numbers(texts: Sequence[str]) -> np.ndarray:
     numbers = np.full(len(texts), np.nan)
-    # Most columns of metrics.csv are nearly empty.
-    places = [place for place, text in enumerate(texts) if text]
-    there = [texts[place] for place in places]
-    if "'" in "".join(there):
-        there = list(map(plain_cell, there))
-    numbers[places] = pd.to_numeric(pd.Series(there, dtype=object), errors="coerce").to_numpy(float)
+    # Convert only cells with text: most columns of metrics.csv are nearly empty.
+    positions = [position for position, text in enumerate(texts) if text]
+    cells = [texts[position] for position in positions]
+    if "'" in "".join(cells):
+        cells = list(map(unescape_cell, cells))
+    numbers[positions] = pd.to_numeric(pd.Series(cells, dtype=object), errors="coerce").to_numpy(float)
     return numbers
 
 
 def _parts(path: Path) -> Iterator[list[list[str]]]:
-    """The head alone, then the rows, some at a time, each as long as the head; without a last row that is cut short."""
+    """Yield the header as one part, then parts of rows padded to its length, without an incomplete last row."""
     try:
         with open(path, "rb") as binary:
             binary.seek(0, io.SEEK_END)
@@ -155,20 +156,20 @@ def _parts(path: Path) -> Iterator[list[list[str]]]:
             ended = binary.read() == b"\n"
         with open(path, encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file)
-            head = list(map(plain_cell, next(reader, [])))
-            if len(set(head)) < len(head):
-                twice = Counter(head).most_common(1)[0][0]
-                raise CornetError(f"{path} has the column {twice!r} twice; restore it, or move it aside.")
-            yield [head]
+            header = list(map(unescape_cell, next(reader, [])))
+            if len(set(header)) < len(header):
+                duplicate = Counter(header).most_common(1)[0][0]
+                raise CornetError(f"{path} has the column {duplicate!r} twice; restore it, or move it aside.")
+            yield [header]
             number, last = 0, list(islice(reader, 1))
             while last:
-                rows = [*last, *islice(reader, max(1, CELLS // max(1, len(head))))]
+                rows = [*last, *islice(reader, max(1, CELLS_PER_PART // max(1, len(header))))]
                 last = rows[-1:] if len(rows) > 1 else []
                 rows = rows[:-1] if last else rows
-                if not last and _cut_short(rows[0], len(head), ended):
+                if not last and _is_incomplete(rows[0], len(header), ended):
                     return
                 yield [
-                    row if len(row) == len(head) else _padded(path, row, len(head), number + k)
+                    row if len(row) == len(header) else _padded(path, row, len(header), number + k)
                     for k, row in enumerate(rows, 1)
                     if row
                 ]
@@ -184,14 +185,14 @@ def _parts(path: Path) -> Iterator[list[list[str]]]:
 def _padded(path: Path, row: list[str], entries: int, number: int) -> list[str]:
     if len(row) > entries:
         raise CornetError(
-            f"{path} cannot be read as a table (row {number} has {len(row)} entries, and the head {entries}); "
+            f"{path} cannot be read as a table (row {number} has {len(row)} entries, and the header {entries}); "
             "restore it, or move it aside."
         )
     return row + [""] * (entries - len(row))
 
 
-def _cut_short(row: list[str], entries: int, ended: bool) -> bool:
-    """Whether the last row lacks entries, or ends in what may be part of a number. ended: whether its line is whole."""
+def _is_incomplete(row: list[str], entries: int, ended: bool) -> bool:
+    """Return whether the last row lacks entries or may end within a number. ended: the file ends with a line break."""
     if len(row) < entries or not row:
         return True
     if ended:

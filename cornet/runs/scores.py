@@ -1,4 +1,4 @@
-"""The scores of a run: one row for each benchmark and evaluation, which a stop and a resume leave whole."""
+"""Write the scores of a run, one row per benchmark and evaluation, so that they survive a stop and a resume."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -12,10 +12,10 @@ __all__ = ["RunScores", "read_scores"]
 
 
 class RunScores:
-    """Appends to `<folder>/scores.jsonl`, and writes `<folder>/scores.csv` from it at every evaluation.
+    """Appends to `<folder>/scores.jsonl` and writes `<folder>/scores.csv` from it at every evaluation.
 
-    A folder with a scores.csv alone, of an earlier version, continues from that. Raises CornetError for files that are
-    not such tables.
+    If a folder of an earlier version has only a scores.csv, its rows are imported. Raises CornetError for files that
+    are not tables of scores.
     """
 
     def __init__(self, folder: Path | str) -> None:
@@ -26,50 +26,50 @@ class RunScores:
 
     @property
     def rows(self) -> list[Row]:
-        """The last evaluation of each benchmark at each step, with each kind of weights."""
-        found: dict[tuple[int, str, str], Row] = {}
+        """The latest row per step, benchmark and kind of weights."""
+        latest: dict[tuple[int, str, str], Row] = {}
         for row in self._all():
-            found.pop(self._key(row), None)
-            found[self._key(row)] = row
-        return list(found.values())
+            latest.pop(self._key(row), None)
+            latest[self._key(row)] = row
+        return list(latest.values())
 
     def resume_from(self, step: int) -> None:
-        """Drop the rows of evaluations after `step`: a run that continues from there makes them again."""
-        self._begin()
-        self.journal.keep(lambda row: self._key(row)[0] <= step)
+        """Remove the rows of evaluations after `step`: the resumed run evaluates again."""
+        self._create_journal()
+        self.journal.filter(lambda row: self._key(row)[0] <= step)
 
     def add(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Add the rows of an evaluation, in the place of an earlier one of the same step and weights."""
-        self._begin()
+        """Add the rows of an evaluation. They replace those of an earlier one with the same step and weights."""
+        self._create_journal()
         self.journal.append(rows)
         self.journal.sync()
         write_table(self.path, lambda: self.rows, nan="")
 
     def _all(self) -> Iterable[Row]:
-        return self.journal.read() if self.journal.path.exists() else self._of_table()
+        return self.journal.read() if self.journal.path.exists() else self._read_table()
 
-    def _begin(self) -> None:
-        """Make a journal from the table where there is none."""
-        if not self.journal.path.exists() and (rows := self._of_table()):
+    def _create_journal(self) -> None:
+        """Create the journal from scores.csv if it does not exist."""
+        if not self.journal.path.exists() and (rows := self._read_table()):
             self.journal.append(rows)
 
     def _key(self, row: Mapping[str, Any]) -> tuple[int, str, str]:
         step = row.get("step")
         if "benchmark" not in row or type(step) is not int:
             raise CornetError(
-                f"{self.journal.path} and {self.path.name} are not tables of scores (no whole step and benchmark); "
-                "rename or remove them."
+                f"{self.journal.path} and {self.path.name} are not tables of scores (integer step and benchmark are "
+                "missing); rename or remove them."
             )
         return step, str(row["benchmark"]), str(row.get("weights", ""))
 
-    def _of_table(self) -> list[Row]:
-        """The rows of scores.csv as they were before they were written."""
+    def _read_table(self) -> list[Row]:
+        """Read the rows of scores.csv with the original types."""
         if not self.path.exists():
             return []
         table = read_rows(self.path)
         if not {"step", "benchmark"} <= set(table):
             raise CornetError(
-                f"{self.path} is not a table of scores (no step and benchmark); rename or remove it."
+                f"{self.path} is not a table of scores (step and benchmark are missing); rename or remove it."
             )
         rows = []
         for row in table.to_dict("records"):
@@ -79,12 +79,14 @@ class RunScores:
                 raise CornetError(
                     f"{self.path} has the step {row['step']!r}, which is not a number of steps; rename or remove it."
                 ) from None
-            rows.append({**{str(name): cell(str(name), text) for name, text in row.items()}, "step": step})
+            rows.append(
+                {**{str(name): parse_cell(str(name), text) for name, text in row.items()}, "step": step}
+            )
         return rows
 
 
-def cell(name: str, text: str) -> Any:
-    """An entry of scores.csv as it was before it was written: numbers in the columns of numbers, texts in others."""
+def parse_cell(name: str, text: str) -> Any:
+    """Convert a cell of scores.csv to its original type: a number in NUMBER columns, None if empty, else text."""
     if SCORES.get(name) != NUMBER:
         return text
     if text.lstrip("-").isdigit():

@@ -120,7 +120,7 @@ def test_layers_are_chosen_on_a_bundle_set_aside(bundle, tmp_path):
     assert "chosen on test.assembly: V4: " in result.stderr
     chosen = re.search(r"V4: (\S+)", result.stderr)[1]
     assert json.loads(result.stdout)[0]["sites"] == chosen
-    with pytest.raises(CornetError, match="--area auto and --choose-on BUNDLE go together"):
+    with pytest.raises(CornetError, match="--area auto and --choose-on BUNDLE need each other"):
         run("score", SMALL, "--on", bundle, "--area", "auto")
 
 

@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from cornet import CornetError, create_model, to_published
-from cornet import fetch as obtain
+from cornet import CornetError, create_model, fetch, to_published
 from cornet.models import catalogue
 from cornet.models.weights import fetch_published
 from tests.helpers.file_server import Server, serving
@@ -103,9 +102,9 @@ def test_the_address_of_2018_is_the_default(monkeypatch):
 
     def download(url, part, timeout, most):
         asked.append(url)
-        raise obtain.DownloadError("is not asked in a test")
+        raise fetch.DownloadError("is not asked in a test")
 
-    monkeypatch.setattr(obtain, "download", download)
+    monkeypatch.setattr(fetch, "download", download)
     assert "is not asked in a test" in refused("cornet_s")
     assert asked == ["https://s3.amazonaws.com/cornet-models/cornet_s-1d3f7974.pth"]
 
@@ -139,8 +138,7 @@ def test_breaking_off(server, published, cache):
     server.content, server.manner = published, "breaks"
     message = refused("cornet_z", server.url)
     assert (
-        f"of {len(published):,} bytes (what came of it is kept, and the next try goes on from there)"
-        in message
+        f"of {len(published):,} bytes (the partial download is kept and the next try resumes it)" in message
     )
     assert "place the file by hand at" in message
     assert "pretrained=PATH" in message

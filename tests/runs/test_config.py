@@ -76,7 +76,7 @@ EVIL = (
 @pytest.mark.parametrize("key", ["callbacks.x", "data", "recipe", "trainer", "trainer.strategy"])
 def test_other_names_are_not_built(config, name, key):
     put(config, f"{key}._target_", name)
-    with pytest.raises(CornetError, match=r"^c\.yaml has .*_target_=.* in that place; .*--trust\.$"):
+    with pytest.raises(CornetError, match=r"^c\.yaml has .*_target_=.* for this key; give --trust .*\.$"):
         check_recorded(config, "c.yaml")
     check_recorded(config, "c.yaml", trust=True)
 

@@ -226,7 +226,7 @@ def test_unlike_values_that_look_alike():
 
 @pytest.mark.parametrize("name", ["", "../x", "a/b", ".hidden", "a b", "x" * 101, "dot.", "seed1"])
 def test_name_must_be_a_folders(name):
-    with pytest.raises(CornetError, match=r"becomes a folder|folders of seeds"):
+    with pytest.raises(CornetError, match=r"becomes a folder|reserved for folders of seeds"):
         find_run_path("runs", name, 0, "default", {})
 
 
@@ -289,7 +289,7 @@ def test_another_configuration_never_lands_there(tmp_path):
         opened(path, model={"width": 3})
     with pytest.raises(
         CornetError,
-        match=r"trainer\.limit is absent there and 1 here, x is absent there and null here, y is .* here, 1 more",
+        match=r"trainer\.limit is missing there and 1 here, x is missing there and null here, y is .* here, 1 more",
     ):
         opened(path, trainer={"limit": 1}, x=None, y=1, z=2)
     assert {name: (path / name).read_bytes() for name in os.listdir(path)} == before
@@ -312,7 +312,7 @@ def test_a_folder_of_unknown_origin_is_refused(tmp_path):
     (tmp_path / "half/config.yaml").write_text("")
     assert opened(tmp_path / "half").config == CONFIG
     (tmp_path / "file").write_text("")
-    with pytest.raises(CornetError, match="cannot be made"):
+    with pytest.raises(CornetError, match="cannot be created"):
         opened(tmp_path / "file")
     (tmp_path / "half/identity.json").write_text("{")
     with pytest.raises(CornetError, match="cannot be read"):
@@ -321,7 +321,7 @@ def test_a_folder_of_unknown_origin_is_refused(tmp_path):
 
 def test_reading_a_folder_without_a_run(tmp_path):
     for read in (lambda: RunFolder(tmp_path).run_id, lambda: RunFolder(tmp_path).config):
-        with pytest.raises(CornetError, match="holds no run"):
+        with pytest.raises(CornetError, match="is not a run"):
             read()
     assert RunFolder(tmp_path).finished is None
 

@@ -10,9 +10,9 @@ import pytest
 
 from cornet.errors import CornetError
 from cornet.runs import lock as run_lock
-from cornet.runs.lock import container, gone, locked, owner_of
+from cornet.runs.lock import has_ended, locked, pid_namespace, read_owner
 
-OWNER = {"host": socket.gethostname(), "pid": 2**22 + 1, "since": "then", "container": container()}
+OWNER = {"host": socket.gethostname(), "pid": 2**22 + 1, "since": "then", "container": pid_namespace()}
 CONTENTS = {
     "empty": b"",
     "binary": bytes(range(256)) * 20,
@@ -34,7 +34,7 @@ def test_odd_contents_are_of_no_living_process(tmp_path, name, system, monkeypat
     if system == "no locks":
 
         def unable(*_):
-            raise OSError(run_lock.UNABLE[0], "no locks available")
+            raise OSError(run_lock.UNSUPPORTED[0], "no locks available")
 
         monkeypatch.setattr(run_lock.fcntl, "lockf", unable)
     (tmp_path / ".lock").write_bytes(CONTENTS[name])
@@ -60,7 +60,7 @@ def test_something_else_in_its_place(tmp_path, odd):
 
 def test_who_may_live_counts_where_there_are_no_locks(tmp_path, monkeypatch):
     def unable(*_):
-        raise OSError(run_lock.UNABLE[0], "no locks available")
+        raise OSError(run_lock.UNSUPPORTED[0], "no locks available")
 
     monkeypatch.setattr(run_lock.fcntl, "lockf", unable)
     for owner in (
@@ -72,11 +72,11 @@ def test_who_may_live_counts_where_there_are_no_locks(tmp_path, monkeypatch):
         with pytest.raises(CornetError, match=r"being written by process \d+ on ") as told, locked(tmp_path):
             pass
         assert str(told.value).isprintable()
-        assert f"or remove {tmp_path / '.lock'} if that process is gone" in str(told.value)
+        assert f"or remove {tmp_path / '.lock'} if that process has ended" in str(told.value)
 
 
 def test_a_process_of_another_user_lives():
-    assert not gone({**OWNER, "pid": 1})
+    assert not has_ended({**OWNER, "pid": 1})
 
 
 def test_containers_with_one_host_name_exclude_each_other(tmp_path):
@@ -84,15 +84,15 @@ def test_containers_with_one_host_name_exclude_each_other(tmp_path):
     if subprocess.run([*unshare, "true"], capture_output=True).returncode:
         pytest.skip("namespaces are not permitted here")
     code = (
-        "import sys; from pathlib import Path; from cornet.runs.lock import container, locked\n"
-        "with locked(Path(sys.argv[1])): print(container(), flush=True); sys.stdin.read()"
+        "import sys; from pathlib import Path; from cornet.runs.lock import pid_namespace, locked\n"
+        "with locked(Path(sys.argv[1])): print(pid_namespace(), flush=True); sys.stdin.read()"
     )
     command = [*unshare, sys.executable, "-c", code, str(tmp_path)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     first = subprocess.Popen(command, **pipes)
-    assert first.stdout.readline().strip() != container()
+    assert first.stdout.readline().strip() != pid_namespace()
     descriptor = os.open(tmp_path / ".lock", os.O_RDONLY)
-    assert owner_of(descriptor)["host"] == OWNER["host"]
+    assert read_owner(descriptor)["host"] == OWNER["host"]
     os.close(descriptor)
     second = subprocess.run(command, capture_output=True, text=True)
     first.communicate("")

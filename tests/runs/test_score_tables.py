@@ -97,7 +97,7 @@ def test_other_columns_are_numbers_where_all_of_them_are(tmp_path: Path):
         (None, "cannot be read"),
         (b"\xff\xfe\x00", "cannot be read"),
         (b"a,b\n1,2\n", "no column epoch"),
-        (b"epoch,benchmark,value\n1,a,2,3\n2,a,2\n", "row 1 has 4 entries, and the head 3"),
+        (b"epoch,benchmark,value\n1,a,2,3\n2,a,2\n", "row 1 has 4 entries, and the header 3"),
     ],
 )
 def test_what_is_no_table_of_scores_is_told_in_one_sentence(content: bytes | None, told: str, tmp_path: Path):
@@ -125,7 +125,7 @@ def test_a_table_read_in_parts_equals_one_read_whole(tmp_path: Path, monkeypatch
     table.to_csv(file, index=False)
     whole = read_scores(file), read_rows(file)
     for cells in (1, 9, 64, 639):
-        monkeypatch.setattr(score_tables, "CELLS", cells)
+        monkeypatch.setattr(score_tables, "CELLS_PER_PART", cells)
         pd.testing.assert_frame_equal(read_scores(file), whole[0])
         pd.testing.assert_frame_equal(read_rows(file), whole[1])
     np.testing.assert_array_equal(whole[0]["value"], table["value"])
@@ -136,8 +136,8 @@ def test_a_row_that_is_too_long_is_named_in_any_part(tmp_path: Path, monkeypatch
     file = tmp_path / "table.csv"
     file.write_text("a,b\n" + "1,2\n" * 9 + "1,2,3\n1,2\n")
     for cells in (1, 4, 100):
-        monkeypatch.setattr(score_tables, "CELLS", cells)
-        with pytest.raises(CornetError, match="row 10 has 3 entries, and the head 2"):
+        monkeypatch.setattr(score_tables, "CELLS_PER_PART", cells)
+        with pytest.raises(CornetError, match="row 10 has 3 entries, and the header 2"):
             read_rows(file)
     file.write_text("a,b,a\n1,2,3\n")
     with pytest.raises(CornetError, match="has the column 'a' twice"):

@@ -54,7 +54,7 @@ def test_a_copy_that_was_cut_short_goes_on_from_its_whole_rows(tmp_path):
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("a,b\n1,2\n", "no step and benchmark"),
+        ("a,b\n1,2\n", "step and benchmark are missing"),
         ("step,benchmark\nfew,a\n", "the step 'few', which is not a number"),
     ],
 )

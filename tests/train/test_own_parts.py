@@ -80,14 +80,16 @@ def test_a_network_and_a_callback_train_a_step(own):
     (run,) = own.glob("runs/**/seed0")
     weights = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
     assert tuple(weights["net.net.first.weight"].shape) == (5, 3, 3, 3)
-    with pytest.raises(CornetError, match=r"a network of its own, my_parts\.Net, .* give --trust\.$"):
+    with pytest.raises(
+        CornetError, match=r"the custom network my_parts\.Net, .* give --trust if you trust .*\.$"
+    ):
         open_subject(str(run))
     subject = open_subject(f"{run}?V4=net.first", trust=True)
     assert subject.site("V4").layer == "net.first"
     for trust, code in ((), 2), (("--trust",), 0):
         done = command(own, "-m", "cornet", "rerun", str(run), *trust)
         assert done.returncode == code, done.stderr
-    assert "The result is the same, bit for bit" in done.stdout
+    assert "The results are equal, bit for bit" in done.stdout
 
 
 @pytest.mark.slow
@@ -142,7 +144,7 @@ def test_a_module_that_does_not_load(own):
 
 
 def test_errors_of_the_users_own_class(own):
-    with pytest.raises(CornetError, match=r"^the configuration's x was refused: .*x must be even; "):
+    with pytest.raises(CornetError, match=r"^the configuration's x is invalid: .*x must be even; "):
         make({"_target_": "my_parts.refuses", "x": 1}, "x")
     with pytest.raises(CornetError, match=r"unexpected keyword argument 'depth'"):
         make({"_target_": "my_parts.Net", "num_classes": 2, "depth": 1}, "model")

@@ -33,7 +33,7 @@ def test_a_run_leaves_what_it_says_and_is_not_repeated(train, tmp_path):
     assert json.loads((run / "finished.json").read_text())["epochs"] == 2
     before = {path: path.stat().st_mtime_ns for path in run.rglob("*.ckpt")}
     code, out, err = train("recipe.epochs=2")
-    assert (code, "This run is finished" in out) == (0, True)
+    assert (code, "This run was already finished" in out) == (0, True)
     assert all(path.stat().st_mtime_ns == when for path, when in before.items())
 
 

@@ -37,7 +37,7 @@ def test_train_py_tells_and_leaves_nothing(tmp_path):
     command = [sys.executable, str(ROOT / "train.py"), *SMALL, "brain=none", "plan=true", "recipe.epochs=3"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=300)
     assert done.returncode == 0, done.stderr
-    for words in ("images per second", "in all, 3 epochs", "What holds it up: the network itself."):
+    for words in ("images per second", "total, 3 epochs", "Bottleneck: the network itself."):
         assert words in done.stdout
     assert not (tmp_path / "runs").exists()
 

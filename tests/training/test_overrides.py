@@ -123,7 +123,7 @@ BAD = {
     "~extra": "Could not delete 'extra'. No match in the defaults list.",
     "name=a (b": "cannot be read",
     "x=[1": "The override x=[1 cannot be read",
-    "fast": "'fast' is no override: write key=value",
+    "fast": "'fast' is not an override: write key=value",
     "experiment=broken": "Could not find 'model/cornet_y'; did you mean cornet_",
 }
 

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 import cornet
 from cornet.cli import app
 from cornet.errors import CornetError
-from cornet.report.run.closing import close
+from cornet.report.run.closing import print_run_summary
 from cornet.runs.comparison import compare_results, compare_versions
 from cornet.runs.folder import RunFolder
 from cornet.runs.score_tables import read_scores
@@ -38,7 +38,7 @@ def trained(tmp_path_factory) -> Path:
         patch.setenv("CORNET_CACHE", str(root / "cache"))
         outcome = run(compose("config", overrides), overrides, folder=root / "runs/seed3")
     assert outcome is not None
-    close(outcome.folder, outcome.summary)
+    print_run_summary(outcome.folder, outcome.summary)
     return outcome.folder
 
 
@@ -58,7 +58,7 @@ def call(*words: object) -> tuple[int, str]:
 def test_the_same_bit_for_bit_and_then_what_differs(first, tmp_path):
     code, out = call("rerun", first)
     assert code == 0, out
-    assert out.count("the same bit for bit") == 3
+    assert out.count("equal bit for bit") == 3
     assert "same versions, commit, hardware, threads and images" in out
     again = first.with_name("seed3.rerun")
     assert json.loads((again / "finished.json").read_text())["epochs"] == 2
@@ -74,11 +74,11 @@ def test_the_same_bit_for_bit_and_then_what_differs(first, tmp_path):
     scores.to_csv(first / "scores.csv", index=False)
     code, out = call("rerun", first)
     assert code == 1
-    assert "by at most 1; all together by" in out
+    assert "by at most 1; overall by" in out
     assert "raw by at most 0.25" in out
-    assert out.count("the same bit for bit") == 1
-    assert f"other torch: 1.0 then, {versions['torch']} now" in out
-    assert "The result is not the same; the two were made with other torch" in out
+    assert out.count("equal bit for bit") == 1
+    assert f"different torch: 1.0 then, {versions['torch']} now" in out
+    assert "The results differ; the two runs used different torch" in out
 
 
 def test_every_result_says_what_it_was_made_of(first):
@@ -126,7 +126,7 @@ def test_an_odd_recorded_number_of_threads_is_left_out(first, threads):
     code, out = call("rerun", first)
     assert torch.get_num_threads() == before
     assert code == 0, out
-    assert out.count("the same bit for bit") == 3
+    assert out.count("equal bit for bit") == 3
     assert "threads" in out
 
 
@@ -136,7 +136,7 @@ def test_runs_that_cannot_be_repeated(tmp_path, first, monkeypatch):
         2,
         f"{first} has no finished run; finish it first, with the command that started it.",
     )
-    assert "is no folder" in call("rerun", tmp_path / "nowhere")[1]
+    assert "is not a folder" in call("rerun", tmp_path / "nowhere")[1]
     (first / "finished.json").write_text("{}")
     config = (first / "config.yaml").read_text()
     (first / "config.yaml").write_text(config.replace("name: cornet_s", "name: me:***@x"))
@@ -157,13 +157,13 @@ def test_differences_of_tables(tmp_path, first):
     metrics.loc[metrics["val/top1"].first_valid_index(), "val/top1"] = np.nan
     metrics.to_csv(other / "metrics.csv", index=False)
     (found,) = [one for one in compare_results(first, other) if not one.same]
-    assert (found.what, found.told) == ("metrics.csv", "val/top1 by at most inf")
+    assert (found.what, found.text) == ("metrics.csv", "val/top1 by at most inf")
     metrics.iloc[:-1].to_csv(other / "metrics.csv", index=False)
     (found,) = [one for one in compare_results(first, other) if not one.same]
-    assert f"{len(metrics)} and {len(metrics) - 1} rows" in found.told
+    assert f"{len(metrics)} and {len(metrics) - 1} rows" in found.text
     metrics.drop(columns="val/top5").to_csv(other / "metrics.csv", index=False)
     (found,) = [one for one in compare_results(first, other) if not one.same]
-    assert found.told == "one of them alone has val/top5"
+    assert found.text == "only one of them has val/top5"
     versions = json.loads((first / "versions.json").read_text())
     (other / "versions.json").write_text(
         json.dumps({**versions, "continued_with": [{**versions, "torch": "9.9"}]})
@@ -211,11 +211,11 @@ def test_load_run(trained):
 
 
 def test_load_run_without_one(tmp_path):
-    with pytest.raises(CornetError, match=r"holds no run of train\.py"):
+    with pytest.raises(CornetError, match=r"contains no run of train\.py"):
         cornet.load_run(tmp_path)
     (tmp_path / "config.yaml").write_text("seed: 0\n")
     started = cornet.load_run(tmp_path)
     assert started.summary == {}
     assert len(started.scores) == 0
-    with pytest.raises(CornetError, match="There are no metrics"):
+    with pytest.raises(CornetError, match=r"metrics\.csv is missing or empty; train first"):
         _ = started.metrics

@@ -11,7 +11,7 @@ from torch import nn
 from cornet.errors import CornetError
 from cornet.models.cornet.norm import NormMode
 from cornet.models.cornet.unroll import UNROLLS, Unroll, first_driven_step
-from cornet.sizes import MOST_CHANNELS, MOST_STEPS
+from cornet.sizes import MAX_CHANNELS, MAX_STEPS
 
 __all__ = [
     "AREAS",
@@ -148,7 +148,7 @@ def check_v1_options(v1: str | None, options: Mapping[str, Any] | None, area: ty
         )
 
 
-def check_positive_int(word: str, value: Any, most: int = MOST_CHANNELS) -> None:
+def check_positive_int(word: str, value: Any, most: int = MAX_CHANNELS) -> None:
     """Raise CornetError unless the value is an integer from 1 to `most`."""
     if not isinstance(value, Integral) or isinstance(value, bool) or int(value) < 1:
         raise CornetError(f"{word}={value!r} must be a whole number, at least 1.")
@@ -165,10 +165,10 @@ def check_positive(word: str, value: Any) -> None:
 def check_max_channels(block: str, channels: int, width: float, bottleneck: float) -> None:
     """Raise CornetError if the widest area would exceed MOST_CHANNELS. channels: its channels at width 1."""
     inner = max(1, bottleneck) if block == "bottleneck" else 1
-    if channels * float(width) * inner > MOST_CHANNELS:
+    if channels * float(width) * inner > MAX_CHANNELS:
         given = f"width={width!r}" + (f" with bottleneck={bottleneck!r}" if inner > 1 else "")
         raise CornetError(
-            f"{given} makes an area wider than the maximum of {MOST_CHANNELS:,} channels; choose a smaller number."
+            f"{given} makes an area wider than the maximum of {MAX_CHANNELS:,} channels; choose a smaller number."
         )
 
 
@@ -198,7 +198,7 @@ def resolve_steps(
     if unknown := [str(area) for area in given if area not in areas]:
         raise CornetError(f"times names {', '.join(unknown)}, but the areas are {', '.join(areas)}.")
     for area, value in given.items():
-        check_positive_int(f"times.{area}" if isinstance(times, Mapping) else "times", value, MOST_STEPS)
+        check_positive_int(f"times.{area}" if isinstance(times, Mapping) else "times", value, MAX_STEPS)
         if area in single and value != 1:
             raise CornetError(
                 f"times.{area}={value} is impossible: {area} is feed-forward in block={block!r}; leave it at 1."

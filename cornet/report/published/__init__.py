@@ -1,1 +1,1 @@
-"""Runs among the published networks of the CORnet-S paper."""
+"""Compare runs with the published networks of the CORnet-S paper."""

@@ -1,6 +1,6 @@
-"""Published numbers that runs are compared with: the 243 networks of the 2019 paper, and a training of CORnet-S.
+"""Read published numbers: the 243 networks of the 2019 paper, and a training of CORnet-S.
 
-Their tables are in the folder data, and say at their heads where they come from and on which scale they are."""
+The tables are in the folder data; their header comments give source and scale."""
 
 import io
 from dataclasses import dataclass
@@ -29,14 +29,14 @@ __all__ = [
 ]
 
 CORNET_S = "CORnet-S"
-"""The row of that network among the models."""
+"""Name of the published CORnet-S among the models."""
 
 
 @dataclass(frozen=True)
 class PublishedCurve:
     """A column of the published training.
 
-    benchmark: ours that measures the same thing on the public data; "" for accuracy. scale: of the published values, a
+    benchmark: our benchmark of the same quantity on public data; "" for accuracy. scale: of the published values, a
     name in `cornet.brain.scales.SCALES`; "" for accuracy.
     """
 
@@ -54,41 +54,41 @@ CURVE = {
     "behaviour": PublishedCurve("Behaviour, i2n", "rajalingham2018-i2n", "r/sqrt(c)"),
     "ost": PublishedCurve("Solution times, OST", "kar2019-ost", "raw"),
 }
-"""The columns of `published_training` but for the epoch."""
+"""The columns of `published_training` except the epoch."""
 
 
 @cache
 def published_models() -> pd.DataFrame:
-    """243 rows, by falling Brain-Score: model (text), and as numbers, NaN where none was published,
+    """Return 243 networks in order of decreasing Brain-Score: model (text), and numbers, NaN if not published.
 
-    imagenet, cifar100: top-1 as a share of images, the latter after transfer
+    imagenet, cifar100: top-1 as a fraction of images, the latter after transfer
     v4, it, behaviour, ost: raw scores, not divided by ceilings; brain_score: their mean
-    it_new_data, it_new_images, behaviour_new_data: raw scores on other neurons, other images, other people
+    it_new_data, it_new_images, behaviour_new_data: raw scores on other neurons, other images, other observers
     depth: convolutions and linear layers on the longest path, each counted once
 
-    The table is one for all callers: copy it before changing it. Source: Kubilius, Schrimpf et al. 2019 (NeurIPS).
+    The table is shared by all callers: copy it before changing it. Source: Kubilius, Schrimpf et al. 2019 (NeurIPS).
     """
     return read_published("models_2019.csv")
 
 
 @cache
 def published_training() -> pd.DataFrame:
-    """Scores of one training of CORnet-S by epoch: the columns of `CURVE`, NaN where one was not scored.
+    """Return scores of one training of CORnet-S by epoch: the columns of `CURVE`, NaN if not scored.
 
-    Neural scores and i2n are on the scales that `CURVE` names. Of solution times the source names no ceiling, and they
-    are taken as raw. The table is one for all callers: copy it before changing it.
+    Scores are on the scales given in `CURVE`. The source gives no ceiling for solution times, so they are treated as
+    raw. The table is shared by all callers: copy it before changing it.
     """
     return read_published("cornet_s_training.csv")
 
 
 def read_published(name: str, **options: Any) -> pd.DataFrame:
-    """A table of the folder data as pandas reads it."""
+    """Read a table of the folder data. options: of `pandas.read_csv`."""
     text = (files("cornet.report.published") / "data" / name).read_text(encoding="utf-8")
     return pd.read_csv(io.StringIO(text), comment="#", **options)
 
 
 HIGH = 0.70
-"""ImageNet top-1 from which on the paper saw no correlation with the Brain-Score."""
+"""ImageNet top-1 above which the paper found no correlation with the Brain-Score."""
 
 TITLES = {
     "imagenet": "ImageNet top-1",
@@ -103,15 +103,15 @@ TITLES = {
     "brain_score": "Brain-Score (raw)",
     "depth": "Depth (layers)",
 }
-"""Of the columns of `published_models` as axes."""
+"""Axis labels of the columns of `published_models`."""
 
 
 @dataclass(frozen=True)
 class Panel:
     """A plot of two columns of `published_models`.
 
-    heading: above it. reading: what it shows, for its caption. log: the horizontal axis is logarithmic.
-    inset: it has one of the networks from `HIGH` on.
+    heading: title of the plot. reading: explanation for the caption. log: the horizontal axis is logarithmic. inset:
+    add an inset of the networks above `HIGH`.
     """
 
     key: str
@@ -129,7 +129,7 @@ PANELS = (
         "imagenet",
         "brain_score",
         "ImageNet against Brain-Score",
-        "Better at ImageNet went with more brain-like up to a top-1 of .70; beyond it (inset) the two came apart.",
+        "Up to a top-1 of .70, better ImageNet networks are more brain-like; above it (inset) they are not.",
         inset=True,
     ),
     Panel(
@@ -137,36 +137,36 @@ PANELS = (
         "imagenet",
         "v4",
         "ImageNet against V4",
-        "V4 is predicted nearly as well by weak networks.",
+        "Weak networks predict V4 nearly as well as strong ones.",
     ),
     Panel(
         "imagenet-it",
         "imagenet",
         "it",
         "ImageNet against IT",
-        "IT rises with ImageNet, and levels off above .6.",
+        "IT predictivity rises with ImageNet top-1 and levels off above .6.",
     ),
     Panel(
         "imagenet-behaviour",
         "imagenet",
         "behaviour",
         "ImageNet against behaviour",
-        "Of all parts, behaviour follows ImageNet most closely.",
+        "Behaviour follows ImageNet top-1 most closely of all parts.",
     ),
     Panel(
         "imagenet-ost",
         "imagenet",
         "ost",
         "ImageNet against solution times",
-        "Only CORnet-S has solution times: all others count 0, so that this correlation tells of one network.",
+        "Only CORnet-S has solution times and all others count as 0, so this correlation depends on one network.",
     ),
     Panel(
         "depth",
         "depth",
         "brain_score",
         "Depth against Brain-Score",
-        "Layers on the longest path, each counted once however often it runs; the axis is logarithmic. The relation is "
-        "that of shallow, weak BaseNets with all others, and CORnet-S is shallow and highest.",
+        "Layers on the longest path, each counted once however often it runs; the axis is logarithmic. The correlation "
+        "is due to shallow, weak BaseNets; CORnet-S is shallow and has the highest score.",
         log=True,
     ),
     Panel(
@@ -174,14 +174,14 @@ PANELS = (
         "brain_score",
         "cifar100",
         "CIFAR-100 transfer",
-        "Top-1 on CIFAR-100 of networks that had learnt ImageNet, for those of which it was published.",
+        "Top-1 on CIFAR-100 of networks trained on ImageNet, if published.",
     ),
     Panel(
         "it-new-data",
         "it",
         "it_new_data",
         "Generalisation: new neurons",
-        "IT predictivity against that of other neurons.",
+        "IT predictivity against that for other neurons.",
     ),
     Panel(
         "it-new-images",
@@ -195,35 +195,36 @@ PANELS = (
         "behaviour",
         "behaviour_new_data",
         "Generalisation: new observers",
-        "Consistency with people against that with other people.",
+        "Consistency with observers against that with other observers.",
     ),
 )
-"""In the order in which they are shown."""
+"""The plots in the order of the page."""
 
 
 @dataclass(frozen=True)
 class Tested:
-    """A correlation of a panel. which: of which networks, "" for all that have both. holm: p corrected for all."""
+    """A correlation of a panel. which: the subset of networks, "" for all. holm: p corrected for all correlations."""
 
     panel: str
     which: str
-    found: Correlation
+    correlation: Correlation
     holm: float
 
     @property
-    def told(self) -> str:
-        """r = .65 (below .70), 95 % interval .57 to .72, n = 187, p < 0.001, Holm < 0.001."""
-        found, which = self.found, f" ({self.which})" if self.which else ""
-        p, holm = (
-            text if text.startswith("<") else f"= {text}" for text in map(p_text, (found.p, self.holm))
-        )
-        interval = f"95 % interval {signed(found.low)} to {signed(found.high)}"
-        return f"r = {signed(found.r)}{which}, {interval}, n = {found.n}, p {p}, Holm {holm}"
+    def text(self) -> str:
+        """Such as "r = .65 (below .70), 95 % interval .57 to .72, n = 187, p < 0.001, Holm < 0.001"."""
+        c, which = self.correlation, f" ({self.which})" if self.which else ""
+        p, holm = (text if text.startswith("<") else f"= {text}" for text in map(p_text, (c.p, self.holm)))
+        interval = f"95 % interval {signed(c.low)} to {signed(c.high)}"
+        return f"r = {signed(c.r)}{which}, {interval}, n = {c.n}, p {p}, Holm {holm}"
 
 
 @cache
 def correlations() -> tuple[Tested, ...]:
-    """Of every panel; of that with the inset below and above `HIGH`, the latter without CORnet-S, as in the paper."""
+    """Return the correlation of every panel; for the panel with an inset, one below and one above `HIGH`.
+
+    The one above excludes CORnet-S, as in the paper.
+    """
     models = published_models()
     parts: list[tuple[str, str, Correlation]] = []
     for panel in PANELS:
@@ -233,5 +234,5 @@ def correlations() -> tuple[Tested, ...]:
             above = models[~low & (models["model"] != CORNET_S)]
             groups = {f"below {short}": models[low], f"from {short} on, without CORnet-S": above}
         parts += [(panel.key, which, pearson(one[panel.x], one[panel.y])) for which, one in groups.items()]
-    corrected = holm([found.p for *_, found in parts])
+    corrected = holm([correlation.p for *_, correlation in parts])
     return tuple(Tested(*part, p) for part, p in zip(parts, corrected, strict=True))

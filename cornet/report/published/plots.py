@@ -1,4 +1,4 @@
-"""The published networks as points, runs among them, and how a run's scores came to be, over a published training."""
+"""Plot runs among the published networks, and a run's scores by epoch over the published training."""
 
 import math
 from collections.abc import Sequence
@@ -28,24 +28,24 @@ from cornet.report.style import epoch_text, gridlines, style
 __all__ = ["COLOURS", "draw_panel", "draw_training", "run_colour", "shown_curves"]
 
 SIZE, TALL, LOW = (4.7, 3.5), (4.7, 4.5), (4.7, 3.1)
-"""In inches, of a plot, with an inset, of a training: letters are readable when it is as wide as a telephone."""
+"""Sizes in inches of a plot, a plot with an inset, and a plot of a training; legible at the width of a phone."""
 
 COLOURS = PUBLISHED, NETWORK, BASENET = "#d1495b", "#1b6ca8", "#8f979e"
 RUNS = ("#111111", "#b07d2b", "#3c8d53", "#6b4c9a", "#0f8b8d", "#7a4419")
 MARKERS = "DsP^Xv"
-NAMED_IN_FULL = 8
-"""Runs up to which a label says "run 1", and beyond which 1."""
+FULL_LABELS = 8
+"""Maximum number of runs for labels such as "run 1"; with more runs the label is only the number."""
 
 SCALES = {
     "(r/c)^2": "score, (r / ceiling)^2",
     "r/sqrt(c)": "score, r / sqrt(ceiling)",
     "raw": "score, raw",
-    "": "share of images",
+    "": "fraction of images",
 }
 
 
 def run_colour(number: int) -> str:
-    """Of a run by its number, from 1."""
+    """Return the colour of a run by its number, from 1."""
     return RUNS[(number - 1) % len(RUNS)]
 
 
@@ -57,7 +57,7 @@ def _mark(axes: Axes, run: ComparedRun, x: ArrayLike, y: ArrayLike, hollow: bool
 
 
 def draw_panel(panel: Panel, runs: Sequence[ComparedRun], alt: str) -> str:
-    """HTML: an <svg> of a panel. alt: its text for screen readers."""
+    """Return an <svg> of a panel. alt: text for screen readers."""
     with style():
         figure = Figure(figsize=TALL if panel.inset else SIZE, layout="constrained")
         axes = figure.subplots()
@@ -72,7 +72,7 @@ def draw_panel(panel: Panel, runs: Sequence[ComparedRun], alt: str) -> str:
 
 
 def _has(run: ComparedRun, panel: Panel) -> bool:
-    """Whether a run has both numbers: by accuracy alone it never stands among brain scores."""
+    """Return whether a run has both numbers of a panel."""
     return all(math.isfinite(run.values.get(name, math.nan)) for name in (panel.x, panel.y))
 
 
@@ -84,14 +84,14 @@ def _points(
     prefix: str,
     names: dict[str, list[str]],
 ) -> list[Label]:
-    """Draw published networks and runs; `names` gets what each point is called. The labels of some are returned."""
-    there = models[np.isfinite(models[panel.x]) & np.isfinite(models[panel.y])]
-    basenet, ours = there["model"].str.startswith("BaseNet"), there["model"] == CORNET_S
+    """Draw published networks and runs, and add each point's tooltip to `names`. Return labels of CORnet-S and runs."""
+    known = models[np.isfinite(models[panel.x]) & np.isfinite(models[panel.y])]
+    basenet, cornet_s = known["model"].str.startswith("BaseNet"), known["model"] == CORNET_S
     labels = []
     for kind, part, colour, size in (
-        ("basenets", there[basenet], BASENET, 13),
-        ("networks", there[~basenet & ~ours], NETWORK, 17),
-        ("cornet-s", there[ours], PUBLISHED, 42),
+        ("basenets", known[basenet], BASENET, 13),
+        ("networks", known[~basenet & ~cornet_s], NETWORK, 17),
+        ("cornet-s", known[cornet_s], PUBLISHED, 42),
     ):
         if part.empty:
             continue
@@ -107,9 +107,9 @@ def _points(
         x, y, gid = run.values[panel.x], run.values[panel.y], f"{prefix}-run-{run.number}"
         hollow = run.own_images and panel.x == "imagenet"
         _mark(axes, run, [x], [y], hollow, s=46, lw=1.4, gid=gid)
-        told = "top-1 of its own images" if hollow else _short(panel.x)
-        names[gid] = [f"{run.label}, {run.title}: {told} {x:.3g}, {_short(panel.y)} {y:.3f}"]
-        text = run.label if len(runs) <= NAMED_IN_FULL else str(run.number)
+        quantity = "top-1 on its own images" if hollow else _short(panel.x)
+        names[gid] = [f"{run.label}, {run.title}: {quantity} {x:.3g}, {_short(panel.y)} {y:.3f}"]
+        text = run.label if len(runs) <= FULL_LABELS else str(run.number)
         labels.append(Label(x, y, text + (", own" if hollow else ""), run_colour(run.number)))
     return labels
 
@@ -130,20 +130,20 @@ def _axes(axes: Axes, panel: Panel, runs: Sequence[ComparedRun], placed: Sequenc
 
 
 def _depths(axes: Axes, runs: Sequence[ComparedRun]) -> None:
-    """Runs that have a depth and no Brain-Score: a dotted line at the depth, which stands at no height."""
+    """Draw a dotted vertical line for runs that have a depth but no Brain-Score."""
     for depth in dict.fromkeys(run.values["depth"] for run in runs):
-        there = [run for run in runs if run.values["depth"] == depth]
-        if not there:  # NaN
+        same = [run for run in runs if run.values["depth"] == depth]
+        if not same:  # depth is NaN
             continue
-        colour = run_colour(there[0].number) if len(there) == 1 else "0.25"
+        colour = run_colour(same[0].number) if len(same) == 1 else "0.25"
         axes.axvline(depth, color=colour, lw=1.1, ls=":", zorder=1)
-        text = there[0].label if len(there) == 1 else "runs " + _ranges([run.number for run in there])
+        text = same[0].label if len(same) == 1 else "runs " + _ranges([run.number for run in same])
         place: dict[str, Any] = {"transform": axes.get_xaxis_transform(), "va": "bottom"}
         axes.text(depth, 0.02, f" {text}: no score", color=colour, fontsize=9, **place)
 
 
 def _inset(axes: Axes, panel: Panel, runs: Sequence[ComparedRun], names: dict[str, list[str]]) -> None:
-    """The networks from `HIGH` on, above those that are worse: no point is there."""
+    """Draw an inset of the networks above `HIGH`, in the empty upper left corner of the plot."""
     low, high = axes.get_ylim()
     axes.yaxis.set_major_locator(FixedLocator([one for one in axes.get_yticks() if low <= one <= high]))
     axes.set_ylim(low, high + 0.85 * (high - low))
@@ -167,23 +167,23 @@ def _short(name: str) -> str:
 
 
 def _ranges(numbers: Sequence[int]) -> str:
-    """1, 2, 3, 5 as "1-3, 5"."""
-    places = enumerate(sorted(numbers))
-    parts = [[number for _, number in part] for _, part in groupby(places, lambda one: one[1] - one[0])]
+    """Format numbers as ranges: 1, 2, 3, 5 as "1-3, 5"."""
+    pairs = enumerate(sorted(numbers))
+    parts = [[number for _, number in part] for _, part in groupby(pairs, lambda pair: pair[1] - pair[0])]
     return ", ".join(str(part[0]) if len(part) == 1 else f"{part[0]}-{part[-1]}" for part in parts)
 
 
 def shown_curves(runs: Sequence[ComparedRun]) -> tuple[list[str], bool]:
-    """The columns of the published training to show, and whether any run has a benchmark of them.
+    """Return the columns of the published training to show, and whether any run has a benchmark of them.
 
-    Those that a run has, too, and accuracy; where no run has one, all of them, and the published curve stands alone.
+    The columns are accuracy and those that a run also has; if no run has one, all columns.
     """
     both = [name for name, one in CURVE.items() if one.benchmark and any(name in run.curves for run in runs)]
     return ["top1", *both] if both else list(CURVE), bool(both)
 
 
 def draw_training(name: str, runs: Sequence[ComparedRun], alt: str) -> str:
-    """HTML: an <svg> of a column of the published training, with the runs that have it. alt: in words."""
+    """Return an <svg> of a column of the published training and the runs that have it. alt: text for screen readers."""
     published = published_training()
     curve = published.loc[np.isfinite(published[name]), ["epoch", name]]
     with style():
@@ -205,8 +205,8 @@ def _run(axes: Axes, run: ComparedRun, name: str, names: dict[str, list[str]]) -
     own = name == "top1" and run.own_images
     axes.plot(values.index, values, color=colour, lw=1.2, ls="--" if own else "-", zorder=4)
     _mark(axes, run, values.index, values, own, s=20, lw=1.1, gid=gid)
-    told = f"{run.label}, {run.title}" + (", its own images" if own else "")
-    names[gid] = _names(told, values.index, values)
+    title = f"{run.label}, {run.title}" + (", its own images" if own else "")
+    names[gid] = _names(title, values.index, values)
     text = run.label + (", own" if own else "")
     return Label(float(values.index[-1]), float(values.iloc[-1]), text, colour)
 
@@ -218,18 +218,18 @@ def _training_axes(axes: Axes, name: str) -> None:
     axes.xaxis.set_major_locator(FixedLocator(ticks))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(lambda value, _: epoch_text(value))
-    axes.set_xlim(-0.06, last * 5)  # room for words
+    axes.set_xlim(-0.06, last * 5)  # space for labels
     low, high = min(axes.dataLim.y0, 0.0), axes.dataLim.y1
     axes.set_ylim(low - 0.04 * (high - low), high + 0.1 * (high - low))
     axes.yaxis.set_major_locator(MaxNLocator(5))
     axes.axhline(0, color="0.6", lw=0.6, zorder=0)
     gridlines(axes, 10)
-    axes.set_xlabel("epoch (straight to 1, then logarithmic)", fontsize=11)
+    axes.set_xlabel("epoch (linear to 1, then logarithmic)", fontsize=11)
     axes.set_ylabel(SCALES[CURVE[name].scale], fontsize=11)
 
 
-def _names(who: str, epochs: Sequence[float], values: Sequence[float]) -> list[str]:
+def _names(name: str, epochs: Sequence[float], values: Sequence[float]) -> list[str]:
     return [
-        f"{who}, epoch {epoch_text(float(epoch))}: {float(value):.3f}"
+        f"{name}, epoch {epoch_text(float(epoch))}: {float(value):.3f}"
         for epoch, value in zip(epochs, values, strict=True)
     ]

@@ -1,4 +1,4 @@
-"""`cornet report compare`: runs among the 243 networks of the 2019 paper, on one page that opens from disk."""
+"""Write the page of `cornet report compare`: runs and the 243 networks of the 2019 paper."""
 
 import os
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from cornet.errors import CornetError
 from cornet.files import atomic_write
-from cornet.report.published.comparable import PARTS, ComparedRun, open_run, other_data
+from cornet.report.published.comparable import PARTS, ComparedRun, differing_benchmarks, open_run
 from cornet.report.published.numbers import (
     CORNET_S,
     CURVE,
@@ -28,25 +28,25 @@ __all__ = ["compare_page", "compare_runs"]
 
 NAME = "compare.html"
 PUBLISHED_PARAMETERS = 53_416_616
-"""Of CORnet-S, as its published definition has them; the table of the paper has none."""
+"""Parameters of CORnet-S by its published definition; the paper's table does not give them."""
 
 
 class LeftOut(NamedTuple):
-    """A run that could not be read, and why."""
+    """A run that could not be read, and the reason."""
 
     name: str
     why: str
 
 
 def compare_runs(runs: Sequence[Path], target: Path | None = None) -> Path:
-    """Write a page that draws runs among the published networks, and return its path.
+    """Write a page that compares runs with the published networks, and return its path.
 
-    runs: folders of runs, or of several seeds, all of which are taken. target: a file .html, or the folder for
-    compare.html; None: the run's own folder, or that which holds all of them. A run whose tables cannot be read is
-    left out, and the page says why.
+    runs: folders of runs, or folders with several seeds, which are all included. target: an .html file, or a folder
+    for compare.html; None: the run's own folder, or the common folder of several. A run whose tables cannot be read
+    is left out, and the page gives the reason.
 
-    Raises CornetError where no run is named, a folder holds none or several that are no seeds, none of them can be
-    read, or the page cannot be written.
+    Raises CornetError if `runs` is empty, if a folder contains no run or several that are not seeds, if no run can be
+    read, or if the page cannot be written.
     """
     folders = _folders(runs)
     opened: list[ComparedRun] = []
@@ -64,15 +64,15 @@ def compare_runs(runs: Sequence[Path], target: Path | None = None) -> Path:
 
 
 def _folders(runs: Sequence[Path]) -> list[Path]:
-    """Of the runs, each once, in the order named."""
+    """Return the folder of each run once, in the given order."""
     if not runs:
-        raise CornetError("no run is named; name the folders of one or more.")
-    found: dict[Path, Path] = {}
+        raise CornetError("a run is missing; name the folders of one or more.")
+    folders: dict[Path, Path] = {}
     for run in runs:
         seeds = find_seeds(run)
         for folder in seed_folders(seeds) if seeds else [find_run_folder(run)]:
-            found.setdefault(folder.resolve(), folder)
-    return list(found.values())
+            folders.setdefault(folder.resolve(), folder)
+    return list(folders.values())
 
 
 def _target(folders: Sequence[Path], target: Path | None) -> Path:
@@ -81,22 +81,22 @@ def _target(folders: Sequence[Path], target: Path | None) -> Path:
         if target.is_dir():
             return target / NAME
         if target.suffix.lower() not in (".html", ".htm"):
-            raise CornetError(f"{target} is neither a folder nor a file .html; name one of these.")
+            raise CornetError(f"{target} is neither a folder nor an .html file; name one of these.")
         return target
     if len(folders) == 1:
         return folders[0] / NAME
     common = Path(os.path.commonpath([folder.absolute().parent for folder in folders]))
     if common == Path(common.anchor):
         raise CornetError(
-            f"{folders[0]} and {folders[-1]} lie in no common folder, into which the page could go; give it a target."
+            f"{folders[0]} and {folders[-1]} have no common folder for the page; give a target folder."
         )
     return common / NAME
 
 
 def compare_page(runs: Sequence[ComparedRun], left_out: Sequence[LeftOut] = ()) -> str:
-    """HTML: the whole page. It needs nothing outside itself. Raises CornetError where there is no run."""
+    """Render the self-contained page. Raises CornetError if `runs` is empty."""
     if not runs:
-        raise CornetError("no run is named; name the folders of one or more.")
+        raise CornetError("a run is missing; name the folders of one or more.")
     models, tested = published_models(), correlations()
     basenets = models["model"][models["model"].str.startswith("BaseNet")]
     nets = basenets.str.replace(r"--\d+$", "", regex=True).nunique()
@@ -110,7 +110,7 @@ def compare_page(runs: Sequence[ComparedRun], left_out: Sequence[LeftOut] = ()) 
             part("compare.lede", runs=runs, models=len(models)),
             part("parts.left_out", runs=left_out),
             part("compare.not_placed", runs=runs, names=PARTS.values()),
-            part("compare.differing", names=other_data(runs)),
+            part("compare.differing", names=differing_benchmarks(runs)),
             part("compare.runs", runs=runs, colour=run_colour, ours=ours),
             part("compare.notes", notes=notes, runs=runs),
             part("compare.key", colours=COLOURS, runs=runs, **counts),
@@ -127,8 +127,8 @@ def compare_page(runs: Sequence[ComparedRun], left_out: Sequence[LeftOut] = ()) 
 
 
 def _panel(panel: Panel, runs: Sequence[ComparedRun]) -> dict[str, Any]:
-    told = "; ".join(one.told for one in correlations() if one.panel == panel.key)
-    caption = f"{panel.reading} Pearson's {told}."
+    tests = "; ".join(one.text for one in correlations() if one.panel == panel.key)
+    caption = f"{panel.reading} Pearson's {tests}."
     svg = Markup(draw_panel(panel, runs, f"{panel.heading}. {caption}"))
     return {"heading": panel.heading, "svg": svg, "caption": caption}
 
@@ -141,14 +141,16 @@ def _training(runs: Sequence[ComparedRun]) -> Markup:
         if not one.benchmark:
             caption = "Accuracy of the published network on ImageNet."
             if any(run.own_images and name in run.curves for run in runs):
-                caption += " Dashed, hollow, own: accuracy on the run's own images, which is another task."
+                caption += (
+                    " Dashed, hollow, own: accuracy on the run's own images, which is a different task."
+                )
         elif matched:
-            caption = f"{one.benchmark} of runs; the published curve is of Brain-Score's own data."
+            caption = f"{one.benchmark} of runs; the published curve uses Brain-Score's own data."
         else:
             caption = f"No run has {one.benchmark}."
         if name == "ost":
-            caption += " Of these alone the source names no ceiling: the published values are taken as raw."
+            caption += " The source gives no ceiling for these values, so they are treated as raw."
         svg = Markup(draw_training(name, runs, f"{one.title} by epoch. {caption}"))
         drawings.append({"heading": one.title, "svg": svg, "caption": caption})
-    lacking = [CURVE[name].title for name in CURVE if name not in names]
-    return part("compare.training", drawings=drawings, matched=matched, lacking=lacking)
+    missing = [CURVE[name].title for name in CURVE if name not in names]
+    return part("compare.training", drawings=drawings, matched=matched, missing=missing)

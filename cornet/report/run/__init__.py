@@ -1,1 +1,1 @@
-"""The report of one run."""
+"""Write the report of one run."""

@@ -1,4 +1,4 @@
-"""What a finished run says: a table, where everything was written, and what to try next."""
+"""Print the summary of a finished run: a table, the files written, and what to try next."""
 
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from cornet.report.run.data import read_curves
 from cornet.report.terminal_tables import facts_table
 from cornet.terminal import Terminal, cell
 
-__all__ = ["close", "print_summary"]
+__all__ = ["print_run_summary", "print_summary_table"]
 
 SUMMARY: dict[str, Any] = {
     "network": str,
@@ -26,16 +26,18 @@ SUMMARY: dict[str, Any] = {
     "last": dict,
     "bad_files": bool,
 }
-"""What is printed of a finished run, with its type."""
+"""The keys of finished.json that are printed, and their types."""
 
 
-def close(folder: Path, summary: dict[str, Any], already: bool = False, brief: bool = False) -> float:
-    """Draw the run's curves, print its table, and return the monitored value at its best.
+def print_run_summary(
+    folder: Path, summary: dict[str, Any], already_finished: bool = False, brief: bool = False
+) -> float:
+    """Plot the run's curves, write its report, print its summary, and return the best monitored value.
 
-    already: it had been finished before. brief: of many runs, for which a line each is enough. Raises CornetError for a
-    record of a finished run that is not whole.
+    already_finished: the run was finished before this command. brief: print one line, as for the runs of a sweep.
+    Raises CornetError if the run was finished before and its finished.json is incomplete.
     """
-    if already:
+    if already_finished:
         check_summary(folder, summary)
     title = f"{summary['network']} on {summary['data']}"
     try:
@@ -46,27 +48,30 @@ def close(folder: Path, summary: dict[str, Any], already: bool = False, brief: b
             from cornet.report.run.page import write_page
 
             write_page(folder)
-    except Exception as error:  # of any kind: the numbers are safe, and `cornet report` can draw them later
+    except Exception as error:  # any error: the numbers are saved, and `cornet report` can plot them later
         print(f"The report could not be written: {error}")
     if brief:
-        print(printable(line_of(summary, folder)))
+        print(printable(summary_line(summary, folder)))
     else:
-        print_summary(summary, folder, already)
+        print_summary_table(summary, folder, already_finished)
     return float(summary["best"])
 
 
+close = print_run_summary  # old name, still used by train.py
+
+
 def check_summary(folder: Path, summary: dict[str, Any]) -> None:
-    """Raise CornetError unless finished.json holds what is printed of it."""
-    told = set(SUMMARY) - {name for name, kind in SUMMARY.items() if isinstance(summary.get(name), kind)}
+    """Raise CornetError if a printed value of finished.json is missing or has the wrong type."""
+    wrong = set(SUMMARY) - {name for name, kind in SUMMARY.items() if isinstance(summary.get(name), kind)}
     numbers, texts = ("best", "best_epoch"), ("monitor",)
-    told |= {name for name, value in summary.items() if name.endswith(numbers) and not is_number(value)}
-    told |= {name for name, value in summary.items() if name.endswith(texts) and not isinstance(value, str)}
+    wrong |= {name for name, value in summary.items() if name.endswith(numbers) and not is_number(value)}
+    wrong |= {name for name, value in summary.items() if name.endswith(texts) and not isinstance(value, str)}
     last = summary.get("last")
-    if told or not (isinstance(last, dict) and all(map(is_number, last.values()))):
-        name = min(told, default="last")
+    if wrong or not (isinstance(last, dict) and all(map(is_number, last.values()))):
+        name = min(wrong, default="last")
         raise CornetError(
-            f"{folder / 'finished.json'} is no record of a finished run ({name}={summary.get(name)!r}); remove it, and "
-            "the same command writes it again."
+            f"{folder / 'finished.json'} is not the summary of a finished run ({name}={summary.get(name)!r}); remove "
+            "it and repeat the command to write it again."
         )
 
 
@@ -74,34 +79,34 @@ def is_number(value: Any) -> bool:
     return value is None or isinstance(value, int | float)
 
 
-def line_of(summary: dict[str, Any], folder: Path) -> str:
-    """best top-1 .893 (epoch 6), best mean brain score .412 (epoch 5), 6 epochs; written to runs/..."""
-    parts = [f"best {name} {told}" for name, told in bests(summary)]
+def summary_line(summary: dict[str, Any], folder: Path) -> str:
+    """Such as "best top-1 .893 (epoch 6), best mean brain score .412 (epoch 5), 6 epochs; written to runs/..."."""
+    parts = [f"best {name} {text}" for name, text in best_values(summary)]
     return f"{', '.join([*parts, epochs(summary)])}; written to {folder}"
 
 
-def bests(summary: dict[str, Any]) -> list[tuple[str, str]]:
-    """What was monitored, and its value and epoch at its best: accuracy, and the mean brain score if there is one."""
-    found = []
+def best_values(summary: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return (label, "value (epoch)") of the monitored accuracy and, if there is one, the monitored brain score."""
+    values = []
     for kind in ("", "brain_"):
         if summary.get(f"{kind}best") is not None:
-            told = f"{summary[f'{kind}best']:.3f} (epoch {summary[f'{kind}best_epoch']:g})"
-            found.append((label(summary.get(f"{kind}monitor", "val/top1")), told))
-    return found
+            text = f"{summary[f'{kind}best']:.3f} (epoch {summary[f'{kind}best_epoch']:g})"
+            values.append((label(summary.get(f"{kind}monitor", "val/top1")), text))
+    return values
 
 
 def epochs(summary: dict[str, Any]) -> str:
-    """6 epochs, or 2 of 6 epochs, stopped early."""
-    whole, early = f"{summary['epochs']} epochs", summary.get("stopped_early")
-    return f"{early} of {whole}, stopped early" if early else whole
+    """Format the number of epochs: 6 epochs, or 2 of 6 epochs, stopped early."""
+    total, early = f"{summary['epochs']} epochs", summary.get("stopped_early")
+    return f"{early} of {total}, stopped early" if early else total
 
 
-def print_summary(summary: dict[str, Any], folder: Path, already: bool = False) -> None:
-    """Print the table; `already`: the run had been finished before."""
+def print_summary_table(summary: dict[str, Any], folder: Path, already_finished: bool = False) -> None:
+    """Print the table of a finished run, its files, and commands to try next."""
     console = Terminal()
-    if already:
-        done = "This run is finished; nothing was done. Repeat it with fresh=true, or give another seed.\n"
-        console.print(done, soft_wrap=True)
+    if already_finished:
+        message = "This run was already finished; nothing was done. Repeat it with fresh=true, or give another seed.\n"
+        console.print(message, soft_wrap=True)
     table = facts_table(cell(f"{summary['network']} on {summary['data']}"))
     table.add_row("parameters", f"{summary['parameters']:,}")
     table.add_row("steps from V1 to IT", "/".join(map(str, summary["steps"])))
@@ -111,20 +116,20 @@ def print_summary(summary: dict[str, Any], folder: Path, already: bool = False) 
         table.add_row("training speed", f"{summary['images_per_second']:,.0f} images/s")
     for name, value in summary["last"].items():
         table.add_row(cell(label(name)), f"{value:.3f}")
-    for name, told in bests(summary):
-        table.add_row(cell(f"best {name}"), told, style="bold")
+    for name, text in best_values(summary):
+        table.add_row(cell(f"best {name}"), text, style="bold")
     table.add_row("chance", f"{summary['chance']:.3f}")
     console.print(table)
     console.print(f"\nWritten to [bold]{cell(folder)}[/bold]", soft_wrap=True)
     files = {
         "metrics.csv": "losses and accuracies",
         "curves.png": "learning curves",
-        "checkpoints/best.ckpt, last.ckpt": "weights: best by monitor, and last",
-        "config.yaml, versions.json": "what was run, and with what",
+        "checkpoints/best.ckpt, last.ckpt": "weights: best by monitored metric, and last",
+        "config.yaml, versions.json": "configuration, and versions of packages",
     }
     if (folder / "scores.csv").exists():
-        files["checkpoints/best_brain.ckpt"] = "weights: most brain-like"
-        files["scores.csv, report.html"] = "brain scores; all of it on one page"
+        files["checkpoints/best_brain.ckpt"] = "weights: best by brain score"
+        files["scores.csv, report.html"] = "brain scores; report of everything on one page"
     if summary["bad_files"]:
         files["bad_files.csv"] = "images that could not be read"
     for name, content in files.items():
@@ -139,7 +144,7 @@ def print_summary(summary: dict[str, Any], folder: Path, already: bool = False) 
 
 
 def label(name: str) -> str:
-    """val/top1_squash -> top-1, squash; brain/IT -> IT; brain/mean -> mean brain score."""
+    """Return a metric's label: val/top1_squash -> top-1, squash; brain/IT -> IT; brain/mean -> mean brain score."""
     if name.startswith("brain/"):
         return {"brain/mean": "mean brain score"}.get(name, name.removeprefix("brain/"))
     metric, _, view = name.removeprefix("val/").partition("_")

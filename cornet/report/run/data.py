@@ -1,11 +1,11 @@
-"""The tables that scoring leaves in a run's folder, in the order in which they are shown.
+"""Read the tables in a run's folder for reports.
 
 scores.csv           one row per benchmark and evaluation
 step_matrix.csv      raw score by area and step, against each region
 solution_times.csv   target and predicted solution time of each image
 metrics.csv          losses and accuracies (see cornet.report.curves)
 
-They are read leniently (`cornet.runs.score_tables`): what is missing is a column of NaN.
+They are read leniently (`cornet.runs.score_tables`): a missing column is filled with NaN.
 """
 
 import json
@@ -55,18 +55,18 @@ _TIMES: Mapping[str, str] = {
     "target_ms": NUMBER,
     "predicted_ms": NUMBER,
     "truth_ms": NUMBER,
-    "tested": NUMBER,  # in how many splits; NaN where that is not told
+    "tested": NUMBER,  # number of splits that tested the image; NaN if unknown
 }
 
 
 _KEY = ("epoch", "step")
 _EVALUATED = ("val/", "brain/")
 _CURVES = ("train/loss", "val/loss", "val/top1")
-"""Columns of metrics.csv: of every row, and how those of evaluations and of learning curves begin."""
+"""Columns of metrics.csv: those of every row, and prefixes of those of evaluations and of learning curves."""
 
 
 def read_scores(folder: Path) -> pd.DataFrame | None:
-    """scores.csv by epoch; of two rows for one evaluation the later one. None: missing."""
+    """Read scores.csv sorted by epoch, with the later of two rows for one evaluation. None: missing."""
     table = _read(folder / "scores.csv", SCORES, needs=("epoch", "benchmark", "value"))
     if table is None:
         return None
@@ -76,7 +76,7 @@ def read_scores(folder: Path) -> pd.DataFrame | None:
 
 
 def read_matrix(folder: Path) -> pd.DataFrame | None:
-    """step_matrix.csv, without what had no step. None: missing."""
+    """Read step_matrix.csv, without rows that have no step. None: missing."""
     table = _read(folder / "step_matrix.csv", _MATRIX, needs=("benchmark", "area", "step", "raw"))
     if table is None:
         return None
@@ -84,7 +84,7 @@ def read_matrix(folder: Path) -> pd.DataFrame | None:
 
 
 def read_times(folder: Path) -> pd.DataFrame | None:
-    """solution_times.csv, of each benchmark the latest evaluation where epochs are told. None: missing."""
+    """Read solution_times.csv: each benchmark's latest evaluation, and rows without an epoch. None: missing."""
     table = _read(folder / "solution_times.csv", _TIMES, needs=("benchmark", "target_ms", "predicted_ms"))
     if table is None:
         return None
@@ -93,20 +93,20 @@ def read_times(folder: Path) -> pd.DataFrame | None:
 
 
 def read_metrics(folder: Path) -> pd.DataFrame | None:
-    """val/... and brain/... of metrics.csv, at the steps that have any of them, NaN for what is not a number.
+    """Read val/... and brain/... of metrics.csv, for rows that have any of them. Invalid numbers are NaN.
 
-    A row without them may be there, too, so that a file with rows is never empty. None: missing.
+    The last row of each part is always included, so that a file with rows never gives an empty table. None: missing.
     """
     return _logged(folder, _EVALUATED, _evaluated)
 
 
 def read_curves(folder: Path) -> pd.DataFrame | None:
-    """What `cornet.report.curves.plot_curves` draws, of all rows of metrics.csv. None: missing."""
+    """Read the columns of metrics.csv that `cornet.report.curves.plot_curves` draws, all rows. None: missing."""
     return _logged(folder, _CURVES)
 
 
 def read_logged(folder: Path) -> tuple[pd.DataFrame | None, pd.DataFrame | None]:
-    """What `read_metrics` and `read_curves` return, from one reading of metrics.csv."""
+    """Return the results of `read_metrics` and `read_curves` while reading metrics.csv once."""
     curves = []
 
     def keep(rows: pd.DataFrame) -> pd.DataFrame:
@@ -120,49 +120,49 @@ def read_logged(folder: Path) -> tuple[pd.DataFrame | None, pd.DataFrame | None]
 
 
 def by_epoch(epochs: ArrayLike, values: ArrayLike) -> pd.Series:
-    """Values by their epochs in order, the last of each; without those of which either is no number."""
+    """Return values indexed by epoch in order, the last value of each epoch, without non-finite entries."""
     curve = pd.Series(np.asarray(values, float), index=np.asarray(epochs, float))
     curve = curve[np.isfinite(curve) & np.isfinite(curve.index)]
     return curve[~curve.index.duplicated(keep="last")].sort_index()
 
 
 def latest(numbers: pd.Series) -> float:
-    """The last that is finite; NaN where none is."""
-    there = numbers[np.isfinite(numbers)]
-    return float(there.iloc[-1]) if len(there) else math.nan
+    """Return the last finite number; NaN if there is none."""
+    finite = numbers[np.isfinite(numbers)]
+    return float(finite.iloc[-1]) if len(finite) else math.nan
 
 
 def series(scores: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    """The rows of each benchmark, in the order in which they first come."""
+    """Return (benchmark, its rows) in order of first appearance."""
     return [(str(name), rows) for name, rows in scores.groupby("benchmark", sort=False)]
 
 
 def seconds_of(scores: pd.DataFrame, metrics: pd.DataFrame | None) -> tuple[dict[float, float], bool]:
-    """How long each evaluation took, by its epoch, and whether that is all of it.
+    """Return {epoch: seconds of its evaluation}, and whether they include recording.
 
-    All of it is brain/seconds of metrics.csv, with the recording; where that was not logged, scores.csv tells the time
-    of comparing alone.
+    brain/seconds of metrics.csv includes recording. If it was not logged, the seconds of scores.csv are used, which
+    only cover the comparison.
     """
     if metrics is not None and "brain/seconds" in metrics:
-        there = metrics[np.isfinite(metrics["brain/seconds"])]
-        logged = dict(zip(there["step"], there["brain/seconds"], strict=True))
+        finite = metrics[np.isfinite(metrics["brain/seconds"])]
+        logged = dict(zip(finite["step"], finite["brain/seconds"], strict=True))
         steps = dict(zip(scores["epoch"], scores["step"], strict=True))
-        found = {float(epoch): float(logged[step]) for epoch, step in steps.items() if step in logged}
-        if found:
-            return found, True
-    there = scores[np.isfinite(scores["seconds"])]
-    return {float(str(epoch)): float(rows.sum()) for epoch, rows in there.groupby("epoch")["seconds"]}, False
+        seconds = {float(epoch): float(logged[step]) for epoch, step in steps.items() if step in logged}
+        if seconds:
+            return seconds, True
+    finite = scores[np.isfinite(scores["seconds"])]
+    return {float(str(epoch)): float(rows.sum()) for epoch, rows in finite.groupby("epoch")["seconds"]}, False
 
 
 def is_simulated(benchmark: str, *tables: pd.DataFrame | None) -> bool:
-    """Whether a benchmark is simulated, as any of these tables says, or its name does."""
-    there = [table for table in tables if table is not None and "simulated" in table]
-    said = (table[table["benchmark"] == benchmark]["simulated"] for table in there)
-    return benchmark.startswith("simulated") or any(bool(one.any()) for one in said)
+    """Return whether a benchmark is simulated according to any of the tables or to its name."""
+    known = [table for table in tables if table is not None and "simulated" in table]
+    flags = (table[table["benchmark"] == benchmark]["simulated"] for table in known)
+    return benchmark.startswith("simulated") or any(bool(values.any()) for values in flags)
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The content of a JSON file; empty where it is absent or damaged: the report is made without it."""
+    """Read a JSON file. Return {} if it is missing or damaged, so that the report is written without it."""
     try:
         content = json.loads(read_bytes(path))
     except (OSError, ValueError, RecursionError):
@@ -175,7 +175,7 @@ def is_int(value: Any) -> TypeGuard[int]:
 
 
 def _read(path: Path, columns: Mapping[str, str], needs: tuple[str, ...], **more: Any) -> pd.DataFrame | None:
-    """The named columns, and what `others` adds. None: missing, or without rows."""
+    """Read the given columns and those that `others` selects. None: missing, or without rows."""
     if not path.is_file():
         return None
     table = read_table(path, columns, needs, **({"others": lambda name: None} | more))
@@ -192,6 +192,6 @@ def _columns(rows: pd.DataFrame, wanted: tuple[str, ...]) -> list[str]:
 
 
 def _evaluated(rows: pd.DataFrame) -> pd.DataFrame:
-    there = rows.drop(columns=list(_KEY)).notna().any(axis=1)
-    there.iloc[-1:] = True
-    return rows[there]
+    evaluated = rows.drop(columns=list(_KEY)).notna().any(axis=1)
+    evaluated.iloc[-1:] = True
+    return rows[evaluated]

@@ -1,4 +1,4 @@
-"""Which step of which area predicts which region: a table of raw scores as a picture."""
+"""Draw the table of raw scores of each area and step against each brain region."""
 
 import math
 from typing import Any
@@ -15,17 +15,17 @@ from cornet.report.terminal_tables import with_error
 __all__ = ["draw_matrix"]
 
 PAGE, PHONE = 9.1, 4.2
-"""Widths in inches: of the page, and of what can be read on a telephone."""
+"""Widths in inches of the page, and of a picture for a phone."""
 
 ORDER = ("V1", "V2", "V4", "IT", "decoder")
 
 
 def draw_matrix(matrix: pd.DataFrame, scores: pd.DataFrame | None = None, columns: int = 2) -> bytes:
-    """PNG: rows are areas and steps, columns benchmarks; at the first and at the last evaluation.
+    """Return a PNG of tables with areas and steps as rows and benchmarks as columns, at the first and last evaluation.
 
-    matrix: as `cornet.report.run.data.read_matrix` gives it. scores: tell which benchmarks are simulated.
-    columns: tables side by side, where they fit; 1: for a narrow screen. More benchmarks than fit make further tables.
-    A box marks the best of each column; shading runs from zero to the best of the column in all tables.
+    matrix: from `cornet.report.run.data.read_matrix`. scores: used to find which benchmarks are simulated. columns:
+    maximum number of tables side by side; 1 for a narrow screen. Benchmarks that do not fit get further tables. A box
+    marks the best value of each column; shading goes from zero to the column's best value over all tables.
     """
     benchmarks = list(dict.fromkeys(matrix["benchmark"]))
     sites = _sites(matrix)
@@ -59,32 +59,32 @@ def draw_matrix(matrix: pd.DataFrame, scores: pd.DataFrame | None = None, column
 
 
 def _blocks(names: list[str], most: int) -> list[list[str]]:
-    """As even as can be, and none longer than `most`."""
+    """Split names into blocks of about equal length, at most `most`."""
     number = -(-len(names) // max(1, most))
     length = -(-len(names) // number)
     return [names[k : k + length] for k in range(0, len(names), length)]
 
 
 def _sites(matrix: pd.DataFrame) -> list[tuple[str, int]]:
-    """From the eye inwards, and in time."""
-    found = list(dict.fromkeys(zip(matrix["area"], matrix["step"], strict=True)))
-    areas = list(dict.fromkeys(area for area, _ in found))
+    """Return the (area, step) pairs, ordered by ORDER and by step."""
+    sites = list(dict.fromkeys(zip(matrix["area"], matrix["step"], strict=True)))
+    areas = list(dict.fromkeys(area for area, _ in sites))
     areas.sort(key=lambda area: ORDER.index(area) if area in ORDER else len(ORDER))
-    return sorted(found, key=lambda site: (areas.index(site[0]), site[1]))
+    return sorted(sites, key=lambda site: (areas.index(site[0]), site[1]))
 
 
 def _headings(matrix: pd.DataFrame, benchmarks: list[str], scores: pd.DataFrame | None) -> list[str]:
-    """The region; with the benchmark's name where one region comes twice, in as many lines as tell them apart."""
+    """Return a heading per benchmark: its region, or its name, wrapped to stay unique, if several have the region."""
     regions = [str(matrix.loc[matrix["benchmark"] == one, "region"].iloc[0]) for one in benchmarks]
     for lines in range(3, 13):
-        found = [
+        headings = [
             region if region and regions.count(region) == 1 else wrapped(one, 15, lines)
             for one, region in zip(benchmarks, regions, strict=True)
         ]
-        if len(set(found)) == len(found):
+        if len(set(headings)) == len(headings):
             break
     marks = ["\nsimulated" if is_simulated(one, scores, matrix) else "" for one in benchmarks]
-    return [text + mark for text, mark in zip(found, marks, strict=True)]
+    return [text + mark for text, mark in zip(headings, marks, strict=True)]
 
 
 def _heat(
@@ -95,7 +95,7 @@ def _heat(
     tops: pd.Series,
     across: int,
 ) -> None:
-    """across: columns that there is room for; a shorter block keeps the width of its cells."""
+    """Draw one table. across: number of columns of the widest table, so that cells have the same width in all."""
     for x, benchmark in enumerate(names):
         rows = part[part["benchmark"] == benchmark].drop_duplicates(["area", "step"], keep="last")
         cells = rows.set_index(["area", "step"])[["raw", "error"]].reindex(sites)
@@ -118,7 +118,7 @@ def _cell(axes: Axes, x: int, y: int, raw: float, error: float, top: float, best
         axes.text(x, y, "-", ha="center", va="center", color="0.4", fontsize=8)
         return
     depth = min(1.0, max(0.0, raw / top)) if top > 0 else 0.0
-    # From white to a dark blue; the text turns white where that can be read better.
+    # From white to dark blue, with white text on dark cells.
     colour = tuple(1 - depth * (1 - shade) for shade in (0.10, 0.35, 0.57))
     light = sum(w * s**2.2 for w, s in zip((0.2126, 0.7152, 0.0722), colour, strict=True))
     axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, fc=colour, ec="white", lw=1, zorder=1))

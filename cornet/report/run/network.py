@@ -1,4 +1,4 @@
-"""What the network of a run is, by the configuration in the run's folder."""
+"""Describe the network of a run from its recorded configuration."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,29 +12,29 @@ if TYPE_CHECKING:
 
 __all__ = ["describe_run"]
 
-OF_WEIGHTS = ("pretrained", "weights_url", "accept_hash")
+WEIGHT_KEYS = ("pretrained", "weights_url", "accept_hash")
 
 
 def describe_run(source: Path, model: Any, classes: Any, size: Any = None) -> "ModelSummary":
-    """Parameters, multiply-adds and depth of the network that a configuration names.
+    """Return parameters, multiply-adds and depth of the network that a configuration names.
 
-    source: the file that it is from. model: its part of that name. classes: of the run's summary, for a network that
-    takes their number from the images (1,000 where that is not known). size: of images (224). Raises CornetError for
-    what is no network: a stranger's configuration may say anything.
+    source: the configuration's file. model: its part `model`. classes: from the run's summary, used if the network
+    takes the number from the images (1,000 if unknown). size: of the images (224 if unknown). Raises CornetError if
+    the configuration, which is untrusted, does not name a network that can be built.
     """
     from cornet.models import describe
-    from cornet.runs.checkpoints import refuse_code  # here, as they import torch
+    from cornet.runs.checkpoints import check_plain_arguments  # imported here because it imports torch
 
-    given = {str(key): value for key, value in model.items()} if isinstance(model, Mapping) else {}
-    name = given.pop("name", None)
+    arguments = {str(key): value for key, value in model.items()} if isinstance(model, Mapping) else {}
+    name = arguments.pop("name", None)
     if not isinstance(name, str):
-        raise CornetError(f"{source.name} names no network.")
-    for key in OF_WEIGHTS:
-        given.pop(key, None)
-    if given.get("num_classes") in ("auto", None):
-        given["num_classes"] = classes if is_int(classes) else 1000
-    refuse_code(source, given)
+        raise CornetError(f"{source.name} does not name a network.")
+    for key in WEIGHT_KEYS:
+        arguments.pop(key, None)
+    if arguments.get("num_classes") in ("auto", None):
+        arguments["num_classes"] = classes if is_int(classes) else 1000
+    check_plain_arguments(source, arguments)
     try:
-        return describe(name, size if is_int(size) else 224, **given)
+        return describe(name, size if is_int(size) else 224, **arguments)
     except (TypeError, ValueError, RuntimeError) as error:
-        raise CornetError(f"{source.name} names no network that can be built: {error}") from error
+        raise CornetError(f"{source.name} names a network that cannot be built: {error}") from error

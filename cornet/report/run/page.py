@@ -1,4 +1,4 @@
-"""report.html of a run: one file that opens from disk and needs nothing else."""
+"""Write report.html of a run: one self-contained file that opens from disk."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -12,13 +12,13 @@ from PIL import Image
 
 from cornet.errors import CornetError
 from cornet.files import atomic_write
-from cornet.names import set_aside
+from cornet.names import is_old_or_rerun
 from cornet.opening import read_bytes
 from cornet.report.curves import plot_curves
 from cornet.report.render import data_address, page, part, picture
 from cornet.report.run.data import read_json, read_logged, read_metrics
 from cornet.report.run.plots import BrainTables, Picture, draw_pictures, read_brain_tables
-from cornet.report.run.sections import banner, evaluations, lacking, notes, summary_table, times_table
+from cornet.report.run.sections import banner, evaluations, missing_scores, notes, summary_table, times_table
 from cornet.report.seeds.seed_runs import folders_below
 from cornet.runs.config import config_text
 
@@ -26,16 +26,16 @@ __all__ = ["chance_fact", "find_run_folder", "stimuli_section", "training_facts"
 
 
 def write_page(folder: Path | str) -> Path:
-    """Write report.html into a run's folder, with the pictures beside it, and return its path.
+    """Write report.html and its pictures into a run's folder, and return the page's path.
 
-    All that the folder lacks is left out, or said to be absent. Raises CornetError when there is neither metrics.csv
-    nor scores.csv, when one of the folder's tables cannot be read, or when the page cannot be written.
+    Missing files are left out or reported as missing. Raises CornetError if both metrics.csv and scores.csv are
+    missing, if a table cannot be read, or if the page cannot be written.
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise CornetError(f"{folder} is no folder; name the folder of a run.")
+        raise CornetError(f"{folder} is not a folder; name the folder of a run.")
     tables = read_brain_tables(folder)
-    metrics, curves = (read_metrics(folder), None) if _drawn(folder) else read_logged(folder)
+    metrics, curves = (read_metrics(folder), None) if _curves_are_current(folder) else read_logged(folder)
     if tables.scores is None and metrics is None:
         raise CornetError(
             f"{folder} has no metrics.csv and no scores.csv with numbers; name the folder of a run."
@@ -54,24 +54,26 @@ def write_page(folder: Path | str) -> Path:
 
 
 def find_run_folder(path: Path | str) -> Path:
-    """The run's folder: the one named, or the only one below it; runs that are `set_aside` are left out.
+    """Find the one run's folder at or below a folder, skipping `is_old_or_rerun` folders.
 
-    Raises CornetError when there is no such folder, no run in it, or several.
+    Raises CornetError if the folder does not exist, or contains no run or several.
     """
     path = Path(path).expanduser()
     if not path.is_dir():
-        raise CornetError(f"{path} is no folder; name the folder of a run.")
+        raise CornetError(f"{path} is not a folder; name the folder of a run.")
     if _has_numbers(path):
         return path
-    found = [one for one in folders_below(path, 3) if not set_aside(one) and _has_numbers(one)]
-    if len(found) > 1:
-        shown = ", ".join(map(str, found[:4])) + (" ..." if len(found) > 4 else "")
-        raise CornetError(f"{path} holds {len(found)} runs; name one or several of {shown}.")
-    if not found:
+    runs = [
+        folder for folder in folders_below(path, 3) if not is_old_or_rerun(folder) and _has_numbers(folder)
+    ]
+    if len(runs) > 1:
+        shown = ", ".join(map(str, runs[:4])) + (" ..." if len(runs) > 4 else "")
+        raise CornetError(f"{path} contains {len(runs)} runs; name one or several of {shown}.")
+    if not runs:
         raise CornetError(
-            f"{path} has no metrics.csv and no scores.csv, nor a run below it; name a run's folder."
+            f"{path} has no metrics.csv and no scores.csv, and no run below it; name a run's folder."
         )
-    return found[0]
+    return runs[0]
 
 
 def _has_numbers(folder: Path) -> bool:
@@ -91,14 +93,14 @@ def _page(
         banner(tables),
         part("parts.heading", text="Brain scores"),
     ]
-    parts += [part("run.no_scores")] if scores is None else [lacking(scores), summary_table(scores)]
+    parts += [part("run.no_scores")] if scores is None else [missing_scores(scores), summary_table(scores)]
     for one in pictures:
         parts.append(picture("run.picture", one.wide, one.narrow, name=one.name))
         if one.name == "solution_times.png":
             parts.append(times_table(tables.times, metrics))
     if scores is not None and not np.isfinite(scores["top1"]).any():
         parts.append(part("run.no_accuracy"))
-    curves = whole_picture(folder / "curves.png")
+    curves = read_picture(folder / "curves.png")
     if curves is not None:
         parts.append(picture("run.picture", curves, name="curves.png"))
     parts.append(stimuli_section(folder))
@@ -114,7 +116,7 @@ def _title(folder: Path, finished: Mapping[str, Any]) -> str:
 
 
 def training_facts(finished: Mapping[str, Any]) -> list[str]:
-    """What finished.json tells of the network and its training, in a few words each."""
+    """Return short facts about the network and its training from finished.json."""
     words = {"parameters": "parameters", "train_images": "training images", "epochs": "epochs"}
     facts = [f"{finished[key]:,} {word}" for key, word in words.items() if isinstance(finished.get(key), int)]
     if isinstance(finished.get("steps"), list):
@@ -128,17 +130,17 @@ def chance_fact(finished: Mapping[str, Any]) -> list[str]:
 
 
 def _lede(folder: Path, finished: Mapping[str, Any], scored: bool) -> Markup:
-    """What the page is, and the run in one line."""
-    facts = training_facts(finished) if finished else ["not finished: what is there so far"]
+    """Render the introduction and the run's facts."""
+    facts = training_facts(finished) if finished else ["not finished: results so far"]
     if isinstance(finished.get("best"), float):
         what = str(finished.get("monitor", "val/top1")).removeprefix("val/").replace("top1", "top-1")
         facts.append(f"best {what} {finished['best']:.3f} (epoch {finished.get('best_epoch', '?')})")
-    told = "; ".join([*facts, *chance_fact(finished)])
-    return part("run.lede", scored=scored, told=told, folder=str(folder))
+    text = "; ".join([*facts, *chance_fact(finished)])
+    return part("run.lede", scored=scored, facts=text, folder=str(folder))
 
 
 def _made_with(folder: Path) -> Markup:
-    """Configuration and versions, folded."""
+    """Render configuration and versions, folded."""
     versions, images = read_json(folder / "versions.json"), read_json(folder / "images.json")
     if images:
         versions["images"] = [images.get("fingerprint", ""), *images.get("continued_with", [])]
@@ -146,20 +148,20 @@ def _made_with(folder: Path) -> Markup:
 
 
 def _version_rows(node: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    found: list[tuple[str, str]] = []
+    rows: list[tuple[str, str]] = []
     for key, value in node.items():
-        if isinstance(value, list) and any(isinstance(one, dict) for one in value):
-            value = {str(k + 1): one for k, one in enumerate(value)}
+        if isinstance(value, list) and any(isinstance(item, dict) for item in value):
+            value = {str(k + 1): item for k, item in enumerate(value)}
         if isinstance(value, dict):
-            found += _version_rows(value, f"{prefix}{key} ")
+            rows += _version_rows(value, f"{prefix}{key} ")
         else:
             text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-            found.append((f"{prefix}{key}", text if value not in (None, [], "") else "-"))
-    return found
+            rows.append((f"{prefix}{key}", text if value not in (None, [], "") else "-"))
+    return rows
 
 
-def _drawn(folder: Path) -> bool:
-    """Whether curves.png is there, and no older than what it is drawn from."""
+def _curves_are_current(folder: Path) -> bool:
+    """Return whether curves.png exists and is not older than metrics.csv."""
     curves, metrics = folder / "curves.png", folder / "metrics.csv"
     if not (curves.is_file() and metrics.is_file()):
         return False
@@ -167,24 +169,24 @@ def _drawn(folder: Path) -> bool:
 
 
 def stimuli_section(folder: Path) -> Markup:
-    """HTML: each set's samples with what they are; nothing where the folder has none. What is damaged is left out."""
+    """Render each stimulus set's samples and facts; empty if the folder has none. Damaged sets are left out."""
     try:
-        told = read_json(folder / "stimuli" / "sets.json")
-        found = [_set(folder / "stimuli", one, told["screen"]) for one in told["sets"]]
+        content = read_json(folder / "stimuli" / "sets.json")
+        sets = [_set(folder / "stimuli", one, content["screen"]) for one in content["sets"]]
     except (ValueError, KeyError, TypeError, AttributeError):
         return Markup()
-    sets = [one for one in found if one["tiles"]]
+    sets = [one for one in sets if one["tiles"]]
     return part("run.stimuli", sets=sets) if sets else Markup()
 
 
-def whole_picture(path: Path) -> bytes | None:
-    """A picture's file; None where it is absent or damaged."""
+def read_picture(path: Path) -> bytes | None:
+    """Read a picture's file. Return None if it is missing or damaged."""
     try:
         content = read_bytes(path)
         with Image.open(io.BytesIO(content)) as image:
             image.verify()
         return content
-    except Exception:  # a damaged picture fails in many ways
+    except Exception:  # Pillow raises many exceptions on damaged pictures
         return None
 
 
@@ -200,25 +202,25 @@ def _set(folder: Path, one: Mapping[str, Any], screen: Mapping[str, Any]) -> dic
 
 
 def _facts(one: Mapping[str, Any], screen: Mapping[str, Any], shown: int) -> str:
-    """Of whom these are, how they were chosen, and what is seen of them."""
+    """Describe a stimulus set: its size and benchmarks, how the samples were chosen, and how they are shown."""
     size, across = int(screen["size"]), float(screen["degrees"])
     if one["degrees"] is None:
-        extent = "of a visual angle that nobody told, so that they fill the screen"
+        extent = "of unknown visual angle, shown over the full screen"
     else:
         extent = f"that span {float(one['degrees']):g} degrees"
-    spread = "at even distances in their table"
+    selection = "at equal distances in the table"
     if one["column"]:
-        spread = f"spread over the {int(one['kinds']):,} kinds of {one['column']}"
+        selection = f"covering the {int(one['kinds']):,} values of {one['column']}"
     return (
         f"{int(one['count']):,} stimuli {extent}; used by {', '.join(map(str, one['benchmarks']))}. "
-        f"Here are {shown}, {spread}, as the network sees them: in their place on its screen of {size} x {size} "
-        f"pixels, which spans {across:g} degrees."
+        f"The {shown} samples, {selection}, are shown as the network sees them: at their position on its screen of "
+        f"{size} x {size} pixels, which spans {across:g} degrees."
     )
 
 
 def _tiles(path: Path, side: int, gap: int, count: int) -> list[bytes]:
-    """The samples of a sheet, without what is written under them; none where the sheet is not whole."""
-    content = whole_picture(path)
+    """Cut the samples from a sheet, without their captions. Return [] if the sheet is damaged or incomplete."""
+    content = read_picture(path)
     if content is None or side < 1 or gap < 0:
         return []
     with Image.open(io.BytesIO(content)) as sheet:

@@ -1,4 +1,4 @@
-"""The plots of a run's brain scores, drawn from the tables in its folder."""
+"""Draw the plots of a run's brain scores from the tables in its folder."""
 
 import math
 from collections.abc import Callable
@@ -21,7 +21,7 @@ __all__ = ["BrainTables", "Picture", "draw_pictures", "draw_times", "read_brain_
 
 @dataclass(frozen=True, eq=False)
 class BrainTables:
-    """What scoring left in a run's folder; None for what is not there."""
+    """The tables that scoring wrote to a run's folder; None: missing."""
 
     scores: pd.DataFrame | None = None
     matrix: pd.DataFrame | None = None
@@ -30,7 +30,7 @@ class BrainTables:
 
 @dataclass(frozen=True)
 class Picture:
-    """A PNG by the name of its file; narrow: the same one panel wide, for a telephone."""
+    """A PNG and its file name. narrow: a version one panel wide, for phones."""
 
     name: str
     wide: bytes
@@ -38,13 +38,13 @@ class Picture:
 
 
 def read_brain_tables(folder: Path | str) -> BrainTables:
-    """scores.csv, step_matrix.csv, solution_times.csv. Raises CornetError for one that is there but is no table."""
+    """Read scores.csv, step_matrix.csv and solution_times.csv. Raises CornetError if one is not a valid table."""
     folder = Path(folder)
     return BrainTables(read_scores(folder), read_matrix(folder), read_times(folder))
 
 
 def draw_pictures(tables: BrainTables, narrow: bool = False) -> list[Picture]:
-    """All pictures for which there are numbers; narrow: each one panel wide, too."""
+    """Draw all pictures for which there are numbers. narrow: also draw versions one panel wide."""
     scores, matrix, times = tables.scores, tables.matrix, tables.times
     drawings: dict[str, Callable[[int], bytes | None]] = {}
     if scores is not None:
@@ -54,23 +54,22 @@ def draw_pictures(tables: BrainTables, narrow: bool = False) -> list[Picture]:
         drawings["step_matrix.png"] = lambda columns: draw_matrix(matrix, scores, min(columns, 2))
     if times is not None:
         drawings["solution_times.png"] = lambda columns: draw_times(times, columns)
-    found = []
+    pictures = []
     for name, draw in drawings.items():
         wide = draw(3)
         if wide is not None:
-            found.append(Picture(name, wide, draw(1) if narrow else None))
-    return found
+            pictures.append(Picture(name, wide, draw(1) if narrow else None))
+    return pictures
 
 
 NETWORK, BRAIN = "#1b6ca8", "#b07d2b"
 
 
 def draw_times(times: pd.DataFrame, columns: int = 3) -> bytes:
-    """PNG: predicted against target times with their Spearman correlation, the share solved, and where they agree.
+    """Return a PNG of predicted against target times, with Spearman's correlation and the fraction solved.
 
-    times: as `cornet.report.run.data.read_times` gives them; an image that no split tested has no time for that
-    reason, and is left out where the table tells it. Where the truth is known (a simulated brain), a
-    second panel holds the target times against it.
+    times: from `cornet.report.run.data.read_times`. Images that no split tested have no predicted time; they are left
+    out if the table marks them. For a simulated brain, a second panel shows target times against the true times.
     """
     panels = []
     for name, rows in series(times):
@@ -84,26 +83,28 @@ def draw_times(times: pd.DataFrame, columns: int = 3) -> bytes:
             mark = " (simulated)" if rows["simulated"].any() else ""
             one.set_box_aspect(1)
             if truth:
-                told = _scatter(one, rows["truth_ms"], rows["target_ms"], BRAIN, "with a target: ")
-                one.set_xlabel("truth of the simulation (ms)", fontsize=8)
-                one.set_ylabel("target: read from its responses (ms)", fontsize=8)
+                text = _scatter(one, rows["truth_ms"], rows["target_ms"], BRAIN, "with a target: ")
+                one.set_xlabel("true time in the simulation (ms)", fontsize=8)
+                one.set_ylabel("target: decoded from its responses (ms)", fontsize=8)
             else:
                 tested = rows[rows["tested"] != 0]
                 verb = "with a time: " if tested["tested"].isna().any() else "solved when tested: "
-                told = _scatter(one, tested["target_ms"], tested["predicted_ms"], NETWORK, verb)
+                text = _scatter(one, tested["target_ms"], tested["predicted_ms"], NETWORK, verb)
                 one.set_xlabel("target: when the brain solves it (ms)", fontsize=8)
                 one.set_ylabel("predicted: when the network does (ms)", fontsize=8)
-            one.set_title(wrapped(name + mark, 38) + told, fontsize=8.5, loc="left", pad=8)
+            one.set_title(wrapped(name + mark, 38) + text, fontsize=8.5, loc="left", pad=8)
         return png(figure)
 
 
 def _scatter(axes: Axes, x: pd.Series, y: pd.Series, colour: str, verb: str) -> str:
-    """Images without a time are ticks along the upper edge, at their target times. Returns lines for the title."""
+    """Plot y against x, with images that have no y as ticks along the upper edge. Return lines for the title."""
     across, up = x.to_numpy(float), y.to_numpy(float)
-    asked = np.isfinite(across)
-    both = asked & np.isfinite(up)
+    has_target = np.isfinite(across)
+    both = has_target & np.isfinite(up)
     if not both.any():
-        why = "no image has a target time" if not asked.any() else f"none of {asked.sum():,} images is solved"
+        why = "no image has a target time"
+        if has_target.any():
+            why = f"none of {has_target.sum():,} images is solved"
         message(axes, f"nothing to compare: {why}")
         return ""
     low, high = (float(f(across[both].tolist() + up[both].tolist())) for f in (min, max))
@@ -112,11 +113,12 @@ def _scatter(axes: Axes, x: pd.Series, y: pd.Series, colour: str, verb: str) -> 
     axes.plot([low, high], [low, high], color="0.55", lw=0.9, ls="--", zorder=1)
     alpha = min(0.7, max(0.25, 120 / both.sum()))
     axes.plot(across[both], up[both], "o", color=colour, ms=3.2, mew=0, alpha=alpha, zorder=2)
-    missed = across[asked & ~both]
+    missed = across[has_target & ~both]
     ticks: dict[str, Any] = {"color": "#d1495b", "ms": 7, "alpha": 0.6, "clip_on": False, "zorder": 3}
     axes.plot(missed, np.full(len(missed), high), "|", in_layout=False, **ticks)
     r = spearman(across, up)
     shown = "undefined" if math.isnan(r) else f"{r:.2f}"
     axes.set(xlim=(low, high), ylim=(low, high))
     gridlines(axes)
-    return f"\nSpearman {shown}\n{verb}{both.sum():,} of {asked.sum():,} ({both.sum() / asked.sum():.0%})"
+    solved, total = both.sum(), has_target.sum()
+    return f"\nSpearman {shown}\n{verb}{solved:,} of {total:,} ({solved / total:.0%})"

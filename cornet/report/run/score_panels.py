@@ -1,4 +1,4 @@
-"""Brain scores against the epoch, and against accuracy: one small panel a benchmark; long curves are `thinned`."""
+"""Plot brain scores by epoch and against accuracy, one small panel per benchmark; long curves are `thinned`."""
 
 import math
 from typing import Any
@@ -27,21 +27,21 @@ from cornet.report.thinning import thinned
 __all__ = ["draw_accuracy", "draw_scores", "near_ceiling", "top_of_scale"]
 
 NEAR = 1 / 3
-"""Share of the ceiling from which on the axis reaches up to it; below, the ceiling is only named."""
+"""If scores reach this fraction of the ceiling, the axis includes it; otherwise only its value is written."""
 
 
 def draw_scores(scores: pd.DataFrame, columns: int = 3) -> bytes:
-    """PNG: each benchmark's value at each evaluation, a band of one standard error, ceiling, untrained start, zero.
+    """Return a PNG of each benchmark's values by epoch, with standard error, ceiling, untrained score and zero.
 
-    scores: as `cornet.report.run.data.read_scores` gives them. columns: panels side by side.
+    scores: from `cornet.report.run.data.read_scores`. columns: maximum number of panels side by side.
     """
     with brain_style.style():
-        figure, panels = _panels(scores, columns, "Brain scores while training")
+        figure, panels = _panels(scores, columns, "Brain scores during training")
         for axes, rows in panels:
             _curve(axes, rows)
             epoch_axis(axes, float(scores["epoch"].max()), 0.05, 0.05)
-            told = _incidents(rows)
-            axes.set_xlabel("epoch" + (f"\n{told}" if told else ""), fontsize=8)
+            text = _missing_text(rows)
+            axes.set_xlabel("epoch" + (f"\n{text}" if text else ""), fontsize=8)
         if panels:
             handles = _legend(scores)
             across = min(len(handles), 5) if figure.get_figwidth() > 7 else 1
@@ -50,7 +50,7 @@ def draw_scores(scores: pd.DataFrame, columns: int = 3) -> bytes:
 
 
 def draw_accuracy(scores: pd.DataFrame, columns: int = 3) -> bytes | None:
-    """PNG: each benchmark's value against top-1, joined in the order of epochs. None: no accuracy was measured."""
+    """Return a PNG of each benchmark's values against top-1, connected in order of epochs. None: no accuracy known."""
     if not np.isfinite(scores["top1"]).any():
         return None
     most = float(np.nanmax(scores["top1"]))
@@ -61,13 +61,13 @@ def draw_accuracy(scores: pd.DataFrame, columns: int = 3) -> bytes | None:
         for axes, rows in panels:
             both = rows[np.isfinite(rows["value"]) & np.isfinite(rows["top1"])]
             if both.empty:
-                message(axes, "no accuracy was measured when this was scored")
+                message(axes, "no accuracy was measured at these evaluations")
                 continue
             points = _path(axes, both, most, last)
             _untrained(axes, rows)
             _value_axis(axes, rows)
             axes.set_xlim(-0.04 * most, 1.1 * most or 1)
-            axes.set_xlabel("top-1 (share of images)", fontsize=8)
+            axes.set_xlabel("top-1 (fraction of images)", fontsize=8)
         if points is not None and last > 1e-9:
             look: dict[str, Any] = {"shrink": 0.6, "pad": 0.01, "aspect": 30}
             look["location"] = "right" if figure.get_figwidth() > 5 else "bottom"
@@ -78,23 +78,28 @@ def draw_accuracy(scores: pd.DataFrame, columns: int = 3) -> bytes | None:
 
 
 def _panels(scores: pd.DataFrame, columns: int, title: str) -> tuple[Figure, list[tuple[Axes, pd.DataFrame]]]:
-    """A figure with a panel for each benchmark, and those that have a value with their rows; others say why not."""
+    """Make a figure with a panel per benchmark. Return it with the panels and rows of benchmarks that have a value.
+
+    The other panels show the reason why they have none.
+    """
     names = series(scores)
     figure, axes = brain_style.grid(len(names), columns)
     brain_style.headline(figure, title, [bool(rows["simulated"].any()) for _, rows in names])
-    found = []
+    panels = []
     for one, (name, rows) in zip(axes, names, strict=True):
         region, mark = str(rows["region"].iloc[0]), "simulated" if rows["simulated"].any() else ""
         panel_title(one, name, [region, mark], region_colour(region))
         if np.isfinite(rows["value"]).any():
-            found.append((one, rows))
+            panels.append((one, rows))
         else:
-            message(one, f"no score: {_told(rows, 'failure', 'notes') or 'undefined at every evaluation'}")
-    return figure, found
+            message(
+                one, f"no score: {_last_text(rows, 'failure', 'notes') or 'undefined at every evaluation'}"
+            )
+    return figure, panels
 
 
 def _path(axes: Axes, rows: pd.DataFrame, most: float, last: float) -> PathCollection:
-    """Value against accuracy for each kind of weights; most: of the accuracies, last: of the epochs."""
+    """Plot values against accuracy for each kind of weights. most: highest accuracy. last: last epoch."""
     for number, (part, line) in enumerate(_kinds(rows)):
         part = thinned(part, "value", "top1")
         x, y, error = part["top1"], part["value"], part["value_error"].fillna(0.0)
@@ -103,25 +108,25 @@ def _path(axes: Axes, rows: pd.DataFrame, most: float, last: float) -> PathColle
         shades: dict[str, Any] = {"c": part["epoch"], "cmap": "viridis_r", "vmin": 0, "vmax": last}
         points = axes.scatter(x, y, s=20, lw=0, zorder=3, **shades)
         if number == 0:
-            _name_ends(axes, part, most)
+            _label_first_and_last(axes, part, most)
     return points
 
 
 def _kinds(rows: pd.DataFrame) -> list[tuple[pd.DataFrame, str]]:
-    """The rows of each kind of weights, and how its line is drawn."""
+    """Return the rows of each kind of weights and its line style."""
     kinds = [part for _, part in rows.groupby("weights", sort=False)]
     return list(zip(kinds, ("-", "--") * 9, strict=False))
 
 
 def top_of_scale(scale: str, ceiling: float) -> float:
-    """The value of a perfect model: 1 where the ceiling has been divided by, the ceiling itself on raw values."""
+    """Return the score of a perfect model: the ceiling for raw values, 1 for values divided by the ceiling."""
     if not math.isfinite(ceiling):
         return math.nan
     return ceiling if scale in ("raw", "") else 1.0
 
 
 def near_ceiling(axes: Axes, top: float, reached: float) -> bool:
-    """Draw the ceiling where scores come near it; whether they do."""
+    """Draw the ceiling if scores come near it, and return whether they do."""
     near = math.isfinite(top) and reached >= NEAR * top > 0
     if near:
         axes.axhline(top, color="0.3", lw=0.9, ls=(0, (6, 3)), zorder=0)
@@ -148,7 +153,7 @@ def _curve(axes: Axes, rows: pd.DataFrame) -> None:
 
 
 def _untrained(axes: Axes, rows: pd.DataFrame) -> float:
-    """A dotted line at the score before training; NaN where there is none."""
+    """Draw a dotted line at the score before training and return the score, NaN if there is none."""
     start = rows[(rows["epoch"] == 0) & np.isfinite(rows["value"])]
     value = float(start["value"].iloc[0]) if len(start) else math.nan
     if math.isfinite(value):
@@ -157,62 +162,62 @@ def _untrained(axes: Axes, rows: pd.DataFrame) -> float:
 
 
 def _legend(scores: pd.DataFrame) -> list[Line2D]:
-    """In gray, for a panel's colour tells its region."""
+    """Return legend entries in gray, because panels are coloured by region."""
     kinds = list(dict.fromkeys(scores["weights"]))
     names = [f"score, {kind} weights" for kind in kinds] if len(kinds) > 1 else ["score, with standard error"]
     gray: dict[str, Any] = {"color": "0.35"}
-    found = [
+    handles = [
         Line2D([], [], lw=1.3, ls=line, marker="o", ms=3, label=name, **gray)
         for name, line in zip(names, ("-", "--") * 9, strict=False)
     ]
     if (scores["epoch"] == 0).any():
         start: dict[str, Any] = {"mfc": "white", "marker": "o", "ms": 5, "ls": ":", "lw": 0.9}
-        found.append(Line2D([], [], label="untrained start", **start, **gray))
-    found.append(Line2D([], [], ls=(0, (6, 3)), lw=0.9, label="ceiling: a perfect model", **gray))
-    return [*found, Line2D([], [], lw=0.7, label="zero: no relation", color="0.45")]
+        handles.append(Line2D([], [], label="untrained", **start, **gray))
+    handles.append(Line2D([], [], ls=(0, (6, 3)), lw=0.9, label="ceiling: a perfect model", **gray))
+    return [*handles, Line2D([], [], lw=0.7, label="zero: no relation", color="0.45")]
 
 
 def _value_axis(axes: Axes, rows: pd.DataFrame) -> None:
-    """Zero is always in sight; the ceiling where the scores come near it, else it is named at the top."""
-    there = rows[np.isfinite(rows["value"])]
-    error = there["value_error"].fillna(0.0)
-    low, high = float((there["value"] - error).min()), float((there["value"] + error).max())
-    top = top_of_scale(str(there["scale"].iloc[-1]), latest(there["ceiling"]))
+    """Set a y axis that includes zero, and the ceiling if scores come near it; else write the ceiling at the top."""
+    defined = rows[np.isfinite(rows["value"])]
+    error = defined["value_error"].fillna(0.0)
+    low, high = float((defined["value"] - error).min()), float((defined["value"] + error).max())
+    top = top_of_scale(str(defined["scale"].iloc[-1]), latest(defined["ceiling"]))
     axes.axhline(0, color="0.45", lw=0.7, zorder=0)
     highest = max(high, 0.0)
     if near_ceiling(axes, top, highest):
         highest = max(highest, top)
     elif math.isfinite(top):
-        words = f"ceiling {top:.2f}, above"
-        axes.text(0.99, 0.98, words, transform=axes.transAxes, ha="right", va="top", fontsize=7, color="0.35")
-        highest += 0.12 * (highest - min(low, 0.0))  # room for the words
+        text = f"ceiling {top:.2f}, above"
+        axes.text(0.99, 0.98, text, transform=axes.transAxes, ha="right", va="top", fontsize=7, color="0.35")
+        highest += 0.12 * (highest - min(low, 0.0))  # space for the text
     span = (highest - min(low, 0.0)) or 0.1
     axes.set_ylim(min(low, 0.0) - 0.05 * span, highest + 0.08 * span)
     axes.yaxis.set_major_locator(MaxNLocator(5))
     gridlines(axes, along="y")
-    axes.set_ylabel(f"score ({there['scale'].iloc[-1] or 'raw'})", fontsize=8)
+    axes.set_ylabel(f"score ({defined['scale'].iloc[-1] or 'raw'})", fontsize=8)
 
 
-def _name_ends(axes: Axes, part: pd.DataFrame, most: float) -> None:
-    """The first and the last epoch, beside their points."""
-    for k, (_, end) in enumerate(part.iloc[[0, -1] if len(part) > 1 else [0]].iterrows()):
-        left = end["top1"] > 0.8 * most
+def _label_first_and_last(axes: Axes, part: pd.DataFrame, most: float) -> None:
+    """Label the points of the first and the last epoch."""
+    for k, (_, row) in enumerate(part.iloc[[0, -1] if len(part) > 1 else [0]].iterrows()):
+        left = row["top1"] > 0.8 * most
         place: dict[str, Any] = {"xytext": (-5 if left else 5, -9 if k == 0 else 6)}
         place |= {"textcoords": "offset points", "ha": "right" if left else "left"}
-        text = f"epoch {epoch_text(end['epoch'])}"
-        axes.annotate(text, (end["top1"], end["value"]), fontsize=7, color="0.25", **place)
+        text = f"epoch {epoch_text(row['epoch'])}"
+        axes.annotate(text, (row["top1"], row["value"]), fontsize=7, color="0.25", **place)
 
 
-def _incidents(rows: pd.DataFrame) -> str:
-    """How many evaluations gave no score, and the latest reason."""
-    without = rows[~np.isfinite(rows["value"])]
-    if without.empty:
+def _missing_text(rows: pd.DataFrame) -> str:
+    """Return how many evaluations have no score, with the latest reason; "" if none is missing."""
+    missing = rows[~np.isfinite(rows["value"])]
+    if missing.empty:
         return ""
-    told = _told(without, "notes", "failure")
-    words = f"{len(without)} of {len(rows)} without a score" + (f": {told}" if told else "")
-    return wrapped(words, 40, 3)
+    reason = _last_text(missing, "notes", "failure")
+    text = f"{len(missing)} of {len(rows)} without a score" + (f": {reason}" if reason else "")
+    return wrapped(text, 40, 3)
 
 
-def _told(rows: pd.DataFrame, *columns: str) -> str:
-    """The last text in any of these columns."""
+def _last_text(rows: pd.DataFrame, *columns: str) -> str:
+    """Return the last text of the last of these columns that has any; "" if there is none."""
     return next((text for name in reversed(columns) for text in rows[name].iloc[::-1] if text), "")

@@ -1,4 +1,4 @@
-"""The sections of a run's report that are made from its tables."""
+"""Render the sections of a run's report that show its tables."""
 
 import math
 from collections import Counter
@@ -11,7 +11,7 @@ from cornet.report.render import part, simulated_banner
 from cornet.report.run.data import is_simulated, latest, seconds_of, series
 from cornet.report.run.plots import BrainTables
 
-__all__ = ["banner", "evaluations", "lacking", "notes", "summary_table", "times_table"]
+__all__ = ["banner", "evaluations", "missing_scores", "notes", "summary_table", "times_table"]
 
 WEIGHTS = {
     "raw": "as the optimiser left them",
@@ -20,52 +20,54 @@ WEIGHTS = {
 
 TIMES = {
     "untrained": "raw score before training",
-    "share_solved": "share of tested images solved",
-    "share_solved_first_bin": "share of tested images solved in the first time bin",
-    "images": "images in a split's correlation, on average",
+    "share_solved": "fraction of tested images solved",
+    "share_solved_first_bin": "fraction of tested images solved in the first time bin",
+    "images": "mean number of images in a split's correlation",
 }
 
 
 def banner(tables: BrainTables) -> Markup:
-    """HTML: which benchmarks are simulated, before any number."""
-    there = [table for table in (tables.scores, tables.matrix, tables.times) if table is not None]
-    names = list(dict.fromkeys(str(name) for table in there for name in table["benchmark"]))
-    simulated = [name for name in names if is_simulated(name, *there)]
+    """Render the banner that lists simulated benchmarks, above all numbers."""
+    known = [table for table in (tables.scores, tables.matrix, tables.times) if table is not None]
+    names = list(dict.fromkeys(str(name) for table in known for name in table["benchmark"]))
+    simulated = [name for name in names if is_simulated(name, *known)]
     return simulated_banner(names, simulated, "all benchmarks on this page")
 
 
-def lacking(scores: pd.DataFrame) -> Markup:
-    """HTML: what failed, and what was scored but has no value, with the reasons."""
+def missing_scores(scores: pd.DataFrame) -> Markup:
+    """Render the benchmarks that failed or gave an undefined score, with the reasons."""
     failed = scores[scores["failure"] != ""]
     undefined = scores[(scores["failure"] == "") & ~np.isfinite(scores["value"])]
-    reasons = undefined.assign(notes=undefined["notes"].replace("", "nothing was noted"))
-    return part("run.lacking", failed=_counted(failed, "failure"), undefined=_counted(reasons, "notes"))
+    reasons = undefined.assign(notes=undefined["notes"].replace("", "no reason was recorded"))
+    return part(
+        "run.missing_scores", failed=_counted(failed, "failure"), undefined=_counted(reasons, "notes")
+    )
 
 
 def notes(scores: pd.DataFrame) -> Markup:
-    """HTML: what was noted beside scores that are there."""
+    """Render the notes of defined scores."""
     noted = scores[(scores["notes"] != "") & np.isfinite(scores["value"])]
-    return part("run.notes", said=_counted(noted, "notes"))
+    return part("run.notes", counts=_counted(noted, "notes"))
 
 
 def summary_table(scores: pd.DataFrame) -> Markup:
-    """HTML: a row for each benchmark (and kind of weights, where there are several): first, last and best score."""
+    """Render first, last and best score, with a row per benchmark (and kind of weights, if there are several)."""
     kinds = [str(kind) for kind in dict.fromkeys(scores["weights"]) if kind]
     rows = []
-    for name, kind, rows_of in _columns(scores):
-        there = rows_of[np.isfinite(rows_of["value"])]
-        count = latest(rows_of["n"])
+    for name, kind, series_rows in _columns(scores):
+        defined = series_rows[np.isfinite(series_rows["value"])]
+        count = latest(series_rows["n"])
         rows.append(
             {
                 "name": name,
                 "kind": kind if len(kinds) > 1 else "",
-                "simulated": rows_of["simulated"].any(),
-                "region": str(rows_of["region"].iloc[0]),
-                "first": rows_of.iloc[0].to_dict(),
-                "last": rows_of.iloc[-1].to_dict(),
-                "best": there.loc[there["value"].idxmax()].to_dict() if len(there) else None,
-                "ceiling": latest(rows_of["ceiling"]),
-                "scale": _scale(rows_of),
+                "simulated": series_rows["simulated"].any(),
+                "region": str(series_rows["region"].iloc[0]),
+                "first": series_rows.iloc[0].to_dict(),
+                "last": series_rows.iloc[-1].to_dict(),
+                "best": defined.loc[defined["value"].idxmax()].to_dict() if len(defined) else None,
+                "ceiling": latest(series_rows["ceiling"]),
+                "scale": _scale(series_rows),
                 "n": count if count > 0 else math.nan,
             }
         )
@@ -74,16 +76,16 @@ def summary_table(scores: pd.DataFrame) -> Markup:
 
 
 def evaluations(scores: pd.DataFrame, metrics: pd.DataFrame | None = None) -> Markup:
-    """HTML: all values, an evaluation a row, folded. metrics: of the run, for the time that scoring took."""
+    """Render all values, one row per evaluation, folded. metrics: of the run, for the time that scoring took."""
     several = scores["weights"].nunique() > 1
-    seconds, whole = seconds_of(scores, metrics)
+    seconds, with_recording = seconds_of(scores, metrics)
     columns, values = [], []
-    for name, kind, rows_of in _columns(scores):
-        facts = [text for text in (_scale(rows_of), f"{kind} weights" if several else "") if text]
-        columns.append({"name": name, "simulated": rows_of["simulated"].any(), "facts": ", ".join(facts)})
-        records = rows_of[["value", "value_error", "failure"]].to_dict("records")
-        values.append(dict(zip(rows_of["epoch"], records, strict=True)))
-    rows = [
+    for name, kind, rows in _columns(scores):
+        facts = [text for text in (_scale(rows), f"{kind} weights" if several else "") if text]
+        columns.append({"name": name, "simulated": rows["simulated"].any(), "facts": ", ".join(facts)})
+        records = rows[["value", "value_error", "failure"]].to_dict("records")
+        values.append(dict(zip(rows["epoch"], records, strict=True)))
+    cells = [
         {
             "epoch": epoch,
             "top1": top1,
@@ -92,23 +94,24 @@ def evaluations(scores: pd.DataFrame, metrics: pd.DataFrame | None = None) -> Ma
         }
         for epoch, top1 in scores.groupby("epoch")["top1"].last().items()
     ]
-    return part("run.evaluations", columns=columns, rows=rows, seconds=list(seconds.values()), whole=whole)
+    times = list(seconds.values())
+    return part("run.evaluations", columns=columns, rows=cells, seconds=times, with_recording=with_recording)
 
 
 def times_table(times: pd.DataFrame | None, metrics: pd.DataFrame | None) -> Markup:
-    """HTML: of each benchmark of solution times the last values of brain/<benchmark>/... in metrics.csv."""
+    """Render the last values of brain/<benchmark>/... in metrics.csv for each benchmark of solution times."""
     if times is None or metrics is None:
         return Markup()
-    found = [
+    benchmarks = [
         {"name": str(name), "simulated": rows["simulated"].any(), "lines": lines}
         for name, rows in times.groupby("benchmark", sort=False)
         if (lines := _time_lines(f"brain/{name}/", metrics))
     ]
-    return part("run.times", benchmarks=found)
+    return part("run.times", benchmarks=benchmarks)
 
 
 def _time_lines(prefix: str, metrics: pd.DataFrame) -> list[tuple[str, str]]:
-    """(what, value), without what was not logged."""
+    """Return (name, value) of the logged values."""
     last = {
         column.removeprefix(prefix): float(numbers.iloc[-1])
         for column in metrics
@@ -128,27 +131,29 @@ def _time_lines(prefix: str, metrics: pd.DataFrame) -> list[tuple[str, str]]:
             (int(n), v) for k, v in last.items() if (n := k.removeprefix(f"{key}_step")).isdigit() and n != k
         )
         if steps:
-            told = ", ".join(f"{value:.3f}" for _, value in steps)
-            lines.append((f"{what} of the read-out, at each different state in turn", told))
+            text = ", ".join(f"{value:.3f}" for _, value in steps)
+            lines.append((f"{what} of the decoder at each distinct state in turn", text))
     return lines
 
 
 def _counted(rows: pd.DataFrame, column: str) -> list[tuple[tuple[str, str, bool], int]]:
-    """(benchmark, text, whether it is simulated), each once, with the number of evaluations."""
-    said = zip(rows["benchmark"], rows[column], rows["simulated"], strict=True)
-    return list(Counter((str(name), str(text).rstrip("."), bool(one)) for name, text, one in said).items())
+    """Return each distinct (benchmark, text, simulated) with its number of evaluations."""
+    entries = zip(rows["benchmark"], rows[column], rows["simulated"], strict=True)
+    return list(
+        Counter((str(name), str(text).rstrip("."), bool(flag)) for name, text, flag in entries).items()
+    )
 
 
 def _columns(scores: pd.DataFrame) -> list[tuple[str, str, pd.DataFrame]]:
-    """Benchmark, kind of weights, and their rows."""
+    """Return (benchmark, kind of weights, their rows)."""
     return [
-        (name, str(kind), part_of)
+        (name, str(kind), part_rows)
         for name, rows in series(scores)
-        for kind, part_of in rows.groupby("weights", sort=False)
+        for kind, part_rows in rows.groupby("weights", sort=False)
     ]
 
 
 def _scale(rows: pd.DataFrame) -> str:
-    """Of the last value: what failed has no scale."""
-    there = rows["scale"][np.isfinite(rows["value"])]
-    return str(there.iloc[-1]) if len(there) else ""
+    """Return the scale of the last defined value; failed evaluations have none."""
+    scales = rows["scale"][np.isfinite(rows["value"])]
+    return str(scales.iloc[-1]) if len(scales) else ""

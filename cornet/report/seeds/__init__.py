@@ -1,1 +1,1 @@
-"""The report of several seeds of one configuration."""
+"""Write the report of several seeds of one configuration."""

@@ -1,4 +1,4 @@
-"""Several seeds against the epoch: each of them thin, their mean, and the interval of the mean as a band."""
+"""Plot several seeds by epoch: each seed thin, their mean thick, and the interval of the mean as a band."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -20,24 +20,25 @@ __all__ = ["draw_seeds"]
 
 PLAIN = {"accuracy": "#1b6ca8", "loss": "#4d4d4d"}
 REACH = 1.5
-"""So many times the spread of all seeds and epochs a band is shown beyond them; what is wider leaves the panel."""
+"""Maximum distance of the band from the values of all seeds and epochs, as a multiple of their range."""
 
 
 def draw_seeds(seeds: Seeds, brain: bool, columns: int = 3) -> bytes | None:
-    """PNG: a panel for each measure against the epoch. None: there is nothing to draw.
+    """Return a PNG with a panel for each measure by epoch. None: there is nothing to draw.
 
-    brain: the scores on benchmarks and their mean; else top-1 of every view, and the loss. columns: side by side.
+    brain: draw brain scores and their mean; otherwise top-1 of every view, and the loss. columns: maximum number of
+    panels side by side.
     """
     panels = [one for one in seeds.measures if (one.kind == "brain") == brain and _shown(one)]
     if not panels:
         return None
     with brain_style.style():
         figure, axes = brain_style.grid(len(panels), columns)
-        what = "Brain scores while training" if brain else "Accuracy and loss"
+        what = "Brain scores during training" if brain else "Accuracy and loss"
         brain_style.headline(figure, what, [one.simulated for one in panels] if brain else [])
         for one, measure in zip(axes, panels, strict=True):
             _panel(one, measure, seeds.runs[0].summary)
-        averaged = any(not one.apart for one in panels)
+        averaged = any(not one.incomparable for one in panels)
         handles = _legend(len(seeds.runs) > 1 and averaged, brain)
         across = {1: 1, 2: 2}.get(round(figure.get_figwidth() / PANEL[0]), len(handles))
         figure.legend(handles=handles, loc="outside lower left", ncols=across, frameon=False, fontsize=8)
@@ -50,7 +51,7 @@ def _shown(one: Measure) -> bool:
 
 def _panel(axes: Axes, one: Measure, summary: Mapping[str, Any]) -> None:
     colour = PLAIN.get(one.kind) or region_colour(one.region)
-    facts = [one.region, "simulated" * one.simulated, "not averaged" * bool(one.apart)]
+    facts = [one.region, "simulated" * one.simulated, "not averaged" * bool(one.incomparable)]
     panel_title(axes, one.label, facts, colour)
     if not np.isfinite(one.curves.to_numpy(float)).any():
         message(axes, one.notes[0] if one.notes else "undefined at every evaluation")
@@ -60,18 +61,18 @@ def _panel(axes: Axes, one: Measure, summary: Mapping[str, Any]) -> None:
         curve = thinned(one.curves[[seed]].dropna(), seed)[seed]
         axes.plot(curve.index, curve, color=colour, lw=0.7, alpha=0.55, marker="o" if few else "", ms=1.8)
     mean = one.by_epoch
-    there = thinned(mean[np.isfinite(mean["mean"])], "mean")
+    defined = thinned(mean[np.isfinite(mean["mean"])], "mean")
     wide = False
-    if len(there):
-        axes.plot(there.index, there["mean"], color=colour, lw=1.8, marker="o" if few else "", ms=3)
+    if len(defined):
+        axes.plot(defined.index, defined["mean"], color=colour, lw=1.8, marker="o" if few else "", ms=3)
         wide = _band(axes, mean, colour)
     _axes(axes, one, summary)
-    words = "epoch\nthe interval reaches beyond this panel" if wide else "epoch"
-    axes.set_xlabel(words, fontsize=8)
+    text = "epoch\nthe interval extends beyond this panel" if wide else "epoch"
+    axes.set_xlabel(text, fontsize=8)
 
 
 def _band(axes: Axes, mean: Any, colour: str) -> bool:
-    """Draw the intervals; whether one of them goes beyond what is shown."""
+    """Draw the intervals and return whether one is cut off."""
     known = mean[np.isfinite(mean["low"])]
     if known.empty:
         return False
@@ -84,14 +85,14 @@ def _band(axes: Axes, mean: Any, colour: str) -> bool:
         error = [[y - float(bottom.iloc[0])], [float(top.iloc[0]) - y]]
         axes.errorbar([x], [y], yerr=error, color=colour, capsize=4, lw=1.2)
     else:
-        whole = mean.index  # with gaps
-        edges = bottom.reindex(whole).to_numpy(float), top.reindex(whole).to_numpy(float)
-        axes.fill_between(whole, *edges, color=colour, alpha=0.18, lw=0)
+        epochs = mean.index  # all of them, so that the band has gaps
+        edges = bottom.reindex(epochs).to_numpy(float), top.reindex(epochs).to_numpy(float)
+        axes.fill_between(epochs, *edges, color=colour, alpha=0.18, lw=0)
     return bool((known["low"] < low - reach).any() or (known["high"] > high + reach).any())
 
 
 def _axes(axes: Axes, one: Measure, summary: Mapping[str, Any]) -> None:
-    """Zero in sight, the ceiling where the scores come near it, chance for accuracy."""
+    """Set the axes: include zero, the ceiling if scores come near it, and chance for accuracy."""
     low, high = axes.dataLim.y0, axes.dataLim.y1
     if one.kind == "brain":
         low, high = min(low, 0.0), max(high, 0.0)
@@ -105,7 +106,7 @@ def _axes(axes: Axes, one: Measure, summary: Mapping[str, Any]) -> None:
         chance = summary.get("chance")
         if isinstance(chance, float) and "top1" in one.name:
             axes.axhline(chance, color="0.5", lw=0.8, ls=":", zorder=0)
-        axes.set_ylabel("share of images", fontsize=8)
+        axes.set_ylabel("fraction of images", fontsize=8)
     else:
         axes.set_ylabel("cross-entropy", fontsize=8)
     span = (high - low) or 0.1
@@ -118,12 +119,12 @@ def _axes(axes: Axes, one: Measure, summary: Mapping[str, Any]) -> None:
 def _legend(averaged: bool, brain: bool) -> Sequence[Line2D | Patch]:
     gray: dict[str, Any] = {"color": "0.35"}
     seed = Line2D([], [], lw=0.7, alpha=0.7, marker="o", ms=1.8, label="a seed", **gray)
-    found: list[Line2D | Patch] = [seed]
+    handles: list[Line2D | Patch] = [seed]
     if averaged:
-        found.append(Line2D([], [], lw=1.8, marker="o", ms=3, label="mean over seeds", **gray))
-        found.append(Patch(alpha=0.18, lw=0, label="95 % interval of the mean", **gray))
+        handles.append(Line2D([], [], lw=1.8, marker="o", ms=3, label="mean over seeds", **gray))
+        handles.append(Patch(alpha=0.18, lw=0, label="95 % interval of the mean", **gray))
     if brain:
-        found.append(Line2D([], [], ls=(0, (6, 3)), lw=0.9, label="ceiling: a perfect model", **gray))
+        handles.append(Line2D([], [], ls=(0, (6, 3)), lw=0.9, label="ceiling: a perfect model", **gray))
     else:
-        found.append(Line2D([], [], ls=":", lw=0.8, label="chance", color="0.5"))
-    return found
+        handles.append(Line2D([], [], ls=":", lw=0.8, label="chance", color="0.5"))
+    return handles

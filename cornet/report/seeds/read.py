@@ -1,4 +1,4 @@
-"""Several seeds of one configuration: what they have in common, told with how far a single one may be from it."""
+"""Read several seeds of one configuration and average their measures."""
 
 import os
 from collections.abc import Sequence
@@ -11,8 +11,8 @@ from cornet.report.seeds.seed_runs import (
     LeftOut,
     SeedRun,
     check_same,
+    differing_versions,
     open_runs,
-    other_versions,
     seed_folders,
 )
 
@@ -21,10 +21,10 @@ __all__ = ["Seeds", "read_seeds"]
 
 @dataclass(frozen=True, eq=False)
 class Seeds:
-    """Finished runs that differ in nothing but their seed, and each of their measures over seeds.
+    """Finished runs that differ only in their seed, and their measures over seeds.
 
-    folder: that holds the runs. left_out: runs that are not averaged in, as they are not finished. notes: what a reader
-    of all the numbers must know.
+    folder: the parent folder of the runs. left_out: runs that are not averaged because they are unfinished or damaged.
+    notes: for the reader of the numbers.
     """
 
     folder: Path
@@ -40,58 +40,56 @@ class Seeds:
 
     @property
     def title(self) -> str:
-        """The network, the images, and how many seeds: "cornet_s on objects, 3 seeds"."""
+        """Network, images and number of seeds: "cornet_s on objects, 3 seeds"."""
         summary = self.runs[0].summary
         what = f"{summary.get('network', 'a network')} on {summary.get('data', 'images')}"
         return f"{what}, {len(self.runs)} seed{'s' if len(self.runs) > 1 else ''}"
 
     def measure(self, name: str) -> Measure:
-        """A measure by its name, as it is logged: val/top1, brain/mean. Raises KeyError."""
+        """Return a measure by its logged name, such as val/top1 or brain/mean. Raises KeyError."""
         return {one.name: one for one in self.measures}[name]
 
 
 def read_seeds(runs: Path | str | Sequence[Path | str]) -> Seeds:
-    """Several seeds together: a folder that holds seed<k> folders, or the runs' own folders.
+    """Read several seeds. runs: a folder with seed<k> folders, or the runs' own folders.
 
-    Seeds are the unit: of each validation metric and brain score the mean, standard deviation and 95 % interval of the
-    mean over seeds (`cornet.report.statistics.mean_interval`), of the last values, of those at the best epochs, and
-    of each epoch. A value that is NaN is left out of its mean and counted in notes. Scores of different benchmark
-    versions, scales, data or ceilings are kept apart and not averaged; runs that are not finished are left out.
+    For each validation metric and brain score, this computes the mean, standard deviation and 95 % interval of the
+    mean over seeds (`cornet.report.statistics.mean_interval`): of the last values, of the values at the best epochs,
+    and at each epoch. NaN values are left out and counted in notes. Scores of different benchmark versions, scales,
+    data or ceilings are not averaged. Unfinished runs are left out.
 
-    Raises CornetError where no run is finished, where two have the same seed, or where they differ in anything else,
-    naming the key.
+    Raises CornetError if no run is finished, if two have the same seed, or if they differ in another key.
     """
     if isinstance(runs, str | Path):
         folder, paths = Path(runs).expanduser(), seed_folders(Path(runs).expanduser())
         if not paths:
             raise CornetError(
-                f"{folder} holds no folders seed<k> of runs; name the folder of a configuration."
+                f"{folder} contains no folders seed<k> of runs; name the folder of a configuration."
             )
     else:
         paths = list(dict.fromkeys(Path(run).expanduser() for run in runs))
         folder = _common(paths)
-    found, left_out = open_runs(paths)
-    if not found:
-        one = "" if len(paths) == 1 else "s"
+    finished, left_out = open_runs(paths)
+    if not finished:
+        plural = "" if len(paths) == 1 else "s"
         raise CornetError(
-            f"{folder} holds {len(paths)} run{one}, none of which is finished ({left_out[0].path.name}: "
+            f"{folder} contains {len(paths)} run{plural}, none of which is finished ({left_out[0].path.name}: "
             f"{left_out[0].why}); repeat the command that trains them, or report one by its own folder."
         )
-    check_same(found)
-    measures = (*plain_measures(found), *brain_measures(found))
-    return Seeds(folder, tuple(found), tuple(left_out), measures, tuple(_notes(found, measures)))
+    check_same(finished)
+    measures = (*plain_measures(finished), *brain_measures(finished))
+    return Seeds(folder, tuple(finished), tuple(left_out), measures, tuple(_notes(finished, measures)))
 
 
 def _common(paths: Sequence[Path]) -> Path:
-    """The folder that holds all of them."""
+    """Return the common parent folder of the runs."""
     parents = [path.absolute().parent for path in paths]
     if not parents:
-        raise CornetError("no run is named; name the folders of two or more.")
+        raise CornetError("a run is missing; name the folders of two or more.")
     common = Path(os.path.commonpath(parents))
     if common == common.parent and len(set(parents)) > 1:
         raise CornetError(
-            f"{paths[0]} and {paths[-1]} lie in no common folder, into which their report could go; "
-            "copy them into one."
+            f"{paths[0]} and {paths[-1]} have no common folder for their report; copy them into one folder."
         )
     same = all(path.parent == paths[0].parent for path in paths)
     return paths[0].parent if same else common
@@ -100,11 +98,11 @@ def _common(paths: Sequence[Path]) -> Path:
 def _notes(runs: Sequence[SeedRun], measures: Sequence[Measure]) -> list[str]:
     notes = []
     if len(runs) == 1:
-        notes.append("one seed alone has no interval")
-    if other := other_versions(runs):
-        notes.append(f"the seeds were not made with the same {', '.join(other)}")
+        notes.append("a single seed has no interval")
+    if keys := differing_versions(runs):
+        notes.append(f"the seeds used different versions of {', '.join(keys)}")
     for one in measures:
-        if one.apart:
-            notes.append(f"{one.label} is not averaged, for {one.apart}")
+        if one.incomparable:
+            notes.append(f"{one.label} is not averaged: {one.incomparable}")
         notes += [f"{one.label}: {note}" for note in one.notes]
     return notes

@@ -1,4 +1,4 @@
-"""The report of several seeds together: a table on a terminal, and a page beside the seeds' folders."""
+"""Report several seeds: print a table, and write a page beside the seeds' folders."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -18,22 +18,21 @@ from cornet.report.seeds.plots import draw_seeds
 from cornet.report.seeds.read import Seeds, read_seeds
 from cornet.report.seeds.seed_runs import find_seeds, seed_folders
 from cornet.report.statistics import Estimate
-from cornet.report.terminal_tables import new_table, say, simulated_text
+from cornet.report.terminal_tables import new_table, print_line, simulated_text
 from cornet.runs.config import config_text
 from cornet.terminal import Terminal, cell
 
-__all__ = ["close_seeds", "print_seeds", "report_runs", "write_seeds_page"]
+__all__ = ["print_seeds", "print_seeds_summary", "report_runs", "write_seeds_page"]
 
-TAKEN, EACH = 56, 8
-"""Columns of a terminal that all but the single seeds take, and each of those."""
+FIXED_WIDTH, SEED_WIDTH = 56, 8
+"""Terminal columns of the table without the single seeds, and of each seed."""
 
 
-def close_seeds(configurations: Sequence[Sequence[Path]], console: Terminal | None = None) -> None:
+def print_seeds_summary(configurations: Sequence[Sequence[Path]], console: Terminal | None = None) -> None:
     """Print a table of each configuration of a sweep, and write its page beside the seeds' folders.
 
-    configurations: the folders of the runs of each, in the order of the sweep; those of which none is finished are
-    passed over. Seeds that the same folder holds from before are shown with them. What goes wrong is told in a
-    sentence, and nothing is raised: the numbers are in the runs' folders.
+    configurations: for each, the folders of its runs, in the order of the sweep; skipped if no run is finished. Earlier
+    seeds in the same folder are included. Errors are printed and not raised: the numbers are in the runs' folders.
     """
     console = console or Terminal()
     for runs in configurations:
@@ -42,27 +41,30 @@ def close_seeds(configurations: Sequence[Sequence[Path]], console: Terminal | No
         try:
             seeds = _with_earlier(runs)
         except CornetError as error:
-            say(console, f"\nNo means over seeds: {error}")
+            print_line(console, f"\nNo means over seeds: {error}")
             continue
         console.print()
         print_seeds(seeds, console)
         try:
-            say(console, f"Written to {write_seeds_page(seeds)}")
+            print_line(console, f"Written to {write_seeds_page(seeds)}")
         except (CornetError, OSError) as error:
-            say(console, f"The report could not be written: {error}")
+            print_line(console, f"The report could not be written: {error}")
+
+
+close_seeds = print_seeds_summary  # old name, still used by train.py
 
 
 def report_runs(runs: Sequence[Path], together: bool = False) -> Iterator[Path]:
-    """Write the pages of `cornet report` and yield their paths: of one run, or of several seeds with their table.
+    """Write the pages of `cornet report`, print tables of several seeds, and yield the pages' paths.
 
-    together: the runs named are seeds of one configuration, and get one page. Raises CornetError as `find_run_folder`,
-    `read_seeds` and the pages do, before anything is written for a folder that cannot be found.
+    together: the runs are seeds of one configuration and get one page. Raises CornetError as `find_run_folder`,
+    `read_seeds` and the pages do; all folders are found before anything is written.
     """
-    found = [(find_seeds(run), run) for run in runs]
-    folders = [(seeds or find_run_folder(run), seeds is not None) for seeds, run in found]
+    pairs = [(find_seeds(run), run) for run in runs]
+    folders = [(seeds or find_run_folder(run), seeds is not None) for seeds, run in pairs]
     if together:
-        each = [seed_folders(folder) if several else [folder] for folder, several in folders]
-        yield _report(read_seeds(list(chain.from_iterable(each))))
+        seeds = [seed_folders(folder) if several else [folder] for folder, several in folders]
+        yield _report(read_seeds(list(chain.from_iterable(seeds))))
         return
     for folder, several in folders:
         yield _report(read_seeds(folder)) if several else write_page(folder)
@@ -74,7 +76,7 @@ def _report(seeds: Seeds) -> Path:
 
 
 def _with_earlier(runs: Sequence[Path]) -> Seeds:
-    """With the seeds that the folder holds from before; without where one of those is of another configuration."""
+    """Read the runs and earlier seeds in their folder; without these if one has another configuration."""
     earlier = [folder for folder in seed_folders(runs[0].parent) if folder not in runs]
     try:
         return read_seeds([*runs, *earlier])
@@ -85,10 +87,9 @@ def _with_earlier(runs: Sequence[Path]) -> Seeds:
 
 
 def write_seeds_page(seeds: Seeds) -> Path:
-    """Write report.html into the folder that holds the seeds, and each seed's own where it has none; return its path.
+    """Write report.html into the parent folder of the seeds, and missing reports of seeds. Return its path.
 
-    It opens from disk, and needs nothing but the seeds' reports that it links to. Raises CornetError when it cannot be
-    written.
+    The page opens from disk and links to the seeds' reports. Raises CornetError if it cannot be written.
     """
     for run in seeds.runs:
         if not (run.path / "report.html").is_file():
@@ -106,9 +107,9 @@ def _page(seeds: Seeds) -> str:
     simulated = [one.label for one in brain if one.simulated]
     left_out = [{"name": one.path.name, "why": one.why} for one in seeds.left_out]
     parts = [
-        part("seeds.lede", told="; ".join(facts), folder=str(seeds.folder)),
+        part("seeds.lede", facts="; ".join(facts), folder=str(seeds.folder)),
         simulated_banner([one.label for one in brain], simulated, "all brain scores on this page"),
-        part("parts.left_out", runs=left_out, what=" not averaged in."),
+        part("parts.left_out", runs=left_out, what=" not included in the means."),
         part("seeds.means", measures=seeds.measures, summary=summary),
     ]
     for of_brain in (False, True):
@@ -128,9 +129,9 @@ def _page(seeds: Seeds) -> str:
 
 
 def print_seeds(seeds: Seeds, console: Terminal | None = None) -> None:
-    """Print mean, 95 % interval and each seed's value of every measure, what is at its best, and what must be known."""
+    """Print mean, 95 % interval and each seed's value of every measure, the best values, and all notes."""
     console = console or Terminal()
-    each = console.width - TAKEN >= EACH * len(seeds.runs)
+    each = console.width - FIXED_WIDTH >= SEED_WIDTH * len(seeds.runs)
     title = seeds.title + (f": {seeds.folder.name}" if seeds.folder.name not in ("default", "") else "")
     table = new_table()
     table.add_column("", overflow="fold")
@@ -144,26 +145,28 @@ def print_seeds(seeds: Seeds, console: Terminal | None = None) -> None:
         table.add_row(*_cells(f"best {label(one.name)}", one.at_best, one.best, each), style="bold")
     console.print(f"[bold]{cell(title)}[/]", highlight=False, soft_wrap=True)
     console.print(table)
-    told = ["After the last epoch, and at the best one. Interval of the mean: Student's t over seeds."]
-    told += filter(None, [simulated_text([one.simulated for one in seeds.measures if one.kind == "brain"])])
-    told += [f"Left out: {run.path.name}: {run.why.rstrip('.')}." for run in seeds.left_out]
-    for text in [*told, *(f"Note: {note.rstrip('.')}." for note in seeds.notes)]:
-        say(console, text)
+    texts = [
+        "Values after the last epoch, and at the best epoch. Interval of the mean: Student's t over seeds."
+    ]
+    texts += filter(None, [simulated_text([one.simulated for one in seeds.measures if one.kind == "brain"])])
+    texts += [f"Left out: {run.path.name}: {run.why.rstrip('.')}." for run in seeds.left_out]
+    for text in [*texts, *(f"Note: {note.rstrip('.')}." for note in seeds.notes)]:
+        print_line(console, text)
 
 
 def _cells(name: str, estimate: Estimate, values: pd.Series, each: bool) -> list[str]:
-    there = values.dropna()
+    defined = values.dropna()
     if each:
         single = [number(value) for value in values]
-    elif len(there):
-        single = [f"{number(there.min())} to {number(there.max())}"]
+    elif len(defined):
+        single = [f"{number(defined.min())} to {number(defined.max())}"]
     else:
         single = ["-"]
     return [cell(name), number(estimate.mean), interval_text(estimate), str(estimate.n or "-"), *single]
 
 
 def _monitored(seeds: Seeds) -> list[Measure]:
-    """What the runs were judged by, where it has a value at its best epoch of any seed."""
+    """Return the monitored measures that have a value at the best epoch of any seed."""
     summary, known = seeds.runs[0].summary, {one.name: one for one in seeds.measures}
     names = map(str, (summary.get("monitor", "val/top1"), summary.get("brain_monitor", "")))
     return [known[name] for name in dict.fromkeys(names) if name in known and known[name].best.notna().any()]

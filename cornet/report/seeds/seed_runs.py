@@ -1,4 +1,4 @@
-"""Runs that differ in nothing but their seed: where they are, what they hold, and whether they are such runs."""
+"""Find and read runs that differ only in their seed, and check that they do."""
 
 import json
 import re
@@ -19,20 +19,20 @@ __all__ = [
     "LeftOut",
     "SeedRun",
     "check_same",
+    "differing_versions",
     "find_seeds",
     "folders_below",
     "open_runs",
-    "other_versions",
     "seed_folders",
 ]
 
-_NAME = re.compile(r"seed(-?\d+)")  # without those moved aside, seed0.old1
+_NAME = re.compile(r"seed(-?\d+)")  # does not match renamed folders such as seed0.old1
 _MACHINE = ("platform", "cpu", "cpus", "continued_with")
-_ABSENT = object()
+_MISSING = object()
 
 
 class SeedRun(NamedTuple):
-    """A finished run. summary: its finished.json; metrics, scores: its tables, None where there is none."""
+    """A finished run. summary: its finished.json. metrics, scores: its tables; None: missing."""
 
     seed: int
     path: Path
@@ -44,41 +44,43 @@ class SeedRun(NamedTuple):
 
 
 class LeftOut(NamedTuple):
-    """A run that is not averaged in, and why."""
+    """A run that is left out of the means, and the reason."""
 
     path: Path
     why: str
 
 
 def seed_folders(folder: Path | str) -> list[Path]:
-    """The folders seed<k> of runs that a folder holds, by k; those moved aside are left out."""
-    found = [
+    """Return the runs' folders seed<k> in a folder, sorted by k."""
+    folders = [
         (int(match[1]), path)
         for path in Path(folder).glob("seed*")
         if (match := _NAME.fullmatch(path.name)) and _is_run(path)
     ]
-    return [path for _, path in sorted(found)]
+    return [path for _, path in sorted(folders)]
 
 
 def folders_below(path: Path, levels: int) -> list[Path]:
-    """The folder itself and those below it, by level and name."""
-    below = [one for level in range(levels) for one in sorted(path.glob("*" + "/*" * level))]
-    return [path, *(one for one in below if one.is_dir())]
+    """Return the folder itself and those below it, sorted by level and name."""
+    below = [entry for level in range(levels) for entry in sorted(path.glob("*" + "/*" * level))]
+    return [path, *(entry for entry in below if entry.is_dir())]
 
 
 def find_seeds(path: Path | str) -> Path | None:
-    """The folder that holds several seeds: the one named, or the only one with runs below it. None: missing."""
+    """Find the folder with several seeds: the given one, or the only one with runs below it. Return None otherwise."""
     path = Path(path).expanduser()
     if not path.is_dir() or _is_run(path):
         return None
     if len(seed_folders(path)) > 1:
         return path
-    holding = [place for place in folders_below(path, 2) if ".old" not in place.name and seed_folders(place)]
-    return holding[0] if len(holding) == 1 and len(seed_folders(holding[0])) > 1 else None
+    parents = [
+        folder for folder in folders_below(path, 2) if ".old" not in folder.name and seed_folders(folder)
+    ]
+    return parents[0] if len(parents) == 1 and len(seed_folders(parents[0])) > 1 else None
 
 
 def open_runs(paths: Sequence[Path]) -> tuple[list[SeedRun], list[LeftOut]]:
-    """The finished ones by seed, and the others with what keeps them out: not finished, or damaged."""
+    """Read the finished runs, sorted by seed. Unfinished and damaged runs are returned with the reason."""
     runs, left_out = [], []
     for path in paths:
         try:
@@ -89,46 +91,46 @@ def open_runs(paths: Sequence[Path]) -> tuple[list[SeedRun], list[LeftOut]]:
 
 
 def check_same(runs: Sequence[SeedRun]) -> None:
-    """Raise CornetError for two runs of one seed, and for two whose configurations differ in anything else.
+    """Raise CornetError if two runs have the same seed, or their configurations differ in another key.
 
-    What differs as the seeds do (loader.seed) is the seed. Names, folders, devices and logging are not compared: they
-    make no other run (`cornet.runs.path.IGNORED`).
+    Keys whose values are the seeds (loader.seed) may differ. Names, folders, devices and logging are not part of the
+    identity and not compared (`cornet.runs.path.IGNORED`). runs: sorted by seed.
     """
     for first, other in pairwise(runs):
         if first.seed == other.seed:
             raise CornetError(
-                f"{first.path} and {other.path} have the same seed, {first.seed}, and seeds are counted once; leave "
-                "out one of them."
+                f"{first.path} and {other.path} have the same seed, {first.seed}, but each seed counts once; leave out "
+                "one of them."
             )
     for other in runs[1:]:
         first = runs[0]
-        one, two = dict(flat(first.identity)), dict(flat(other.identity))
-        for key in dict.fromkeys([*one, *two]):
-            held = one.get(key, _ABSENT), two.get(key, _ABSENT)
-            if held[0] == held[1] or (all(map(is_int, held)) and held == (first.seed, other.seed)):
+        a, b = dict(flat(first.identity)), dict(flat(other.identity))
+        for key in dict.fromkeys([*a, *b]):
+            values = a.get(key, _MISSING), b.get(key, _MISSING)
+            if values[0] == values[1] or (all(map(is_int, values)) and values == (first.seed, other.seed)):
                 continue
             raise CornetError(
-                f"{first.path} and {other.path} differ in more than their seed: {key} is {_shown(held[0])} in the one "
-                f"and {_shown(held[1])} in the other; name runs that differ in nothing else."
+                f"{first.path} and {other.path} differ in more than their seed: {key} is {_shown(values[0])} in the "
+                f"first and {_shown(values[1])} in the second; name runs that differ only in their seed."
             )
 
 
-def other_versions(runs: Sequence[SeedRun]) -> list[str]:
-    """What of packages, commit and GPUs is not the same in all runs."""
+def differing_versions(runs: Sequence[SeedRun]) -> list[str]:
+    """Return the keys of versions.json (packages, commit, GPUs) that differ between runs."""
     keys = dict.fromkeys(key for run in runs for key in run.versions if key not in _MACHINE)
-    told = {key: {json.dumps(run.versions.get(key), sort_keys=True) for run in runs} for key in keys}
-    return [key for key, values in told.items() if len(values) > 1]
+    by_key = {key: {json.dumps(run.versions.get(key), sort_keys=True) for run in runs} for key in keys}
+    return [key for key, values in by_key.items() if len(values) > 1]
 
 
 def _open(path: Path) -> SeedRun:
     if not path.is_dir():
-        raise CornetError("it has not begun")
+        raise CornetError("it has not started")
     summary = _json(path / "finished.json")
     if summary is None:
         raise CornetError("it is not finished")
     identity = with_current_names(_json(path / "identity.json"))
     if identity is None:
-        raise CornetError("it has no identity.json, so that it is not known whether it is the same run")
+        raise CornetError("it has no identity.json to compare its configuration")
     metrics, scores = read_metrics(path), read_scores(path)
     if metrics is None and scores is None:
         raise CornetError("it has no metrics.csv and no scores.csv with numbers")
@@ -141,7 +143,7 @@ def _is_run(path: Path) -> bool:
 
 
 def _seed(path: Path) -> int:
-    """As the configuration tells it; the folder may have been renamed."""
+    """Return the seed from the configuration, or from the folder's name, which a user may have changed."""
     try:
         seed = read_config(path / "config.yaml").get("seed")
     except (FileNotFoundError, CornetError):
@@ -150,11 +152,11 @@ def _seed(path: Path) -> int:
         return seed
     if match := _NAME.fullmatch(path.absolute().name):
         return int(match[1])
-    raise CornetError("neither its config.yaml nor its name tells its seed")
+    raise CornetError("neither its config.yaml nor its name gives its seed")
 
 
 def _json(path: Path) -> dict[str, Any] | None:
-    """None where the file is absent; raises CornetError where it is damaged."""
+    """Read a JSON file. Return None if it is missing. Raises CornetError if it is damaged."""
     try:
         content = json.loads(read_bytes(path))
     except FileNotFoundError:
@@ -167,7 +169,7 @@ def _json(path: Path) -> dict[str, Any] | None:
 
 
 def _shown(value: Any) -> str:
-    if value is _ABSENT:
-        return "absent"
+    if value is _MISSING:
+        return "missing"
     text = json.dumps(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

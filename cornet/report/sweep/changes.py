@@ -1,4 +1,4 @@
-"""Change against the base variant, factor by factor, in the manner of the 2019 paper's figure 4."""
+"""Compute changes from the base variant, factor by factor, as in figure 4 of the 2019 paper."""
 
 import math
 from collections.abc import Mapping
@@ -26,11 +26,11 @@ __all__ = [
 ]
 
 FEW = 3
-"""Factors up to which a variant is named by all of them."""
+"""Maximum number of factors for naming a variant by all of them."""
 
 
 class Change(NamedTuple):
-    """A variant against the base in one measure. family: what alone differs. holm: p for all comparisons together."""
+    """The change of one measure from the base. family: the factor that differs. holm: p corrected for all changes."""
 
     family: str
     variant: Variant
@@ -40,17 +40,17 @@ class Change(NamedTuple):
 
 
 class PublishedChange(NamedTuple):
-    """Of the paper's figure 4: ImageNet top-1 in points of 100, and Brain-Score x 100, at full size."""
+    """A change in figure 4 of the paper: ImageNet top-1 in percentage points, and Brain-Score x 100, at full size."""
 
     top1: float
     brain_score: float
 
 
 def find_base(sweep: Sweep, wanted: str | None = None) -> Variant:
-    """The variant that others are compared with: the one named, else the one that differs least from all others.
+    """Return the variant to compare the others with: `wanted`, or else the one that differs least from all others.
 
-    wanted: its number, its label, or the name of its folder. Of those that differ alike, the one that has most of
-    CORnet-S as published is taken, then the first. Raises CornetError for a name that no variant has, or several have.
+    wanted: its number, label, or the name of its folder. Ties are resolved by the most factor values of the published
+    CORnet-S, then by number. Raises CornetError if `wanted` matches no variant or several.
     """
     if wanted is not None:
         named = [one for one in sweep.variants if wanted in (one.label, str(one.number), *_names(sweep, one))]
@@ -62,82 +62,82 @@ def find_base(sweep: Sweep, wanted: str | None = None) -> Variant:
                 f"number of one: {known}{more}."
             )
         return named[0]
-    there = [one for one in sweep.variants if one.seeds] or list(sweep.variants)
+    candidates = [one for one in sweep.variants if one.seeds] or list(sweep.variants)
 
-    def far(one: Variant) -> tuple[int, int, int]:
-        apart = sum(len(differing(sweep, one, other)) for other in there)
-        return apart, -_as_published(one), one.number
+    def distance(one: Variant) -> tuple[int, int, int]:
+        count = sum(len(differing(sweep, one, other)) for other in candidates)
+        return count, -_count_published(one), one.number
 
-    return min(there, key=far)
+    return min(candidates, key=distance)
 
 
 def differing(sweep: Sweep, one: Variant, other: Variant) -> list[str]:
-    """The families of factors in which two variants differ."""
-    found = [f.family for f in sweep.factors if one.values[f.key] != other.values[f.key]]
-    return list(dict.fromkeys(found))
+    """Return the families of factors in which two variants differ."""
+    families = [f.family for f in sweep.factors if one.values[f.key] != other.values[f.key]]
+    return list(dict.fromkeys(families))
 
 
 def change_text(sweep: Sweep, base: Variant, variant: Variant) -> str:
     """What a variant has that the base has not, in short: steps 1/1/1, bottleneck 2."""
-    found = [f for f in sweep.factors if variant.values[f.key] != base.values[f.key]]
+    factors = [f for f in sweep.factors if variant.values[f.key] != base.values[f.key]]
     parts = []
-    for family in dict.fromkeys(factor.family for factor in found):
+    for family in dict.fromkeys(factor.family for factor in factors):
         if family == "steps" and variant.steps and base.steps:
-            # V1 of CORnet-S has one step in every variant, and figure 4 leaves it out.
+            # V1 of CORnet-S has one step in every variant, so figure 4 omits it.
             first = 1 if variant.steps[0] == base.steps[0] == 1 else 0
             parts.append("steps " + "/".join(map(str, variant.steps[first:])))
         else:
-            parts += [f"{f.name} {f.text(variant.values[f.key])}" for f in found if f.family == family]
+            parts += [f"{f.name} {f.text(variant.values[f.key])}" for f in factors if f.family == family]
     return ", ".join(parts)
 
 
 def name_of(sweep: Sweep, base: Variant, variant: Variant) -> str:
-    """All its factors where they are few, else what it has that the base has not."""
+    """Return the variant's name: all its factors if there are few, else its differences from the base."""
     if len(sweep.factors) <= FEW:
         return variant.label
     return "the base" if variant is base else change_text(sweep, base, variant) or f"variant {variant.number}"
 
 
 def changes_of(sweep: Sweep, base: Variant) -> list[Change]:
-    """Every variant that differs from the base in one factor alone, by factor; in accuracy and each score.
+    """Return the changes of accuracy and all scores for every variant that differs from the base in only one factor.
 
-    Paired by seed where both have the same seeds, else Welch's comparison. p is corrected by Holm's procedure over all
-    comparisons together that have one.
+    Variants with the same seeds are compared in pairs, others by Welch's test. p is corrected by Holm's procedure over
+    all comparisons.
     """
     families = list(dict.fromkeys(factor.family for factor in sweep.factors))
-    alone = [
-        (apart[0], one)
+    pairs = [
+        (changed[0], one)
         for one in sweep.variants
-        if one is not base and one.seeds and len(apart := differing(sweep, one, base)) == 1
+        if one is not base and one.seeds and len(changed := differing(sweep, one, base)) == 1
     ]
-    alone.sort(key=lambda pair: (families.index(pair[0]), pair[1].number))
-    found = [
+    pairs.sort(key=lambda pair: (families.index(pair[0]), pair[1].number))
+    changes = [
         Change(family, one, name, _difference(one.by_seed(name), base.by_seed(name)))
-        for family, one in alone
+        for family, one in pairs
         for name in sweep.compared
         if name in one.measures and name in base.measures
     ]
-    corrected = holm([one.difference.p for one in found])
-    return [one._replace(holm=p) for one, p in zip(found, corrected, strict=True)]
+    corrected = holm([change.difference.p for change in changes])
+    return [change._replace(holm=p) for change, p in zip(changes, corrected, strict=True)]
 
 
 @cache
 def published_variants() -> pd.DataFrame:
-    """The rows of the paper's figure 4: key, value (text), top1 and brain_score (NaN: the base), change in points.
+    """Return the rows of figure 4: key, value (text), and the changes top1 and brain_score in points (NaN: the base).
 
-    The table is one for all callers: copy it before changing it.
+    The table is shared by all callers: copy it before changing it.
     """
     return read_published("circuit_variants_2019.csv", dtype={"value": str})
 
 
 def published_change(sweep: Sweep, base: Variant, variant: Variant) -> PublishedChange | None:
-    """What was published of this change; None where it is none of figure 4's, or starts from another base."""
+    """Return the published change. None if figure 4 does not have it or the base differs from the published one."""
     if variant.network != "cornet_s" or base.network != "cornet_s":
         return None
     changed = {
         _published_key(f.key): f.key for f in sweep.factors if variant.values[f.key] != base.values[f.key]
     }
-    if len(changed) != 1 or _as_published(base) < len(set(map(_published_key, base.values))):
+    if len(changed) != 1 or _count_published(base) < len(set(map(_published_key, base.values))):
         return None
     ((name, key),) = changed.items()
     table = published_variants()
@@ -154,17 +154,17 @@ def _difference(other: pd.Series, base: pd.Series) -> Difference:
 
 
 def _names(sweep: Sweep, one: Variant) -> set[str]:
-    """The folders that hold its seeds, as they are called below the sweep's folder."""
-    found = {folder.parent for folder in one.folders}
-    return {name for path in found for name in (path.name, path.relative_to(sweep.folder).as_posix())}
+    """Return the names of the parent folders of its seeds, alone and relative to the sweep's folder."""
+    parents = {folder.parent for folder in one.folders}
+    return {name for path in parents for name in (path.name, path.relative_to(sweep.folder).as_posix())}
 
 
-def _as_published(one: Variant) -> int:
-    """How many of its factors have the value of CORnet-S as published; of others than figure 4's nothing is known."""
+def _count_published(one: Variant) -> int:
+    """Count its factors that have the value of the published CORnet-S. Factors that figure 4 lacks count too."""
     table = published_variants()
     base: Mapping[str, str] = table[table["top1"].isna()].set_index("key")["value"].to_dict()
-    held = {_published_key(key): _published_value(one, key) for key in one.values}
-    return sum(key not in base or value in ("default", base[key]) for key, value in held.items())
+    values = {_published_key(key): _published_value(one, key) for key in one.values}
+    return sum(key not in base or value in ("default", base[key]) for key, value in values.items())
 
 
 def _published_key(key: str) -> str:
@@ -172,7 +172,7 @@ def _published_key(key: str) -> str:
 
 
 def _published_value(one: Variant, key: str) -> str:
-    """As the table of figure 4 writes it."""
+    """Format a value as in the table of figure 4."""
     if _published_key(key) == "steps":
         return "/".join(map(str, one.steps[1:]))
     return value_text(one.values[key])

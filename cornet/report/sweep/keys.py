@@ -1,4 +1,4 @@
-"""What the variants of a sweep differ in: keys of the configuration, by short names, each thing once."""
+"""Find the configuration keys in which the variants of a sweep differ, and give them short names."""
 
 import json
 import math
@@ -13,23 +13,23 @@ from cornet.runs.path import IGNORED, identity_of
 __all__ = ["Factor", "find_factors", "identity_key", "own_identity", "value_text"]
 
 OTHER_KEYS = (*IGNORED, "sweep", "callbacks.halving")
-"""What makes no other run, and how a sweep was led."""
+"""Keys that do not change a run's identity, and settings of the sweep."""
 
 NAMES = ("draw",)
-"""Keys that name a variant and do nothing themselves: which of the random networks it is."""
+"""Keys that only name a variant, such as the number of a random network."""
 
 ECHOES = ("callbacks.", "loader.", "trainer.")
-"""Places that repeat what is set elsewhere in the configuration."""
+"""Parts of the configuration that repeat values set elsewhere."""
 
 STEPS = "model.times"
 
 
 @dataclass(frozen=True)
 class Factor:
-    """A key whose value is not the same in all variants.
+    """A key whose value differs between variants.
 
-    name: short, for people. family: keys that are varied together, as the steps of all areas are; else the name.
-    numeric: all values are numbers. same: other factors that always vary as it does, and are not told apart from it.
+    name: short name for display. family: name shared by keys that belong together, such as the steps of all areas;
+    else the name. numeric: all values are numbers. same: names of keys that always have the same value.
     """
 
     key: str
@@ -39,11 +39,11 @@ class Factor:
     same: tuple[str, ...] = ()
 
     def text(self, value: Any) -> str:
-        """A value as it is shown."""
+        """Format a value for display."""
         return value_text(value)
 
     def order(self, value: Any) -> tuple[int, float, str]:
-        """By which variants are sorted: defaults, then numbers, then words."""
+        """Return the sort key of a value: defaults, then numbers, then text."""
         if value is None:
             return 0, 0.0, ""
         if _is_number(value):
@@ -52,7 +52,7 @@ class Factor:
 
 
 def value_text(value: Any) -> str:
-    """A value of the configuration as it is shown; what is not set is the default."""
+    """Format a value of the configuration for display; None is "default"."""
     if value is None:
         return "default"
     if isinstance(value, float):
@@ -61,21 +61,21 @@ def value_text(value: Any) -> str:
 
 
 def own_identity(run: SeedRun) -> dict[str, Any]:
-    """What makes a run this run, without its seed and without how the sweep was led."""
+    """Return a run's identity without its seed and the settings of the sweep."""
     return _without_seed(identity_of(dict(run.identity), OTHER_KEYS), run.seed)
 
 
 def identity_key(run: SeedRun) -> str:
-    """The same text for runs of one variant."""
+    """Return a text that is equal for runs of one variant."""
     entries = {key: value for key, value in flat(run.identity) if value is not None}
     return _json(entries)
 
 
 def find_factors(runs: Sequence[SeedRun]) -> tuple[Factor, ...]:
-    """The factors among runs of different variants.
+    """Return the factors in which runs of different variants differ.
 
-    Left out is what only repeats another key, and of areas that have the same steps in every run all but the first.
-    Other keys that go together stay apart: nobody knows which of them mattered.
+    Keys that repeat another key are left out. Areas that have the same steps in every run become one factor. Other
+    keys that always vary together stay separate, because it is unknown which of them matters.
     """
     tables = [dict(flat(run.identity)) for run in runs]
     keys = [
@@ -84,15 +84,15 @@ def find_factors(runs: Sequence[SeedRun]) -> tuple[Factor, ...]:
     columns = {key: [table.get(key) for table in tables] for key in keys}
     texts = {key: [_json(value) for value in values] for key, values in columns.items()}
     varying = {key: one for key, one in texts.items() if key not in NAMES and len(set(one)) > 1}
-    kept: dict[str, list[str]] = {}
+    factors: dict[str, list[str]] = {}
     for key in sorted(varying, key=lambda key: (key.startswith(ECHOES), keys.index(key))):
-        alike = (one for one in kept if key.startswith(ECHOES) or (_is_steps(one) and _is_steps(key)))
-        equal = next((one for one in alike if varying[one] == varying[key]), None)
+        similar = (one for one in factors if key.startswith(ECHOES) or (_is_steps(one) and _is_steps(key)))
+        equal = next((one for one in similar if varying[one] == varying[key]), None)
         if equal is None:
-            kept[key] = []
+            factors[key] = []
         elif not key.startswith(ECHOES):
-            kept[equal].append(key)
-    names = _names([key for one, others in kept.items() for key in (one, *others)])
+            factors[equal].append(key)
+    names = _names([key for one, others in factors.items() for key in (one, *others)])
     return tuple(
         Factor(
             key,
@@ -101,7 +101,7 @@ def find_factors(runs: Sequence[SeedRun]) -> tuple[Factor, ...]:
             all(map(_is_number, columns[key])),
             tuple(names[other] for other in others),
         )
-        for key, others in kept.items()
+        for key, others in factors.items()
     )
 
 
@@ -110,7 +110,7 @@ def _is_steps(key: str) -> bool:
 
 
 def _parent(key: str, tables: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether the key is an empty table in some runs, whose entries other runs have."""
+    """Return whether the key is an empty mapping in some runs and has entries in others."""
     values = [table[key] for table in tables if key in table]
     return all(value in ({}, None) for value in values) and any(
         other.startswith(f"{key}.") for table in tables for other in table
@@ -122,13 +122,13 @@ def _json(value: Any) -> str:
 
 
 def _names(keys: Sequence[str]) -> dict[str, str]:
-    """Without the first part, where what is left is nobody else's."""
+    """Return {key: name}, the key without its first part if this is unique."""
     short = {key: key.partition(".")[2] or key for key in keys}
     return {key: name if list(short.values()).count(name) == 1 else key for key, name in short.items()}
 
 
 def _without_seed(node: Mapping[str, Any], seed: int) -> dict[str, Any]:
-    """A key named seed that holds the run's seed is no difference."""
+    """Remove keys named seed whose value is the run's seed."""
     return {
         key: _without_seed(value, seed) if isinstance(value, dict) else value
         for key, value in node.items()

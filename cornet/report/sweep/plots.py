@@ -1,4 +1,4 @@
-"""The plots of a sweep: change against the base, score against accuracy and cost with the Pareto front, steps."""
+"""Plot a sweep: changes from the base, scores against accuracy and cost with the Pareto front, scores against steps."""
 
 import math
 from collections.abc import Sequence
@@ -23,39 +23,39 @@ __all__ = ["draw_accuracy", "draw_changes", "draw_cost", "draw_steps", "pareto_f
 SIZE = (4.7, 3.5)
 BASE, PUBLISHED, QUIET = "#111111", "#b07d2b", "#9aa0a6"
 NUMBERED = 40
-"""Variants up to which points carry their numbers; of more, the front's alone do."""
+"""Maximum number of variants for labelling all points; with more, only those on the front are labelled."""
 
 
 def pareto_front(gain: ArrayLike, cost: ArrayLike) -> NDArray[np.bool_]:
-    """Which points no other one is better than: with as much gain at less cost, or more gain at no more cost.
+    """Return which points are on the Pareto front: no other has as much gain at less cost, or more at no more cost.
 
-    Points with a NaN are never on the front. Of a cost that is rather a second gain, give its negative.
+    Points with a NaN are never on the front. For two gains, pass the negative of one as the cost.
     """
     up, across = np.asarray(gain, float), np.asarray(cost, float)
-    there = np.isfinite(up) & np.isfinite(across)
+    finite = np.isfinite(up) & np.isfinite(across)
     front = np.zeros(len(up), bool)
     best = -math.inf
-    order = [k for k in np.lexsort((-up, across)) if there[k]]
+    order = [k for k in np.lexsort((-up, across)) if finite[k]]
     for k in order:
         if up[k] > best:
             best = up[k]
-            front[there & (up == up[k]) & (across == across[k])] = True
+            front[finite & (up == up[k]) & (across == across[k])] = True
     return front
 
 
 def draw_changes(sweep: Sweep, base: Variant, changes: Sequence[Change], measure: str, key: str) -> str:
-    """HTML: an <svg> of the change of one measure in every variant, as in figure 4; "" where there is none."""
+    """Return an <svg> of the change of one measure in every variant, as in figure 4; "" if all are undefined."""
     rows = [one for one in changes if one.measure == measure]
     means, lows, highs = 100 * np.array([one.difference[:3] for one in rows]).reshape(-1, 3).T
-    there = np.isfinite(means)
-    if not there.any():
+    finite = np.isfinite(means)
+    if not finite.any():
         return ""
     colour, places = _colour(sweep.measures[measure]), np.arange(len(rows))
     texts = [change_text(sweep, base, one.variant) for one in rows]
-    found = [published_change(sweep, base, one.variant) for one in rows]
-    known = np.array([_published(sweep, measure, one) for one in found])
-    diamonds = there & np.isfinite(known)
-    names = {"changes": [f"{texts[k]}: {means[k]:+.1f}" for k in np.flatnonzero(there)]}
+    published = [published_change(sweep, base, one.variant) for one in rows]
+    known = np.array([_published(sweep, measure, one) for one in published])
+    diamonds = finite & np.isfinite(known)
+    names = {"changes": [f"{texts[k]}: {means[k]:+.1f}" for k in np.flatnonzero(finite)]}
     with style():
         figure = Figure(figsize=(SIZE[0], 0.95 + 0.29 * (len(rows) + 1)), layout="constrained")
         axes = figure.subplots()
@@ -63,36 +63,36 @@ def draw_changes(sweep: Sweep, base: Variant, changes: Sequence[Change], measure
         for place in range(len(rows)):
             if math.isfinite(lows[place]):
                 axes.plot([lows[place], highs[place]], [place, place], color=colour, lw=1.6, zorder=2)
-            if not there[place]:
+            if not finite[place]:
                 axes.text(0, place, " undefined", va="center", fontsize=9, color="0.45")
-        axes.scatter(means[there], places[there], s=26, color=colour, lw=0, zorder=4, gid="changes")
+        axes.scatter(means[finite], places[finite], s=26, color=colour, lw=0, zorder=4, gid="changes")
         if diamonds.any():
-            told = "published, ImageNet, full size:"
-            names["published"] = [f"{told} {value:+.0f}".replace("+0", "0") for value in known[diamonds]]
+            prefix = "published, ImageNet, full size:"
+            names["published"] = [f"{prefix} {value:+.0f}".replace("+0", "0") for value in known[diamonds]]
             look: dict[str, Any] = {"marker": "D", "facecolor": "none", "edgecolor": PUBLISHED, "lw": 1.4}
             axes.scatter(known[diamonds], places[diamonds], s=34, zorder=3, gid="published", **look)
         axes.set_yticks(places, [wrapped(text, 26) for text in texts])
         axes.set_ylim(len(rows) - 0.4, -0.6)
         _limit(axes, [0, *means, *known[diamonds]], [*lows, *highs])
         left, right = axes.get_xlim()
-        for beyond, edge, marker in ((lows < left, left, "<"), (highs > right, right, ">")):
-            for place in places[beyond]:
+        for cut_off, edge, marker in ((lows < left, left, "<"), (highs > right, right, ">")):
+            for place in places[cut_off]:
                 axes.plot([edge], [place], marker, color=colour, ms=6, clip_on=False, zorder=5)
-        axes.set_xlabel("change (points of 100)", fontsize=10)
+        axes.set_xlabel("change (percentage points)", fontsize=10)
         gridlines(axes, 10, "x")
-        alt = f"Change of {measure} against {base.label or 'the base'}, by variant"
+        alt = f"Change of {measure} from {base.label or 'the base'}, by variant"
         return drawing(figure, key, names, alt)
 
 
 def draw_accuracy(sweep: Sweep, base: Variant, measure: str, key: str) -> str:
-    """HTML: an <svg> of a score against accuracy, both after the last epoch; "" where no variant has both."""
-    found = [[m.final for m in one.measures.values() if m.name == "val/top1"] for one in sweep.variants]
-    across = [one[0] if one else Estimate() for one in found]
+    """Return an <svg> of a score against accuracy, both after the last epoch; "" if no variant has both."""
+    finals = [[m.final for m in one.measures.values() if m.name == "val/top1"] for one in sweep.variants]
+    across = [values[0] if values else Estimate() for values in finals]
     return _points(sweep, base, measure, key, across, "top-1 after the last epoch", better=-1)
 
 
 def draw_cost(sweep: Sweep, base: Variant, measure: str, key: str) -> str:
-    """HTML: an <svg> of a measure against MACs; "" where no variant has both."""
+    """Return an <svg> of a measure against MACs; "" if no variant has both."""
     macs = np.array([one.cost.macs for one in sweep.variants])
     unit, word = (1e9, "billion") if (macs >= 1e9).any() else (1e6, "million")
     across = list(map(Estimate, macs / unit))
@@ -100,9 +100,9 @@ def draw_cost(sweep: Sweep, base: Variant, measure: str, key: str) -> str:
 
 
 def draw_steps(sweep: Sweep, base: Variant, measure: str, key: str) -> str:
-    """HTML: an <svg> of a score against the steps of all areas together; "" where no variant has both."""
+    """Return an <svg> of a score against the total steps of all areas; "" if no variant has both."""
     across = [Estimate(one.cost.steps) for one in sweep.variants]
-    return _points(sweep, base, measure, key, across, "steps of all areas together", better=0)
+    return _points(sweep, base, measure, key, across, "total steps of all areas", better=0)
 
 
 def _points(
@@ -115,13 +115,13 @@ def _points(
     better: int,
     log: bool = False,
 ) -> str:
-    """across: x of each variant. better: -1 where more of x is better, 1 where less is, 0 for no front."""
-    pairs = zip(sweep.variants, across, (one.estimate(measure) for one in sweep.variants), strict=True)
-    there = [(one, x, y) for one, x, y in pairs if math.isfinite(x.mean) and math.isfinite(y.mean)]
-    if not there:
+    """Draw one point per variant. across: x values. better: -1: larger x is better, 1: smaller x, 0: no front."""
+    triples = zip(sweep.variants, across, (one.estimate(measure) for one in sweep.variants), strict=True)
+    points = [(one, x, y) for one, x, y in triples if math.isfinite(x.mean) and math.isfinite(y.mean)]
+    if not points:
         return ""
-    xs, ys = np.array([x.mean for _, x, _ in there]), np.array([y.mean for _, _, y in there])
-    front = pareto_front(ys, better * xs) if better else np.zeros(len(there), bool)
+    xs, ys = np.array([x.mean for _, x, _ in points]), np.array([y.mean for _, _, y in points])
+    front = pareto_front(ys, better * xs) if better else np.zeros(len(points), bool)
     colour = _colour(sweep.measures[measure])
     names: dict[str, list[str]] = {}
     with style():
@@ -132,13 +132,13 @@ def _points(
             line: dict[str, Any] = {"where": "post" if better == 1 else "pre", "alpha": 0.5, "zorder": 1}
             axes.step(xs[front][order], ys[front][order], color=colour, lw=1, **line)
         bars: dict[str, Any] = {"lw": 0.8, "alpha": 0.55, "zorder": 2}
-        for place, (_, x, y) in enumerate(there):
+        for place, (_, x, y) in enumerate(points):
             shade = colour if front[place] or not better else QUIET
             axes.plot([x.mean, x.mean], [y.low, y.high], color=shade, **bars)
             axes.plot([x.low, x.high], [y.mean, y.mean], color=shade, **bars)
         for gid, chosen in (("front", front), ("rest", ~front)):
             for is_base in (False, True):
-                here = [k for k in np.flatnonzero(chosen) if (there[k][0] is base) == is_base]
+                here = [k for k in np.flatnonzero(chosen) if (points[k][0] is base) == is_base]
                 if not here:
                     continue
                 name = f"{gid}-{'base' if is_base else 'variants'}"
@@ -147,23 +147,23 @@ def _points(
                 look: dict[str, Any] = {"s": 44, "marker": "D"} if is_base else {"s": 30, "marker": "o"}
                 look |= {"facecolor": fill, "edgecolor": edge, "lw": 1.3, "zorder": 4, "gid": name}
                 axes.scatter(xs[here], ys[here], **look)
-                names[name] = [_point_name(sweep, base, measure, title, *there[k]) for k in here]
-        _limit(axes, ys, [v for _, _, y in there for v in (y.low, y.high)], vertical=True)
+                names[name] = [_point_name(sweep, base, measure, title, *points[k]) for k in here]
+        _limit(axes, ys, [v for _, _, y in points for v in (y.low, y.high)], vertical=True)
         if log and xs.max() >= 2 * xs.min() > 0:
             _log(axes, float(xs.min()), float(xs.max()))
         else:
-            _limit(axes, xs, [v for _, x, _ in there for v in (x.low, x.high)])
+            _limit(axes, xs, [v for _, x, _ in points for v in (x.low, x.high)])
         axes.set_xlabel(title, fontsize=11)
         axes.set_ylabel(wrapped(measure, 34), fontsize=11)
         axes.yaxis.set_major_locator(MaxNLocator(5))
         gridlines(axes, 10)
         labels = [
             Label(x.mean, y.mean, str(one.number), "0.25")
-            for k, (one, x, y) in enumerate(there)
-            if len(there) <= NUMBERED or front[k]
+            for k, (one, x, y) in enumerate(points)
+            if len(points) <= NUMBERED or front[k]
         ]
         write_labels(axes, labels, 9)
-        return drawing(figure, key, names, f"{measure} against {title}, a point a variant")
+        return drawing(figure, key, names, f"{measure} against {title}, one point per variant")
 
 
 def _point_name(
@@ -176,7 +176,7 @@ def _point_name(
 
 
 def _published(sweep: Sweep, measure: str, known: PublishedChange | None) -> float:
-    """What stands beside a measure, NaN for nothing: Brain-Score beside no simulated one."""
+    """Return the published change to draw beside a measure, NaN for none. Simulated scores have none."""
     one = sweep.measures[measure]
     if known is not None and one.name == "val/top1":
         return known.top1
@@ -188,9 +188,9 @@ def _colour(measure: Measure) -> str:
 
 
 def _limit(axes: Axes, values: ArrayLike, ends: Sequence[float], vertical: bool = False) -> None:
-    """All points in sight, and intervals as far as they go beyond them by no more than half the points' own spread."""
-    there = np.asarray(values, float)
-    low, high = float(np.nanmin(there)), float(np.nanmax(there))
+    """Set axis limits to include all points, and intervals up to half the range of the points beyond them."""
+    array = np.asarray(values, float)
+    low, high = float(np.nanmin(array)), float(np.nanmax(array))
     reach = (high - low) / 2 or max(abs(high), 0.1) / 4
     known = [end for end in ends if math.isfinite(end)]
     bottom = max(min([low, *known]), low - reach)

@@ -1,4 +1,4 @@
-"""`cornet report sweep FOLDER`: the runs of a sweep side by side, and which of their factors mattered."""
+"""Write the table and page of `cornet report sweep FOLDER`."""
 
 import math
 from collections.abc import Callable
@@ -28,13 +28,13 @@ FRONTS: tuple[tuple[str, str, Callable[..., str], str], ...] = (
 def report_sweep(folder: Path | str, base: str | None = None, console: Terminal | None = None) -> Path:
     """Print the table of a sweep, write sweep.csv and sweep.html into its folder, and return the page's path.
 
-    folder: holds runs as `train.py -m` leaves them, <what was overridden>/seed<k>, at any of three levels. base: the
-    variant that others are compared with, by its number or folder; else the one that differs least from the others.
-    The page opens from disk and needs nothing else. Runs that are not finished are left out and counted, those stopped
-    early are marked and in no mean.
+    folder: contains runs as `train.py -m` writes them, <overrides>/seed<k>, up to three levels deep. base: number or
+    folder of the variant to compare the others with; by default the one that differs least from the others. The page
+    is self-contained. Unfinished runs are left out and counted; runs that were stopped early are marked and not in any
+    mean.
 
-    Raises CornetError for a folder without two variants, for runs whose benchmarks differ in version or data, for a
-    base that is none, and when the files cannot be written.
+    Raises CornetError if there are fewer than two variants, if benchmarks differ in version or data between runs, if
+    base does not match exactly one variant, or if the files cannot be written.
     """
     sweep = read_sweep(folder)
     chosen = find_base(sweep, base)
@@ -46,12 +46,12 @@ def report_sweep(folder: Path | str, base: str | None = None, console: Terminal 
 
 
 def sweep_page(sweep: Sweep, base: Variant) -> str:
-    """HTML: the whole page. It needs nothing outside itself."""
+    """Render the self-contained page."""
     brain = [name for name, one in sweep.measures.items() if one.kind == "brain"]
     parts = [_lede(sweep, base), simulated_banner(brain, sweep.simulated, "all brain scores on this page")]
     stopped = sum(len(one.stopped) for one in sweep.variants)
     parts.append(part("sweep.left_out", text=left_out_text(sweep), stopped=stopped))
-    parts += [_variants(sweep, base), part("parts.heading", text="Change against the base")]
+    parts += [_variants(sweep, base), part("parts.heading", text="Change from the base")]
     parts += [_changes(sweep, base), _factors(sweep, base), *_plots(sweep, base)]
     parts.append(part("parts.notes", texts=sweep.notes))
     parts.append(part("sweep.configuration", number=base.number, text=config_text(base.folders[0])))
@@ -64,21 +64,21 @@ def _lede(sweep: Sweep, base: Variant) -> Markup:
         values = sorted((one.values[factor.key] for one in sweep.variants), key=factor.order)
         also = f" (and {', '.join(factor.same)}, the same in every run)" if factor.same else ""
         factors.append(f"{factor.name}{also}: {', '.join(dict.fromkeys(map(factor.text, values)))}")
-    return part("sweep.lede", told="; ".join(factors), base=base, folder=str(sweep.folder))
+    return part("sweep.lede", facts="; ".join(factors), base=base, folder=str(sweep.folder))
 
 
 def _variants(sweep: Sweep, base: Variant) -> Markup:
     factors = sweep.factors if len(sweep.factors) <= FEW else ()
     texts = [[factor.text(one.values[factor.key]) for factor in factors] for one in sweep.variants]
     rows = [
-        (one, told or [name_of(sweep, base, one)]) for one, told in zip(sweep.variants, texts, strict=True)
+        (one, cells or [name_of(sweep, base, one)]) for one, cells in zip(sweep.variants, texts, strict=True)
     ]
     names = [factor.name for factor in factors]
     return part("sweep.variants", factors=names, measures=list(sweep.measures), rows=rows, base=base)
 
 
 def _changes(sweep: Sweep, base: Variant) -> Markup:
-    """Every variant that differs from the base in one factor alone, in accuracy and each score."""
+    """Render the changes of all variants that differ from the base in only one factor."""
     changes = changes_of(sweep, base)
     if not changes:
         return part("sweep.no_changes")
@@ -103,17 +103,17 @@ def _changes(sweep: Sweep, base: Variant) -> Markup:
 
 
 def _factors(sweep: Sweep, base: Variant) -> Markup:
-    """The linear model and the forest of every measure, or the sentence why there are none."""
+    """Render the linear model and the forest of every measure, or the reason why there are none."""
     design = design_of(sweep, base.number)
-    found = [] if design.why else [explain(sweep, design, name) for name in sweep.compared]
+    results = [] if design.why else [explain(sweep, design, name) for name in sweep.compared]
     return part(
         "sweep.factors",
         why=design.why[:1].upper() + design.why[1:],
         columns=[column.name for column in design.columns],
         names=list(design.factors),
-        found=found,
-        related="; ".join(f"{one} and {two} (r = {r:.2f})" for one, two, r in design.related),
-        below=any(one.share < 0 for one in found),
+        results=results,
+        related="; ".join(f"{a} and {b} (r = {r:.2f})" for a, b, r in design.related),
+        negative=any(one.share < 0 for one in results),
     )
 
 
@@ -135,7 +135,7 @@ def _plots(sweep: Sweep, base: Variant) -> list[Markup]:
 
 
 def _undefined(sweep: Sweep, name: str) -> list[str]:
-    """Which variants have no score of solution times, of those that were asked for one."""
+    """Return which variants have undefined solution times, in every seed and in some seeds."""
     without = [one for one in sweep.variants if name in one.measures and not one.estimate(name).n]
     some = [one for one in sweep.variants if 0 < one.estimate(name).n < len(one.seeds)]
     return [

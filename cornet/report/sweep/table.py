@@ -1,4 +1,4 @@
-"""A sweep as one table: on a terminal, and as sweep.csv with all of its numbers."""
+"""Print the table of a sweep, and compute the rows of sweep.csv."""
 
 from dataclasses import astuple
 
@@ -7,26 +7,26 @@ import pandas as pd
 from cornet.report.render import count_text
 from cornet.report.sweep.changes import FEW, name_of
 from cornet.report.sweep.variants import Sweep, Variant
-from cornet.report.terminal_tables import new_table, say, simulated_text, with_error
+from cornet.report.terminal_tables import new_table, print_line, simulated_text, with_error
 from cornet.terminal import Terminal, cell
 
 __all__ = ["left_out_text", "print_sweep", "sweep_rows"]
 
-TAKEN, EACH = 58, 15
-"""Columns of a terminal that all but the scores take, and each of those."""
+FIXED_WIDTH, MEASURE_WIDTH = 58, 15
+"""Terminal columns of the table without the measures, and of each measure."""
 
 COSTS = ("parameters", "macs", "depth", "depth_unrolled", "steps", "training_seconds")
-"""The fields of `Cost`, as they are called in sweep.csv."""
+"""Names in sweep.csv of the fields of `Cost`."""
 
 
 def print_sweep(sweep: Sweep, base: Variant, console: Terminal | None = None) -> None:
-    """Print a row a variant: its factors, seeds, cost, accuracy, and scores as far as there is room, with intervals.
+    """Print one row per variant: factors, seeds, accuracy and scores with intervals (if there is space), and cost.
 
-    What is not averaged is said below: runs left out, stopped early, failed benchmarks.
+    Below the table it prints what is not averaged: runs left out, runs stopped early, failed benchmarks.
     """
     console = console or Terminal()
     names = list(sweep.measures)
-    shown = names[: max(2, (console.width - TAKEN) // EACH)]
+    shown = names[: max(2, (console.width - FIXED_WIDTH) // MEASURE_WIDTH)]
     table = new_table()
     table.add_column("", justify="right", no_wrap=True)
     table.add_column("variant", overflow="fold", min_width=16)
@@ -40,31 +40,31 @@ def print_sweep(sweep: Sweep, base: Variant, console: Terminal | None = None) ->
         label = cell(name_of(sweep, base, one))
         if one is base:
             label = f"[bold]{label}[/]" if len(sweep.factors) > FEW else f"{label} [bold](base)[/]"
-        found = [one.estimate(name) for name in shown]
-        cells = [with_error(estimate.mean, estimate.high - estimate.mean) for estimate in found]
-        told = [count_text(value) for value in (one.cost.macs, one.cost.parameters, one.cost.depth)]
-        table.add_row(str(one.number), label, one.seeds_text, *cells, *told[: len(costs)])
+        estimates = [one.estimate(name) for name in shown]
+        cells = [with_error(estimate.mean, estimate.high - estimate.mean) for estimate in estimates]
+        counts = [count_text(value) for value in (one.cost.macs, one.cost.parameters, one.cost.depth)]
+        table.add_row(str(one.number), label, one.seeds_text, *cells, *counts[: len(costs)])
     console.print(f"[bold]{cell(sweep.title)}[/]", highlight=False, soft_wrap=True)
     console.print(table)
     texts = [
-        "Accuracy of the best epoch, scores of the last evaluation: means over seeds, and how far their 95 % "
-        "interval reaches to both sides (Student's t; one seed has none)."
+        "Accuracy of the best epoch, scores of the last evaluation: means over seeds, and half the width of "
+        "their 95 % interval (Student's t; a single seed has none)."
     ]
     if len(shown) < len(names):
         rest = ", ".join(names[len(shown) :])
-        texts.append(f"Not shown for want of room, but in sweep.csv and sweep.html: {rest}.")
+        texts.append(f"Not shown for lack of space, but in sweep.csv and sweep.html: {rest}.")
     simulated = [one.simulated for one in sweep.measures.values() if one.kind == "brain"]
     texts += [simulated_text(simulated), left_out_text(sweep)]
     for text in [*filter(None, texts), *(f"Note: {note.rstrip('.')}." for note in sweep.notes)]:
-        say(console, text)
+        print_line(console, text)
 
 
 def sweep_rows(sweep: Sweep, base: Variant) -> pd.DataFrame:
-    """The content of sweep.csv: a row a variant.
+    """Return the content of sweep.csv, one row per variant.
 
-    variant (number), base, folders, factors by their keys, seeds (of the means), stopped_early (seeds), then of each
-    measure the mean over seeds, its 95 % interval and the seeds that have it; parameters, macs (per image), depth,
-    depth_unrolled, steps, training_seconds. What is not known is empty.
+    Columns: variant (number), base, folders, factors by their keys, seeds (in the means), stopped_early (seeds), for
+    each measure the mean over seeds, its 95 % interval and the number of seeds; parameters, macs (per image), depth,
+    depth_unrolled, steps, training_seconds. Unknown values are empty.
     """
     rows = []
     for one in sweep.variants:
@@ -81,7 +81,7 @@ def sweep_rows(sweep: Sweep, base: Variant) -> pd.DataFrame:
 
 
 def left_out_text(sweep: Sweep) -> str:
-    """One sentence on runs that are not finished or damaged; "" where there are none."""
+    """Return a sentence on unfinished and damaged runs; "" if there are none."""
     if not sweep.left_out:
         return ""
     reasons: dict[str, list[str]] = {}
@@ -93,5 +93,5 @@ def left_out_text(sweep: Sweep) -> str:
             parts.append(f"{len(names)} not finished (repeat the command that trains them)")
         else:
             parts.append(f"{', '.join(names[:3])}{' ...' if len(names) > 3 else ''}: {why}")
-    number_of = len(sweep.left_out)
-    return f"{number_of} run{'s are' if number_of > 1 else ' is'} left out: {'; '.join(parts)}."
+    count = len(sweep.left_out)
+    return f"{count} run{'s are' if count > 1 else ' is'} left out: {'; '.join(parts)}."

@@ -1,4 +1,4 @@
-"""The variants of a sweep: runs that differ in nothing but the seed, what they differ in, and what each costs."""
+"""Read a sweep and group its runs into variants, with factors, measures and cost."""
 
 import math
 import re
@@ -10,10 +10,10 @@ from typing import Any
 import pandas as pd
 
 from cornet.errors import CornetError
-from cornet.names import set_aside
+from cornet.names import is_old_or_rerun
 from cornet.report.run.data import is_int
 from cornet.report.run.network import describe_run
-from cornet.report.seeds.measures import Measure, brain_measures, not_alike, plain_measures
+from cornet.report.seeds.measures import Measure, benchmark_difference, brain_measures, plain_measures
 from cornet.report.seeds.seed_runs import (
     LeftOut,
     SeedRun,
@@ -34,8 +34,8 @@ _AVERAGE = re.compile(r"brain/(simulated_)?average_\d{4}")
 
 @dataclass(frozen=True)
 class Cost:
-    """macs: multiply-adds per image of the run's size. depth: layers on the longest path, each once; unrolled: as often
-    as it runs. steps: of all areas together. seconds: of training, by its speed. NaN: not known, for `note`."""
+    """macs: multiply-adds per image of the run's size. depth: layers on the longest path, each counted once; unrolled:
+    as often as it runs. steps: total of all areas. seconds: of training, from its speed. NaN: unknown, see `note`."""
 
     parameters: float = math.nan
     macs: float = math.nan
@@ -48,11 +48,11 @@ class Cost:
 
 @dataclass(frozen=True, eq=False)
 class Variant:
-    """Runs that differ in nothing but their seed.
+    """Runs that differ only in their seed.
 
-    number: in the tables and plots, from 1. values: of each factor, by its key. folders: of its runs.
-    measures: best accuracy, then every brain score, by what they are called; empty where every run was stopped early.
-    steps: of the areas from V1 on. stopped: epoch after which it was stopped early, by seed.
+    number: in tables and plots, from 1. values: {factor's key: value}. folders: of its runs. measures: {name: measure},
+    best accuracy and then every brain score; empty if every run was stopped early. steps: of the areas from V1 on.
+    stopped: {seed: epoch after which it was stopped early}.
     """
 
     number: int
@@ -68,30 +68,30 @@ class Variant:
 
     @property
     def seeds_text(self) -> str:
-        """3, or 1 + 2 stopped."""
+        """The number of seeds, such as 3, or 1 + 2 stopped."""
         return f"{len(self.seeds)}" + (f" + {len(self.stopped)} stopped" if self.stopped else "")
 
     def by_seed(self, measure: str) -> pd.Series:
-        """The numbers of a measure: the accuracy of the best epoch, a score of the last evaluation; NaN stays."""
-        found = self.measures.get(measure)
-        if found is None:
+        """Return a measure by seed: the accuracy of the best epoch, or the score of the last evaluation."""
+        known = self.measures.get(measure)
+        if known is None:
             return pd.Series(dtype=float)
-        return found.best if found.name == ACCURACY else found.last
+        return known.best if known.name == ACCURACY else known.last
 
     def estimate(self, measure: str) -> Estimate:
-        """Over seeds."""
-        found = self.measures.get(measure)
-        if found is None:
+        """Return the estimate over seeds of a measure."""
+        known = self.measures.get(measure)
+        if known is None:
             return Estimate()
-        return found.at_best if found.name == ACCURACY else found.final
+        return known.at_best if known.name == ACCURACY else known.final
 
 
 @dataclass(frozen=True, eq=False)
 class Sweep:
     """The variants of a folder.
 
-    measures: what all plots and tables have, by what it is called: an example of each. left_out: runs that are not
-    finished, or damaged. notes: what a reader of all numbers must know.
+    measures: {name: the measure of one variant, as an example}, in the order of plots and tables. left_out: unfinished
+    and damaged runs. notes: for the reader of the numbers.
     """
 
     folder: Path
@@ -103,13 +103,13 @@ class Sweep:
 
     @property
     def title(self) -> str:
-        """The sweep, 12 variants, 36 runs."""
+        """Such as "Sweep name: 12 variants, 36 finished runs"."""
         runs = sum(len(one.folders) for one in self.variants)
         return f"Sweep {self.folder.absolute().name}: {len(self.variants)} variants, {runs} finished runs"
 
     @property
     def compared(self) -> list[str]:
-        """The measures without averages that are made of the same scores."""
+        """The names of measures, without averages of other measures."""
         return [name for name, one in self.measures.items() if not _AVERAGE.match(one.name)]
 
     @property
@@ -118,15 +118,15 @@ class Sweep:
 
 
 def read_sweep(folder: Path | str) -> Sweep:
-    """The finished runs below a folder, by variant.
+    """Read the finished runs below a folder and group them by variant.
 
-    Raises CornetError for no folder, fewer than two variants, two runs of one seed and variant, and runs whose
-    benchmarks differ in version, data, metric, scale or splits: those are never averaged or compared.
+    Raises CornetError if the folder is missing, there are fewer than two variants, a variant has two runs of one seed,
+    or benchmarks differ between runs in version, data, metric, scale or splits and so cannot be compared.
     """
     folder = Path(folder).expanduser()
     if not folder.is_dir():
         raise CornetError(
-            f"{folder} is no folder; name the folder of a sweep, such as runs/objects-cornet_s."
+            f"{folder} is not a folder; name the folder of a sweep, such as runs/objects-cornet_s."
         )
     paths = _run_folders(folder)
     runs, left_out = open_runs(paths)
@@ -136,8 +136,8 @@ def read_sweep(folder: Path | str) -> Sweep:
         groups.setdefault(identity_key(run), []).append(run)
     if len(groups) < 2:
         number = f"{len(groups) or 'no'} variant{'' if len(groups) == 1 else 's'}"
-        what = f"holds {len(paths)} run{'' if len(paths) == 1 else 's'}, {len(runs)} finished, of {number}"
-        hint = "train a sweep, or name the folder above; several seeds of one variant are for cornet report FOLDER"
+        what = f"contains {len(paths)} run{'' if len(paths) == 1 else 's'}, {len(runs)} finished, of {number}"
+        hint = "train a sweep, or name the folder above; for several seeds of one variant use cornet report FOLDER"
         raise CornetError(f"{folder} {what}, and a sweep needs two: {hint}.")
     for several in groups.values():
         check_same(sorted(several, key=lambda run: run.seed))
@@ -156,15 +156,15 @@ def read_sweep(folder: Path | str) -> Sweep:
     ordered = {name: measures[name] for name in sorted(measures, key=lambda name: _place(measures[name]))}
     if not ordered:
         raise CornetError(
-            f"every finished run in {folder} was stopped early, and such runs are no measure of their variants; train "
-            "them to their end."
+            f"every finished run in {folder} was stopped early, and such runs are not included in means; train them to "
+            "the end."
         )
     return Sweep(folder, tuple(variants), factors, ordered, tuple(left_out), tuple(_notes(variants)))
 
 
 def _run_folders(folder: Path) -> list[Path]:
-    places = [one for one in folders_below(folder, 3) if not set_aside(one) and ".old" not in one.name]
-    return [run for place in places for run in seed_folders(place)]
+    parents = [one for one in folders_below(folder, 3) if not is_old_or_rerun(one) and ".old" not in one.name]
+    return [run for parent in parents for run in seed_folders(parent)]
 
 
 def _stopped(run: SeedRun) -> bool:
@@ -172,7 +172,7 @@ def _stopped(run: SeedRun) -> bool:
 
 
 def _check_benchmarks(folder: Path, runs: Sequence[SeedRun]) -> None:
-    """Each run against the first that has the benchmark."""
+    """Compare each run's benchmarks with the first run that has them. Raises CornetError if they differ."""
     first: dict[str, tuple[str, pd.DataFrame]] = {}
     for run in runs:
         if run.scores is None:
@@ -180,23 +180,24 @@ def _check_benchmarks(folder: Path, runs: Sequence[SeedRun]) -> None:
         name = run.path.relative_to(folder).as_posix()
         for benchmark, rows in run.scores.groupby("benchmark", sort=False):
             rows = rows.set_index("epoch")
-            other, held = first.setdefault(str(benchmark), (name, rows))
-            if other != name and (why := not_alike({other: held, name: rows}, "run")):
+            other, other_rows = first.setdefault(str(benchmark), (name, rows))
+            if other != name and (why := benchmark_difference({other: other_rows, name: rows}, "run")):
                 raise CornetError(
-                    f"{benchmark} was not the same in all runs ({why}) and is never averaged so; "
-                    "score the older ones anew, or move them to another folder."
+                    f"{benchmark} differs between runs ({why}), so its scores cannot be compared; "
+                    "score the older runs again, or move them to another folder."
                 )
-            if not held["value"].notna().any():  # failed there, which tells little of what it was
+            if not other_rows["value"].notna().any():  # it failed there, so most of its columns are empty
                 first[str(benchmark)] = (name, rows)
 
 
 def _variant(number: int, runs: Sequence[SeedRun], factors: Sequence[Factor]) -> Variant:
-    kept = [run for run in runs if not _stopped(run)]
+    complete = [run for run in runs if not _stopped(run)]
     entries = dict(flat(runs[0].identity))
     values = {factor.key: entries.get(factor.key) for factor in factors}
-    found = (
-        [one for one in plain_measures(kept) if one.name == ACCURACY] + brain_measures(kept) if kept else []
-    )
+    measures: list[Measure] = []
+    if complete:
+        measures += [one for one in plain_measures(complete) if one.name == ACCURACY]
+        measures += brain_measures(complete)
     summary = runs[0].summary
     steps = summary.get("steps")
     return Variant(
@@ -204,8 +205,8 @@ def _variant(number: int, runs: Sequence[SeedRun], factors: Sequence[Factor]) ->
         label=", ".join(f"{factor.name} {factor.text(values[factor.key])}" for factor in factors),
         values=values,
         folders=tuple(run.path for run in runs),
-        seeds=tuple(run.seed for run in kept),
-        measures={_called(one): one for one in found},
+        seeds=tuple(run.seed for run in complete),
+        measures={_display_name(one): one for one in measures},
         network=str((runs[0].identity.get("model") or {}).get("name", summary.get("network", ""))),
         steps=tuple(steps) if isinstance(steps, list) and all(map(is_int, steps)) else (),
         cost=_cost(runs),
@@ -213,15 +214,15 @@ def _variant(number: int, runs: Sequence[SeedRun], factors: Sequence[Factor]) ->
     )
 
 
-def _called(one: Measure) -> str:
-    """Simulated scores are called so wherever their names stand."""
+def _display_name(one: Measure) -> str:
+    """Return the name of a measure in tables and plots, marked if it is simulated."""
     if one.name == ACCURACY:
         return "best top-1"
     return f"simulated {one.label}" if one.simulated and "simulated" not in one.label else one.label
 
 
 def _place(one: Measure) -> tuple[int, int]:
-    """Accuracy, the mean, regions from V1 on, averages."""
+    """Return the sort key of a measure: accuracy, the mean, regions from V1 on, averages."""
     regions = ("V1", "V2", "V4", "IT", "behaviour")
     if one.name == ACCURACY:
         return 0, 0
@@ -231,7 +232,7 @@ def _place(one: Measure) -> tuple[int, int]:
 
 
 def _cost(runs: Sequence[SeedRun]) -> Cost:
-    """Of the first run; seconds are the mean over runs whose speed was measured."""
+    """Return the cost of the first run; seconds are the mean over runs whose speed was measured."""
     run, summary = runs[0], runs[0].summary
     counted = float(summary["parameters"]) if is_int(summary.get("parameters")) else math.nan
     steps = summary.get("steps")
@@ -242,7 +243,7 @@ def _cost(runs: Sequence[SeedRun]) -> Cost:
             run.path / "identity.json", run.identity.get("model"), summary.get("classes"), data.get("size")
         )
     except CornetError as error:
-        note = f"what it costs is not known: {str(error).rstrip('.')}"
+        note = f"its cost is unknown: {str(error).rstrip('.')}"
         return Cost(parameters=counted, steps=total, seconds=seconds, note=note)
     counted = counted if math.isfinite(counted) else float(known.parameters)
     total = total if math.isfinite(total) else float(sum(known.steps.values()))
@@ -251,14 +252,14 @@ def _cost(runs: Sequence[SeedRun]) -> Cost:
 
 
 def _seconds(runs: Sequence[SeedRun]) -> float:
-    """Of training to the end, without validation and scoring."""
-    found = []
+    """Return the mean seconds of a full training, without validation and scoring; NaN if unknown."""
+    seconds = []
     for run in runs:
         parts = [run.summary.get(key) for key in ("train_images", "epochs", "images_per_second")]
         images, epochs, speed = (float(one) if isinstance(one, int | float) else math.nan for one in parts)
         if images * epochs >= 0 and speed > 0:
-            found.append(images * epochs / speed)
-    return sum(found) / len(found) if found else math.nan
+            seconds.append(images * epochs / speed)
+    return sum(seconds) / len(seconds) if seconds else math.nan
 
 
 def _notes(variants: Sequence[Variant]) -> list[str]:
@@ -266,15 +267,15 @@ def _notes(variants: Sequence[Variant]) -> list[str]:
     single = [str(one.number) for one in variants if len(one.seeds) == 1]
     if single:
         notes.append(
-            f"variant{'s' if len(single) > 1 else ''} {', '.join(single)}: one seed alone has no interval"
+            f"variant{'s' if len(single) > 1 else ''} {', '.join(single)}: a single seed has no interval"
         )
     for one in variants:
         if one.stopped:
-            who = ", ".join(f"seed {seed} (epoch {epoch})" for seed, epoch in one.stopped.items())
-            notes.append(f"variant {one.number}: stopped early and left out of the means: {who}")
+            stopped = ", ".join(f"seed {seed} (epoch {epoch})" for seed, epoch in one.stopped.items())
+            notes.append(f"variant {one.number}: stopped early and left out of the means: {stopped}")
         if one.cost.note:
             notes.append(f"variant {one.number}: {one.cost.note}")
         for name, measure in one.measures.items():
-            told = [measure.apart] if measure.apart else list(measure.notes)
-            notes += [f"variant {one.number}, {name}: {text}" for text in told]
+            texts = [measure.incomparable] if measure.incomparable else list(measure.notes)
+            notes += [f"variant {one.number}, {name}: {text}" for text in texts]
     return notes

@@ -167,19 +167,19 @@ class ShardStore:
             try:
                 self._client().download_fileobj(address, SizeLimited(new.file, max_bytes))
                 new.file.flush()
-                streamed = new.aside.stat().st_size > 0
+                streamed = new.temporary.stat().st_size > 0
                 if not streamed:  # LitData cannot stream from this storage
-                    new.aside.unlink()
-                    self._client().download_file(address, str(new.aside))
-                if new.aside.exists():
-                    if digest and content_hash(new.aside.read_bytes()) != digest:
+                    new.temporary.unlink()
+                    self._client().download_file(address, str(new.temporary))
+                if new.temporary.exists():
+                    if digest and content_hash(new.temporary.read_bytes()) != digest:
                         raise CornetError(
                             f"{address} does not match its hash in {DESCRIPTION}; write the shards again."
                         )
                     if streamed:
                         new.commit()
                     else:
-                        os.replace(new.aside, path)
+                        os.replace(new.temporary, path)
                     return
             except CornetError:
                 raise

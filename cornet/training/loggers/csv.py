@@ -89,7 +89,7 @@ class CsvLogger(Logger):
         """Drop the rows after `step`, which a run that resumes there computes again."""
         self.save()
         if step < self._last:
-            self.journal.keep(lambda row: row["step"] <= step)
+            self.journal.filter(lambda row: row["step"] <= step)
             self._load()
         self.write_table()
 

@@ -14,7 +14,7 @@ from PIL import Image
 from pytorch_lightning.loggers import Logger, TensorBoardLogger
 
 from cornet.errors import CornetError
-from cornet.runs.labels import LONGEST_TAG
+from cornet.runs.labels import MAX_TAG_LENGTH
 from cornet.runs.metrics import read_metrics
 from cornet.training.loggers.wandb_run import ForgivingWandbLogger
 from cornet.training.overrides import check_installed
@@ -67,9 +67,9 @@ def wandb(
     """
     check_folder("Weights & Biases", folder)
     for tag in tags or ():
-        if not 1 <= len(tag) <= LONGEST_TAG:
+        if not 1 <= len(tag) <= MAX_TAG_LENGTH:
             raise CornetError(
-                f"The tag {tag!r} has {len(tag)} characters, but Weights & Biases accepts 1 to {LONGEST_TAG}; "
+                f"The tag {tag!r} has {len(tag)} characters, but Weights & Biases accepts 1 to {MAX_TAG_LENGTH}; "
                 "change it in logger.wandb.tags."
             )
     mode = os.environ.get("WANDB_MODE") or "online"  # wandb itself reads it only once per process

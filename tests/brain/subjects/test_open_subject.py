@@ -129,7 +129,7 @@ def test_published_files_of_r_and_rt_are_alike_and_say_so(tmp_path, name, text):
     torch.save(to_published(create_model("cornet_rt", **SMALL)), tmp_path / name)
     assert open_subject(name + text).net.unroll == "synchronous"
     torch.save(to_published(create_model("cornet_r", **SMALL)), tmp_path / "x.pth")
-    with pytest.raises(CornetError, match="which are alike"):
+    with pytest.raises(CornetError, match="which have the same layout"):
         open_subject("x.pth")
 
 
@@ -363,7 +363,7 @@ def test_several_runs_and_a_checkpoint_without_its_run(tmp_path):
     make_run(tmp_path / "runs" / "a" / "seed0.old1")
     make_run(tmp_path / "runs" / "b" / "seed0")
     assert open_subject("runs/a").size == 48
-    with pytest.raises(CornetError, match="holds 2 runs"):
+    with pytest.raises(CornetError, match="contains 2 runs"):
         open_subject("runs")
     (tmp_path / "runs" / "a" / "seed0" / "checkpoints" / "best.ckpt").rename(tmp_path / "alone.ckpt")
     with pytest.raises(CornetError, match=r"alone\.ckpt\?size=64"):

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from hypothesis import strategies as st
 
-from cornet.report.run.closing import close
+from cornet.report.run.closing import print_run_summary
 from cornet.report.run.data import read_metrics as read_report_metrics
 from cornet.report.run.page import find_run_folder, write_page
 from cornet.report.run.plots import read_brain_tables
-from cornet.report.run.sections import banner, evaluations, lacking, notes, summary_table, times_table
+from cornet.report.run.sections import banner, evaluations, missing_scores, notes, summary_table, times_table
 from cornet.runs.folder import RunFolder
 from cornet.runs.metrics import read_metrics
 from cornet.runs.score_tables import read_scores
@@ -111,7 +111,7 @@ def read_for_the_report(folder: Path) -> None:
     found, metrics = read_brain_tables(folder), read_report_metrics(folder)
     banner(found)
     if found.scores is not None:
-        for make in (lacking, notes, summary_table):
+        for make in (missing_scores, notes, summary_table):
             make(found.scores)
         evaluations(found.scores, metrics)
     times_table(found.times, metrics)
@@ -125,7 +125,7 @@ def tell_again(folder: Path) -> None:
     """A run that had been finished before."""
     summary = RunFolder(folder).finished
     if summary is not None:
-        close(folder, summary, already=True)
+        print_run_summary(folder, summary, already_finished=True)
 
 
 def continue_run(folder: Path) -> None:

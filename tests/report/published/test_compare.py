@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from cornet.errors import CornetError
-from cornet.report.published.comparable import ComparedRun, open_run, other_data
+from cornet.report.published.comparable import ComparedRun, differing_benchmarks, open_run
 from cornet.report.published.numbers import CURVE, PANELS, published_models, published_training
 from cornet.report.published.plots import draw_panel
 from cornet.report.published.report import compare_page, compare_runs
@@ -144,7 +144,7 @@ def test_runs_are_drawn_where_they_have_numbers(page: Path):
         (first,) = {one for one in titles(found[heading]) if one.startswith("run 1")}
         assert re.match(r"run 1, cornet_s on imagenet, seed 0: ImageNet top-1 0\.\d+, ", first)
         (second,) = {one for one in titles(found[heading]) if one.startswith("run 2")}
-        assert "top-1 of its own images 0." in second
+        assert "top-1 on its own images 0." in second
         assert {"run 1", "run 2, own", "CORnet-S"} <= set(words(found[heading]))
     for heading in ("CIFAR-100 transfer", "Generalisation: new images"):
         assert not any(one.startswith("run") for one in titles(found[heading]))
@@ -209,7 +209,7 @@ def test_it_needs_nothing_outside_itself(page: Path):
     ("change", "why"),
     [
         ({"metric": "ridge"}, "majajhong2015.IT is not compared: it was mapped by ridge"),
-        ({"metric": ""}, "majajhong2015.IT is not compared: it was mapped by a metric that is not told"),
+        ({"metric": ""}, "majajhong2015.IT is not compared: it was mapped by an unknown metric"),
         ({"simulated": True}, "kar2019-ost is not compared: it is simulated"),
         (
             {"notes": "optimum decoder; more"},
@@ -246,7 +246,7 @@ def test_solution_times_that_were_not_scored_make_no_brain_score(tmp_path: Path)
     run = open_run(made(tmp_path / "b", table.assign(raw=table["raw"].where(~undefined))), 1)
     parts = [run.values[name] for name in ("v4", "it", "behaviour")]
     assert run.values["brain_score"] == pytest.approx(sum(parts) / 4)
-    assert any("count 0" in note for note in run.notes)
+    assert any("count as 0" in note for note in run.notes)
     failed = table.assign(
         raw=table["raw"].where(~undefined), failure=np.where(undefined, "out of memory.", "")
     )
@@ -271,7 +271,7 @@ def test_scores_and_accuracy_are_of_one_epoch(tmp_path: Path):
     table = public_scores().assign(top1=math.nan)
     run = open_run(made(tmp_path / "a", table[table["epoch"] == 0]), 1)
     assert math.isnan(run.values["imagenet"])
-    assert "no accuracy was measured at epoch 0, of which the brain scores are" in run.notes
+    assert "no accuracy was measured at epoch 0, at which the brain was scored" in run.notes
     run = open_run(made(tmp_path / "b", table[table["epoch"] <= 2]), 1)
     assert run.values["imagenet"] == pytest.approx(0.39)
     assert open_run(made(tmp_path / "c", None), 1).values["imagenet"] == pytest.approx(0.57)
@@ -287,16 +287,16 @@ def test_a_lacking_ceiling_is_told(tmp_path: Path):
 
 def test_other_brain_data_are_told(runs: list[Path], tmp_path: Path):
     first, second = open_run(runs[0], 1), open_run(runs[1], 2)
-    assert other_data([first, second]) == []
+    assert differing_benchmarks([first, second]) == []
     table = public_scores()
     other = table["benchmark"] == "majajhong2015.V4"
     changed = made(tmp_path, table.assign(brain_data=table["brain_data"].where(~other, "another")))
     third = open_run(changed, 3)
-    assert other_data([first, second, third]) == ["majajhong2015.V4"]
+    assert differing_benchmarks([first, second, third]) == ["majajhong2015.V4"]
     assert "splits of majajhong2015.V4 differ between the runs" in part(
-        "compare.differing", names=other_data([first, third])
+        "compare.differing", names=differing_benchmarks([first, third])
     )
-    assert part("compare.differing", names=other_data([first, second])) == ""
+    assert part("compare.differing", names=differing_benchmarks([first, second])) == ""
 
 
 def test_where_nothing_matches_the_published_curves_stand_alone(runs: list[Path]):
@@ -312,7 +312,7 @@ def test_where_nothing_matches_the_published_curves_stand_alone(runs: list[Path]
 def test_what_matches_is_laid_over(page: Path):
     found = drawings(page)
     assert "V2 predictivity by epoch" not in found
-    assert "Published, too, and scored in no run: V2 predictivity." in Page(page).text
+    assert "Also published, but not scored in any run: V2 predictivity." in Page(page).text
     told = titles(found["V1 predictivity by epoch"])
     assert sum(one.startswith("run 1, ") for one in told) == 4
     assert "score, (r / ceiling)^2" in words(found["V1 predictivity by epoch"])
@@ -354,7 +354,7 @@ def test_a_strange_configuration_is_no_matter(config: str, tmp_path: Path):
     run = open_run(folder, 1)
     assert math.isnan(run.values["depth"])
     assert run.own_images
-    assert any(note.startswith("depth is not known") for note in run.notes)
+    assert any(note.startswith("depth is unknown") for note in run.notes)
 
 
 def test_an_unfinished_run_is_said_to_be_one(tmp_path: Path):
@@ -369,19 +369,19 @@ def test_an_unfinished_run_is_said_to_be_one(tmp_path: Path):
 
 
 def test_bad_input(runs: list[Path], tmp_path: Path):
-    with pytest.raises(CornetError, match="no run is named"):
+    with pytest.raises(CornetError, match="a run is missing; name the folders"):
         compare_runs([])
-    with pytest.raises(CornetError, match="is no folder"):
+    with pytest.raises(CornetError, match="is not a folder"):
         compare_runs([tmp_path / "absent"])
     (tmp_path / "empty").mkdir()
-    with pytest.raises(CornetError, match="nor a run below it"):
+    with pytest.raises(CornetError, match="and no run below it"):
         compare_runs([tmp_path / "empty"])
     broken = made(tmp_path / "broken", public_scores())
     (broken / "scores.csv").write_text("nothing,of,it\n1,2,3\n")
     with pytest.raises(CornetError, match=r"scores\.csv has no column epoch"):
         compare_runs([broken])
     assert not (broken / "compare.html").exists()
-    with pytest.raises(CornetError, match=r"neither a folder nor a file \.html"):
+    with pytest.raises(CornetError, match=r"neither a folder nor an \.html file"):
         compare_runs(runs[:1], tmp_path / "page.pdf")
     path = compare_runs([broken, runs[2]], tmp_path)
     text = Page(path).text

@@ -99,18 +99,18 @@ def test_the_training_of_cornet_s():
 
 def test_the_correlations_of_the_paper():
     found = {(one.panel, one.which): one for one in correlations()}
-    low = found["imagenet", "below .70"].found
+    low = found["imagenet", "below .70"].correlation
     assert (round(low.r, 2), low.n) == (0.90, 214)
     assert low.p < 1e-70
     high = found["imagenet", "from .70 on, without CORnet-S"]
-    assert high.found.n == 23
-    assert high.found.p > 0.05
-    assert high.found.low < 0 < high.found.high
+    assert high.correlation.n == 23
+    assert high.correlation.p > 0.05
+    assert high.correlation.low < 0 < high.correlation.high
     for key, r, n in (("it", 0.823, 238), ("behaviour", 0.952, 242), ("ost", 0.110, 243)):
-        one = found[f"imagenet-{key}", ""].found
+        one = found[f"imagenet-{key}", ""].correlation
         assert (round(one.r, 3), one.n) == (r, n)
     assert {one.panel for one in correlations()} == {panel.key for panel in PANELS}
-    assert [one.holm for one in correlations()] == holm([one.found.p for one in correlations()])
+    assert [one.holm for one in correlations()] == holm([one.correlation.p for one in correlations()])
 
 
 def test_no_network_is_on_both_sides():

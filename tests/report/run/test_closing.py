@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cornet.report.run.closing import line_of, print_summary
+from cornet.report.run.closing import print_summary_table, summary_line
 
 SUMMARY = {
     "network": "cornet_s",
@@ -40,11 +40,11 @@ BRAIN = {"brain_monitor": "brain/mean", "brain_best": 0.375, "brain_best_epoch":
     ],
 )
 def test_one_of_many_runs_says_a_line(more, said):
-    assert line_of(SUMMARY | more, Path("runs/x")) == said
+    assert summary_line(SUMMARY | more, Path("runs/x")) == said
 
 
 def test_the_table_tells_of_a_run_that_was_stopped_early(tmp_path, capsys):
-    print_summary(SUMMARY | BRAIN | {"stopped_early": 2}, tmp_path)
+    print_summary_table(SUMMARY | BRAIN | {"stopped_early": 2}, tmp_path)
     rows = {
         line.split("\u2502")[1].strip(): line
         for line in capsys.readouterr().out.splitlines()

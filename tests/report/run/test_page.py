@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from cornet.cli import app, main
 from cornet.report.run.page import find_run_folder, stimuli_section, write_page
 from cornet.report.run.plots import BrainTables
-from cornet.report.run.sections import banner, evaluations, lacking, notes, summary_table, times_table
+from cornet.report.run.sections import banner, evaluations, missing_scores, notes, summary_table, times_table
 from cornet.stimuli.sheet import contact_sheet
 from tests.helpers.report.browser import Browser, find_browser, open_browser
 from tests.helpers.report.made_up_runs import BENCHMARKS, make_run, matrix, metrics, scores, times
@@ -200,9 +200,9 @@ def test_failures_and_undefined_scores_are_said():
     table.loc[lost, ["value", "value_error", "raw", "error", "ceiling", "n", "top1"]] = np.nan
     table.loc[lost, "failure"] = "it solves 3 images and needs 10."
     table.loc[table["benchmark"] == "simulated.V4", "notes"] = "2 neuroids are constant"
-    page = Page(lacking(table) + summary_table(table) + notes(table) + evaluations(table))
+    page = Page(missing_scores(table) + summary_table(table) + notes(table) + evaluations(table))
     assert (
-        "Failed: no score could be computed. simulated-ost simulated : it solves 3 images and needs 10"
+        "Failed: the score could not be computed. simulated-ost simulated : it solves 3 images and needs 10"
         in page.text
     )
     assert "simulated.V4 simulated : 2 neuroids are constant (9 evaluations)" in page.text
@@ -214,7 +214,7 @@ def test_an_undefined_score_is_neither_zero_nor_hidden_behind_an_earlier_one():
     table = scores((0, 6), BENCHMARKS[-1:])
     table.loc[1, ["value", "value_error", "raw", "error"]] = np.nan
     table.loc[1, "notes"] = "no split has a correlation"
-    page = Page(lacking(table) + summary_table(table))
+    page = Page(missing_scores(table) + summary_table(table))
     first = f"{table['value'][0]:.3f} \u00b1 0.020 epoch 0"
     assert f"{first} undefined epoch 6 {first} - 1.000" in page.text
     assert (
@@ -242,7 +242,7 @@ def test_sample_stimuli_are_shown_with_what_they_are(tmp_path: Path):
     page = Page(write_page(folder))
     for words in (
         "objects simulated : 640 stimuli that span 4 degrees; used by simulated.V4, simulated.IT.",
-        "Here are 8, spread over the 8 kinds of category_name, as the network sees them",
+        "The 8 samples, covering the 8 values of category_name, are shown as the network sees them",
         "screen of 64 x 64 pixels, which spans 8 degrees",
     ):
         assert words in page.text
@@ -256,8 +256,8 @@ def test_sample_stimuli_are_shown_with_what_they_are(tmp_path: Path):
             assert np.array_equal(np.asarray(picture), tile)
     add_stimuli(folder, degrees=None, column=None, kinds=0, simulated=False)
     text = Page(stimuli_section(folder)).text
-    assert "objects : 640 stimuli of a visual angle that nobody told, so that they fill the screen" in text
-    assert "Here are 8, at even distances in their table" in text
+    assert "objects : 640 stimuli of unknown visual angle, shown over the full screen" in text
+    assert "The 8 samples, at equal distances in the table" in text
 
 
 @pytest.mark.parametrize(
@@ -288,19 +288,20 @@ def test_both_kinds_of_weights_are_told_apart():
     for row in table[table["epoch"] == 1].itertuples():
         assert f"{row.benchmark} ({row.weights} weights) simulated" in page.text
         assert f"{row.value:.3f} \u00b1 {row.value_error:.3f} epoch 1" in page.text
-    assert "Weights that were scored: raw (as the optimiser left them) and averaged" in page.text
+    assert "Scored weights: raw (as the optimiser left them) and averaged" in page.text
 
 
 def test_what_evaluations_took_is_told():
     table = scores((0, 1), BENCHMARKS[:2])
     page = Page(evaluations(table, metrics()))
-    assert "Scoring took 6.0 s in all, for comparing alone, without the recording" in page.text
+    assert "Scoring took 6.0 s in total, for the comparison only, without recording" in page.text
     logged = metrics().assign(**{"brain/seconds": np.nan})
     logged.loc[len(logged)] = {"epoch": 0, "step": 0, "brain/seconds": 4.25}
     logged.loc[len(logged)] = {"epoch": 0, "step": 128, "brain/seconds": 5.5}
     page = Page(evaluations(table, logged))
     assert (
-        "Scoring took 9.8 s in all, with the recording of the network; one took 4.9 s (median)" in page.text
+        "Scoring took 9.8 s in total, including recording of the network; the median evaluation took 4.9 s"
+        in page.text
     )
     assert "0 0.125 4.2 " in page.text
 
@@ -315,8 +316,8 @@ def test_what_solution_times_rest_on_is_told():
     for words in (
         "simulated-ost simulated 95 % interval of the raw score, over images -0.125 to 0.500",
         "raw score before training 0.062",
-        "images in a split's correlation, on average 33.7",
-        "accuracy of the read-out, at each different state in turn 0.250, 0.500, 0.625",
+        "mean number of images in a split's correlation 33.7",
+        "accuracy of the decoder at each distinct state in turn 0.250, 0.500, 0.625",
     ):
         assert words in text
     assert "d'" not in text
@@ -340,14 +341,14 @@ def test_mistakes_are_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         assert ended.value.code == 2
         return capsys.readouterr().err
 
-    assert "is no folder" in told(tmp_path / "absent")
+    assert "is not a folder" in told(tmp_path / "absent")
     empty = tmp_path / "empty"
     empty.mkdir()
     assert "no metrics.csv and no scores.csv" in told(empty)
     for seed in (0, 1):
         (tmp_path / "two" / f"seed{seed}").mkdir(parents=True)
         metrics().to_csv(tmp_path / "two" / f"seed{seed}" / "metrics.csv", index=False)
-    assert "holds 2 runs" in told(tmp_path / "two")
+    assert "contains 2 runs" in told(tmp_path / "two")
     (empty / "scores.csv").write_text("epoch,benchmark,value\n")
     assert "with numbers" in told(empty)
     assert find_run_folder(tmp_path / "two" / "seed1") == tmp_path / "two" / "seed1"

@@ -124,12 +124,12 @@ def test_what_was_compared_otherwise_is_never_averaged(column: str, value, three
     seeds = read_seeds(three)
     v1 = seeds.measure("brain/simulated.V1")
     assert (v1.final.n, math.isnan(v1.final.mean), v1.last.notna().sum()) == (0, True, 5)
-    assert column.replace("_", " ") in v1.apart
-    assert "in seed 12" in v1.apart
+    assert column.replace("_", " ") in v1.incomparable
+    assert "in seed 12" in v1.incomparable
     assert not v1.by_epoch["mean"].notna().any()
-    assert seeds.measure("brain/mean").apart.startswith("it is made of simulated.V1")
+    assert seeds.measure("brain/mean").incomparable.startswith("it includes simulated.V1")
     assert seeds.measure("brain/simulated.V2").final.n == 5
-    assert any(note.startswith("simulated.V1 is not averaged, for its") for note in seeds.notes)
+    assert any(note.startswith("simulated.V1 is not averaged: its") for note in seeds.notes)
 
 
 def test_ceilings_that_differ_in_their_last_digits_are_the_same(three: Path):
@@ -154,7 +154,7 @@ def test_unfinished_and_damaged_runs_are_said_and_left_out(three: Path):
 
 def test_one_seed_has_no_interval(three: Path):
     seeds = read_seeds([three / "seed2"])
-    assert seeds.notes == ("one seed alone has no interval",)
+    assert seeds.notes == ("a single seed has no interval",)
     assert math.isnan(seeds.measure("val/top1").final.low)
     assert seeds.measure("val/top1").final.n == 1
     assert seeds.title == "cornet_s on objects, 1 seed"
@@ -175,7 +175,7 @@ def test_runs_that_differ_in_more_are_refused(three: Path, tmp_path: Path):
     ):
         read_seeds([three / "seed0", other])
     more = seed_run(tmp_path / "more" / "seed1", 1, model={"bottleneck": 4})
-    with pytest.raises(CornetError, match=r"model.bottleneck is absent in the one and 4"):
+    with pytest.raises(CornetError, match=r"model.bottleneck is missing in the first and 4"):
         read_seeds([three / "seed0", more])
     same = seed_run(tmp_path / "again" / "seed7", 0)
     with pytest.raises(CornetError, match=r"have the same seed, 0"):
@@ -184,13 +184,13 @@ def test_runs_that_differ_in_more_are_refused(three: Path, tmp_path: Path):
     content = json.loads((fixed / "identity.json").read_text())
     content["loader"]["seed"] = 5
     (fixed / "identity.json").write_text(json.dumps(content))
-    with pytest.raises(CornetError, match=r"loader.seed is 0 in the one and 5"):
+    with pytest.raises(CornetError, match=r"loader.seed is 0 in the first and 5"):
         read_seeds([three / "seed0", fixed])
 
 
 def test_other_versions_are_noted(three: Path):
     seed_run(three / "seed11", 11, versions={"torch": "2.16.0"})
-    assert read_seeds(three).notes == ("the seeds were not made with the same torch",)
+    assert read_seeds(three).notes == ("the seeds used different versions of torch",)
 
 
 def test_folders(three: Path, tmp_path: Path):
@@ -203,11 +203,11 @@ def test_folders(three: Path, tmp_path: Path):
     assert find_seeds(tmp_path / "other") is None
     elsewhere = seed_run(tmp_path / "x" / "y" / "seed5", 5)
     assert read_seeds([three / "seed0", elsewhere]).folder == tmp_path
-    with pytest.raises(CornetError, match=r"holds no folders seed<k>"):
+    with pytest.raises(CornetError, match=r"contains no folders seed<k>"):
         read_seeds(tmp_path)
     for path in three.glob("*/finished.json"):
         path.unlink()
     with pytest.raises(
-        CornetError, match=r"holds 3 runs, none of which is finished \(seed0: it is not finished\)"
+        CornetError, match=r"contains 3 runs, none of which is finished \(seed0: it is not finished\)"
     ):
         read_seeds(three)

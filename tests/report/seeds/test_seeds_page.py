@@ -12,7 +12,7 @@ from cornet.cli import app, main
 from cornet.report.render import interval_text, number
 from cornet.report.seeds.plots import draw_seeds
 from cornet.report.seeds.read import read_seeds
-from cornet.report.seeds.report import _page, close_seeds, print_seeds, write_seeds_page
+from cornet.report.seeds.report import _page, print_seeds, print_seeds_summary, write_seeds_page
 from cornet.report.statistics import Estimate
 from tests.helpers.report.browser import find_browser, open_browser
 from tests.helpers.report.made_up_runs import BENCHMARKS, scores
@@ -87,7 +87,7 @@ def test_the_page(three: Path):
     for words in (
         "cornet_s on objects, 3 seeds",
         "Simulated: all brain scores on this page",
-        "Left out: not averaged in. seed3 : it is not finished",
+        "Left out: not included in the means. seed3 : it is not finished",
         "Configuration of seed 0",
     ):
         assert words in page.text
@@ -160,13 +160,13 @@ def test_mistakes_are_one_sentence(three: Path, tmp_path: Path, monkeypatch: pyt
     with pytest.raises(SystemExit) as ended:
         main()
     assert ended.value.code == 2
-    assert "model.width is 0.25 in the one and 0.5 in the other" in capsys.readouterr().err
+    assert "model.width is 0.25 in the first and 0.5 in the second" in capsys.readouterr().err
 
 
 def test_the_end_of_a_sweep(three: Path, tmp_path: Path, capsys):
     """Seeds from before are shown, too; those that have not begun are named; nothing finished is passed over."""
     (seed_run(tmp_path / "b" / "seed0") / "finished.json").unlink()
-    close_seeds(
+    print_seeds_summary(
         [
             [three / "seed1", three / "seed2", three / "seed4"],
             [tmp_path / "b" / "seed0", tmp_path / "b" / "seed1"],
@@ -175,7 +175,7 @@ def test_the_end_of_a_sweep(three: Path, tmp_path: Path, capsys):
     )
     said = capsys.readouterr().out
     assert said.count("3 seeds") == 1
-    assert "Left out: seed4: it has not begun." in said
+    assert "Left out: seed4: it has not started." in said
     assert f"Written to {three / 'report.html'}" in said
     assert str(tmp_path / "b") not in said
 
@@ -183,7 +183,7 @@ def test_the_end_of_a_sweep(three: Path, tmp_path: Path, capsys):
 @pytest.mark.slow  # writes a page
 def test_an_earlier_seed_of_another_configuration_is_not_shown(three: Path, capsys):
     seed_run(three / "seed9", 9, model={"width": 0.5})
-    close_seeds([[three / "seed1", three / "seed2"]], Console(width=100))
+    print_seeds_summary([[three / "seed1", three / "seed2"]], Console(width=100))
     assert "2 seeds" in capsys.readouterr().out
 
 

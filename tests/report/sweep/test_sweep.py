@@ -151,9 +151,9 @@ def test_other_benchmarks_are_never_averaged(folder: Path, column: str, value: o
     with pytest.raises(CornetError) as error:
         read_sweep(folder)
     text = str(error.value)
-    assert text.startswith("simulated.V4 was not the same in all runs (its " + column.replace("_", " "))
+    assert text.startswith("simulated.V4 differs between runs (its " + column.replace("_", " "))
     assert "seed1" in text
-    assert text.endswith("score the older ones anew, or move them to another folder.")
+    assert text.endswith("score the older runs again, or move them to another folder.")
 
 
 def test_half_finished_runs_are_counted_in_a_sentence(folder: Path):
@@ -167,7 +167,7 @@ def test_half_finished_runs_are_counted_in_a_sentence(folder: Path):
         "2 runs are left out: 1 not finished (repeat the command that trains them); model.times.v4-4"
     )
     assert "finished.json cannot be read" in text
-    assert "variant 5: one seed alone has no interval" in sweep.notes
+    assert "variant 5: a single seed has no interval" in sweep.notes
     assert "2 runs are left out" in printed(folder)
 
 
@@ -186,7 +186,7 @@ def test_runs_stopped_early_are_marked_and_in_no_mean(folder: Path):
     assert math.isnan(two.estimate("best top-1").mean)
     assert one.estimate("best top-1").n == 2
     page = Page(sweep_page(sweep, find_base(sweep)))
-    assert "4 runs were stopped early, and in no mean." in page.text
+    assert "4 runs were stopped early and left out of all means." in page.text
     assert "stopped early and left out of the means: seed 0 (epoch 1)" in page.text
     assert all(change.variant is not two for change in changes_of(sweep, find_base(sweep)))
     for path in folder.glob("*/*/finished.json"):
@@ -236,7 +236,7 @@ def test_factors_that_go_together_are_not_taken_for_one(tmp_path: Path):
     sweep = read_sweep(tmp_path)
     assert {f.name for f in sweep.factors} == {"times.V4", "bottleneck"}  # and draw names, but does nothing
     assert changes_of(sweep, sweep.variants[0]) == []
-    assert "no change can be laid to one" in sweep_page(sweep, sweep.variants[0])
+    assert "no change can be attributed to a single factor" in sweep_page(sweep, sweep.variants[0])
 
 
 def test_many_factors_are_told_by_what_differs_from_the_base(tmp_path: Path):
@@ -251,12 +251,14 @@ def test_many_factors_are_told_by_what_differs_from_the_base(tmp_path: Path):
 
 
 def test_what_is_no_sweep_is_told_in_a_sentence(folder: Path, tmp_path: Path):
-    with pytest.raises(CornetError, match="no folder; name the folder of a sweep"):
+    with pytest.raises(CornetError, match="is not a folder; name the folder of a sweep"):
         report_sweep(tmp_path / "nothing")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(CornetError, match="holds 0 runs, 0 finished, of no variants, and a sweep needs two"):
+    with pytest.raises(
+        CornetError, match="contains 0 runs, 0 finished, of no variants, and a sweep needs two"
+    ):
         report_sweep(tmp_path / "empty")
-    with pytest.raises(CornetError, match="holds 3 runs, 3 finished, of 1 variant, and a sweep needs two"):
+    with pytest.raises(CornetError, match="contains 3 runs, 3 finished, of 1 variant, and a sweep needs two"):
         report_sweep(folder / "model.times.v4-1+model.bottleneck-1")
     shutil.copytree(folder / "model.times.v4-1+model.bottleneck-1", folder / "copy")
     with pytest.raises(CornetError, match="have the same seed, 0"):
@@ -306,7 +308,7 @@ def test_text_stays_text(tmp_path: Path):
     page = Page(report_sweep(tmp_path, console=Console(quiet=True)))
     assert page.all("script") == page.all("b") == page.all("i") == []
     assert nasty in page.text
-    assert "what it costs is not known" in page.text
+    assert "its cost is unknown" in page.text
 
 
 def test_recorded_scores_are_not_called_simulated(tmp_path: Path):

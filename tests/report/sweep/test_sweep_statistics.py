@@ -181,8 +181,8 @@ def test_too_little_is_said_in_a_sentence():
     few = in_memory({"a": [1, 2], "b": [1, 2]}, planted(rng))
     design = design_of(few)
     assert design.why == (
-        "4 variants are too few to tell 2 factors or categories apart: 6 are the fewest for this analysis, so that "
-        "none is shown."
+        "4 variants are too few to separate 2 factors or categories: this analysis needs at least 6, so it is not "
+        "shown."
     )
     assert explain(few, design, "score").effects == ()
     whole = in_memory(GRID, planted(rng))

@@ -155,7 +155,7 @@ def test_memory_does_not_grow_with_the_rows(tmp_path):
 
 
 def test_what_is_no_table(tmp_path):
-    with pytest.raises(CornetError, match="no metrics at"):
+    with pytest.raises(CornetError, match=r"metrics\.csv is missing or empty"):
         read_metrics(tmp_path)
     (tmp_path / "metrics.csv").write_text("a,b\n1,2\n")
     with pytest.raises(CornetError, match="no column of whole steps"):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from cornet.brain.data.public.listing import BASE_URL, KAR2019_PAGE, PublicData, PublicFile, public_data
 from cornet.errors import CornetError
-from cornet.fetch import is_address, locked, obtain, usable
+from cornet.fetch import fetch_file, fetch_lock, is_address, translate_os_errors
 from cornet.files import atomic_write, cache_folder
 from cornet.opening import is_foreign, open_entry
 
@@ -42,13 +42,13 @@ def fetch(
     """
     data = public_data(name) if isinstance(name, str) else name
     target = data_folder(data, folder)
-    with usable(
+    with translate_os_errors(
         target, "fix this, or choose another folder with --to or the environment variable CORNET_CACHE"
     ):
         if not _data_problem(data, target):
             return target
         target.mkdir(parents=True, exist_ok=True)
-        with locked(target / ".lock"):
+        with fetch_lock(target / ".lock"):
             for file in data.files:
                 path = target / file.name
                 if path.exists():
@@ -63,7 +63,7 @@ def locate(name: str | PublicData, folder: str | os.PathLike[str] | None = None)
     """Return the folder of a public data set if all its files are present and valid, else None."""
     data = public_data(name) if isinstance(name, str) else name
     target = data_folder(data, folder)
-    with usable(target, "fix this"):
+    with translate_os_errors(target, "fix this"):
         return None if _data_problem(data, target) else target
 
 
@@ -71,7 +71,7 @@ def require(name: str | PublicData, folder: str | os.PathLike[str] | None = None
     """Return the folder of a public data set. Raises CornetError with the fetch command if it is incomplete."""
     data = public_data(name) if isinstance(name, str) else name
     target = data_folder(data, folder)
-    with usable(target, "fix this"):
+    with translate_os_errors(target, "fix this"):
         if problem := _data_problem(data, target):
             where = f" --to {target}" if folder else ""
             raise CornetError(f"{problem}; run `cornet fetch {data.name}{where}`.")
@@ -81,7 +81,7 @@ def require(name: str | PublicData, folder: str | os.PathLike[str] | None = None
 def download_status(data: PublicData, folder: str | os.PathLike[str] | None = None) -> str:
     """Describe the download for a table: the folder, "not fetched", or the number of files present."""
     target = data_folder(data, folder)
-    with usable(target, "fix this"):
+    with translate_os_errors(target, "fix this"):
         present = sum((target / file.name).exists() for file in data.files)
         partial = any(target.glob("*.part"))
         if not present:
@@ -120,7 +120,7 @@ def _fetch_file(data: PublicData, file: PublicFile, source: str, path: Path, tim
         mismatch = _content_problem(file, download)
         return f"{mismatch}; contact the provider of this file" if mismatch and file.sha1 else mismatch
 
-    obtain(source, path, problem, remedy, timeout)
+    fetch_file(source, path, problem, remedy, timeout)
     if file.sha1 is not None:
         _write_record(path, _state(file, path.stat()))
 

@@ -139,11 +139,11 @@ def test_environment_and_another_folder(server, folder, tmp_path, monkeypatch):
 def test_the_public_address_is_the_default(monkeypatch):
     asked = []
 
-    def obtain(source, path, *others):
+    def fetch_file(source, path, *others):
         asked.append((source, path.name))
         raise CornetError("is not asked in a test")
 
-    monkeypatch.setattr(fetching, "obtain", obtain)
+    monkeypatch.setattr(fetching, "fetch_file", fetch_file)
     refused(data="freemanziemba2013")
     assert asked == [(BASE_URL, "assy_movshon_FreemanZiemba2013_public.nc")]
 
@@ -174,7 +174,7 @@ def test_from_a_folder(folder, tmp_path):
     (mirror / NAMES[2]).write_bytes(CONTENT[NAMES[2]])
     assert complete(fetch(DATA, mirror))
     assert len(list(mirror.iterdir())) == 3
-    assert "begins with s3; give one with http or https, or a folder" in refused(
+    assert "has the scheme s3; give an http or https address, or a folder" in refused(
         "s3://bucket/", folder=tmp_path / "z"
     )
 
@@ -212,7 +212,7 @@ def test_breaking_off(server, folder, manner):
     message = refused(server.url, timeout=0.2)
     assert message.startswith(f"{server.url}{NAMES[0]} ")
     told = "sent nothing for 0.2 s" if manner == "stalls" else "of 40,000 bytes"
-    assert f"{told} (what came of it is kept, and the next try goes on from there); place the file" in message
+    assert f"{told} (the partial download is kept and the next try resumes it); place the file" in message
     assert visible(folder) == [f"{NAMES[0]}.part"]
     assert locate(DATA) is None
     with pytest.raises(
@@ -475,8 +475,8 @@ def test_command(dataset, tmp_path, monkeypatch, capsys):
     assert run("kar2019").exit_code == 0
     for arguments, message in (
         (["nothing"], "'nothing' is unknown; choose one of majajhong2015"),
-        ([], "no data set is named; name any of majajhong2015"),
-        (["kar2019", "rajalingham2018", "--to", "x"], "--to takes one folder for one data set, not for 2"),
+        ([], "a data set is missing; name one or more of majajhong2015"),
+        (["kar2019", "rajalingham2018", "--to", "x"], "--to allows only one data set, and you gave 2"),
         (
             ["rajalingham2018", "--from", str(tmp_path)],
             "assy_dicarlo_Rajalingham2018_public.nc cannot be read",
