@@ -1,0 +1,66 @@
+"""The default launcher: the runs of a sweep as processes on this machine. Hydra finds it by its place here."""
+
+import os
+import sys
+from collections.abc import Sequence
+
+from hydra._internal.core_plugins.basic_launcher import BasicLauncher
+from hydra._internal.utils import get_args_parser
+from hydra.core.utils import JobReturn, JobStatus
+
+__all__ = ["LocalLauncher"]
+
+
+class LocalLauncher(BasicLauncher):
+    """Starts this program again for each run that is not finished.
+
+    A plan, and a sweep on several ranks, which are processes already, runs in this process, as with Hydra's own.
+    """
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        from cornet.errors import CornetError
+        from cornet.report.seeds.report import close_seeds
+        from cornet.runs.folder import RunFolder
+        from cornet.training.ranks.processes import find_ranks
+        from cornet.training.sweeps.halving import saved_epochs
+        from cornet.training.sweeps.jobs import find_jobs, seed_groups
+        from cornet.training.sweeps.local import LocalSweep
+
+        assert self.config is not None
+        assert self.hydra_context is not None
+        if self.config.get("plan"):
+            return super().launch(job_overrides, initial_job_idx)
+        at_once = self.config.sweep.at_once
+        if isinstance(at_once, bool) or not isinstance(at_once, int) or at_once < 1:
+            raise CornetError(f"sweep.at_once={at_once} must be a whole number of runs, 1 or more.")
+        jobs = find_jobs(self.hydra_context.config_loader, self.config, job_overrides)
+        ranks = find_ranks()
+        if ranks.world > 1:
+            results = super().launch(job_overrides, initial_job_idx)
+            if ranks.rank == 0:
+                close_seeds(seed_groups(jobs))
+            return results
+        code = LocalSweep(jobs, self.command(), at_once).run()
+        if saved := saved_epochs(dict.fromkeys(job.folder for job in jobs)):
+            print(saved)
+        if code in (0, 1):  # after a signal the program ends at once
+            close_seeds(seed_groups(jobs))
+        if code:
+            sys.exit(code)
+        best = [(RunFolder(job.folder).finished or {}).get("best") for job in jobs]
+        return [
+            JobReturn(overrides=job.overrides, status=JobStatus.COMPLETED, _return_value=value)
+            for job, value in zip(jobs, best, strict=True)
+        ]
+
+    def command(self) -> list[str]:
+        """What starts a single run, without the overrides of that run."""
+        assert self.config is not None
+        arguments = vars(get_args_parser().parse_args())
+        flags = [
+            f"--config-{one}={arguments[f'config_{one}']}"
+            for one in ("path", "name", "dir")
+            if arguments[f"config_{one}"]
+        ]
+        program = [sys.executable, os.path.abspath(sys.argv[0]), *flags]
+        return [*program, *self.config.hydra.overrides.hydra, "hydra.mode=RUN"]
