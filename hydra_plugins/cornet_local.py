@@ -1,12 +1,16 @@
 """The default launcher: the runs of a sweep as processes on this machine. Hydra finds it by its place here."""
 
+import contextlib
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from hydra._internal.utils import get_args_parser
 from hydra.core.utils import JobReturn, JobStatus
+
+from cornet.errors import CornetError
 
 __all__ = ["LocalLauncher"]
 
@@ -18,9 +22,7 @@ class LocalLauncher(BasicLauncher):
     """
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        from cornet.errors import CornetError
         from cornet.report.seeds.report import close_seeds
-        from cornet.runs.folder import RunFolder
         from cornet.training.ranks.processes import find_ranks
         from cornet.training.sweeps.halving import saved_epochs
         from cornet.training.sweeps.jobs import find_jobs, seed_groups
@@ -47,10 +49,9 @@ class LocalLauncher(BasicLauncher):
             close_seeds(seed_groups(jobs))
         if code:
             sys.exit(code)
-        best = [(RunFolder(job.folder).finished or {}).get("best") for job in jobs]
         return [
-            JobReturn(overrides=job.overrides, status=JobStatus.COMPLETED, _return_value=value)
-            for job, value in zip(jobs, best, strict=True)
+            JobReturn(job.overrides, status=JobStatus.COMPLETED, _return_value=best_of(job.folder))
+            for job in jobs
         ]
 
     def command(self) -> list[str]:
@@ -64,3 +65,12 @@ class LocalLauncher(BasicLauncher):
         ]
         program = [sys.executable, os.path.abspath(sys.argv[0]), *flags]
         return [*program, *self.config.hydra.overrides.hydra, "hydra.mode=RUN"]
+
+
+def best_of(folder: Path) -> float | None:
+    """The monitored value of a finished run at its best, for sweepers that choose the next runs by it."""
+    from cornet.runs.folder import RunFolder
+
+    with contextlib.suppress(CornetError):
+        return (RunFolder(folder).finished or {}).get("best")
+    return None

@@ -14,6 +14,7 @@ from hydra._internal.utils import create_config_search_path, get_args_parser
 from hydra.errors import HydraException, OverrideParseException
 from hydra.types import RunMode
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from cornet.errors import CornetError, own_error
 from cornet.files import file_error
@@ -23,7 +24,7 @@ from cornet.training.overrides import check_installed
 __all__ = ["config_error", "near"]
 
 READERS = ("hydra", "omegaconf", "yaml", "antlr4")
-"""Packages that read a configuration. An error that they raise is a mistake in it."""
+"""Packages that read a configuration. Any error that is raised there is a mistake in it."""
 UNKNOWN = re.compile(r"(?:override|delete|delete from config\.|config group) '([^']+)'")
 """An unknown key or group in a message of Hydra."""
 
@@ -35,12 +36,12 @@ def config_error(error: Exception, conf: Path, argv: Sequence[str]) -> CornetErr
     notes on the error, such as the run of a sweep.
     """
     *_, (frame, _) = traceback.walk_tb(error.__traceback__)
-    found: CornetError | None
+    module = str(frame.f_globals.get("__name__")).partition(".")[0]
     if isinstance(error, CornetError):
         found = error
     elif isinstance(error, OSError) and not isinstance(error, HydraException):
         found = file_error(error)
-    elif str(frame.f_globals.get("__name__")).partition(".")[0] in READERS:
+    elif isinstance(error, HydraException | OmegaConfBaseException) or module in READERS:
         try:
             found = own_error(error) or explain(error, conf, argv)
         except CornetError as explained:
