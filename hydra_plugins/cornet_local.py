@@ -1,18 +1,37 @@
-"""The default launcher: the runs of a sweep as processes on this machine. Hydra finds it by its place here."""
+"""How sweeps are run by default: all combinations of values, as processes on this machine. Hydra finds it here."""
 
 import contextlib
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from hydra._internal.core_plugins.basic_launcher import BasicLauncher
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra._internal.utils import get_args_parser
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobReturn, JobStatus
 
 from cornet.errors import CornetError
 
-__all__ = ["LocalLauncher"]
+__all__ = ["GridSweeper", "LocalLauncher"]
+
+
+class GridSweeper(BasicSweeper):
+    """Hydra's own sweeper without two of its steps.
+
+    It writes no multirun.yaml, which would hold passwords of the command line. It does not compose each run: our
+    launchers do that, before any run begins.
+    """
+
+    def sweep(self, arguments: list[str]) -> Any:
+        assert self.hydra_context is not None
+        assert self.launcher is not None
+        parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
+        (runs,) = self.split_arguments(parser.parse_overrides([*self._parse_config(), *arguments]), None)
+        results = self.launcher.launch(runs, initial_job_idx=0)
+        return [result.return_value for result in results]  # raises the error of a failed run
 
 
 class LocalLauncher(BasicLauncher):
@@ -38,31 +57,26 @@ class LocalLauncher(BasicLauncher):
         jobs = find_jobs(self.hydra_context.config_loader, self.config, job_overrides)
         ranks = find_ranks()
         if ranks.world > 1:
-            results = super().launch(job_overrides, initial_job_idx)
-            if ranks.rank == 0:
-                close_seeds(seed_groups(jobs))
-            return results
-        code = LocalSweep(jobs, self.command(), at_once).run()
-        if saved := saved_epochs(dict.fromkeys(job.folder for job in jobs)):
-            print(saved)
-        if code in (0, 1):  # after a signal the program ends at once
+            results, code = super().launch(job_overrides, initial_job_idx), 0
+        else:
+            code = LocalSweep(jobs, self.command(), at_once).run()
+            results = [JobReturn(job.overrides, status=JobStatus.COMPLETED) for job in jobs]
+            for result, job in zip(results, jobs, strict=True):
+                result.return_value = best_of(job.folder)
+            if saved := saved_epochs({job.folder for job in jobs}):
+                print(saved)
+        if ranks.rank == 0 and code in (0, 1):  # after a signal the program ends at once
             close_seeds(seed_groups(jobs))
         if code:
             sys.exit(code)
-        return [
-            JobReturn(job.overrides, status=JobStatus.COMPLETED, _return_value=best_of(job.folder))
-            for job in jobs
-        ]
+        return results
 
     def command(self) -> list[str]:
         """What starts a single run, without the overrides of that run."""
         assert self.config is not None
-        arguments = vars(get_args_parser().parse_args())
-        flags = [
-            f"--config-{one}={arguments[f'config_{one}']}"
-            for one in ("path", "name", "dir")
-            if arguments[f"config_{one}"]
-        ]
+        given = {name: value for name, value in vars(get_args_parser().parse_args()).items() if value}
+        folders = ("config_path", "config_name", "config_dir")
+        flags = [f"--{name.replace('_', '-')}={given[name]}" for name in folders if name in given]
         program = [sys.executable, os.path.abspath(sys.argv[0]), *flags]
         return [*program, *self.config.hydra.overrides.hydra, "hydra.mode=RUN"]
 

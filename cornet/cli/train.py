@@ -17,7 +17,7 @@ from cornet.instantiate import find_own_modules
 from cornet.terminal import steady_streams
 from cornet.training.config_errors import config_error
 from cornet.training.secrets import mask_logs, message_without_secrets
-from cornet.training.sweeps.parent import follow_parent, in_sweep
+from cornet.training.sweeps.local import follow_parent, in_sweep
 
 __all__ = ["start", "train_one"]
 

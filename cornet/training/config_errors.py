@@ -104,16 +104,16 @@ def dotted(node: Any, above: str = "") -> Iterator[str]:
 
 
 def near(word: str, candidates: Iterable[str], n: int = 3) -> list[str]:
-    """The names that are most like `word`, at most `n`: first by their last part, then by the whole; initials match."""
-    last = re.split(r"[./]", word)[-1].lower()
+    """The names that are most like `word`, at most `n`: by their last part, then by the whole; initials match."""
 
     def likeness(name: str) -> float:
-        other = re.split(r"[./]", name)[-1].lower()
+        last, other = (re.split(r"[./]", text)[-1].lower() for text in (word, name))
         initials = "".join(part[:1] for part in other.split("_"))
-        inside = len(last) > 2 and last in other
-        by_last = difflib.SequenceMatcher(None, last, other).ratio()
-        by_last = 0.9 if len(last) > 1 and last == initials else by_last + 0.3 * inside
-        return by_last + 0.3 * difflib.SequenceMatcher(None, word.lower(), name.lower()).ratio()
+        score = (
+            0.9 if len(last) > 1 and last == initials else difflib.SequenceMatcher(None, last, other).ratio()
+        )
+        whole = difflib.SequenceMatcher(None, word.lower(), name.lower()).ratio()
+        return score + 0.3 * (whole + (len(last) > 2 and last in other))
 
     scored = sorted(((likeness(one), one) for one in set(candidates)), key=lambda pair: (-pair[0], pair[1]))
     return [name for score, name in scored if score >= max(0.8, scored[0][0] - 0.15)][:n]

@@ -4,6 +4,7 @@ A failed or killed run does not stop the others. A signal that asks to stop is f
 """
 
 import asyncio
+import ctypes
 import os
 import signal
 import sys
@@ -17,40 +18,35 @@ from typing import IO
 from cornet.training.secrets import without_secrets
 from cornet.training.stop_signals import SIGNALS
 from cornet.training.sweeps.jobs import Job, count_jobs
-from cornet.training.sweeps.parent import PARENT
 
-__all__ = ["LocalSweep"]
+__all__ = ["LocalSweep", "follow_parent", "in_sweep"]
 
+PARENT = "CORNET_SWEEP_PARENT"  # gives a run the process number of its sweep
 LONGEST_LINE = 2**24  # bytes
+_in_sweep = False
 
 
 class LocalSweep:
-    """The jobs of a sweep and the processes that run them.
-
-    jobs: may name a folder twice, which then has one run. command: trains one run; its overrides are added.
-    """
+    """The runs that are not finished. jobs: may name a folder twice. command: trains one run, with its overrides."""
 
     def __init__(self, jobs: Sequence[Job], command: Sequence[str], at_once: int = 1) -> None:
         self.jobs = list({job.folder: job for job in reversed(jobs)}.values())[::-1]
         self.repeated, self.command = len(jobs) - len(self.jobs), command
-        self.at_once = max(1, min(at_once, sum(not job.finished for job in self.jobs)))
-        self.runs: list[Run] = []
-        for number, job in enumerate(self.jobs, 1):
-            if not job.finished:
-                title = f"[{number}/{len(self.jobs)} {job.words}] " if self.at_once > 1 else ""
-                self.runs.append(Run(job, title))
+        missing = [(f"[{k}/{len(self.jobs)}", job) for k, job in enumerate(self.jobs, 1) if not job.finished]
+        self.at_once = max(1, min(at_once, len(missing)))
+        self.runs = [Run(job, number) for number, job in missing]
         self.signals: list[int] = []
         self.start = time.monotonic()
 
     def run(self) -> int:
-        """Run what is not finished, and return the status with which to exit.
+        """Run what is missing, and return the status with which to exit.
 
         0: all runs are finished. 1: some failed, which a table at the end lists. 128 plus a signal's number: the signal
         stopped the sweep, after its runs had written their checkpoints; a second signal stops them at once.
         """
-        message = count_jobs(self.jobs) + (f", {self.at_once} at once" if self.at_once > 1 else "")
-        message += f", {self.repeated} more would be the same runs and are left out" if self.repeated else ""
-        write(f"{message}\n")
+        many = f", {self.at_once} at once" if self.at_once > 1 else ""
+        more = f", {self.repeated} more would be the same runs and are left out" if self.repeated else ""
+        write(f"{count_jobs(self.jobs)}{many}{more}\n")
         handlers = {signum: signal.getsignal(signum) for signum in SIGNALS}
         try:
             asyncio.run(self.run_all())
@@ -63,27 +59,21 @@ class LocalSweep:
         for signum in SIGNALS:
             asyncio.get_running_loop().add_signal_handler(signum, self.forward, signum)
         waiting = iter(self.runs)
-        await asyncio.gather(
-            *(self.work(waiting, environment(slot, self.at_once)) for slot in range(self.at_once))
-        )
+        shares = [environment(slot, self.at_once) for slot in range(self.at_once)]
+        await asyncio.gather(*(self.work(waiting, share) for share in shares))
 
     async def work(self, waiting: Iterator["Run"], share: dict[str, str]) -> None:
-        """Run one after the other, with a share of the machine."""
+        """Execute one run after the other, with a share of the machine."""
         for run in waiting:
             if self.signals:
                 return
-            if self.at_once == 1:
-                write(f"[{self.jobs.index(run.job) + 1}/{len(self.jobs)}] {run.job.words}\n")
-            await run.start([*self.command, *run.job.overrides], share)
-            for signum in self.signals:  # that came meanwhile
-                run.send(signum)
-            await run.end()
-            run.stopped = bool(run.code and self.signals)
+            title = f"{run.number} {run.job.words}] " if self.at_once > 1 else ""
+            write("" if title else f"{run.number}] {run.job.words}\n")
+            await run.execute([*self.command, *run.job.overrides], share, title, self.signals)
             if not run.stopped:
                 self.report_progress(run)
 
     def forward(self, signum: int) -> None:
-        """Send a signal to all processes."""
         self.signals.append(signum)
         for run in self.runs:
             run.send(signum)
@@ -102,13 +92,15 @@ class LocalSweep:
         """Print what came of the sweep; return the status with which to exit."""
         failed = [run for run in self.runs if run.code and not run.stopped]
         left = sum(run.code is None or run.stopped for run in self.runs)
-        if failed:
-            write(f"\n{len(failed)} of {len(self.jobs)} runs failed:\n")
-            widths = max(len(run.job.words) for run in failed), max(len(run.how) for run in failed)
-            for run in failed:
-                last = run.last.get("stderr") or run.last.get("stdout", "")
-                write(f"  {run.job.words:{widths[0]}}  {run.how:{widths[1]}}  {last[:500]}\n")
-                write(f"  {run.log}\n" if run.log.exists() else "")
+        write(f"\n{len(failed)} of {len(self.jobs)} runs failed:\n" if failed else "")
+        widths = [
+            max(map(len, column))
+            for column in zip(*((run.job.words, run.how) for run in failed), strict=True)
+        ]
+        for run in failed:
+            last = run.last.get("stderr") or run.last.get("stdout", "")
+            write(f"  {run.job.words:{widths[0]}}  {run.how:{widths[1]}}  {last[:500]}\n")
+            write(f"  {run.log}\n" if run.log.exists() else "")
         if self.signals and left:
             name = signal.Signals(self.signals[0]).name
             write(f"\nStopped by {name} with {left} runs left. The same command goes on from where it was.\n")
@@ -118,25 +110,23 @@ class LocalSweep:
 
 
 class Run:
-    """The process of one job, its log, and how it ended.
+    """One run. code: exit status once it has ended, negative for a signal. stopped: a signal of the sweep ended it."""
 
-    title: before each line that is printed. code: exit status, once it has ended; negative for a signal. stopped: it
-    ended because the sweep was asked to stop. last: line of each stream.
-    """
-
-    def __init__(self, job: Job, title: str) -> None:
-        self.job, self.title, self.log = job, title, job.folder / "sweep.log"
+    def __init__(self, job: Job, number: str) -> None:
+        self.job, self.number, self.log = job, number, job.folder / "sweep.log"
         self.code: int | None = None
-        self.stopped = False
-        self.last: dict[str, str] = {}
-        self.began = 0
-        self.unwritten: list[str] = []
         self.process: Process | None = None
+        self.stopped, self.began = False, 0
+        self.last: dict[str, str] = {}  # line of each stream
+        self.unwritten: list[str] = []
 
-    async def start(self, command: Sequence[str], share: dict[str, str]) -> None:
-        """Start the process, in a session of its own: it gets signals of the terminal only through the sweep.
+    async def execute(
+        self, command: Sequence[str], share: dict[str, str], title: str, signals: list[int]
+    ) -> None:
+        """Start the process, copy what it prints, and wait for its end.
 
-        Without a title its standard output is this process's own on a terminal, for progress bars.
+        It has a session of its own: it gets signals of the terminal only through the sweep. Without a title for its
+        lines its standard output is this process's own on a terminal, for progress bars.
         """
         self.began = time.time_ns()
         shown = " ".join(without_secrets([word for word in command if "=" in word]))
@@ -145,38 +135,35 @@ class Run:
             *command,
             env={**os.environ, "PYTHONUNBUFFERED": "1", PARENT: str(os.getpid()), **share},
             stdin=DEVNULL,
-            stdout=None if not self.title and sys.stdout.isatty() else PIPE,
+            stdout=None if not title and sys.stdout.isatty() else PIPE,
             stderr=PIPE,
             limit=LONGEST_LINE,
             start_new_session=True,
         )
-
-    def send(self, signum: int) -> None:
-        if self.process is not None and self.code is None:
-            with suppress(ProcessLookupError):
-                self.process.send_signal(signum)
-
-    async def end(self) -> None:
-        """Copy what the process prints until its end."""
-        assert self.process is not None
+        for signum in signals:  # that came meanwhile
+            self.send(signum)
         pipes = {"stdout": self.process.stdout, "stderr": self.process.stderr}
-        copies = [asyncio.create_task(self.copy(pipe, name)) for name, pipe in pipes.items() if pipe]
+        copies = [asyncio.create_task(self.copy(pipe, name, title)) for name, pipe in pipes.items() if pipe]
         while self.process.returncode is None:  # Process.wait would wait for all who hold the pipes
             await asyncio.sleep(0.05)
-        self.code = self.process.returncode
-        if self.code:
+        if self.process.returncode:
             with suppress(ProcessLookupError, PermissionError):  # loading processes of a killed run
                 os.killpg(self.process.pid, signal.SIGKILL)
-        if copies:
-            await asyncio.wait(copies, timeout=10)  # a process that has left the session may hold the pipe
+        await asyncio.wait(copies, timeout=10)  # a process that has left the session may hold the pipe
         self.began = 0
         self.record()
+        self.code = self.process.returncode
+        self.stopped = bool(self.code and signals)
 
-    async def copy(self, pipe: asyncio.StreamReader, name: str) -> None:
+    def send(self, signum: int) -> None:
+        if self.process is not None and self.process.returncode is None:
+            self.process.send_signal(signum)
+
+    async def copy(self, pipe: asyncio.StreamReader, name: str, title: str) -> None:
         """Print and record each line."""
         async for raw in pipe:
             line = raw.decode(errors="replace")
-            write(f"{self.title}{line}", getattr(sys, name))
+            write(f"{title}{line}", getattr(sys, name))
             self.record(line)
             self.last[name] = line.strip() or self.last.get(name, "")
 
@@ -216,3 +203,20 @@ def environment(slot: int, at_once: int) -> dict[str, str]:
 def write(text: str, stream: IO[str] | None = None) -> None:
     with suppress(OSError, ValueError):  # the reader is gone: the runs continue
         print(text, end="", file=stream or sys.stdout, flush=True)
+
+
+def follow_parent() -> None:
+    """In a run that a sweep has started: stop, with a checkpoint, when that sweep is killed (on Linux)."""
+    global _in_sweep
+    parent = os.environ.pop(PARENT, "")  # not for processes that this one starts
+    _in_sweep = parent.isdecimal()
+    if _in_sweep and sys.platform.startswith("linux"):
+        with suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
+        if os.getppid() != int(parent):  # it ended before that
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+def in_sweep() -> bool:
+    """Whether this process is a run that a sweep has started."""
+    return _in_sweep
