@@ -55,14 +55,14 @@ def explain(error: Exception, conf: Path, argv: Sequence[str]) -> CornetError:
     """An error of Hydra as a sentence, with what the configuration offers instead. May raise the CornetError, too."""
     text = str(error if str(error).strip() else error.__cause__ or error)
     text = " ".join(re.split("Available options|(?:Config s|S)earch path", text)[0].split()).rstrip(".")
+    if isinstance(error, OverrideParseException):
+        parse_overrides([error.override])
     arguments = get_args_parser().parse_args(list(argv))
     overrides, name = arguments.overrides, arguments.config_name or "config"
-    folders = create_config_search_path(os.path.abspath(arguments.config_path or conf))
+    folders = create_config_search_path(str(conf.parent / (arguments.config_path or conf)))
     if arguments.config_dir is not None:
         folders.prepend("command-line", f"file://{os.path.abspath(arguments.config_dir)}")
     loader = ConfigLoaderImpl(folders)
-    if isinstance(error, OverrideParseException):
-        parse_overrides([error.override])
     if missing := getattr(error, "missing_cfg_file", None):
         if missing.startswith("hydra/launcher/submitit_"):
             plugin = "hydra_plugins.hydra_submitit_launcher"
@@ -71,9 +71,7 @@ def explain(error: Exception, conf: Path, argv: Sequence[str]) -> CornetError:
         options = loader.get_group_options(group, config_name=name, overrides=overrides) if group else []
         choices = f" Choices: {', '.join(options)}." if options else ""
         return CornetError(f"{text}{did_you_mean(near(choice, options))}{choices}")
-    if (
-        "--multirun" in text
-    ):  # Hydra checks this first, and another mistake may be why it expects a single run
+    if "--multirun" in text:  # another mistake may be why Hydra expects a single run
         try:
             loader.load_configuration(name, overrides, RunMode.MULTIRUN)
         except Exception as other:
@@ -108,12 +106,12 @@ def near(word: str, candidates: Iterable[str], n: int = 3) -> list[str]:
 
     def likeness(name: str) -> float:
         last, other = (re.split(r"[./]", text)[-1].lower() for text in (word, name))
-        initials = "".join(part[:1] for part in other.split("_"))
-        score = (
-            0.9 if len(last) > 1 and last == initials else difflib.SequenceMatcher(None, last, other).ratio()
-        )
-        whole = difflib.SequenceMatcher(None, word.lower(), name.lower()).ratio()
-        return score + 0.3 * (whole + (len(last) > 2 and last in other))
+        is_short = len(last) > 1 and last == "".join(part[:1] for part in other.split("_"))
+        is_part = len(last) > 2 and last in other
+        return (0.9 if is_short else ratio(last, other)) + 0.3 * (ratio(word.lower(), name.lower()) + is_part)
+
+    def ratio(one: str, other: str) -> float:
+        return difflib.SequenceMatcher(None, one, other).ratio()
 
     scored = sorted(((likeness(one), one) for one in set(candidates)), key=lambda pair: (-pair[0], pair[1]))
     return [name for score, name in scored if score >= max(0.8, scored[0][0] - 0.15)][:n]
