@@ -77,8 +77,8 @@ class LocalLauncher(BasicLauncher):
         given = {name: value for name, value in vars(get_args_parser().parse_args()).items() if value}
         folders = ("config_path", "config_name", "config_dir")
         flags = [f"--{name.replace('_', '-')}={given[name]}" for name in folders if name in given]
-        program = [sys.executable, os.path.abspath(sys.argv[0]), *flags]
-        return [*program, *self.config.hydra.overrides.hydra, "hydra.mode=RUN"]
+        hydra = [one for one in self.config.hydra.overrides.hydra if not one.startswith("hydra.mode=")]
+        return [sys.executable, os.path.abspath(sys.argv[0]), *flags, *hydra, "hydra.mode=RUN"]
 
 
 def best_of(folder: Path) -> float | None:

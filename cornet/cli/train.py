@@ -85,8 +85,8 @@ def train_one(config: DictConfig) -> float | None:
 
 
 def report_error(error: CornetError) -> None:
-    """Print one line, and exit. An error from a loading process carries its traceback; the last line is ours."""
-    print_once(str(error).strip().splitlines()[-1].removeprefix("cornet.errors.CornetError: "))
+    """Print one line, and exit. The text of an error from a loading process begins with its traceback."""
+    print_once(str(error).rpartition("cornet.errors.CornetError: ")[2])
     sys.exit(2)
 
 

@@ -49,7 +49,7 @@ def test_the_runs_of_a_command(tmp_path):
     assert [job.words for job in sweep.jobs] == [f"times.V4={v} seed={s}" for v in (1, 2) for s in (0, 1)]
     assert sweep.jobs[3].overrides == ("model.times.V4=2", "seed=1", "name=try", "sweep.at_once=2")
     assert (sweep.at_once, sweep.repeated, len({job.folder for job in sweep.jobs})) == (2, 0, 4)
-    assert sweep.command[-3:] == ["hydra.verbose=false", "hydra.mode=MULTIRUN", "hydra.mode=RUN"]
+    assert sweep.command[-2:] == ["hydra.verbose=false", "hydra.mode=RUN"]
     assert seed_groups(sweep.jobs) == [[sweep.jobs[k].folder, sweep.jobs[k + 1].folder] for k in (0, 2)]
     one = swept("-m", "seed=0,1", "trainer=auto,cpu", "sweep.at_once=2", "sweep.halving.first=2")
     assert ([str(job.folder) for job in one.jobs], one.repeated) == (
