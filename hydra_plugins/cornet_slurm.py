@@ -10,6 +10,9 @@ from omegaconf import DictConfig
 
 __all__ = ["MissingOnSlurm"]
 
+MOST = 4
+"""Folders that are named in the command which compares seeds."""
+
 
 class MissingOnSlurm(Launcher):
     """Submits through hydra-submitit-launcher, whose keys it takes. A finished run would only wait for a machine."""
@@ -17,20 +20,26 @@ class MissingOnSlurm(Launcher):
     def __init__(self, **params: Any) -> None:
         from hydra_plugins.hydra_submitit_launcher.submitit_launcher import SlurmLauncher
 
-        self.submitting = SlurmLauncher(
-            **params
-        )  # it is what goes to the jobs, whose Python may not know this file
+        # It goes to the jobs, whose Python may not know this file.
+        self.submitting = SlurmLauncher(**params)
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self.loader, self.config = hydra_context.config_loader, config
         self.submitting.setup(hydra_context=hydra_context, task_function=task_function, config=config)
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        missing = [overrides for overrides in job_overrides if not self.is_finished(overrides)]
-        return self.submitting.launch(missing, initial_job_idx) if missing else []
+        from cornet.report.seeds.report import print_seeds_summary
+        from cornet.training.sweeps.jobs import count_jobs, find_jobs, seed_groups
 
-    def is_finished(self, overrides: Sequence[str]) -> bool:
-        from cornet.training.sweeps.sweep import job_of, without_hydra
-
-        config = self.loader.load_sweep_config(self.config, list(overrides))
-        return job_of(without_hydra(config), tuple(overrides), "", {}).finished
+        jobs = list({job.folder: job for job in find_jobs(self.loader, self.config, job_overrides)}.values())
+        seeds = seed_groups(jobs)
+        print(count_jobs(jobs))
+        if seeds:
+            named = " ".join(str(runs[0].parent) for runs in seeds[:MOST])
+            more = f" (and {len(seeds) - MOST} more)" if len(seeds) > MOST else ""
+            print(f"When the jobs have ended, `cornet report {named}`{more} shows the seeds together.")
+        missing = [job.overrides for job in jobs if not job.finished]
+        try:
+            return self.submitting.launch(missing, initial_job_idx) if missing else []
+        finally:
+            print_seeds_summary(seeds)

@@ -26,16 +26,21 @@ def plan(
 
       cornet plan experiment=imagenet_s_fast data.folder=/data/imagenet hardware.devices=8
     """
+    from hydra import compose, initialize_config_dir
+
+    import cornet.training.sweeps.random_network  # noqa: F401 (what ${cornet.draw:...} stands for)
     from cornet.report.terminal_tables import print_plan
-    from cornet.training.command_line import reading
+    from cornet.training.config_errors import config_error
     from cornet.training.plan import plan_training
-    from cornet.training.sweeps.sweep import without_hydra
 
     conf = Path(__file__).parents[2] / "conf"
     if not conf.is_dir():
         raise CornetError(
             f"the folder {conf} with train.py's configuration is missing; run this from a checkout of cornet."
         )
-    with reading(list(overrides or []), conf) as command:
-        config = without_hydra(command.compose(command.arguments.overrides))
+    try:
+        with initialize_config_dir(str(conf), version_base="1.3"):
+            config = compose("config", overrides)
+    except Exception as error:
+        raise config_error(error, conf, overrides or []) or error from None
     print_plan(plan_training(config))

@@ -29,7 +29,7 @@ from cornet.stimuli.samples import ImageSource
 from cornet.training.build import Training, build
 from cornet.training.content import Content, content_of
 from cornet.training.overrides import check_missing
-from cornet.training.ranks.processes import Ranks, lost_rank, meet
+from cornet.training.ranks.processes import Ranks, connect_ranks, lost_rank
 from cornet.training.resume import check_continuation, record_start
 from cornet.training.run_summary import summarise
 from cornet.training.secrets import without_secrets
@@ -62,7 +62,7 @@ def run(
     on all ranks alike, whichever rank met it.
     """
     quieten()
-    ranks = meet()
+    ranks = connect_ranks()
     with contextlib.ExitStack() as held:  # the lock of the folder
         kept, finished, identity, source = open_folder(config, overrides, folder, sweep, ranks, held)
         if finished is not None:
@@ -154,7 +154,7 @@ def open_folder(
     except CornetError as raised:
         error = str(raised)
     common = {key: recorded.get(key) for key in ("seed", "fresh", "ckpt_path", "monitor")}
-    ranks.agree({**identity, **common, "folder": str(path), "torch": torch.__version__}, error)
+    ranks.check_same({**identity, **common, "folder": str(path), "torch": torch.__version__}, error)
 
     def made() -> list[Any]:
         if path.is_dir():

@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from hydra.core.config_store import ConfigStore
 
-from cornet.errors import CornetError
-from cornet.training.overrides import check_launcher
 from tests.helpers.paths import ROOT
 from tests.helpers.training.slurm_programs import install
 from tests.helpers.training.two_ranks import FEED_FORWARD, SMALL
@@ -38,13 +37,20 @@ def runs(folder: Path) -> list[Path]:
     return sorted(path.parent for path in folder.glob("runs/**/seed*/config.yaml"))
 
 
-def test_without_the_package_one_sentence_says_what_to_install(monkeypatch):
+@pytest.mark.parametrize(
+    ("overrides", "missing"),
+    [
+        (["trainer=slurm", "seed=0,1"], "submitit_slurm"),
+        (["hydra/launcher=submitit_local"], "submitit_local"),
+    ],
+)
+def test_without_the_package_one_sentence_says_what_to_install(overrides, missing, monkeypatch, train):
     monkeypatch.setattr("cornet.training.overrides.find_spec", lambda name: None)
-    check_launcher(["trainer=ddp", "hydra/launcher=basic"])
-    with pytest.raises(CornetError, match=r"^trainer=slurm needs the package hydra-submitit-launcher"):
-        check_launcher(["trainer=slurm", "seed=0,1"])
-    with pytest.raises(CornetError, match=r"^hydra/launcher=submitit_local needs"):
-        check_launcher(["hydra/launcher=submitit_local"])
+    monkeypatch.delitem(ConfigStore.instance().repo["hydra"]["launcher"], f"{missing}.yaml")
+    code, _, err = train(*overrides)
+    assert code == 2
+    assert err.startswith(f"hydra/launcher/{missing} needs the package hydra-submitit-launcher, which is not")
+    assert err.count("\n") == 1
 
 
 @pytest.mark.longest

@@ -16,10 +16,10 @@ from cornet.errors import CornetError
 from cornet.runs.path import identity_of
 from cornet.training.content import content_of
 from cornet.training.run import place_of, resolved
-from cornet.training.sweeps.sweep import find_sweep
 from tests.helpers.brain.drawn_bundle import assembly
 from tests.helpers.brain.drawn_bundle import write as write_bundle
 from tests.helpers.stimuli.pictures import class_folders, jpeg, picture, write
+from tests.helpers.training.swept import swept
 from train import CONF
 
 
@@ -96,11 +96,9 @@ def test_what_has_no_folder_keeps_its_name() -> None:
 def test_a_sweep_knows_copies_and_goes_on_without_images(photographs: Path, tmp_path: Path) -> None:
     other = shutil.copytree(photographs, tmp_path / "copy")
     given = ["-m", "data=imagefolder", f"root={tmp_path}/runs"]
-    sweep = find_sweep([*given, f"data.folder={photographs},{other}"], CONF)
-    assert sweep is not None
+    sweep = swept(*given, f"data.folder={photographs},{other}")
     assert (len(sweep.jobs), sweep.repeated) == (1, 1)
     write(other / "val/n0001/val_0.JPEG", jpeg(picture(seed=99)))
-    sweep = find_sweep([*given, f"data.folder={photographs},{other}"], CONF)
-    assert sweep is not None
+    sweep = swept(*given, f"data.folder={photographs},{other}")
     assert (len(sweep.jobs), sweep.repeated) == (2, 0)
-    assert find_sweep([*given, f"data.folder={tmp_path}/none", "seed=0,1"], CONF) is not None
+    assert len(swept(*given, f"data.folder={tmp_path}/none", "seed=0,1").jobs) == 2

@@ -1,15 +1,18 @@
+"""Mistakes on a command line: one sentence with what was meant, found in what Hydra raises."""
+
 import pytest
 import yaml
-from hydra import compose, initialize_config_dir
+from hydra._internal.utils import get_args_parser
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.singleton import Singleton
+from hydra.errors import ConfigCompositionException
+from hydra.initialize import initialize_config_dir
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 
 from cornet.errors import CornetError
-from cornet.training.command_line import reading
-from cornet.training.near_names import near
+from cornet.training.config_errors import config_error, near
 from cornet.training.overrides import check_missing
+from tests.test_train import elsewhere, train  # noqa: F401 -- fixtures
 
 FILES = {
     "config.yaml": {
@@ -59,140 +62,119 @@ def conf(tmp_path_factory):
     return folder
 
 
-def compose_all(argv, conf):
-    """As train.py reads a command line before it starts."""
-    with reading(argv, conf) as command:
-        mode = RunMode.MULTIRUN if command.arguments.multirun else RunMode.RUN
-        return command.compose(command.arguments.overrides, mode)
-
-
-GOOD = [
-    [],
-    ["model=cornet_s", "model.times.V2=3", "model.layers.0.k=5", "model.layers.1.k=6"],
-    ["model=cornet_s,cornet_z", "model.width=1,2", "--multirun"],
-    ["-m", "model=choice(cornet_s,cornet_z)", "seed=range(1,4)"],
-    ["-m", "model=glob(cornet_*)", "seed=1"],
-    ["experiment=variants/deep", "model.depth=3", "model.times.V4=1"],
-    ["-m", "experiment=fast,variants/deep"],
-    ["brain=[probe,rust]", "brain.rust.every=3"],
-    ["brain=[]", "name='a, b (c)'", 'name="x=y"'],
-    ["+extra=more", "extra.value=3"],
-    ["+extra@second=more", "second.value=3"],
-    ["+note_two=1", "note_two=2", "++seed=4", "++new.key=[1,2]", "new.key=3"],
-    ["recipe={learning_rate: .2, momentum: 0}", "+recipe={nesterov: true}", "recipe.nesterov=false"],
-    ["~logger", "~recipe.momentum"],
-    ["+brain.probe.every=[1]"],
-    ["hydra.run.dir=x", "hydra/launcher=basic", "--cfg", "job", "--info", "defaults", "-p=model"],
-    ["seed=${trainer.max_epochs}", "note="],
-    ["note={a: 1}", "note.a=2"],
-]
-
-
-@pytest.mark.parametrize("overrides", GOOD, ids=str)
-def test_accepts(conf, overrides):
-    compose_all(overrides, conf)
+def refused(argv, conf) -> str:
+    """The sentence with which a command line is refused."""
+    arguments = get_args_parser().parse_args(argv)
+    found = None
+    with initialize_config_dir(str(arguments.config_path or conf), version_base="1.3"):
+        loader = GlobalHydra.instance().config_loader()
+        try:
+            loader.load_configuration(arguments.config_name or "config", arguments.overrides, RunMode.RUN)
+        except Exception as error:
+            found = config_error(error, conf, argv)
+    assert found is not None
+    assert "\n" not in str(found)
+    return str(found)
 
 
 BAD = {
-    "model=cornet_zz": "there is no such model; did you mean cornet_z? Choices: cornet_rt, cornet_s, cornet_z.",
-    "model=3": "Choices: cornet_rt, cornet_s, cornet_z.",
-    "experiment=variants/dep": "did you mean variants/deep?",
-    "experiment=deep": "did you mean variants/deep?",
-    "brain=[probe,rusd]": "brain=[probe,rusd]: there is no such brain; did you mean rust?",
-    "logger=null": "did you mean none?",
-    "model=null": "did you mean ~model?",
-    "modle=cornet_z": "did you mean model?",
-    "network=cornet_z": "did you mean model=cornet_z?",
-    "recipe.lerning_rate=.1": "did you mean recipe.learning_rate?",
+    "model=cornet_zz": "did you mean cornet_z? Choices: cornet_rt, cornet_s, cornet_z.",
+    "experiment=variants/dep": "Could not find 'experiment/variants/dep'; did you mean deep? Choices: deep.",
+    "brain=[probe,rusd]": "Could not load 'brain/rusd'; did you mean rust? Choices: probe, rust.",
+    "logger=null": "Config group override must be a string or a list. Got NoneType.",
+    "modle=cornet_z": "there is no modle; did you mean model?",
+    "recipe.lerning_rate=.1": "there is no recipe.lerning_rate; did you mean recipe.learning_rate?",
     "trainr.max_epochs=3": "did you mean trainer.max_epochs?",
     "max_epochs=3": "did you mean trainer.max_epochs?",
     "epochs=1": "did you mean trainer.max_epochs?",
     "trainer={max_epoch: 3}": "there is no trainer.max_epoch; did you mean trainer.max_epochs?",
-    "model.times.V2=3": "there is no model.times.V2 with model=cornet_z; model=cornet_s would have it.",
-    "model.spec2.deep.er=3": "model has: kind, width, classes, spec.",
     "lr=.1": "did you mean recipe.learning_rate?",
-    "model.zzz=3": "model has: kind, width, classes, spec.",
-    "modl/cornet_z=1": "there is no modl/cornet_z",
-    "xyzzy@model=cornet_z": "there is no xyzzy; did you mean model=cornet_z?",
+    "model.zzz=3": "Could not override 'model.zzz'. To append to your config use +model.zzz=3.",
     "model@second=cornet_z": "Did you mean to override model? To append",
     "extra=more": "To append to your default list use +extra=more.",
-    "+model=cornet_s": "model is chosen already; leave out the +.",
     "+seed=1": "An item is already at 'seed'. Either remove + prefix: 'seed=1'",
-    "+recipe.momentum=1": "An item is already at 'recipe.momentum'.",
     "~recipe.momentun": "did you mean recipe.momentum?",
     "~extra": "Could not delete 'extra'. No match in the defaults list.",
     "name=a (b": "cannot be read",
     "x=[1": "The override x=[1 cannot be read",
     "fast": "'fast' is not an override: write key=value",
     "experiment=broken": "Could not find 'model/cornet_y'; did you mean cornet_",
+    "seed=1,2": "Ambiguous value for argument 'seed=1,2'",
+    "seed=1,2 recipe.lerning_rate=1": "did you mean recipe.learning_rate?",
+    "model=cornet_s model.time.V2=3": "did you mean model.times.V2?",
+    "--config-name=other": "Cannot find primary config 'other'",
+    "--config-path=/none/at/all": "Primary config directory not found",
 }
 
 
-@pytest.mark.parametrize("override", BAD, ids=str)
-def test_refuses_with_the_near_name(conf, override):
-    with pytest.raises(CornetError) as caught:
-        compose_all([override], conf)
-    message = str(caught.value)
-    assert BAD[override] in message
-    assert "\n" not in message
+@pytest.mark.parametrize("line", BAD, ids=str)
+def test_one_sentence_with_the_near_name(conf, line):
+    given = [line] if line.startswith(("name", "trainer={")) else line.split(" ")
+    assert BAD[line] in refused(given, conf)
 
 
-def test_keys_are_those_of_every_choice_of_a_sweep(conf):
-    compose_all(["model=cornet_s", "model.times.V2=3"], conf)
-    with pytest.raises(
-        CornetError, match=r"there is no model\.times\.V2 with model=cornet_z; model=cornet_s would"
-    ):
-        compose_all(["model=cornet_z", "model.times.V2=3"], conf)
+def test_a_removed_key_is_not_offered(conf):
+    message = refused(["~recipe.momentum", "recipe.momentum=3"], conf)
+    assert "To append to your config use +recipe.momentum=3" in message
 
 
-def test_a_removed_key_is_gone_for_later_overrides(conf):
-    with pytest.raises(
-        CornetError, match=r"Could not override 'recipe\.momentum'\. To append .* use \+recipe"
-    ):
-        compose_all(["~recipe.momentum", "recipe.momentum=3"], conf)
-
-
-def test_mandatory_choice(tmp_path):
+def test_a_choice_that_must_be_made(tmp_path):
     (tmp_path / "model").mkdir()
     (tmp_path / "config.yaml").write_text("defaults:\n  - model: ???\n  - _self_\n")
     (tmp_path / "model/a.yaml").write_text("x: 1\n")
-    with pytest.raises(CornetError, match=r"You must specify 'model', e\.g, model=<OPTION>"):
-        compose_all(["hydra.verbose=true"], tmp_path)
-    compose_all(["model=a", "model.x=3"], tmp_path)
+    assert "You must specify 'model', e.g, model=<OPTION>" in refused([], tmp_path)
 
 
-@pytest.mark.parametrize("place", ["hydra.searchpath=[file://{}]", "--config-dir={}"])
-def test_configurations_of_other_folders_count(conf, tmp_path, place):
+def test_a_file_that_cannot_be_read(tmp_path):
+    (tmp_path / "config.yaml").write_text("a: [1\n")
+    assert "cannot be composed: while parsing a flow sequence" in refused([], tmp_path)
+
+
+def test_names_of_other_folders_count(conf, tmp_path):
     (tmp_path / "model").mkdir()
     (tmp_path / "model/mine.yaml").write_text("own: 1\n")
-    compose_all([place.format(tmp_path), "model=mine", "model.own=2"], conf)
+    place = f"hydra.searchpath=[file://{tmp_path}]"
     for wrong, right in (("model=mien", "mine"), ("model=mine model.ow=2", "model.own")):
-        with pytest.raises(CornetError, match=f"did you mean {right}"):
-            compose_all([place.format(tmp_path), *wrong.split()], conf)
+        assert f"did you mean {right}" in refused([place, *wrong.split()], conf)
 
 
-def test_what_cannot_be_found_or_read(conf, tmp_path):
-    with pytest.raises(CornetError, match="Primary config directory not found"):
-        compose_all([], conf / "none")
-    with pytest.raises(CornetError, match="Cannot find primary config 'other'"):
-        compose_all(["--config-name", "other"], conf)
-    with pytest.raises(CornetError, match="is not a folder"):
-        compose_all([f"--config-dir={tmp_path}/none"], conf)
-    (tmp_path / "config.yaml").write_text("a: [1\n")
-    with pytest.raises(CornetError, match="cannot be composed: while parsing a flow sequence") as caught:
-        compose_all([], tmp_path)
-    assert "\n" not in str(caught.value)
+def test_a_folder_beside_the_programs_own(train, tmp_path):  # noqa: F811
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model/mine.yaml").write_text("width: 1\n")
+    code, _, err = train(f"--config-dir={tmp_path}", "model=mien", small=False)
+    assert (code, "did you mean mine" in err) == (2, True), err
+    code, _, err = train(f"--config-dir={tmp_path}", "model=mine", "model.widht=1", small=False)
+    assert (code, "did you mean model.width?" in err) == (2, True), err
+    code, _, err = train(f"--config-dir={tmp_path}/none", small=False)
+    assert (code, "none' not found" in err, err.count("\n")) == (2, True, 1), err
 
 
-def test_leaves_hydras_global_state_alone(conf):
+def test_other_errors_are_left_alone(conf):
+    """Of the program itself: they need their traceback."""
+
+    def fail(error: Exception) -> Exception:
+        try:
+            raise error
+        except type(error) as raised:
+            return raised
+
+    for error in (ValueError("x"), RuntimeError("x"), KeyError("x")):
+        assert config_error(fail(error), conf, []) is None
+    full = fail(OSError(28, "No space left on device", "file"))
+    assert "the disk is full" in str(config_error(full, conf, []))
+    own = fail(CornetError("width=0 must be positive."))
+    own.add_note("width=0 seed=1")
+    assert str(config_error(own, conf, [])) == "width=0 seed=1: width=0 must be positive."
+
+
+def test_hydras_global_state_stays(conf):
     with initialize_config_dir(str(conf), job_name="outer", version_base="1.3"):
-        mine, before = GlobalHydra.instance(), dict(Singleton._instances)
-        compose_all(["model=cornet_s"], conf)
-        with pytest.raises(CornetError):
-            compose_all(["model=x"], conf)
-        assert GlobalHydra.instance() is mine
-        assert Singleton._instances == before
-        assert compose("config", ["model=cornet_s"]).model.kind == "s"
+        mine = GlobalHydra.instance().hydra
+        assert mine is not None
+        with pytest.raises(ConfigCompositionException) as caught:
+            mine.compose_config("config", ["model=x"], RunMode.RUN)
+        assert "Choices" in str(config_error(caught.value, conf, ["model=x"]))
+        assert GlobalHydra.instance().hydra is mine
 
 
 def test_near():
@@ -201,6 +183,7 @@ def test_near():
     assert near("b.epoch", ["a.epochs", "b.epochs"])[0] == "b.epochs"
     assert near("lr", ["recipe.learning_rate", "layer"]) == ["recipe.learning_rate"]
     assert near("xyzzy", ["a", "b"]) == []
+    assert near("cornt_s", ["cornet_s", "cornet_z"]) == ["cornet_s"]
     assert len(near("abcx", [f"abc{i}" for i in range(9)], n=2)) == 2
 
 

@@ -163,7 +163,7 @@ def check_positive(word: str, value: Any) -> None:
 
 
 def check_max_channels(block: str, channels: int, width: float, bottleneck: float) -> None:
-    """Raise CornetError if the widest area would exceed MOST_CHANNELS. channels: its channels at width 1."""
+    """Raise CornetError if the widest area would exceed MAX_CHANNELS. channels: its channels at width 1."""
     inner = max(1, bottleneck) if block == "bottleneck" else 1
     if channels * float(width) * inner > MAX_CHANNELS:
         given = f"width={width!r}" + (f" with bottleneck={bottleneck!r}" if inner > 1 else "")

@@ -57,9 +57,6 @@ def print_run_summary(
     return float(summary["best"])
 
 
-close = print_run_summary  # old name, still used by train.py
-
-
 def check_summary(folder: Path, summary: dict[str, Any]) -> None:
     """Raise CornetError if a printed value of finished.json is missing or has the wrong type."""
     wrong = set(SUMMARY) - {name for name, kind in SUMMARY.items() if isinstance(summary.get(name), kind)}

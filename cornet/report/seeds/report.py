@@ -51,9 +51,6 @@ def print_seeds_summary(configurations: Sequence[Sequence[Path]], console: Termi
             print_line(console, f"The report could not be written: {error}")
 
 
-close_seeds = print_seeds_summary  # old name, still used by train.py
-
-
 def report_runs(runs: Sequence[Path], together: bool = False) -> Iterator[Path]:
     """Write the pages of `cornet report`, print tables of several seeds, and yield the pages' paths.
 

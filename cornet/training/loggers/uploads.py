@@ -135,9 +135,6 @@ def upload_results(folder: Path, loggers: Sequence[Logger]) -> None:
             log.warning("pictures and tables were not uploaded to %s (%s)", type(logger).__name__, error)
 
 
-hand_over = upload_results  # old name, until train.py uses the new one
-
-
 def find_pictures(folder: Path) -> dict[str, tuple[Path, str]]:
     """Return file and caption of the existing pictures, by name."""
     pictures = {name: (folder / f"{name}.png", caption) for name, caption in PICTURES.items()}

@@ -117,8 +117,6 @@ class Ranks:
         except RuntimeError:  # the store is gone, and with it rank 0, which has reported it
             return self.first
 
-    agree, tells = check_same, reports_first  # old names, until train.py uses the new ones
-
     def _next(self) -> str:
         self._round += 1
         return f"round{self._round}"
@@ -198,9 +196,6 @@ def connect_ranks() -> Ranks:
 def current_ranks() -> Ranks:
     """Return the connected ranks, or this process alone if there was no connection."""
     return _ranks or Ranks(RankInfo())
-
-
-meet, known = connect_ranks, current_ranks  # old names, until train.py uses the new ones
 
 
 def is_first_rank() -> bool:

@@ -11,6 +11,7 @@ import logging
 import math
 import os
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,9 +19,10 @@ import pytorch_lightning as pl
 
 from cornet.errors import CornetError
 from cornet.opening import take_lock
+from cornet.runs.folder import RunFolder
 from cornet.training.overrides import check_installed
 
-__all__ = ["Halving", "Rungs", "check_halving", "stopped_early"]
+__all__ = ["Halving", "Rungs", "check_halving", "saved_epochs", "stopped_early"]
 
 log = logging.getLogger("cornet")
 
@@ -110,6 +112,19 @@ def stopped_early(callbacks: Iterable[pl.Callback]) -> dict[str, int]:
     trials = [one.trial for one in callbacks if isinstance(one, Halving) and one.trial]
     after = stopped_after(trials[0]) if trials else None
     return {} if after is None else {"stopped_early": after}
+
+
+def saved_epochs(folders: Iterable[Path]) -> str:
+    """How many epochs successive halving has saved in the runs of a sweep; empty where it has stopped none."""
+    whole = saved = stopped = 0
+    for folder in folders:
+        with suppress(CornetError, KeyError, TypeError):
+            summary = RunFolder(folder).finished or {}
+            whole += summary["epochs"]
+            saved += summary["epochs"] - summary["stopped_early"]
+            stopped += 1
+    runs = f"{stopped} run{'s' * (stopped > 1)} early and saved {saved} of {whole} epochs"
+    return f"Successive halving stopped {runs}." if stopped else ""
 
 
 def open_trial(folder: Path, run_id: str, monitor: str, rungs: Rungs) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from hydra import compose, initialize_config_dir
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -20,7 +21,7 @@ from cornet.runs.path import variant_name
 from cornet.stimuli.datasets.prepared import Prepared, check_complete, check_count, read_journal
 from cornet.stimuli.datasets.shard_format import DESCRIPTION, Item, ShardSet, pack, shard_name
 from cornet.stimuli.datasets.shards import ImageShards
-from cornet.training.command_line import reading
+from cornet.training.config_errors import config_error
 from tests.helpers.faults.malformed import EFFORT, TEXTS, damaged, fuzz, odd_json, odd_tree
 from tests.helpers.faults.watched import Watched
 from tests.helpers.paths import CONF
@@ -130,8 +131,12 @@ def read_images(folder: Path) -> None:
 
 def read_overrides(folder: Path) -> None:
     given = json.loads((folder / "given.json").read_text())
-    with reading([one for one in given if not one.startswith("-")], CONF) as command:
-        command.compose(command.arguments.overrides)
+    overrides = [one for one in given if not one.startswith("-")]
+    try:
+        with initialize_config_dir(str(CONF), version_base="1.3"):
+            compose("config", overrides)
+    except Exception as error:
+        raise config_error(error, CONF, overrides) or error from None
     variant_name(given)
 
 

@@ -1,18 +1,19 @@
 """train.py -m seed=0,1: which runs belong together, and what is shown when the sweep ends."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from cornet.training.sweeps.sweep import Job, Sweep, find_sweep, start_message
-from tests.helpers.paths import CONF
+from cornet.training.sweeps.jobs import seed_groups
+from tests.helpers.training.swept import swept
 
 pytestmark = pytest.mark.usefixtures("elsewhere")
 
 
 def folders(*overrides: str) -> list[list[str]]:
-    sweep = find_sweep(overrides, CONF)
-    return [[str(run) for run in runs] for runs in sweep.seeds] if sweep else []
+    return [[str(run) for run in runs] for runs in seed_groups(swept(*overrides).jobs)]
 
 
 def test_the_runs_of_a_sweep():
@@ -25,34 +26,33 @@ def test_the_runs_of_a_sweep():
     ]
 
 
-@pytest.mark.parametrize(
-    "overrides",
-    [
-        ["seed=1"],
-        ["-m", "model.width=0.5,0.25"],
-        ["-m", "seed=0,1", "plan=true"],
-        ["-m", "seed=4"],
-        ["--help"],
-    ],
-)
+@pytest.mark.parametrize("overrides", [["-m", "model.width=0.5,0.25"], ["-m", "seed=4"]])
 def test_what_is_no_sweep_over_seeds(overrides: list[str]):
     assert folders(*overrides) == []
 
 
-def test_for_submitted_runs_the_command_is_told():
-    pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
-    sweep = find_sweep(["trainer=slurm", "seed=0,1"], CONF)
-    assert sweep is not None
-    assert sweep.place == "elsewhere"
-    told = start_message(sweep)
-    assert told.startswith("sweep: 2 runs\n")
-    assert "`cornet report runs/objects-cornet_s/default` shows the seeds together" in told
-    jobs = [
-        Job((f"x={k}", f"seed={s}"), "", Path(f"runs/{k}/seed{s}"), k == 0) for k in range(6) for s in (0, 1)
-    ]
-    told = start_message(Sweep(jobs, place="elsewhere"))
-    assert "runs/3` (and 2 more)" in told
-    assert told.startswith("sweep: 12 runs, 2 finished before\n")
+def test_submitted_runs_are_checked_and_the_command_that_shows_them_is_printed(train, monkeypatch, tmp_path):
+    submitit = pytest.importorskip("hydra_plugins.hydra_submitit_launcher.submitit_launcher")
+    submitted: list[Sequence[str]] = []
+
+    def launch(self: Any, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[Any]:
+        submitted.extend(job_overrides)
+        return []
+
+    monkeypatch.setattr(submitit.SlurmLauncher, "launch", launch)
+    code, out, err = train("trainer=slurm", "seed=0,1", small=False)
+    assert (code, err) == (0, "")
+    assert out.startswith("sweep: 2 runs\n")
+    assert "`cornet report runs/objects-cornet_s/default` shows the seeds together" in out
+    assert [given[1] for given in submitted] == ["seed=0", "seed=1"]
+    code, out, err = train("trainer=slurm", "model.times.V4=1,2,3,4,5", "seed=0,1", small=False)
+    assert "model.times.v4-4+" in out.split("(and 1 more)")[0]
+    assert out.startswith("sweep: 10 runs\n")
+    code, out, err = train("trainer=slurm", "model.times.V4=2,0", small=False)
+    assert code == 2
+    assert err.startswith("times.V4=0: times.V4=0 must be a whole number")
+    assert len(submitted) == 12
+    assert not Path(tmp_path, "runs").exists()
 
 
 @pytest.mark.slow  # trains twice
@@ -65,12 +65,12 @@ def test_a_sweep_ends_with_its_seeds_together(train, tmp_path):
     (home,) = tmp_path.glob("runs/try/*")
     (home / "seed5").mkdir()
     (home / "seed5" / "mine.txt").touch()
-    code, out, err = train("hydra.mode=MULTIRUN", *small, "seed=4,5")
+    code, out, err = train("-m", *small, "seed=4,5")
     assert (code, "mine.txt" in err) == (1, True), err
     assert "cornet_s on objects, 1 seed" in out
     assert "Left out: seed5: it is not finished." in out
     (home / "seed5" / "mine.txt").unlink()
-    code, out, err = train("hydra.mode=MULTIRUN", *small, "seed=4,5")
+    code, out, err = train("-m", *small, "seed=4,5")
     assert code == 0, err
     assert "cornet_s on objects, 2 seeds" in out
     assert "seed 4  seed 5" in out

@@ -13,24 +13,24 @@ import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf, open_dict
 
-import train  # noqa: F401 -- registers what configurations refer to
 from cornet.errors import CornetError
 from cornet.models import create_model
 from cornet.runs.folder import RunFolder
 from cornet.runs.path import identity_of
 from cornet.training.run import place_of, resolved
 from cornet.training.sweeps import random_network
-from cornet.training.sweeps.local import run_sweep, share
+from cornet.training.sweeps.halving import saved_epochs
+from cornet.training.sweeps.jobs import Job, seed_groups
+from cornet.training.sweeps.local import LocalSweep, environment
 from cornet.training.sweeps.random_network import MOST_PARAMETERS, draw_network
-from cornet.training.sweeps.sweep import Job, Sweep, find_sweep
 from tests.helpers.faults.starter import until
 from tests.helpers.paths import CONF
+from tests.helpers.training.swept import swept
 
 
-def swept(*argv: str) -> Sweep:
-    found = find_sweep(argv, CONF)
-    assert found is not None
-    return found
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
 
 
 def composed(overrides):
@@ -41,45 +41,21 @@ def composed(overrides):
 # what runs there are
 
 
-def test_the_runs_of_a_command():
-    sweep = swept("-m", "model.times.V4=1,2", "seed=0,1", "name=try", "sweep.at_once=2")
+def test_the_runs_of_a_command(tmp_path):
+    sweep = swept(
+        "-m", "model.times.V4=1,2", "seed=0,1", "name=try", "sweep.at_once=2", "hydra.verbose=false"
+    )
     assert [job.words for job in sweep.jobs] == [f"times.V4={v} seed={s}" for v in (1, 2) for s in (0, 1)]
     assert sweep.jobs[3].overrides == ("model.times.V4=2", "seed=1", "name=try", "sweep.at_once=2")
     assert (sweep.at_once, sweep.repeated, len({job.folder for job in sweep.jobs})) == (2, 0, 4)
-    assert sweep.common[-2:] == ("hydra.mode=RUN", "hydra.sweeper.params=null")
-    assert sweep.seeds == [[sweep.jobs[k].folder, sweep.jobs[k + 1].folder] for k in (0, 2)]
+    assert sweep.command[-2:] == ["hydra.verbose=false", "hydra.mode=RUN"]
+    assert seed_groups(sweep.jobs) == [[sweep.jobs[k].folder, sweep.jobs[k + 1].folder] for k in (0, 2)]
     one = swept("-m", "seed=0,1", "trainer=auto,cpu", "sweep.at_once=2", "sweep.halving.first=2")
     assert ([str(job.folder) for job in one.jobs], one.repeated) == (
         [f"runs/objects-cornet_s/default/seed{k}" for k in (0, 1)],
         2,
     )
-
-
-@pytest.mark.parametrize(
-    "argv",
-    [
-        ["seed=1"],
-        ["-m", "seed=0,1", "plan=true"],
-        ["-m", "seed=0,1", "--cfg", "job"],
-        ["--help"],
-        ["experiment=sweeps/bottleneck", "hydra.mode=RUN"],
-        ["experiment=sweeps/bottleneck", "plan=true"],
-    ],
-)
-def test_what_is_no_sweep_of_processes(argv):
-    assert find_sweep(argv, CONF) is None
-
-
-def test_submitted_runs_and_several_ranks_are_looked_at_and_left_to_others(monkeypatch):
-    monkeypatch.setenv("RANK", "0")
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    assert swept("-m", "seed=0,1").place == "ranks"
-    monkeypatch.undo()
-    assert swept("-m", "seed=0,1").place == "here"
-    pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
-    assert swept("trainer=slurm", "seed=0,1").place == "elsewhere"
-    with pytest.raises(CornetError, match=r"^times\.V4=0: times\.V4=0 must be a whole number"):
-        find_sweep(["trainer=slurm", "model.times.V4=2,0"], CONF)
+    assert not any(tmp_path.iterdir()), "Hydra left files in the user's folder"
 
 
 @pytest.mark.parametrize(
@@ -102,18 +78,19 @@ def test_submitted_runs_and_several_ranks_are_looked_at_and_left_to_others(monke
         (["experiment=sweeps/random", "draw=-1"], r"draw=-1 must be a whole number, 0 or more"),
     ],
 )
-def test_what_cannot_be_is_refused_before_anything_runs(argv, said):
-    with pytest.raises(CornetError, match=said) as told:
-        find_sweep(argv, CONF)
-    assert "\n" not in str(told.value)
+def test_what_cannot_be_is_refused_before_anything_runs(argv, said, tmp_path):
+    with pytest.raises(CornetError, match=said) as refused:
+        swept(*argv)
+    assert "\n" not in str(refused.value)
+    assert not any(tmp_path.iterdir())
 
 
 def test_a_file_that_sweeps_over_what_is_not_there(tmp_path):
     (tmp_path / "experiment").mkdir()
     text = "# @package _global_\nhydra: {mode: MULTIRUN, sweeper: {params: {model.tims: '1,2'}}}\n"
     (tmp_path / "experiment" / "mine.yaml").write_text(text)
-    with pytest.raises(CornetError, match=r"there is no model\.tims; did you mean model\.times\?"):
-        find_sweep(["--config-dir", str(tmp_path), "experiment=mine"], CONF)
+    with pytest.raises(CornetError, match=r"^tims=1: there is no model\.tims; did you mean model\.times\?"):
+        swept("--config-dir", str(tmp_path), "experiment=mine")
 
 
 # the sweeps that are there
@@ -142,7 +119,7 @@ def test_figure_4_has_every_row_three_times():
     sweep = swept("experiment=sweeps/figure4")
     names = [job.overrides[0].removeprefix("experiment/variants=") for job in sweep.jobs]
     assert sorted(names) == sorted([*FIGURE_4] * 3)
-    assert {len(seeds) for seeds in sweep.seeds} == {3}
+    assert {len(seeds) for seeds in seed_groups(sweep.jobs)} == {3}
     told_of("figure4", 45)
     plain = OmegaConf.to_container(composed([]).model)
     for job in sweep.jobs[::3]:
@@ -162,7 +139,7 @@ def test_figure_4_has_every_row_three_times():
 def test_every_sweep_opens_with_its_facts_and_has_so_many_runs(name, configurations, seeds):
     sweep = swept(f"experiment=sweeps/{name}")
     assert len(sweep.jobs) == configurations * seeds
-    assert len(sweep.seeds) == (configurations if seeds > 1 else 0)
+    assert len(seed_groups(sweep.jobs)) == (configurations if seeds > 1 else 0)
     assert {job.folder.parts[:2] for job in sweep.jobs} == {("runs", name)}
     assert not any("experiment" in str(job.folder) for job in sweep.jobs)
     told_of(name, len(sweep.jobs))
@@ -188,7 +165,6 @@ def test_variants_are_chosen_in_three_ways():
         ["experiment=[tiny_s,variants/gate_soft]"],
         ["experiment=tiny_s", "experiment/variants=gate_soft"],
     ):
-        assert find_sweep(overrides, CONF) is None
         assert composed(overrides).model.gate == "soft"
     assert composed(["experiment=tiny_s", "experiment/variants=gate_soft"]).name == "tiny_s"
     assert composed(["experiment/variants=feedback"]).model.name == "cornet_rt"
@@ -296,13 +272,17 @@ def program(tmp_path) -> list[str]:
     return [sys.executable, "-I", "-S", str(path)]
 
 
-def sweep_of(root: Path, *whats: str, at_once: int = 1) -> Sweep:
+def sweep_of(root: Path, *whats: str, at_once: int = 1) -> tuple[list[Job], int]:
     jobs = []
     for k, what in enumerate(whats):
         folder = root / f"seed{k}"
         done = (folder / "finished.json").exists()
         jobs.append(Job((f"folder={folder}", f"what={what}"), f"what={what} seed={k}", folder, done))
-    return Sweep(jobs, at_once=at_once)
+    return jobs, at_once
+
+
+def run_sweep(sweep: tuple[list[Job], int], program: list[str]) -> int:
+    return LocalSweep(sweep[0], program, sweep[1]).run()
 
 
 @pytest.mark.parametrize("at_once", [1, 2])
@@ -316,7 +296,9 @@ def test_it_survives_a_run_that_fails_and_one_that_is_killed(program, tmp_path, 
     assert "what=fails seed=2      exit code 1        OSError: that is all" in table
     assert str(tmp_path / "seed2" / "sweep.log") in table
     assert "Traceback\nOSError: that is all" in (tmp_path / "seed2" / "sweep.log").read_text()
-    assert "stopped 1 run early and saved 3 of 12 epochs" in out
+    assert "stopped 1 run early and saved 3 of 12 epochs" in saved_epochs(
+        tmp_path / f"seed{k}" for k in range(5)
+    )
     prefix = "[3/5 what=fails seed=2] " if at_once == 2 else ""
     assert f"{prefix}OSError: that is all\n" in err
     assert f"{prefix.replace('3/5', '1/5').replace('fails seed=2', 'well seed=0')}epoch 1" in out
@@ -346,8 +328,8 @@ def test_so_many_at_once_with_a_part_of_the_cores_each(program, tmp_path, capfd,
 def test_gpus_in_turn(monkeypatch):
     """Of the environment alone: there are no GPUs here."""
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,GPU-5")
-    assert [share(k, 3)["CUDA_VISIBLE_DEVICES"] for k in range(3)] == ["4", "GPU-5", "4"]
-    assert share(0, 1) == {}
+    assert [environment(k, 3)["CUDA_VISIBLE_DEVICES"] for k in range(3)] == ["4", "GPU-5", "4"]
+    assert environment(0, 1) == {}
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2])

@@ -1,0 +1,113 @@
+"""What train.py does beside Hydra: it runs a composed configuration and reports how that ended."""
+
+import contextlib
+import logging
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig
+
+import cornet.training.sweeps.random_network  # noqa: F401 (what ${cornet.draw:...} stands for)
+from cornet.errors import CornetError
+from cornet.instantiate import find_own_modules
+from cornet.old_names import with_current_overrides
+from cornet.terminal import steady_streams
+from cornet.training.config_errors import config_error
+from cornet.training.secrets import mask_logs, message_without_secrets
+from cornet.training.sweeps.local import follow_parent, in_sweep
+
+__all__ = ["start", "train_one"]
+
+STOPPED = 130
+"""Exit status after Ctrl-C before the first step, or a second one, as shells count it."""
+
+
+def start(application: Callable[[], Any], conf: Path) -> None:
+    """Start a Hydra application on the command line. A mistake of the user is one sentence and exit status 2.
+
+    conf: the application's folder of configurations.
+    """
+    steady_streams()
+    follow_parent()
+    find_own_modules()
+    logging.basicConfig(level=logging.INFO, format="%(message)s", force=True)
+    mask_logs()
+    sys.argv[1:] = with_current_overrides(sys.argv[1:])
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # so that Hydra raises its errors and does not print them
+    try:
+        application()
+    except Exception as error:
+        mistake = config_error(error, conf, sys.argv[1:])
+        if mistake is None:
+            raise
+        notify_ranks(mistake)
+        report_error(mistake)
+
+
+def train_one(config: DictConfig) -> float | None:
+    """One run, or its plan. Returns the monitored value at its best; None on ranks other than 0."""
+    from cornet.report.run.closing import print_run_summary
+    from cornet.report.terminal_tables import print_plan
+    from cornet.training.loggers.uploads import upload_results
+    from cornet.training.plan import plan_training
+    from cornet.training.run import run
+    from cornet.training.stop_signals import Stopped
+
+    logging.basicConfig(
+        level=logging.INFO, format="%(message)s"
+    )  # for submitted jobs, which do not pass `start`
+    mask_logs()
+    find_own_modules()
+    try:
+        if config.plan:
+            print_plan(plan_training(config))
+            return None
+        hydra = HydraConfig.get()
+        sweep = in_sweep() or hydra.mode == RunMode.MULTIRUN
+        outcome = run(config, list(hydra.overrides.task), sweep=sweep)
+        if outcome is None:
+            return None
+        best = print_run_summary(outcome.folder, outcome.summary, outcome.already, brief=in_sweep())
+        upload_results(outcome.folder, outcome.loggers)
+        return best
+    except Stopped as stopped:
+        print_once(f"\n{stopped}. The same command goes on from where it was.")
+        sys.exit(stopped.code)
+    except KeyboardInterrupt:
+        print_once("\nStopped. The same command goes on from the last checkpoint.")
+        sys.exit(STOPPED)
+    except Exception as error:
+        mistake = config_error(error, Path(), [])
+        if mistake is None:
+            raise
+        report_error(mistake)
+    return None
+
+
+def report_error(error: CornetError) -> None:
+    """Print one line, and exit. The text of an error from a loading process begins with its traceback."""
+    print_once(str(error).rpartition("cornet.errors.CornetError: ")[2])
+    sys.exit(2)
+
+
+def print_once(sentence: str) -> None:
+    """Print how this ended. Of several ranks the first to come here prints, for the others follow from it."""
+    ranks = sys.modules.get("cornet.training.ranks.processes")  # absent before ranks have met
+    if ranks is None or ranks.current_ranks().reports_first():
+        print(message_without_secrets(sentence), file=sys.stderr, flush=True)
+
+
+def notify_ranks(error: CornetError) -> None:
+    """Tell the other ranks of a mistake on this one's command line, if they still wait for its configuration."""
+    if not {"RANK", "SLURM_PROCID"}.intersection(os.environ):  # alone; Lightning would take seconds to import
+        return
+    from cornet.training.ranks.processes import connect_ranks, current_ranks
+
+    if current_ranks().store is None:
+        with contextlib.suppress(CornetError):
+            connect_ranks().check_same({}, str(error))

@@ -1,0 +1,121 @@
+"""Errors of Hydra as one sentence each, with the names that are near: "did you mean model.times?"."""
+
+import contextlib
+import difflib
+import os
+import re
+import traceback
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.utils import create_config_search_path, get_args_parser
+from hydra.errors import HydraException, OverrideParseException
+from hydra.types import RunMode
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from cornet.errors import CornetError, own_error
+from cornet.files import file_error
+from cornet.runs.path import parse_overrides
+from cornet.training.overrides import check_installed
+
+__all__ = ["config_error", "near"]
+
+READERS = ("hydra", "omegaconf", "yaml", "antlr4")
+"""Packages that read a configuration. Any error that is raised there is a mistake in it."""
+UNKNOWN = re.compile(r"(?:override|delete|delete from config\.|config group) '([^']+)'")
+"""An unknown key or group in a message of Hydra."""
+
+
+def config_error(error: Exception, conf: Path, argv: Sequence[str]) -> CornetError | None:
+    """The user's mistake behind an error, as one sentence; None for an error of another kind.
+
+    conf: the folder of the configuration. argv: the command line without the program. The sentence begins with the
+    notes on the error, such as the run of a sweep.
+    """
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    module = str(frame.f_globals.get("__name__")).partition(".")[0]
+    if isinstance(error, CornetError):
+        found = error
+    elif isinstance(error, OSError) and not isinstance(error, HydraException):
+        found = file_error(error)
+    elif isinstance(error, HydraException | OmegaConfBaseException) or module in READERS:
+        try:
+            found = own_error(error) or explain(error, conf, argv)
+        except CornetError as explained:
+            found = explained
+    else:
+        return None
+    return CornetError(": ".join([*getattr(error, "__notes__", []), str(found)]))
+
+
+def explain(error: Exception, conf: Path, argv: Sequence[str]) -> CornetError:
+    """An error of Hydra as a sentence, with what the configuration offers instead. May raise the CornetError, too."""
+    text = str(error if str(error).strip() else error.__cause__ or error)
+    text = " ".join(re.split("Available options|(?:Config s|S)earch path", text)[0].split()).rstrip(".")
+    if isinstance(error, OverrideParseException):
+        parse_overrides([error.override])
+    arguments = get_args_parser().parse_args(list(argv))
+    overrides, name = arguments.overrides, arguments.config_name or "config"
+    folders = create_config_search_path(str(conf.parent / (arguments.config_path or conf)))
+    if arguments.config_dir is not None:
+        folders.prepend("command-line", f"file://{os.path.abspath(arguments.config_dir)}")
+    loader = ConfigLoaderImpl(folders)
+    if missing := getattr(error, "missing_cfg_file", None):
+        if missing.startswith("hydra/launcher/submitit_"):
+            plugin = "hydra_plugins.hydra_submitit_launcher"
+            check_installed(missing, "hydra-submitit-launcher", "slurm", plugin)
+        group, _, choice = missing.rpartition("/")
+        options = loader.get_group_options(group, config_name=name, overrides=overrides) if group else []
+        choices = f" Choices: {', '.join(options)}." if options else ""
+        return CornetError(f"{text}{did_you_mean(near(choice, options))}{choices}")
+    if "--multirun" in text:  # another mistake may be why Hydra expects a single run
+        try:
+            loader.load_configuration(name, overrides, RunMode.MULTIRUN)
+        except Exception as other:
+            return explain(other, conf, argv)
+    if unknown := UNKNOWN.search(text):
+        key = max(unknown[1], getattr(error.__cause__, "full_key", None) or "", key=len)  # model={tims: 3}
+        rest = [one for one in overrides if one.lstrip("+~").partition("=")[0] != unknown[1]]
+        close = near(key, names(loader, name, rest, key) or names(loader, name, [], key))
+        if close and key not in close:
+            return CornetError(f"there is no {key}{did_you_mean(close)}")
+    return CornetError(f"The configuration cannot be composed: {text}.")
+
+
+def names(loader: ConfigLoaderImpl, name: str, overrides: list[str], key: str) -> list[str]:
+    """The groups and dotted keys of a composed configuration: those of Hydra itself only for such a `key`."""
+    with contextlib.suppress(Exception):  # of another mistake in the overrides
+        config = loader.load_configuration(name, overrides, RunMode.MULTIRUN, validate_sweep_overrides=False)
+        found = [*dotted(OmegaConf.to_container(config)), *config.hydra.runtime.choices]
+        return [one for one in found if one.startswith("hydra") == key.startswith("hydra")]
+    return []
+
+
+def dotted(node: Any, above: str = "") -> Iterator[str]:
+    """The dotted names of all keys."""
+    for key, value in node.items() if isinstance(node, dict) else ():
+        yield f"{above}{key}"
+        yield from dotted(value, f"{above}{key}.")
+
+
+def near(word: str, candidates: Iterable[str], n: int = 3) -> list[str]:
+    """The names that are most like `word`, at most `n`: by their last part, then by the whole; initials match."""
+
+    def likeness(name: str) -> float:
+        last, other = (re.split(r"[./]", text)[-1].lower() for text in (word, name))
+        is_short = len(last) > 1 and last == "".join(part[:1] for part in other.split("_"))
+        is_part = len(last) > 2 and last in other
+        return (0.9 if is_short else ratio(last, other)) + 0.3 * (ratio(word.lower(), name.lower()) + is_part)
+
+    def ratio(one: str, other: str) -> float:
+        return difflib.SequenceMatcher(None, one, other).ratio()
+
+    scored = sorted(((likeness(one), one) for one in set(candidates)), key=lambda pair: (-pair[0], pair[1]))
+    return [name for score, name in scored if score >= max(0.8, scored[0][0] - 0.15)][:n]
+
+
+def did_you_mean(names: Sequence[str]) -> str:
+    return f"; did you mean {' or '.join(names)}?" if names else "."

@@ -1,0 +1,90 @@
+"""How sweeps are run by default: all combinations of values, as processes on this machine. Hydra finds it here."""
+
+import contextlib
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra._internal.core_plugins.basic_launcher import BasicLauncher
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra._internal.utils import get_args_parser
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.utils import JobReturn, JobStatus
+
+from cornet.errors import CornetError
+
+__all__ = ["GridSweeper", "LocalLauncher"]
+
+
+class GridSweeper(BasicSweeper):
+    """Hydra's own sweeper without two of its steps.
+
+    It writes no multirun.yaml, which would hold passwords of the command line. It does not compose each run: our
+    launchers do that, before any run begins.
+    """
+
+    def sweep(self, arguments: list[str]) -> Any:
+        assert self.hydra_context is not None
+        assert self.launcher is not None
+        parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
+        (runs,) = self.split_arguments(parser.parse_overrides([*self._parse_config(), *arguments]), None)
+        results = self.launcher.launch(runs, initial_job_idx=0)
+        return [result.return_value for result in results]  # raises the error of a failed run
+
+
+class LocalLauncher(BasicLauncher):
+    """Starts this program again for each run that is not finished.
+
+    A plan, and a sweep on several ranks, which are processes already, runs in this process, as with Hydra's own.
+    """
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        from cornet.report.seeds.report import print_seeds_summary
+        from cornet.training.ranks.processes import find_ranks
+        from cornet.training.sweeps.halving import saved_epochs
+        from cornet.training.sweeps.jobs import find_jobs, seed_groups
+        from cornet.training.sweeps.local import LocalSweep
+
+        assert self.config is not None
+        assert self.hydra_context is not None
+        if self.config.get("plan"):
+            return super().launch(job_overrides, initial_job_idx)
+        at_once = self.config.sweep.at_once
+        if isinstance(at_once, bool) or not isinstance(at_once, int) or at_once < 1:
+            raise CornetError(f"sweep.at_once={at_once} must be a whole number of runs, 1 or more.")
+        jobs = find_jobs(self.hydra_context.config_loader, self.config, job_overrides)
+        ranks = find_ranks()
+        if ranks.world > 1:
+            results, code = super().launch(job_overrides, initial_job_idx), 0
+        else:
+            code = LocalSweep(jobs, self.command(), at_once).run()
+            results = [JobReturn(job.overrides, status=JobStatus.COMPLETED) for job in jobs]
+            for result, job in zip(results, jobs, strict=True):
+                result.return_value = best_of(job.folder)
+            if saved := saved_epochs({job.folder for job in jobs}):
+                print(saved)
+        if ranks.rank == 0 and code in (0, 1):  # after a signal the program ends at once
+            print_seeds_summary(seed_groups(jobs))
+        if code:
+            sys.exit(code)
+        return results
+
+    def command(self) -> list[str]:
+        """What starts a single run, without the overrides of that run."""
+        assert self.config is not None
+        given = {name: value for name, value in vars(get_args_parser().parse_args()).items() if value}
+        folders = ("config_path", "config_name", "config_dir")
+        flags = [f"--{name.replace('_', '-')}={given[name]}" for name in folders if name in given]
+        hydra = [one for one in self.config.hydra.overrides.hydra if not one.startswith("hydra.mode=")]
+        return [sys.executable, os.path.abspath(sys.argv[0]), *flags, *hydra, "hydra.mode=RUN"]
+
+
+def best_of(folder: Path) -> float | None:
+    """The monitored value of a finished run at its best, for sweepers that choose the next runs by it."""
+    from cornet.runs.folder import RunFolder
+
+    with contextlib.suppress(CornetError):
+        return (RunFolder(folder).finished or {}).get("best")
+    return None
