@@ -63,7 +63,7 @@ def train(monkeypatch, capfd):
     handlers, level = logging.root.handlers[:], logging.root.level
 
     def call(*overrides: str, small: bool = True) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["train.py", *(SMALL if small else []), *overrides])
+        monkeypatch.setattr(sys, "argv", [str(ROOT / "train.py"), *(SMALL if small else []), *overrides])
         code = 0
         try:
             program.main()

@@ -12,7 +12,8 @@ from omegaconf import OmegaConf
 from cornet.errors import CornetError
 from cornet.training.config_errors import config_error, near
 from cornet.training.overrides import check_missing
-from tests.test_train import elsewhere, train  # noqa: F401 -- fixtures
+
+pytestmark = pytest.mark.usefixtures("elsewhere")
 
 FILES = {
     "config.yaml": {
@@ -138,7 +139,7 @@ def test_names_of_other_folders_count(conf, tmp_path):
         assert f"did you mean {right}" in refused([place, *wrong.split()], conf)
 
 
-def test_a_folder_beside_the_programs_own(train, tmp_path):  # noqa: F811
+def test_a_folder_beside_the_programs_own(train, tmp_path):
     (tmp_path / "model").mkdir()
     (tmp_path / "model/mine.yaml").write_text("width: 1\n")
     code, _, err = train(f"--config-dir={tmp_path}", "model=mien", small=False)
