@@ -190,6 +190,17 @@ def test_batch_statistics_are_those_of_all_ranks_and_scores_those_of_the_checkpo
 
 
 @pytest.mark.longest
+def test_an_accumulated_batch_is_one_step_on_two_ranks_too(tmp_path, environment):
+    overrides = [*FEED_FORWARD, "recipe.epochs=1"]
+    done(torchrun(*overrides, "recipe.accumulate=2", "root=two"), tmp_path, environment)
+    done(alone(*overrides, "root=one"), tmp_path, environment)
+    two, one = (
+        weights(next(tmp_path.glob(f"{root}/*/*/seed*/config.yaml")).parent) for root in ("two", "one")
+    )
+    assert max(float((one[k] - two[k]).abs().max()) for k in one) < 1e-6
+
+
+@pytest.mark.longest
 @pytest.mark.parametrize(
     "network",
     [

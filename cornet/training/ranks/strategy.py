@@ -1,9 +1,11 @@
 """The Lightning strategy for several ranks: average gradients in the backward pass, batch norms after it."""
 
 import atexit
+import contextlib
 import inspect
 import signal
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import pytorch_lightning as pl
@@ -28,6 +30,8 @@ class RankStrategy(DDPStrategy):
     Differences from Lightning's strategy:
     * The running statistics of batch norms are averaged over the ranks after every training step, so they describe all
       images and are the same in every checkpoint. (DDP broadcasts those of rank 0 before a forward pass.)
+    * Gradients are averaged after the first part of an accumulated batch too, once, because torch learns the static
+      graph from it and otherwise fails an assertion. Averaging again does not change what all ranks share.
     * A validation step does not synchronise the ranks, as their numbers of validation steps may differ.
     * There is no collective check for a stop before every batch, and no SIGTERM handler of Lightning: both add waits.
     """
@@ -44,6 +48,7 @@ class RankStrategy(DDPStrategy):
         super().__init__(**defaults, **options)
         self.on_terminate = signal.getsignal(signal.SIGTERM)
         self.running_stats: list[Tensor] = []
+        self.has_averaged = False  # gradients, at least once
 
     def setup_distributed(self) -> None:
         """Initialise the process group with the store that the ranks already share.
@@ -74,8 +79,14 @@ class RankStrategy(DDPStrategy):
         assert self.lightning_module is not None
         self.running_stats = running_statistics(self.lightning_module)
 
+    @contextlib.contextmanager
+    def block_backward_sync(self) -> Iterator[None]:
+        with super().block_backward_sync() if self.has_averaged else contextlib.nullcontext():
+            yield
+
     def post_backward(self, closure_loss: Tensor) -> None:
         super().post_backward(closure_loss)
+        self.has_averaged = True
         average_over_ranks(self.running_stats)  # only now: autograd forbids it before the backward pass
 
     def validation_step(self, *args: Any, **kwargs: Any) -> Any:
