@@ -14,14 +14,9 @@ from sklearn.model_selection import ShuffleSplit
 
 from cornet.brain.metrics.dprime import dprime, mean_over_distractors
 from cornet.brain.metrics.solution_times.decoding import Task
+from cornet.brain.metrics.solution_times.time_bins import TimeBins, distinct_bins
 from cornet.brain.metrics.solution_times.time_decoders import check_decoder, decode
-from cornet.brain.metrics.solution_times.timing import (
-    TimeBins,
-    bootstrap_spearman,
-    distinct_bins,
-    solution_times,
-    spearman,
-)
+from cornet.brain.metrics.solution_times.timing import bootstrap_spearman, solution_times, spearman
 from cornet.brain.score import Score
 from cornet.errors import CornetError
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from cornet.brain.metrics.solution_times.timing import distinct_bins
+from cornet.brain.metrics.solution_times.time_bins import distinct_bins
 from cornet.errors import CornetError
 
 RNG = np.random.default_rng(0)
