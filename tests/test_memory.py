@@ -42,6 +42,6 @@ def test_features_beyond_memory_need_room_on_the_disk(tmp_path):
     check_memory(one, subject, memory=1)  # on the disk then, where there is room
     subject.widths = lambda sites: dict.fromkeys(sites, 10**14)
     with pytest.raises(
-        CornetError, match=r"mine.V4 needs 24,000,000.0 GB for the features of 60 stimuli, and /"
+        CornetError, match=r"mine.V4 needs 24,000,000.0 GB of disk for features of 60 stimuli, but /"
     ):
         check_memory(one, subject, memory=1)

@@ -27,5 +27,8 @@ def benchmarks(
 
         print_benchmarks(rows, GROUPS)
         return
-    columns = ("name", "version", "region", "what", "simulated", "time_bin", "degrees", "split_rule", "scale")
-    typer.echo(json.dumps([{column: getattr(row, column) for column in columns} for row in rows], indent=2))
+    fields = {name: name for name in ("name", "version", "region")} | {"what": "description"}
+    fields |= {name: name for name in ("simulated", "time_bin", "degrees", "split_rule", "scale")}
+    typer.echo(
+        json.dumps([{key: getattr(row, field) for key, field in fields.items()} for row in rows], indent=2)
+    )

@@ -18,6 +18,7 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from cornet.errors import CornetError
 from cornet.models.safe_load import read_checkpoint
 from cornet.names import encodable
+from cornet.old_names import with_current_names
 from cornet.runs.folder import RunFolder
 from cornet.runs.labels import label_loggers
 from cornet.runs.lock import locked
@@ -217,8 +218,8 @@ def leave_nothing(folder: Path, root: Path) -> None:
 
 
 def resolved(config: DictConfig) -> dict[str, Any]:
-    """The configuration as it is written down: plain Python, all references followed, without secrets."""
-    content = without_secrets(OmegaConf.to_container(config, resolve=True))
+    """The configuration as it is recorded: plain Python, references resolved, current names, without secrets."""
+    content = with_current_names(without_secrets(OmegaConf.to_container(config, resolve=True)))
     assert isinstance(content, dict)
     return {str(key): value for key, value in content.items()}
 

@@ -44,7 +44,7 @@ def test_one_that_is_killed_between_two_epochs_is_told_of(workers):
 
 
 def test_how_a_worker_ended_is_told_in_words():
-    assert "no more room in /dev/shm" in lost_worker(-signal.SIGBUS, 4)
+    assert "ran out of space in /dev/shm" in lost_worker(-signal.SIGBUS, 4)
     assert "ended by SIGSEGV; set loader.workers=2 " in lost_worker(-signal.SIGSEGV, 4)
     assert "ended with status 3" in lost_worker(3, 4)
 

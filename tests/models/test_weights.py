@@ -161,7 +161,9 @@ def test_breaking_off_in_an_answer_without_a_length(server, published, cache):
 
 def test_stalling(server, published, cache):
     server.content, server.manner = published, "stalls"
-    assert "sent nothing for 0.2 s (what came of it is kept" in refused("cornet_z", server.url, timeout=0.2)
+    assert "sent nothing for 0.2 s (the partial download is kept" in refused(
+        "cornet_z", server.url, timeout=0.2
+    )
     server.manner = "silent"
     assert "sent nothing for 0.2 s" in refused("cornet_z", server.url, timeout=0.2)
     assert left(cache) == [".part"]
@@ -204,7 +206,7 @@ def test_nobody_listens(published, cache):
         url = gone.url
     assert "cannot be reached ([Errno" in refused("cornet_z", url)
     assert "cannot be reached" in refused("cornet_z", "http://name.invalid/")
-    assert "begins with ftp; give one with http or https" in refused("cornet_z", "ftp://127.0.0.1/")
+    assert "has the scheme ftp; give an http or https address" in refused("cornet_z", "ftp://127.0.0.1/")
     with pytest.raises(CornetError, match="model 'cornet_x' is unknown"):
         fetch_published("cornet_x")
 

@@ -181,5 +181,5 @@ def test_any_module_has_what_training_needs(own):
     expected = net.net((images.float() - mean) / std)
     assert torch.equal(net(images, pixels=(mean, std)), expected)
     assert sum(p.numel() for p in net.parameters()) == sum(p.numel() for p in net.net.parameters())
-    with pytest.raises(CornetError, match=r"makes a Timer, not a torch\.nn\.Module"):
+    with pytest.raises(CornetError, match=r"returns a Timer, not a torch\.nn\.Module"):
         make_network({"_target_": "pytorch_lightning.callbacks.Timer", "name": "own"}, 3)

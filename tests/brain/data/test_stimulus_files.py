@@ -82,7 +82,7 @@ def test_degrees_of_several_values_or_none_are_refused(tmp_path, values):
             b"stimulus_id,filename\n,im00.png\na,im01.png\n",
             "has 1 rows without a stimulus_id; give each a unique one",
         ),
-        (b"stimulus_id,filename\na,im00.png\na,im01.png\n", r"names 'a' more than once \(1 such rows\)"),
+        (b"stimulus_id,filename\na,im00.png\na,im01.png\n", r"names 'a' more than once \(1 rows\)"),
         (b"stimulus_id,filename\na,im00.png\nb,im77.png\n", "1 of 2 images, such as 'im77.png', are not in"),
         (b"stimulus_id,filename\na,im00.png\nb,\n", "1 of 2 images, such as '', are not in"),
         (b"stimulus_id,filename\na,../im00.png\n", r"1 of 1 images, such as '\.\./im00.png', are not in"),

@@ -203,7 +203,7 @@ def test_a_plain_state_dict_of_our_own_network(tmp_path, arguments, caplog):
     subject = open_subject("mine.pth")
     assert same_weights(subject.net, net)
     assert subject.net.steps == net.steps
-    assert "read as a network of the block bottleneck" in caplog.text
+    assert "loaded as a network with block bottleneck" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -319,7 +319,7 @@ def test_damaged_and_missing_features(tmp_path):
     with pytest.raises(CornetError, match="does not exist"):
         open_subject("g.npz")
     np.savez("h.npz", V4=np.zeros((2, 2)))
-    with pytest.raises(CornetError, match="needs stimulus_ids"):
+    with pytest.raises(CornetError, match="stimulus_ids is required"):
         open_subject("h.npz")
 
 

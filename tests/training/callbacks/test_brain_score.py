@@ -235,7 +235,7 @@ def test_a_benchmark_that_fails_is_told_once_and_training_goes_on(
             "mine.IT is compared at 0 to 40 ms, before the image reaches IT .* 100 ms",
         ),
         ({"time_bin": [70, 200]}, r"time_bin=\(70, 200\) is not a bin of the assembly"),
-        ({"time_bin": [70]}, r"time_bin=\(70,\) must be the start and the end"),
+        ({"time_bin": [70]}, r"time_bin=\(70,\) must be the start and end"),
     ],
 )
 def test_mistakes_are_told_before_the_first_batch(source, bundle, tmp_path, options, words):

@@ -143,7 +143,7 @@ def test_pictures_and_tables_reach_tensorboard_and_nothing_there_is_no_trouble(t
     metrics, logger = CsvLogger(tmp_path), loggers.tensorboard(tmp_path)
     upload_results(tmp_path, [metrics, logger])  # an empty folder: one line, no error
     (told,) = [r.message for r in caplog.records if r.name == "cornet"]
-    assert "were not uploaded to TensorBoardLogger (There are no metrics" in told
+    assert f"were not uploaded to TensorBoardLogger ({tmp_path}" in told
     metrics.log_metrics({"val/top1": 0.5}, step=7)
     metrics.write_table()
     (tmp_path / "stimuli").mkdir()
