@@ -24,6 +24,7 @@ __all__ = [
     "is_ignored",
     "parse_overrides",
     "variant_name",
+    "without_seed",
 ]
 
 IGNORED = tuple(
@@ -109,7 +110,8 @@ def find_run_path(
     invalid name.
     """
     check_name(name)
-    folder, own = Path(root) / name, with_current_names(json.loads(json.dumps(identity, default=str)))
+    folder = Path(root) / name
+    own = without_seed(with_current_names(json.loads(json.dumps(identity, default=str))), seed)
     parents = {path: known for path in _seed_parents(folder) if (known := _read_identity(path)) is not None}
     for parent, known in parents.items():
         if known == own:
@@ -151,11 +153,21 @@ def _read_identity(parent: Path) -> dict[str, Any] | None:
     for path in sorted(parent.glob("seed*/identity.json")):
         try:
             content = with_current_names(json.loads(read_bytes(path)))
+            seed = int(path.parent.name.removeprefix("seed").partition(".")[0])
         except (OSError, ValueError, RecursionError):
             continue
         if isinstance(content, dict):
-            return content
+            return without_seed(content, seed)
     return None
+
+
+def without_seed(identity: Mapping[str, Any], seed: int) -> dict[str, Any]:
+    """Remove keys named seed, such as loader.seed, whose value is the run's seed."""
+    return {
+        key: without_seed(value, seed) if isinstance(value, dict) else value
+        for key, value in identity.items()
+        if not (key == "seed" and value == seed)
+    }
 
 
 def _digest(content: Any) -> str:

@@ -53,6 +53,18 @@ def test_the_first_configuration_of_a_name_has_the_short_path(tmp_path):
     assert re.fullmatch(r"mine/width-1.0[+]\w{8}/seed0", find(0, "width-1.0", {"width": 1.0, "by": "conf"}))
 
 
+def test_what_follows_the_seed_does_not_make_another_configuration(tmp_path):
+    begin(tmp_path / "mine/seed0", {"loader": {"seed": 0, "workers": 2}})
+    begin(tmp_path / "mine/fixed/seed3", {"loader": {"seed": 7, "workers": 2}})
+
+    def find(seed, loader_seed):
+        identity = {"loader": {"seed": loader_seed, "workers": 2}}
+        return find_run_path(tmp_path, "mine", seed, "v", identity, True).relative_to(tmp_path).as_posix()
+
+    assert (find(0, 0), find(1, 1), find(4, 7)) == ("mine/seed0", "mine/seed1", "mine/fixed/seed4")
+    assert find(1, 5) == "mine/v/seed1"
+
+
 def test_a_run_of_an_earlier_version_keeps_its_folder(tmp_path):
     old = {"callbacks": {"oneself": {"_target_": "cornet.training.progress.Progress"}}}
     path = begin(tmp_path / "mine/model.width-0.5+a-long-list+0123456789/seed2", old)

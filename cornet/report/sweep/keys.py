@@ -8,7 +8,7 @@ from typing import Any
 
 from cornet.report.seeds.seed_runs import SeedRun
 from cornet.runs.config import flat
-from cornet.runs.path import IGNORED, identity_of
+from cornet.runs.path import IGNORED, identity_of, without_seed
 
 __all__ = ["Factor", "find_factors", "identity_key", "own_identity", "value_text"]
 
@@ -62,7 +62,7 @@ def value_text(value: Any) -> str:
 
 def own_identity(run: SeedRun) -> dict[str, Any]:
     """Return a run's identity without its seed and the settings of the sweep."""
-    return _without_seed(identity_of(dict(run.identity), OTHER_KEYS), run.seed)
+    return without_seed(identity_of(dict(run.identity), OTHER_KEYS), run.seed)
 
 
 def identity_key(run: SeedRun) -> str:
@@ -125,15 +125,6 @@ def _names(keys: Sequence[str]) -> dict[str, str]:
     """Return {key: name}, the key without its first part if this is unique."""
     short = {key: key.partition(".")[2] or key for key in keys}
     return {key: name if list(short.values()).count(name) == 1 else key for key, name in short.items()}
-
-
-def _without_seed(node: Mapping[str, Any], seed: int) -> dict[str, Any]:
-    """Remove keys named seed whose value is the run's seed."""
-    return {
-        key: _without_seed(value, seed) if isinstance(value, dict) else value
-        for key, value in node.items()
-        if not (key == "seed" and value == seed)
-    }
 
 
 def _is_number(value: Any) -> bool:
