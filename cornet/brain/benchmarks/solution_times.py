@@ -84,7 +84,9 @@ class TimesBenchmark(Benchmark[SolutionTimeData]):
         ).with_ceiling(self.ceiling, self.scale)
         if not np.isfinite(score.raw):
             return score
-        note = f"{self.decoder} decoder; compare with an untrained network, whose score is above 0"
+        note = (
+            f"{self.decoder} decoder; compare it with the score of the untrained network, which need not be 0"
+        )
         return dataclasses.replace(score, notes=(*score.notes, note))
 
     def _by_bin(self, subject: Subject) -> list[Site]:

@@ -163,7 +163,10 @@ def test_solution_times_record_each_step_once_and_carry_their_notes():
     assert score.ceiling == 0.79
     assert score.value == pytest.approx(score.raw / 0.79, nan_ok=True)
     assert score.notes[0] == "two found"
-    assert "optimum decoder; compare with an untrained network, whose score is above 0" in score.notes[-1]
+    assert (
+        "optimum decoder; compare it with the score of the untrained network, which need not be 0"
+        in score.notes[-1]
+    )
     by_hand = brain.object_solution_times(
         [Late().record(times(200).stimuli, [Site("IT", k)])[Site("IT", k)] for k in [0] * 8 + [1] * 10],
         times(200).labels,

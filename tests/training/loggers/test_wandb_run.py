@@ -1,7 +1,6 @@
 """Whole runs of train.py with logger=wandb, read back from what it wrote, and a server that dies."""
 
 import json
-import logging
 import subprocess
 import sys
 import time
@@ -10,13 +9,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import wandb
-from hydra.core.global_hydra import GlobalHydra
 
-import train as program
 from cornet.runs.metrics import read_metrics
 from cornet.training.loggers import wandb_run as wandb_logger
 from tests.helpers.brain.drawn_bundle import assembly, write
-from tests.helpers.paths import ROOT
 from tests.helpers.training.interrupt import Interrupt
 from tests.helpers.training.small_runs import SMALL_WITH_BRAIN
 from tests.helpers.training.wandb_records import (
@@ -40,28 +36,17 @@ INTERRUPT = "+callbacks.interrupt._target_=tests.helpers.training.interrupt.Inte
 
 
 @pytest.fixture
-def call(monkeypatch, tmp_path, capfd):
+def call(train, monkeypatch, tmp_path):
     """Calls train.py's main with logger=wandb: (exit status, standard error, seconds)."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CORNET_CACHE", str(tmp_path / "cache"))
-    handlers, level = logging.root.handlers[:], logging.root.level
 
     def run(*overrides):
         flags = [given for given in overrides if given.startswith("-")]
         given = [given for given in overrides if given not in flags]
-        monkeypatch.setattr(
-            sys, "argv", [str(ROOT / "train.py"), *flags, *SMALL_WITH_BRAIN, "logger=wandb", *given]
-        )
-        code, start = 0, time.monotonic()
-        try:
-            program.main()
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        finally:
-            GlobalHydra.instance().clear()
-            logging.root.handlers[:] = handlers
-            logging.root.setLevel(level)
-        return code, capfd.readouterr().err, time.monotonic() - start
+        start = time.monotonic()
+        code, _, err = train(*flags, *SMALL_WITH_BRAIN, "logger=wandb", *given, small=False)
+        return code, err, time.monotonic() - start
 
     return run
 
