@@ -26,6 +26,9 @@ __all__ = ["start", "train_one"]
 STOPPED = 130
 """Exit status after Ctrl-C before the first step, or a second one, as shells count it."""
 
+MULTIRUN = ("-m", "--multirun")
+"""Moved to the front of the command line, because argparse accepts no option between overrides."""
+
 
 def start(application: Callable[[], Any], conf: Path) -> None:
     """Start a Hydra application on the command line. A mistake of the user is one sentence and exit status 2.
@@ -37,7 +40,7 @@ def start(application: Callable[[], Any], conf: Path) -> None:
     find_own_modules()
     logging.basicConfig(level=logging.INFO, format="%(message)s", force=True)
     mask_logs()
-    sys.argv[1:] = with_current_overrides(sys.argv[1:])
+    sys.argv[1:] = sorted(with_current_overrides(sys.argv[1:]), key=lambda text: text not in MULTIRUN)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # so that Hydra raises its errors and does not print them
     try:
         application()

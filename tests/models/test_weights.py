@@ -245,9 +245,9 @@ def test_several_at_once(server, published, cache):
 def test_two_processes_at_once(server, published, cache):
     server.content = published
     script = (
-        "import dataclasses, sys; from cornet.models import catalogue, fetch; "
+        "import dataclasses, sys; from cornet.models import catalogue, weights; "
         "row = dataclasses.replace(catalogue.PUBLISHED['cornet_z'], file=sys.argv[2]); "
-        "catalogue.PUBLISHED['cornet_z'] = row; print(fetch.fetch_published('cornet_z', sys.argv[1]))"
+        "catalogue.PUBLISHED['cornet_z'] = row; print(weights.fetch_published('cornet_z', sys.argv[1]))"
     )
     command = [sys.executable, "-c", script, server.url, catalogue.PUBLISHED["cornet_z"].file]
     processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]

@@ -48,7 +48,7 @@ def test_parts_of_a_batch_are_told_as_parts():
 @pytest.mark.slow
 def test_not_even_one_image_fits():
     module = small_device(classifier(), 0)
-    with pytest.raises(CornetError, match="nor does a single image of 32 pixels; choose a smaller"):
+    with pytest.raises(CornetError, match="nor does a single image of 32 pixels; set a smaller"):
         fit(module, batches(2), callbacks=[BatchFit()])
 
 

@@ -62,15 +62,15 @@ def test_a_sweep_ends_with_its_seeds_together(train, tmp_path):
     code, out, err = train(*small, "seed=4")
     assert code == 0, err
     assert "interval" not in out
-    (home,) = tmp_path.glob("runs/try/*")
+    home = tmp_path / "runs/try"
     (home / "seed5").mkdir()
     (home / "seed5" / "mine.txt").touch()
-    code, out, err = train("-m", *small, "seed=4,5")
+    code, out, err = train(*small, "-m", "seed=4,5")
     assert (code, "mine.txt" in err) == (1, True), err
     assert "cornet_s on objects, 1 seed" in out
     assert "Left out: seed5: it is not finished." in out
     (home / "seed5" / "mine.txt").unlink()
-    code, out, err = train("-m", *small, "seed=4,5")
+    code, out, err = train(*small, "--multirun", "seed=4,5")
     assert code == 0, err
     assert "cornet_s on objects, 2 seeds" in out
     assert "seed 4  seed 5" in out
