@@ -43,9 +43,8 @@ class LocalLauncher(BasicLauncher):
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         from cornet.report.seeds.report import print_seeds_summary
         from cornet.training.ranks.processes import find_ranks
-        from cornet.training.sweeps.halving import saved_epochs
         from cornet.training.sweeps.jobs import find_jobs, seed_groups
-        from cornet.training.sweeps.local import LocalSweep
+        from cornet.training.sweeps.local import LocalSweep, saved_epochs
 
         assert self.config is not None
         assert self.hydra_context is not None

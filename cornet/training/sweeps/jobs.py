@@ -69,10 +69,10 @@ def check(config: DictConfig) -> None:
     from cornet.models import describe
     from cornet.training.build import as_dict
     from cornet.training.overrides import check_missing
-    from cornet.training.sweeps.halving import check_halving
+    from cornet.training.sweeps.halving import parse_halving
 
     check_missing(config)
-    check_halving(OmegaConf.select(config, "sweep.halving"))
+    parse_halving(OmegaConf.select(config, "sweep.halving"))
     make(config.recipe, "recipe")
     weights = ("pretrained", "weights_url", "accept_hash")
     model = {key: value for key, value in as_dict(config.model).items() if key not in weights}

@@ -10,16 +10,19 @@ import signal
 import sys
 import time
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import IO
 
+from cornet.errors import CornetError
+from cornet.runs.folder import RunFolder
 from cornet.training.secrets import without_secrets
 from cornet.training.stop_signals import SIGNALS
 from cornet.training.sweeps.jobs import Job, count_jobs
 
-__all__ = ["LocalSweep", "follow_parent", "in_sweep"]
+__all__ = ["LocalSweep", "follow_parent", "in_sweep", "saved_epochs"]
 
 PARENT = "CORNET_SWEEP_PARENT"  # gives a run the process number of its sweep
 LONGEST_LINE = 2**24  # bytes
@@ -220,3 +223,16 @@ def follow_parent() -> None:
 def in_sweep() -> bool:
     """Whether this process is a run that a sweep has started."""
     return _in_sweep
+
+
+def saved_epochs(folders: Iterable[Path]) -> str:
+    """Return a sentence on the epochs that successive halving saved in these runs, or ""."""
+    total = saved = stopped = 0
+    for folder in folders:
+        with suppress(CornetError, KeyError, TypeError):
+            summary = RunFolder(folder).finished or {}
+            total += summary["epochs"]
+            saved += summary["epochs"] - summary["stopped_early"]
+            stopped += 1
+    runs = f"{stopped} run{'s' * (stopped > 1)} early and saved {saved} of {total} epochs"
+    return f"Successive halving stopped {runs}." if stopped else ""

@@ -19,9 +19,8 @@ from cornet.runs.folder import RunFolder
 from cornet.runs.path import identity_of
 from cornet.training.run import place_of, resolved
 from cornet.training.sweeps import random_network
-from cornet.training.sweeps.halving import saved_epochs
 from cornet.training.sweeps.jobs import Job, seed_groups
-from cornet.training.sweeps.local import LocalSweep, environment
+from cornet.training.sweeps.local import LocalSweep, environment, saved_epochs
 from cornet.training.sweeps.random_network import MOST_PARAMETERS, draw_network
 from tests.helpers.faults.starter import until
 from tests.helpers.paths import CONF
