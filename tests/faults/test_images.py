@@ -121,6 +121,7 @@ def two_classes(root: Path, names: tuple[bytes, bytes], train: int = 16) -> Path
     return root
 
 
+@pytest.mark.slow  # trains in another process
 def test_names_of_any_bytes(starter):
     """Of the folder, of classes and of files: Latin-1, a new line, an escape."""
     root = starter.folder / os.fsdecode(b"donn\xe9es")

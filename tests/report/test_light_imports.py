@@ -32,7 +32,7 @@ def seeds(tmp_path: Path) -> Path:
     return tmp_path / "seeds"
 
 
-@pytest.mark.parametrize("kind", ["run", "seeds"])
+@pytest.mark.parametrize("kind", ["run", pytest.param("seeds", marks=pytest.mark.slow)])
 def test_a_report_loads_no_library_for_training(kind: str, request: pytest.FixtureRequest):
     folder = request.getfixturevalue(kind)
     done = subprocess.run(

@@ -110,6 +110,7 @@ def mount(*arguments: str) -> int:
     return subprocess.run(["mount", *arguments], check=False, capture_output=True).returncode
 
 
+@pytest.mark.slow  # trains three times
 def test_a_full_disk_keeps_the_previous_checkpoint(train, tmp_path):
     """A real file system that has no room for a second checkpoint beside the first two."""
     (tmp_path / "runs").mkdir()

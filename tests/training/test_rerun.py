@@ -171,6 +171,7 @@ def test_differences_of_tables(tmp_path, first):
     assert compare_versions(first, other) == {"torch": (versions["torch"], f"{versions['torch']} -> 9.9")}
 
 
+@pytest.mark.slow  # trains twice
 def test_deterministic_is_asked_of_torch_and_changes_nothing_on_a_cpu(train, tmp_path):
     seen = []
     original = torch.use_deterministic_algorithms

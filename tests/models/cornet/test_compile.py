@@ -26,7 +26,10 @@ def fresh_compiler():
     torch._dynamo.reset()
 
 
-@pytest.mark.parametrize("name", list_models())
+SLOW = {"cornet_s": [pytest.mark.slow], "cornet_rt": [pytest.mark.slow]}
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=SLOW.get(name, [])) for name in list_models()])
 def test_one_graph(name):
     net = create_model(name, num_classes=5, width=0.1).eval()
     images = torch.randn(2, 3, 32, 32)
@@ -47,6 +50,7 @@ def test_one_graph(name):
     assert all(torch.equal(states[area], expected_states[area]) for area in states)
 
 
+@pytest.mark.slow
 def test_one_graph_on_ranks_too(tmp_path):
     """DDP would have it cut into a part for each bucket of gradients."""
 

@@ -114,6 +114,7 @@ FIGURE_4 = {
 """Every row of the figure of the 2019 paper, and the base."""
 
 
+@pytest.mark.slow  # composes thirty configurations
 def test_figure_4_has_every_row_three_times():
     sweep = swept("experiment=sweeps/figure4")
     names = [job.overrides[0].removeprefix("experiment/variants=") for job in sweep.jobs]
