@@ -199,7 +199,10 @@ class CORnet(nn.Module):
         }
 
     def normalise(self, images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
-        """(images - mean) / std, computed in the dtype of `mean`, in dtype and layout of the first convolution."""
+        """(images - mean) / std, computed in the dtype of `mean`.
+
+        Returned in the dtype and layout of the first spatial convolution.
+        """
         kernel = next(w for w in self.areas.parameters() if w.ndim == 4 and w.shape[-1] > 1)
         last = kernel.is_contiguous(memory_format=torch.channels_last) and not kernel.is_contiguous()
         layout = torch.channels_last if last else torch.contiguous_format

@@ -131,10 +131,8 @@ def check_choices(
     for word, value in circuit.items():
         if block == "bottleneck" or value == CIRCUIT[word]:
             continue
-        if word == "skip" or value is True:
-            why = "whose input and state differ in shape"
-            raise CornetError(f"skip={value!r} is incompatible with block={block!r}, {why}; omit it.")
-        raise CornetError(f"{word}={value!r} is incompatible with block={block!r}; omit it.")
+        why = ", which has no skip connection" if word == "skip" else ""
+        raise CornetError(f"{word}={value!r} is incompatible with block={block!r}{why}; omit it.")
 
 
 def check_v1_options(v1: str | None, options: Mapping[str, Any] | None, area: type) -> None:
