@@ -107,7 +107,7 @@ class NeuralBenchmark(Benchmark[Bundle]):
         """Train and test indices, drawn once for all subjects."""
         stimuli = len(self.responses.stimulus_ids)
         if self.rule.fixed:
-            sides = [np.flatnonzero(np.isin(self.responses.stimulus_ids, one)) for one in self.rule.fixed]
+            sides = [np.flatnonzero(np.isin(self.responses.stimulus_ids, ids)) for ids in self.rule.fixed]
             return fixed_splits(stimuli, [(sides[0], sides[1])])
         return make_splits(stimuli, stratify=self._column(self.stratify), groups=self._column(self.groups))
 

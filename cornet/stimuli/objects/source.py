@@ -28,7 +28,7 @@ _AUGMENT = "cornet objects augmentation"
 
 
 class RenderedObjects:
-    """Grayscale renderings of 64 objects in eight categories, in three equal channels; an ImageSource.
+    """Greyscale renderings of 64 objects in eight categories, in three equal channels; an ImageSource.
 
     train_images, val_images: number of images; both splits are balanced and disjoint.
     size: pixels per side, at least 16. variation: of position, size and pose, from 0 (none) to 1 (high).
