@@ -16,7 +16,6 @@ __all__ = [
     "hdf5_problem",
     "link_problem",
     "root_groups",
-    "size_problem",
     "text_problem",
 ]
 

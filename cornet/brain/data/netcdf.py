@@ -22,7 +22,9 @@ from cornet.brain.data.hdf5 import SMALL, hdf5_problem, root_groups
 from cornet.errors import CornetError
 from cornet.opening import open_regular
 
-__all__ = ["CDF5", "DIMENSIONS", "close_file", "is_netcdf3", "is_unread", "load_assembly", "netcdf3_order"]
+__all__ = ["DIMENSIONS", "close_file", "is_unread", "load_assembly"]
+
+log = logging.getLogger("cornet")
 
 CDF5 = b"CDF\x05"
 
@@ -50,8 +52,6 @@ def netcdf3_order(path: Path, dimensions: tuple[str, ...]) -> list[str]:
                 raise ValueError(f"its variables declare {declared:,} bytes, but it has {size:,}")
             return list(file.variables)
 
-
-log = logging.getLogger("cornet")
 
 DIMENSIONS = ("presentation", "neuroid", "time_bin")
 """Possible dimensions of an assembly; presentation is required."""

@@ -19,7 +19,6 @@ from cornet.hashing import digest
 from cornet.stimuli.stimulus_set import StimulusSet
 
 __all__ = [
-    "MAX_RESPONSE",
     "Responses",
     "check_responses",
     "make_responses",

@@ -22,14 +22,7 @@ from cornet.brain.metrics.pls import FeatureSpace, SampleSpace, pls_coefficients
 from cornet.brain.metrics.splits import Split
 from cornet.brain.threads import run_in_threads
 
-__all__ = [
-    "Mapping",
-    "TrainingSets",
-    "best_unit_correlations",
-    "least_squares_samples",
-    "ridge",
-    "svd_regression",
-]
+__all__ = ["Mapping", "best_unit_correlations"]
 
 
 class TrainingSets:

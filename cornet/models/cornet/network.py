@@ -15,8 +15,6 @@ from cornet.models.cornet.gabor import GaborArea
 from cornet.models.cornet.norm import LaterSteps, NormMode
 from cornet.models.cornet.unroll import UNROLLS, Unroll, first_driven_step
 from cornet.models.cornet.variants import (
-    AREAS,
-    CHANNELS,
     PUBLISHED_INIT,
     PUBLISHED_NORM,
     AreaSpec,
@@ -38,7 +36,7 @@ from cornet.models.cornet.variants import (
 )
 from cornet.old_names import accepts_old_arguments
 
-__all__ = ["AREAS", "CHANNELS", "Block", "CORnet", "Times"]
+__all__ = ["CORnet"]
 
 Pixels = tuple[Tensor, Tensor]
 

@@ -9,6 +9,7 @@ __all__ = ["CARS"]
 GLASS = 0.1
 TYRE = 0.05
 METAL = 0.75
+LAMP = 0.1
 
 
 def _wheels(xs: Sequence[float], track: float, radius: float) -> list[Solid]:
@@ -19,9 +20,9 @@ def _wheels(xs: Sequence[float], track: float, radius: float) -> list[Solid]:
     return pair(parts)
 
 
-def _lights(front: float, back: float, z: float, y: float, size: float = 0.1) -> list[Solid]:
-    lamp = ellipsoid((front, y, z), (0.05, size, size * 0.8), 1.0, gloss=0.3)
-    return pair([lamp, box((back, y, z), (0.06, size * 1.3, size * 1.2), 0.15)])
+def _lights(front: float, back: float, z: float, y: float) -> list[Solid]:
+    lamp = ellipsoid((front, y, z), (0.05, LAMP, LAMP * 0.8), 1.0, gloss=0.3)
+    return pair([lamp, box((back, y, z), (0.06, LAMP * 1.3, LAMP * 1.2), 0.15)])
 
 
 def _cabin(
