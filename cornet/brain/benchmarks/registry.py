@@ -13,7 +13,7 @@ import torch
 
 from cornet.brain.benchmarks.base import Benchmark
 from cornet.brain.benchmarks.behaviour import ConsistencyBenchmark, HumanChoices, I2nBenchmark, trials_of
-from cornet.brain.benchmarks.neural import STEP_BIN, NeuralBenchmark
+from cornet.brain.benchmarks.neural import NeuralBenchmark
 from cornet.brain.benchmarks.rdms import RdmBenchmark
 from cornet.brain.benchmarks.solution_times import TimesBenchmark
 from cornet.brain.cache import file_hash
@@ -27,7 +27,7 @@ from cornet.brain.data.split_rule import RULE_FILE, SplitOptions, read_rule_file
 from cornet.brain.data.trials import HumanTrials
 from cornet.brain.metrics.predictivity import METRICS
 from cornet.brain.scales import check_scale
-from cornet.brain.subjects.step_times import check_bin
+from cornet.brain.subjects.step_times import DEFAULT_BIN, check_bin
 from cornet.brain.subjects.subject import Site
 from cornet.errors import CornetError
 from cornet.files import cache_folder
@@ -156,8 +156,8 @@ def _factories(
     simulated = "simulated choices between two of 8 categories"
     for suffix, held_out in (("", False), ("-heldout", True)):
         options = {"held_out": held_out, **behaviour}
-        name, load_human = f"rajalingham2018-i2n{suffix}", _public_trials
-        factories[name] = partial(I2nBenchmark, name, human, load_human, **options)
+        name = f"rajalingham2018-i2n{suffix}"
+        factories[name] = partial(I2nBenchmark, name, human, _public_trials, **options)
         name = f"simulated-i2n{suffix}"
         factories[name] = partial(I2nBenchmark, name, simulated, _simulated_trials, simulated=True, **options)
     about = "macaque IT: when each of 1,318 images is solved"
@@ -275,7 +275,7 @@ def _local_benchmarks(
             lambda: bundle,
             degrees=bundle.stimuli.degrees,
             response_bin=time_bin,
-            step_bin=time_bin or STEP_BIN,
+            step_bin=time_bin or DEFAULT_BIN,
             rule=rule,
             **neural,
         )
