@@ -26,13 +26,20 @@ __all__ = ["ScreenSubject", "eval_mode", "suggestion", "to_site"]
 class ScreenSubject(ABC):
     """A subject that sees images on a screen of `size` pixels and `degrees` of visual angle per side."""
 
-    precision = "float32"
-
-    def __init__(self, name: str, size: int, degrees: float, device: torch.device | str | None) -> None:
+    def __init__(
+        self,
+        name: str,
+        size: int,
+        degrees: float,
+        device: torch.device | str | None,
+        precision: str = "float32",
+    ) -> None:
         check_pixels("size", size)
         if not 0 < degrees < float("inf"):
             raise CornetError(f"degrees={degrees!r} must be a visual angle above 0; the default is 8.")
-        self.name = name
+        if precision not in ("auto", "bfloat16", "float32"):
+            raise CornetError(f"precision={precision!r} is unknown; choose auto, bfloat16 or float32.")
+        self.name, self.precision = name, precision
         self.size = int(size)
         self.degrees = float(degrees)
         self._device = None if device is None else checked_device(device)
