@@ -14,11 +14,7 @@ _INK, _PAPER = (40, 40, 40), (255, 255, 255)
 
 
 def contact_sheet(
-    images: Sequence[Any] | Any,
-    columns: int,
-    labels: Sequence[str] | None = None,
-    *,
-    gap: int = 2,
+    images: Sequence[Any] | Any, columns: int, labels: Sequence[str] | None = None, *, gap: int = 2
 ) -> Image.Image:
     """Lay images out in rows, left to right and top to bottom.
 

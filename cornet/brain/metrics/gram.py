@@ -95,9 +95,10 @@ def centred_blocks(
         means = block.mean(dim=0)
         if not torch.isfinite(means).all():
             bad = int((~torch.isfinite(block)).sum())
+            first = start + int(torch.nonzero(~torch.isfinite(means))[0])
             raise CornetError(
-                f"{bad:,} features are NaN or infinite (first in column {start + first_nonfinite(means)}), but must be "
-                "finite; find where the network overflows, or drop these features."
+                f"{bad:,} features are NaN or infinite (first in column {first}), but must be finite; find where the "
+                "network overflows, or drop these features."
             )
         yield (block - means).to(dtype)
 
@@ -142,7 +143,3 @@ def self_product(block: Tensor) -> Tensor:
         return block @ block.T
     array: NDArray[Any] = block.numpy()
     return torch.from_numpy(array @ array.T)
-
-
-def first_nonfinite(values: Tensor) -> int:
-    return int(torch.nonzero(~torch.isfinite(values))[0])

@@ -61,6 +61,10 @@ class ByClass:
         label = self.label(index)
         return range(int(self._starts[label]), int(self._starts[label + 1]))
 
+    def counts(self) -> list[int]:
+        """Number of images of each class."""
+        return np.diff(self._starts).tolist()
+
 
 class ClassFolder(ByClass):
     """The images of a split, sorted by class and name, as one block of bytes that worker processes share.
