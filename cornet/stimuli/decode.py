@@ -19,7 +19,7 @@ from PIL.TiffImagePlugin import TILELENGTH, TILEWIDTH, TiffImageFile
 
 from cornet.errors import CornetError
 
-__all__ = ["MAX_PIXELS", "BadImage", "decode_image"]
+__all__ = ["BadImage", "decode_image"]
 
 MAX_PIXELS = 100_000_000
 """Larger images are rejected by their header, before memory is allocated."""
@@ -67,9 +67,8 @@ def _decode_jpeg(data: bytes) -> NDArray[np.uint8]:
 def _decode_other(data: bytes) -> NDArray[np.uint8]:
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore"
-            )  # about unused EXIF data, and about sizes, which are checked below
+            # Warnings are about unused EXIF data, and about sizes, which are checked below.
+            warnings.simplefilter("ignore")
             with Image.open(io.BytesIO(data), formats=FORMATS) as image:
                 _check_size(*image.size)
                 if isinstance(image, TiffImageFile):  # a tile may be larger than the image

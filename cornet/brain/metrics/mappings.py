@@ -45,9 +45,8 @@ class TrainingSets:
         rest = self.X[mask]
         known = self.Y[rows][:, columns]
         mean = known.mean(dim=0)
-        if len(rest) + len(rows) != self.number or len(rest) > len(
-            rows
-        ):  # rows twice, or a small training set
+        # Rows that occur twice, or a small training set.
+        if len(rest) + len(rows) != self.number or len(rest) > len(rows):
             X = self.X[rows]
             center = X.mean(dim=0)
             X -= center
