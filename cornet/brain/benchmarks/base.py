@@ -15,7 +15,7 @@ from cornet.brain.subjects.subject import Recording, Site, Subject
 from cornet.hashing import digest
 from cornet.stimuli.stimulus_set import StimulusSet
 
-__all__ = ["Benchmark", "RowView", "rows_of"]
+__all__ = ["Benchmark", "rows_of"]
 
 
 class BrainData(Protocol):

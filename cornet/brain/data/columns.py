@@ -15,6 +15,7 @@ from cornet.errors import CornetError
 __all__ = [
     "MISSING",
     "categories",
+    "check_column",
     "check_coordinates",
     "check_one_value",
     "check_spelling",

@@ -22,7 +22,7 @@ from cornet.brain.data.hdf5 import SMALL, hdf5_problem, root_groups
 from cornet.errors import CornetError
 from cornet.opening import open_regular
 
-__all__ = ["DIMENSIONS", "close_file", "is_unread", "load_assembly"]
+__all__ = ["DIMENSIONS", "close_file", "damage_message", "is_unread", "load_assembly"]
 
 log = logging.getLogger("cornet")
 

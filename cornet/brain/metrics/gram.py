@@ -21,6 +21,7 @@ __all__ = [
     "column_blocks",
     "gram_factor",
     "gram_matrix",
+    "self_product",
 ]
 
 MEMORY = 1 << 28

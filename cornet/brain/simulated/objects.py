@@ -12,7 +12,7 @@ from scipy.special import expit
 from cornet.brain.simulated.percept import Percept
 from cornet.brain.simulated.randomness import normal, uniform
 
-__all__ = ["BIN", "EARLY_BINS", "TIME_BIN_START", "it_drive", "latencies"]
+__all__ = ["BIN", "EARLY_BINS", "TIME_BIN_START", "it_drive"]
 
 TIME_BIN_START = np.arange(70.0, 250.0, 10.0)
 """Starts of the 18 time bins, ms after onset."""

@@ -20,7 +20,7 @@ from cornet.hashing import code_version, digest
 from cornet.sizes import check_pixels
 from cornet.stimuli.stimulus_set import StimulusSet
 
-__all__ = ["ScreenSubject", "eval_mode", "suggestion", "to_site"]
+__all__ = ["ScreenSubject", "eval_mode", "site_or_layer", "suggestion", "to_site"]
 
 
 class ScreenSubject(ABC):

@@ -17,7 +17,7 @@ from cornet.models import CORnet
 from cornet.models.cornet.variants import Times, resolve_steps
 from cornet.stimuli.normalisation import IMAGENET_MEAN, IMAGENET_STD, check_normalisation, pixel_scale
 
-__all__ = ["NetworkSubject"]
+__all__ = ["NetworkSubject", "device_of", "eval_on_device"]
 
 POOLED = "decoder.avgpool"
 LOGITS = "logits"

@@ -23,7 +23,7 @@ from cornet.errors import CornetError
 from cornet.models.cornet.areas import Size, conv_macs
 from cornet.models.cornet.norm import LaterSteps, NormMode, SteppedNorm
 
-__all__ = ["BottleneckArea", "Gate", "check_circuit"]
+__all__ = ["BottleneckArea", "Gate"]
 
 Gate = Literal["hard", "soft"]
 

@@ -14,7 +14,6 @@ from cornet.models.cornet.unroll import UNROLLS, Unroll, first_driven_step
 from cornet.sizes import MAX_CHANNELS, MAX_STEPS
 
 __all__ = [
-    "AREAS",
     "CHANNELS",
     "PUBLISHED_INIT",
     "PUBLISHED_NORM",

@@ -35,7 +35,7 @@ from cornet.stimuli.datasets.left_out import (
 )
 from cornet.stimuli.decode import BadImage
 
-__all__ = ["EXTENSIONS", "ByClass", "ClassFolder", "scan_splits"]
+__all__ = ["ByClass", "ClassFolder", "scan_splits"]
 
 log = logging.getLogger("cornet")
 

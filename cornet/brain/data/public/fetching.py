@@ -16,7 +16,7 @@ from cornet.fetch import fetch_file, fetch_lock, is_address, translate_os_errors
 from cornet.files import atomic_write, cache_folder
 from cornet.opening import is_foreign, open_entry
 
-__all__ = ["data_folder", "download_status", "fetch", "require"]
+__all__ = ["VARIABLE", "data_folder", "download_status", "fetch", "require"]
 
 VARIABLE = "CORNET_DATA_URL"
 REMEDY = "fix its permissions, or set CORNET_CACHE to another folder"

@@ -11,7 +11,7 @@ from cornet.brain.metrics.solution_times.optimum_decoder import TOLERANCE, optim
 from cornet.brain.metrics.solution_times.reference_decoder import draw_weights, reference_probabilities
 from cornet.errors import CornetError
 
-__all__ = ["DECODERS", "MEMORY", "check_decoder", "decode"]
+__all__ = ["check_decoder", "decode"]
 
 DECODERS = ("reference", "optimum")
 

@@ -28,11 +28,7 @@ def _lights(front: float, back: float, z: float, y: float) -> list[Solid]:
 
 
 def _cabin(
-    side: Sequence[tuple[float, float]],
-    width: float,
-    albedo: float,
-    *,
-    pillars: Sequence[float] = (),
+    side: Sequence[tuple[float, float]], width: float, albedo: float, *, pillars: Sequence[float] = ()
 ) -> list[Solid]:
     """Glass with a side view, points (x, z), below a roof and between pillars in the body's colour."""
     high, low = max(z for _, z in side), min(z for _, z in side)
