@@ -29,7 +29,7 @@ from cornet.brain.metrics.predictivity import METRICS
 from cornet.brain.scales import check_scale
 from cornet.brain.subjects.step_times import DEFAULT_BIN, check_bin
 from cornet.brain.subjects.subject import Site
-from cornet.errors import CornetError
+from cornet.errors import CornetError, check_choice
 from cornet.files import cache_folder
 from cornet.names import escaped
 
@@ -80,8 +80,7 @@ def open_benchmarks(
 
     Raises CornetError for unknown names, suggesting similar ones, and for two folders of the same name.
     """
-    if metric not in METRICS:
-        raise CornetError(f"metric={metric!r} is unknown; choose one of {', '.join(METRICS)}.")
+    check_choice("metric", metric, METRICS)
     check_scale(scale or NEURAL_SCALE)
     local_bin = None if time_bin is None else check_bin(time_bin)
     neural = {"metric": metric, "scale": scale or NEURAL_SCALE, "area": area, "device": device}

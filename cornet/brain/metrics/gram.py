@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cornet.errors import CornetError
+from cornet.errors import CornetError, check_choice
 
 __all__ = [
     "MEMORY",
@@ -117,8 +117,7 @@ def gram_matrix(
 
     precision: dtype of the products; "float32" halves their time on a CPU and has 7 instead of 16 digits.
     """
-    if precision not in PRECISIONS:
-        raise CornetError(f"precision={precision!r} is unknown; choose one of {', '.join(PRECISIONS)}.")
+    check_choice("precision", precision, PRECISIONS)
     total = torch.zeros(features.shape[0], features.shape[0], dtype=torch.float64, device=device)
     for block in centred_blocks(features, device, PRECISIONS[precision], memory):
         total += self_product(block)

@@ -15,10 +15,10 @@ from sklearn.model_selection import ShuffleSplit
 from cornet.brain.metrics.dprime import dprime, mean_over_distractors
 from cornet.brain.metrics.solution_times.decoding import Task
 from cornet.brain.metrics.solution_times.time_bins import TimeBins, distinct_bins
-from cornet.brain.metrics.solution_times.time_decoders import check_decoder, decode
+from cornet.brain.metrics.solution_times.time_decoders import DECODERS, decode
 from cornet.brain.metrics.solution_times.timing import bootstrap_spearman, solution_times, spearman
 from cornet.brain.score import Score
-from cornet.errors import CornetError
+from cornet.errors import CornetError, check_choice
 
 __all__ = ["object_solution_times"]
 
@@ -72,7 +72,7 @@ def object_solution_times(
     Raises CornetError if shapes do not match, values are missing, ids repeat, a training set lacks a class, the decoder
     is unknown, or memory is too small.
     """
-    check_decoder(decoder)
+    check_choice("decoder", decoder, DECODERS)
     bins = distinct_bins(features)
     images = _check_inputs(bins, labels, target_ost, threshold_i1, time_bin_start, stimulus_ids)
     if decoder != "reference" and (len(seeds) or initial_weights is not None):
