@@ -1,8 +1,9 @@
 """Define the error for invalid user input, and escape control characters in messages."""
 
 import unicodedata
+from collections.abc import Iterable
 
-__all__ = ["CornetError", "own_error", "printable"]
+__all__ = ["CornetError", "check_choice", "own_error", "printable"]
 
 MAX_LENGTH = 1500
 """Maximum number of characters in a message. A longer message is shortened in the middle."""
@@ -17,6 +18,12 @@ class CornetError(Exception):
 
     def __str__(self) -> str:
         return _plain(super().__str__())
+
+
+def check_choice(word: str, value: object, known: Iterable[str]) -> None:
+    """Raise CornetError unless `value`, of the argument `word`, is one of the known ones."""
+    if value not in (choices := list(known)):
+        raise CornetError(f"{word}={value!r} is unknown; choose one of {', '.join(choices)}.")
 
 
 def own_error(error: BaseException) -> CornetError | None:

@@ -54,7 +54,7 @@ def first_that_fits(attempts: Iterable[Callable[[], Result]], what: str) -> Resu
             if not out_of_memory(error):
                 raise
         free_memory()  # after the except block: the exception's frames hold references to tensors
-    raise OutOfMemory(f"{what} does not fit in memory; leave it out, or use a machine with more.")
+    raise OutOfMemory(f"{what} does not fit in memory; leave it out, or use a machine with more memory.")
 
 
 def free_memory() -> None:

@@ -26,7 +26,7 @@ def is_old_or_rerun(run: Path) -> bool:
 
 
 def composed(name: str) -> str:
-    """Normalize a name to NFC: macOS stores accents as separate code points (NFD), other systems do not."""
+    """Normalise a name to NFC: macOS stores accents as separate code points (NFD), other systems do not."""
     return unicodedata.normalize("NFC", name)
 
 

@@ -11,10 +11,10 @@
 | | mean, std, steps, size, degrees of the screen | the values |
 | | device type, precision (bfloat16, TF32) | the values |
 | | stimuli | hash of ids and images; their visual angle |
-| | layer, step, dtype, memory, batch | the values |
+| | layer, step, dtype, and the arguments memory and batch | the values |
 | choice of layers (layer-choices) | features | identity of the subject, as for recordings; candidates |
 | | responses, their notes, splits, degrees | hash of the arrays; the positions in every split |
-| | components, metric, other images, device type | the values, hash of the images |
+| | components, metric, memory, other images, device type | the values, hash of the images |
 | rendered objects (objects) | arguments of the latents and the renderer | the values |
 | fetched shards (shards) | content | hash from the shard index |
 | fetched weights, data (weights, data) | content | hash, verified on each use |
@@ -22,8 +22,8 @@
 | hashes of files and archives, in this process | the file's content | `file_state`, once it is settled (`is_settled`) |
 
 All computed results also depend on `code_version`: the source of the module, of all its imports from this package, and
-the versions of other packages. Not covered: batch size, sites recorded together and threads, which change
-features by 1e-6.
+the versions of other packages. Not covered: a batch size that was chosen automatically, sites
+recorded together, and threads, which change features by 1e-6.
 
 Files are written to a temporary name, renamed, and never modified. A damaged file is recomputed; if the cache is not
 writable, results are recomputed each time.

@@ -6,7 +6,7 @@ in these papers are raw.
 
 import math
 
-from cornet.errors import CornetError
+from cornet.errors import check_choice
 
 __all__ = ["SCALES", "check_scale", "slope", "to_scale"]
 
@@ -22,8 +22,7 @@ SCALES = {
 
 def check_scale(scale: str) -> None:
     """Raise CornetError for an unknown scale."""
-    if scale not in SCALES:
-        raise CornetError(f"scale={scale!r} is unknown; choose one of {', '.join(SCALES)}.")
+    check_choice("scale", scale, SCALES)
 
 
 def to_scale(raw: float, ceiling: float, scale: str) -> float:

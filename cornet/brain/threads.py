@@ -1,7 +1,7 @@
 """Run independent tasks in threads, each with a single BLAS thread.
 
-The BLAS threads of one matrix product synchronize many thousand times in a comparison. When other processes use the
-same cores, this waiting takes most of the time. Independent tasks synchronize once, at the end.
+The BLAS threads of one matrix product synchronise many thousand times in a comparison. When other processes use the
+same cores, this waiting takes most of the time. Independent tasks synchronise once, at the end.
 """
 
 from collections.abc import Callable, Sequence

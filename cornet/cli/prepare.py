@@ -24,7 +24,12 @@ def prepare(
     quality: Annotated[int, typer.Option(help="JPEG quality, 1 to 100.")] = 90,
     workers: Annotated[int | None, typer.Option(help="Processes (default: one per core).")] = None,
     verify: Annotated[
-        bool, typer.Option("--verify", help="Write nothing; check the existing files.")
+        bool,
+        typer.Option(
+            "--verify",
+            help="Write no images; check the existing files (damaged ones are marked for rewriting; damaged shards "
+            "are removed).",
+        ),
     ] = False,
     shards: Annotated[
         bool, typer.Option("--shards", help="Write the files unchanged into LitData shards.")

@@ -63,12 +63,16 @@ def score(
     groups: Annotated[
         str | None,
         typer.Option(
-            help="Local bundles: keep stimuli with equal values of this column in one split; or none."
+            help="Local bundles: keep stimuli with equal values of this column on the same side of each split; "
+            "none: no groups (default: the bundle's rule)."
         ),
     ] = None,
     stratify: Annotated[
         str | None,
-        typer.Option(help="Local bundles: balance the values of this column over splits; or none."),
+        typer.Option(
+            help="Local bundles: balance the values of this column between training and test sets; "
+            "none: no strata (default: the bundle's rule)."
+        ),
     ] = None,
     ignore: Annotated[
         list[str] | None,

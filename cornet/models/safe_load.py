@@ -128,8 +128,8 @@ def key_in_pickle(pickled: Any, name: str) -> str | None:
         if keep == 0 and opcode.name == "SETITEMS":
             keys += stack[2::2]
         if opcode.name == "GLOBAL" and where is None:
-            pickled = f".{str(argument).replace(' ', '.')}"
-            where = position if pickled.endswith(f".{name}") else None  # builtins come without their module
+            qualified = f".{str(argument).replace(' ', '.')}"
+            where = position if qualified.endswith(f".{name}") else None  # builtins come without their module
         del stack[keep:]
         if opcode.name == "MARK":
             marks.append(len(stack))

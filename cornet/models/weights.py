@@ -15,7 +15,7 @@ from cornet.models.catalogue import published_model
 from cornet.models.safe_load import looks_like_checkpoint
 from cornet.opening import is_foreign, open_entry
 
-__all__ = ["BASE_URL", "fetch_published"]
+__all__ = ["fetch_published"]
 
 BASE_URL = "https://s3.amazonaws.com/cornet-models/"
 

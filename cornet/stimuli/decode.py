@@ -19,7 +19,7 @@ from PIL.TiffImagePlugin import TILELENGTH, TILEWIDTH, TiffImageFile
 
 from cornet.errors import CornetError
 
-__all__ = ["MAX_PIXELS", "BadImage", "decode_image"]
+__all__ = ["BadImage", "decode_image"]
 
 MAX_PIXELS = 100_000_000
 """Larger images are rejected by their header, before memory is allocated."""
@@ -67,9 +67,8 @@ def _decode_jpeg(data: bytes) -> NDArray[np.uint8]:
 def _decode_other(data: bytes) -> NDArray[np.uint8]:
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore"
-            )  # about unused EXIF data, and about sizes, which are checked below
+            # Warnings are about unused EXIF data, and about sizes, which are checked below.
+            warnings.simplefilter("ignore")
             with Image.open(io.BytesIO(data), formats=FORMATS) as image:
                 _check_size(*image.size)
                 if isinstance(image, TiffImageFile):  # a tile may be larger than the image
@@ -106,8 +105,8 @@ def _to_rgb(image: ImageFile.ImageFile, data: bytes) -> NDArray[np.uint8]:
 def _transparent(image: ImageFile.ImageFile, data: bytes) -> NDArray[np.bool_] | None:
     """Mask (y, x) of pixels with a PNG's transparent colour (tRNS); None if it has none.
 
-    Pillow widens 2- and 4-bit samples and drops low bytes of 16-bit ones, but not of that colour. Of a 1-bit image it
-    takes any grey but 0 for white, where only the lowest bit counts.
+    Pillow widens 2- and 4-bit samples and drops the low bytes of 16-bit ones, but leaves this colour unchanged. For
+    1-bit images it treats any grey but 0 as white, although only the lowest bit counts.
     """
     color = image.info.get("transparency")
     if image.format != "PNG" or image.mode not in ("1", "L", "I;16", "RGB") or color is None:
@@ -127,7 +126,7 @@ def _transparent(image: ImageFile.ImageFile, data: bytes) -> NDArray[np.bool_] |
 
 
 def _lowest_bit(data: bytes) -> int:
-    """Of the grey in a PNG file's tRNS chunk, which Pillow has found there."""
+    """Lowest bit of the grey value in a PNG's tRNS chunk. The chunk must exist."""
     place = 8
     while data[place + 4 : place + 8] not in (b"tRNS", b""):
         place += 12 + int.from_bytes(data[place : place + 4], "big")

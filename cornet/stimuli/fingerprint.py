@@ -11,7 +11,7 @@ from cornet.stimuli.datasets.shards import ShardFiles
 from cornet.stimuli.decode import BadImage
 from cornet.stimuli.samples import ImageDataset, ImageSource, InMemory, Key
 
-__all__ = ["READ", "fingerprint"]
+__all__ = ["fingerprint"]
 
 READ = 256
 """Number of files to read per split; reading all of ImageNet would take longer than an epoch."""

@@ -14,7 +14,7 @@ from torch import Tensor
 from cornet.errors import CornetError
 from cornet.stimuli.geometry import squash_view
 
-__all__ = ["GREY", "check_degrees", "place_on_screen"]
+__all__ = ["check_degrees", "grey_screens", "place_on_screen"]
 
 GREY = 128
 """Grey level of the padding, in all three channels."""

@@ -14,56 +14,40 @@ _INK, _PAPER = (40, 40, 40), (255, 255, 255)
 
 
 def contact_sheet(
-    images: Sequence[Any] | Any,
-    columns: int,
-    labels: Sequence[str] | None = None,
-    *,
-    rows: Sequence[str] | None = None,
-    scale: int = 1,
-    gap: int = 2,
+    images: Sequence[Any] | Any, columns: int, labels: Sequence[str] | None = None, *, gap: int = 2
 ) -> Image.Image:
     """Lay images out in rows, left to right and top to bottom.
 
     images: uint8 arrays or tensors, each (y, x), (y, x, 1), (y, x, 3), (1, y, x) or (3, y, x), or PIL
     images; sizes may differ (smaller images are centred in their tile). columns: tiles per row. labels: captions
-    below the tiles, one per image. rows: captions left of the rows. scale: integer factor of enlargement
-    (nearest neighbour). gap: pixels between tiles. Returns an "L" image if all images are grayscale and there are
-    no captions, else "RGB". Raises CornetError for invalid arguments.
+    below the tiles, one per image. gap: pixels between tiles. Returns an "L" image if all images are greyscale and
+    there are no captions, else "RGB". Raises CornetError for invalid arguments.
     """
     tiles = [_to_pil(image, k) for k, image in enumerate(images)]
     if not tiles:
         raise CornetError("images is empty, but a sheet needs at least one image; give one.")
-    for name, value in (("columns", columns), ("scale", scale)):
-        if not isinstance(value, int) or value < 1:
-            raise CornetError(f"{name}={value!r} must be a whole number of at least 1; give such a number.")
-    lines = -(-len(tiles) // columns)
-    for name, captions, expected in (("labels", labels, len(tiles)), ("rows", rows, lines)):
-        if captions is not None and len(captions) != expected:
-            raise CornetError(
-                f"{name} has {len(captions)} captions, but the sheet needs {expected}; give one each."
-            )
-    tiles = [
-        tile.resize((tile.width * scale, tile.height * scale), Image.Resampling.NEAREST) for tile in tiles
-    ]
+    if not isinstance(columns, int) or columns < 1:
+        raise CornetError(f"columns={columns!r} must be a whole number of at least 1; give such a number.")
+    if labels is not None and len(labels) != len(tiles):
+        raise CornetError(
+            f"labels has {len(labels)} captions, but the sheet needs {len(tiles)}; give one each."
+        )
     width, height = max(tile.width for tile in tiles), max(tile.height for tile in tiles)
     font = ImageFont.load_default(max(10, min(16, width // 7)))
     line = round(font.size * 1.4) if isinstance(font, ImageFont.FreeTypeFont) else 14
-    left = 0 if rows is None else round(max(font.getlength(text) for text in rows)) + 8
     step_x, step_y = width + gap, height + gap + (0 if labels is None else line)
-    gray = labels is None and rows is None and all(tile.mode == "L" for tile in tiles)
+    grey = labels is None and all(tile.mode == "L" for tile in tiles)
     sheet = Image.new(
-        "L" if gray else "RGB",
-        (left + columns * step_x - gap, lines * step_y - gap),
-        _PAPER[0] if gray else _PAPER,
+        "L" if grey else "RGB",
+        (columns * step_x - gap, -(-len(tiles) // columns) * step_y - gap),
+        _PAPER[0] if grey else _PAPER,
     )
     pen = ImageDraw.Draw(sheet)
     for k, tile in enumerate(tiles):
-        x, y = left + k % columns * step_x, k // columns * step_y
+        x, y = k % columns * step_x, k // columns * step_y
         sheet.paste(tile, (x + (width - tile.width) // 2, y + (height - tile.height) // 2))
         if labels is not None:
             pen.text((x + width / 2, y + height), _truncate(labels[k], font, width), _INK, font, anchor="ma")
-    for k, text in enumerate(rows or ()):
-        pen.text((4, k * step_y + height / 2), text, _INK, font, anchor="lm")
     return sheet
 
 

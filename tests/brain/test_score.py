@@ -118,5 +118,5 @@ def test_only_shared_neuroids_are_compared():
 def test_scores_that_cannot_be_paired_are_refused():
     with pytest.raises(CornetError, match=r"shapes \(10, 80\) and \(10, 60\) cannot be paired"):
         paired_difference(drawn(), drawn(neuroids=60))
-    with pytest.raises(CornetError, match="no neuroid in common"):
+    with pytest.raises(CornetError, match="no neuroid has a value in both scores"):
         paired_difference(drawn(), Score.of_splits(np.full((10, 80), np.nan)))

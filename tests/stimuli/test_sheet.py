@@ -16,11 +16,9 @@ def test_contact_sheet() -> None:
     laid = np.asarray(sheet)
     assert np.array_equal(laid[:8, 10:18], images[1])
     assert np.array_equal(laid[10:, :8], images[3])
-    doubled = np.asarray(contact_sheet(images, 3, scale=2, gap=0))
-    assert np.array_equal(doubled[:16:2, :16:2], images[0])
-    captioned = contact_sheet(images, 3, list("abcde"), rows=["one", "two"])
+    captioned = contact_sheet(images, 3, list("abcde"))
     assert captioned.mode == "RGB"
-    assert captioned.width > sheet.width
+    assert captioned.width == sheet.width
     assert captioned.height > sheet.height
     # Colour in any layout, other sizes, tensors and PIL images side by side.
     colour = np.zeros((6, 4, 3), np.uint8)
@@ -29,7 +27,9 @@ def test_contact_sheet() -> None:
     laid = np.asarray(contact_sheet(mixed, 4, gap=0))
     for k in (1, 2, 3):
         assert (laid[1:7, 8 * k + 2 : 8 * k + 6] == (200, 0, 0)).all()
-    many = contact_sheet([images[0]] * 2, 2, ["a very long caption indeed", "b"], scale=4)
+    many = contact_sheet(
+        [np.kron(images[0], np.ones((4, 4), np.uint8))] * 2, 2, ["a very long caption indeed", "b"]
+    )
     assert many.width == 2 * 32 + 2
 
 

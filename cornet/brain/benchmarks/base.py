@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import Any, Generic, TypeVar, final
+from typing import Any, Generic, Protocol, TypeVar, final
 
 import numpy as np
 import torch
@@ -15,9 +15,17 @@ from cornet.brain.subjects.subject import Recording, Site, Subject
 from cornet.hashing import digest
 from cornet.stimuli.stimulus_set import StimulusSet
 
-__all__ = ["Benchmark", "RowView", "rows_of"]
+__all__ = ["Benchmark", "rows_of"]
 
-Data = TypeVar("Data")
+
+class BrainData(Protocol):
+    """Brain data with their stimuli."""
+
+    @property
+    def stimuli(self) -> StimulusSet: ...
+
+
+Data = TypeVar("Data", bound=BrainData)
 
 
 class Benchmark(ABC, Generic[Data]):
@@ -57,9 +65,9 @@ class Benchmark(ABC, Generic[Data]):
         return self._load()
 
     @property
-    @abstractmethod
     def stimuli(self) -> StimulusSet:
         """The stimuli to show."""
+        return self.data.stimuli
 
     @abstractmethod
     def fingerprint_parts(self) -> Sequence[Any]:

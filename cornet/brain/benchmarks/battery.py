@@ -80,7 +80,7 @@ def run_battery(
     for number, subject in enumerate(subjects):
         for group in _by_stimuli(benchmarks, strict, tolerate):
             if isinstance(group, Result):
-                yield _for_subject(group, subject)
+                yield dataclasses.replace(group, subject=subject.name)
                 continue
             sites, failed = _sites(group, subject, strict, tolerate)
             yield from failed
@@ -181,7 +181,3 @@ def _failed(benchmark: Benchmark[Any], subject: Subject | None, error: Exception
         failure = f"memory ran out ({error}); leave this benchmark out, or use a machine with more memory."
         free_memory()
     return Result(subject.name if subject else "", benchmark, Score(raw=np.nan), failure=failure)
-
-
-def _for_subject(result: Result, subject: Subject) -> Result:
-    return Result(subject.name, result.benchmark, result.score, failure=result.failure)

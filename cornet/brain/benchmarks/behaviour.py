@@ -59,10 +59,6 @@ class I2nBenchmark(Benchmark[HumanChoices]):
         super().__init__(name, "behaviour", description, load, scale="r/sqrt(c)", split_rule=rule, **options)
         self.held_out = held_out
 
-    @property
-    def stimuli(self) -> StimulusSet:
-        return self.data.stimuli
-
     def fingerprint_parts(self) -> list[NDArray[Any]]:
         return self.data.trials.as_arrays()
 
@@ -99,10 +95,6 @@ class ConsistencyBenchmark(Benchmark[Bundle]):
 
     def __init__(self, name: str, description: str, load: Callable[[], Bundle], **options: Any) -> None:
         super().__init__(name, "behaviour", description, load, scale="r/c", split_rule="none", **options)
-
-    @property
-    def stimuli(self) -> StimulusSet:
-        return self.data.stimuli
 
     def fingerprint_parts(self) -> list[NDArray[Any]]:
         answers, names, ids = self._answers()

@@ -20,15 +20,11 @@ from cornet.brain.metrics.ceiling import internal_consistency
 from cornet.brain.metrics.predictivity import Metric, neural_predictivity
 from cornet.brain.metrics.splits import Split, fixed_splits, make_splits
 from cornet.brain.score import Score
-from cornet.brain.subjects.step_times import check_bin
+from cornet.brain.subjects.step_times import DEFAULT_BIN, check_bin
 from cornet.brain.subjects.subject import Recording, Site, Subject
 from cornet.errors import CornetError
-from cornet.stimuli.stimulus_set import StimulusSet
 
-__all__ = ["STEP_BIN", "NeuralBenchmark"]
-
-STEP_BIN = (70.0, 170.0)
-"""Time bin of the reference, in ms after onset."""
+__all__ = ["NeuralBenchmark"]
 
 
 class NeuralBenchmark(Benchmark[Bundle]):
@@ -53,7 +49,7 @@ class NeuralBenchmark(Benchmark[Bundle]):
         rule: SplitRule | None = None,
         metric: Metric = "pls",
         response_bin: tuple[float, float] | None = None,
-        step_bin: tuple[float, float] = STEP_BIN,
+        step_bin: tuple[float, float] = DEFAULT_BIN,
         scale: str = "r^2/c",
         area: str | Site | None = None,
         degrees: float | None = None,
@@ -80,10 +76,6 @@ class NeuralBenchmark(Benchmark[Bundle]):
         self.metric, self.area = metric, area
         self.step_bin = step_bin
 
-    @property
-    def stimuli(self) -> StimulusSet:
-        return self.data.stimuli
-
     def fingerprint_parts(self) -> list[Any]:
         responses = self.responses
         columns = [responses.stimulus_ids, self._column(self.stratify), self._column(self.groups)]
@@ -107,7 +99,7 @@ class NeuralBenchmark(Benchmark[Bundle]):
         """Train and test indices, drawn once for all subjects."""
         stimuli = len(self.responses.stimulus_ids)
         if self.rule.fixed:
-            sides = [np.flatnonzero(np.isin(self.responses.stimulus_ids, one)) for one in self.rule.fixed]
+            sides = [np.flatnonzero(np.isin(self.responses.stimulus_ids, ids)) for ids in self.rule.fixed]
             return fixed_splits(stimuli, [(sides[0], sides[1])])
         return make_splits(stimuli, stratify=self._column(self.stratify), groups=self._column(self.groups))
 

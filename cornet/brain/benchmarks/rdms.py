@@ -12,7 +12,6 @@ from cornet.brain.data.rdm_bundle import RdmBundle
 from cornet.brain.metrics.similarity import compare_rdms, rdm, rdm_noise_ceiling
 from cornet.brain.score import Score
 from cornet.brain.subjects.subject import Recording, Site, Subject
-from cornet.stimuli.stimulus_set import StimulusSet
 
 __all__ = ["RdmBenchmark"]
 
@@ -40,10 +39,6 @@ class RdmBenchmark(Benchmark[RdmBundle]):
     ) -> None:
         super().__init__(name, region, description, load, scale="raw", split_rule="none", **options)
         self.area = area
-
-    @property
-    def stimuli(self) -> StimulusSet:
-        return self.data.stimuli
 
     def fingerprint_parts(self) -> list[NDArray[Any]]:
         return [self.data.stimulus_ids, self.data.rdms[self.region]]

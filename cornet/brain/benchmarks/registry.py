@@ -13,7 +13,7 @@ import torch
 
 from cornet.brain.benchmarks.base import Benchmark
 from cornet.brain.benchmarks.behaviour import ConsistencyBenchmark, HumanChoices, I2nBenchmark, trials_of
-from cornet.brain.benchmarks.neural import STEP_BIN, NeuralBenchmark
+from cornet.brain.benchmarks.neural import NeuralBenchmark
 from cornet.brain.benchmarks.rdms import RdmBenchmark
 from cornet.brain.benchmarks.solution_times import TimesBenchmark
 from cornet.brain.cache import file_hash
@@ -27,9 +27,9 @@ from cornet.brain.data.split_rule import RULE_FILE, SplitOptions, read_rule_file
 from cornet.brain.data.trials import HumanTrials
 from cornet.brain.metrics.predictivity import METRICS
 from cornet.brain.scales import check_scale
-from cornet.brain.subjects.step_times import check_bin
+from cornet.brain.subjects.step_times import DEFAULT_BIN, check_bin
 from cornet.brain.subjects.subject import Site
-from cornet.errors import CornetError
+from cornet.errors import CornetError, check_choice
 from cornet.files import cache_folder
 from cornet.names import escaped
 
@@ -80,8 +80,7 @@ def open_benchmarks(
 
     Raises CornetError for unknown names, suggesting similar ones, and for two folders of the same name.
     """
-    if metric not in METRICS:
-        raise CornetError(f"metric={metric!r} is unknown; choose one of {', '.join(METRICS)}.")
+    check_choice("metric", metric, METRICS)
     check_scale(scale or NEURAL_SCALE)
     local_bin = None if time_bin is None else check_bin(time_bin)
     neural = {"metric": metric, "scale": scale or NEURAL_SCALE, "area": area, "device": device}
@@ -156,8 +155,8 @@ def _factories(
     simulated = "simulated choices between two of 8 categories"
     for suffix, held_out in (("", False), ("-heldout", True)):
         options = {"held_out": held_out, **behaviour}
-        name, load_human = f"rajalingham2018-i2n{suffix}", _public_trials
-        factories[name] = partial(I2nBenchmark, name, human, load_human, **options)
+        name = f"rajalingham2018-i2n{suffix}"
+        factories[name] = partial(I2nBenchmark, name, human, _public_trials, **options)
         name = f"simulated-i2n{suffix}"
         factories[name] = partial(I2nBenchmark, name, simulated, _simulated_trials, simulated=True, **options)
     about = "macaque IT: when each of 1,318 images is solved"
@@ -275,7 +274,7 @@ def _local_benchmarks(
             lambda: bundle,
             degrees=bundle.stimuli.degrees,
             response_bin=time_bin,
-            step_bin=time_bin or STEP_BIN,
+            step_bin=time_bin or DEFAULT_BIN,
             rule=rule,
             **neural,
         )

@@ -11,9 +11,8 @@ from cornet.brain.data.public.kar2019 import SolutionTimeData
 from cornet.brain.metrics.solution_times.solution_times import object_solution_times
 from cornet.brain.score import Score
 from cornet.brain.subjects.subject import Recording, Site, Subject
-from cornet.stimuli.stimulus_set import StimulusSet
 
-__all__ = ["CEILING", "TimesBenchmark"]
+__all__ = ["TimesBenchmark"]
 
 CEILING = 0.79
 """Ceiling of the published benchmark (Kar et al. 2019)."""
@@ -55,10 +54,6 @@ class TimesBenchmark(Benchmark[SolutionTimeData]):
             **options,
         )
         self.decoder, self.seeds, self.ceiling, self.area = decoder, tuple(seeds), ceiling, area
-
-    @property
-    def stimuli(self) -> StimulusSet:
-        return self.data.stimuli
 
     def fingerprint_parts(self) -> list[Any]:
         return [self.data.labels, self.data.ost, self.data.i1, self.ceiling]

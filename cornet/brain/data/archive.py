@@ -23,7 +23,7 @@ from cornet.errors import CornetError
 from cornet.names import composed, left_behind
 from cornet.stimuli.decode import BadImage, decode_image
 
-__all__ = ["MAX_ENTRY", "MAX_RATIO", "MAX_TOTAL", "ZipPictures", "image_names"]
+__all__ = ["ZipPictures", "image_names"]
 
 MAX_ENTRY = 256 * 2**20
 """Maximum bytes per entry. The largest image that `decode_image` accepts has 300 MB of pixels, far less compressed."""

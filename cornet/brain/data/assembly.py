@@ -14,7 +14,7 @@ from cornet.brain.data.presentations import Groups, group_presentations, ranks
 from cornet.brain.data.selection import select
 from cornet.errors import CornetError
 
-__all__ = ["average_repetitions", "by_repetition", "presentation_counts", "select"]
+__all__ = ["average_repetitions", "by_repetition", "presentation_counts"]
 
 BLOCK = 2**26
 """Bytes converted at a time."""

@@ -15,6 +15,7 @@ from cornet.errors import CornetError
 __all__ = [
     "MISSING",
     "categories",
+    "check_column",
     "check_coordinates",
     "check_one_value",
     "check_spelling",
@@ -62,14 +63,14 @@ def similar_names(wanted: str, names: Iterable[object]) -> list[str]:
     return similar
 
 
-def check_spelling(wanted: Iterable[str], names: Iterable[object], where: str, remedy: str = "") -> None:
-    """Raise CornetError if a wanted column is missing but a similar name exists. where, remedy: for the message."""
+def check_spelling(wanted: Iterable[str], names: Iterable[object], where: str) -> None:
+    """Raise CornetError if a wanted column is missing but a similar name exists. where: for the message."""
     present = [str(name) for name in names]
     for name in wanted:
         similar = [other for other in similar_names(name, present) if other not in wanted]
         if name not in present and similar:
             raise CornetError(
-                f"{where} has no {name!r} but {similar[0]!r}; did you mean {name!r}? Rename it{remedy}."
+                f"{where} has no {name!r} but {similar[0]!r}; did you mean {name!r}? Rename it."
             )
 
 

@@ -10,15 +10,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-__all__ = [
-    "SMALL",
-    "chunk_problem",
-    "hdf5_problem",
-    "link_problem",
-    "root_groups",
-    "size_problem",
-    "text_problem",
-]
+__all__ = ["SMALL", "chunk_problem", "hdf5_problem", "link_problem", "root_groups", "text_problem"]
 
 SMALL = 2**26
 """Bytes that are always allowed: of a chunk, of padded text, and of unwritten data of all datasets."""

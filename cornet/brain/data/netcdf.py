@@ -22,36 +22,13 @@ from cornet.brain.data.hdf5 import SMALL, hdf5_problem, root_groups
 from cornet.errors import CornetError
 from cornet.opening import open_regular
 
-__all__ = ["CDF5", "DIMENSIONS", "close_file", "is_netcdf3", "is_unread", "load_assembly", "netcdf3_order"]
-
-CDF5 = b"CDF\x05"
-
-
-def is_netcdf3(start: bytes) -> bool:
-    """Detect netCDF-3 by the first four bytes of a file."""
-    return start in (b"CDF\x01", b"CDF\x02")
-
-
-def netcdf3_order(path: Path, dimensions: tuple[str, ...]) -> list[str]:
-    """Return the names of the variables in file order. Raises ValueError for overlapping variables and for text."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # the memory map is still open when the file closes
-        with netcdf_file(path, "r", mmap=True, maskandscale=False) as file:  # reads only the header
-            declared = 0
-            for name, variable in file.variables.items():
-                if (
-                    variable.typecode() == "c"
-                    and len(variable.dimensions) == 1
-                    and variable.dimensions[0] in dimensions
-                ):
-                    raise ValueError(f"{name!r} has one letter for each {variable.dimensions[0]}, not text")
-                declared += math.prod(variable.shape) * variable.itemsize()
-            if declared > (size := path.stat().st_size):
-                raise ValueError(f"its variables declare {declared:,} bytes, but it has {size:,}")
-            return list(file.variables)
-
+__all__ = ["DIMENSIONS", "close_file", "damage_message", "is_unread", "load_assembly"]
 
 log = logging.getLogger("cornet")
+
+# The first four bytes of a file.
+NETCDF3 = (b"CDF\x01", b"CDF\x02")
+CDF5 = b"CDF\x05"
 
 DIMENSIONS = ("presentation", "neuroid", "time_bin")
 """Possible dimensions of an assembly; presentation is required."""
@@ -140,7 +117,7 @@ def _open(path: Path) -> tuple[xr.Dataset, dict[str, int]]:
         netcdf4 = h5py.is_hdf5(path)
         with open_regular(path) as file:
             start = file.read(4)
-        if not netcdf4 and not is_netcdf3(start):
+        if not netcdf4 and start not in NETCDF3:
             kind = "CDF-5, which is not supported" if start == CDF5 else "not a netCDF file"
             raise CornetError(
                 f"the assembly {path} is {kind} (it starts with {start!r}); fetch it again or write it with xarray's "
@@ -156,7 +133,7 @@ def _open(path: Path) -> tuple[xr.Dataset, dict[str, int]]:
             with h5py.File(path) as content:
                 names = list(content)
         else:
-            names = netcdf3_order(path, DIMENSIONS)
+            names = netcdf3_order(path)
         # Do not decode times: milliseconds must not become timedeltas. Unnamed dimensions (plain HDF5) get a name here
         # and are rejected below.
         with warnings.catch_warnings():
@@ -180,6 +157,21 @@ def _open(path: Path) -> tuple[xr.Dataset, dict[str, int]]:
         raise
     except Exception as error:  # damaged files raise anything (AttributeError, struct.error, ...)
         raise CornetError(damage_message(path, error)) from None
+
+
+def netcdf3_order(path: Path) -> list[str]:
+    """Return the names of the variables in file order. Raises ValueError for overlapping variables and for text."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # the memory map is still open when the file closes
+        with netcdf_file(path, "r", mmap=True, maskandscale=False) as file:  # reads only the header
+            declared = 0
+            for name, variable in file.variables.items():
+                if variable.typecode() == "c" and variable.dimensions in ((axis,) for axis in DIMENSIONS):
+                    raise ValueError(f"{name!r} has one letter for each {variable.dimensions[0]}, not text")
+                declared += math.prod(variable.shape) * variable.itemsize()
+            if declared > (size := path.stat().st_size):
+                raise ValueError(f"its variables declare {declared:,} bytes, but it has {size:,}")
+            return list(file.variables)
 
 
 def _data_variable(dataset: xr.Dataset, path: Path) -> str:

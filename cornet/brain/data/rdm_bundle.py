@@ -87,8 +87,8 @@ def _by_subject(array: NDArray[np.generic], name: str, stimuli: int, path: Path)
         raise CornetError(f"{path} has non-finite dissimilarities in {name}; remove those stimuli.")
     if np.isnan(values[..., ~off]).any():
         raise CornetError(
-            f"{path} has NaN on the diagonal of {name}, which distinguishes dissimilarities from similarities; write 0 "
-            "there if these are dissimilarities."
+            f"{path} has NaN on the diagonal of {name}, where dissimilarities must have 0; write 0 there if these are "
+            "dissimilarities, not similarities."
         )
     if problem := rdm_problem(values):
         raise CornetError(f"{path}: {name} {problem}.")

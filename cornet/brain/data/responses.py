@@ -18,14 +18,7 @@ from cornet.errors import CornetError
 from cornet.hashing import digest
 from cornet.stimuli.stimulus_set import StimulusSet
 
-__all__ = [
-    "MAX_RESPONSE",
-    "Responses",
-    "check_responses",
-    "make_responses",
-    "missing_notes",
-    "stimulus_table",
-]
+__all__ = ["Responses", "check_responses", "make_responses", "missing_notes", "stimulus_table"]
 
 MAX_RESPONSE = 1e15
 """Maximum absolute response. Fill values are larger (1e20, 9.97e36, 3.4e38); measurements are not."""

@@ -40,8 +40,9 @@ def select(
     a file that cannot be read.
     """
     if "neuroid" not in assembly.dims or assembly.dtype.kind not in "biuf":
+        kind = "numbers" if assembly.dtype.kind in "biuf" else f"text ({assembly.dtype})"
         raise CornetError(
-            f"the assembly {assembly.name} contains {_kind(assembly)} along {', '.join(map(str, assembly.dims))}, but "
+            f"the assembly {assembly.name} contains {kind} along {', '.join(map(str, assembly.dims))}, but "
             "responses must be numbers along presentation and neuroid; use the behavioural benchmarks for choices."
         )
     neuroids = _find_neuroids(assembly, region)
@@ -67,10 +68,6 @@ def select(
         }
     attributes = assembly.attrs | {"incomplete_means": incomplete}
     return xr.DataArray(values, coordinates, ("presentation", "neuroid"), assembly.name, attributes)
-
-
-def _kind(assembly: xr.DataArray) -> str:
-    return "numbers" if assembly.dtype.kind in "biuf" else f"text ({assembly.dtype})"
 
 
 def _find_neuroids(assembly: xr.DataArray, region: str | None) -> NDArray[np.int64]:

@@ -39,6 +39,7 @@ MIN_PER_OBJECT = 5
 """Minimum stimuli per object for stratifying by object_name by default."""
 
 KEYS = ("grouped_by", "stratified_by", "fixed_by", "train", "test", "random", "ignore")
+RULES = tuple(key for key in KEYS if key not in ("test", "ignore"))
 REMEDY = (
     f'set the rule in {RULE_FILE}, such as {{"grouped_by": "COLUMN"}}, or with --groups or --stratify (brain.groups '
     "or brain.stratify in training)"
@@ -123,19 +124,17 @@ def read_rule_file(folder: Path) -> dict[str, Any]:
             hint = f"did you mean {similar[0]!r}?" if similar else f"choose one of {', '.join(KEYS)}."
             raise CornetError(f"{path} has the unknown key {key!r}; {hint}")
     for key, value in file_rule.items():
-        is_list = key in ("train", "test", "ignore")
-        if not (
-            _is_text_list(value)
-            if is_list
-            else value is True
-            if key == "random"
-            else _is_text_list([value]) and value.strip()
-        ):
-            kind = "a list of strings" if is_list else "true" if key == "random" else "a column name"
+        if key in ("train", "test", "ignore"):
+            valid, kind = _is_text_list(value), "a list of strings"
+        elif key == "random":
+            valid, kind = value is True, "true"
+        else:
+            valid, kind = isinstance(value, str) and bool(value.strip()), "a column name"
+        if not valid:
             raise CornetError(f"{path} has {key} = {str(value)!r:.60}, but it must be {kind}; correct it.")
     if ("train" in file_rule) != ("test" in file_rule):
         raise CornetError(f"{path} has only one of train and test, but needs both; add the other.")
-    rules = [key for key in KEYS if key in file_rule and key not in ("test", "ignore")]
+    rules = [key for key in RULES if key in file_rule]
     if len(rules) > 1:
         raise CornetError(f"{path} has several rules, {' and '.join(rules)}; keep one of them.")
     return file_rule
@@ -148,10 +147,7 @@ def split_rule(bundle: Bundle, file_rule: Mapping[str, Any], options: SplitOptio
     """
     ignore = tuple(file_rule.get("ignore", ()) if options.ignore is None else options.ignore)
     table = presented_stimuli(bundle, ignore)
-    own = next(
-        (key for key in ("grouped_by", "stratified_by", "fixed_by", "train", "random") if key in file_rule),
-        "",
-    )
+    own = next((key for key in RULES if key in file_rule), "")
     groups, stratify = column(options.groups), column(options.stratify)
     if groups or stratify:
         _column_values(groups or stratify or "", table, bundle)

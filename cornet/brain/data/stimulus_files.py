@@ -95,7 +95,7 @@ def _read_table(path: Path) -> pd.DataFrame:
 def _remedy(wanted: str, table: pd.DataFrame) -> str:
     """Return the remedy for a missing column: rename a similar one, or add it."""
     similar = similar_names(wanted, table)
-    return f"did you mean {ascii(similar[0])[1:-1]:.100}? Rename it" if similar else "add it"
+    return f"rename {ascii(similar[0])[1:-1]:.100} to {wanted}" if similar else "add it"
 
 
 def _column_list(table: pd.DataFrame) -> str:

@@ -14,7 +14,14 @@ from numpy.typing import ArrayLike, NDArray
 from cornet.brain.metrics.readout import held_out_probabilities
 from cornet.errors import CornetError
 
-__all__ = ["CATEGORIES", "Choices", "category_probabilities", "mapped_choices", "readout_choices"]
+__all__ = [
+    "CATEGORIES",
+    "IMAGENET_CLASSES",
+    "Choices",
+    "category_probabilities",
+    "mapped_choices",
+    "readout_choices",
+]
 
 IMAGENET_CLASSES = 1000
 # Cairn, Lhasa, kelpie, boxer, dalmatian, Samoyed, ...

@@ -45,7 +45,9 @@ def paired_difference(a: Score, b: Score, draws: int = 2000, seed: int = 0) -> D
         )
     both = np.isfinite(a.values).any(axis=0) & np.isfinite(b.values).any(axis=0)
     if not both.any():
-        raise CornetError("the two scores have no neuroid in common; compare scores of the same neuroids.")
+        raise CornetError(
+            "no neuroid has a value in both scores; compare scores that are defined for the same neuroids."
+        )
     shared = np.isfinite(a.values) & np.isfinite(b.values)
     values_a, values_b = (np.where(shared, score.values, math.nan)[:, both] for score in (a, b))
     values_a, values_b = (values[np.isfinite(values).any(axis=1)] for values in (values_a, values_b))

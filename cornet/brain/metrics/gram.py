@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cornet.errors import CornetError
+from cornet.errors import CornetError, check_choice
 
 __all__ = [
     "MEMORY",
@@ -21,6 +21,7 @@ __all__ = [
     "column_blocks",
     "gram_factor",
     "gram_matrix",
+    "self_product",
 ]
 
 MEMORY = 1 << 28
@@ -95,9 +96,10 @@ def centred_blocks(
         means = block.mean(dim=0)
         if not torch.isfinite(means).all():
             bad = int((~torch.isfinite(block)).sum())
+            first = start + int(torch.nonzero(~torch.isfinite(means))[0])
             raise CornetError(
-                f"{bad:,} features are NaN or infinite (first in column {start + first_nonfinite(means)}), but must be "
-                "finite; find where the network overflows, or drop these features."
+                f"{bad:,} features are NaN or infinite (first in column {first}), but must be finite; find where the "
+                "network overflows, or drop these features."
             )
         yield (block - means).to(dtype)
 
@@ -115,8 +117,7 @@ def gram_matrix(
 
     precision: dtype of the products; "float32" halves their time on a CPU and has 7 instead of 16 digits.
     """
-    if precision not in PRECISIONS:
-        raise CornetError(f"precision={precision!r} is unknown; choose one of {', '.join(PRECISIONS)}.")
+    check_choice("precision", precision, PRECISIONS)
     total = torch.zeros(features.shape[0], features.shape[0], dtype=torch.float64, device=device)
     for block in centred_blocks(features, device, PRECISIONS[precision], memory):
         total += self_product(block)
@@ -142,7 +143,3 @@ def self_product(block: Tensor) -> Tensor:
         return block @ block.T
     array: NDArray[Any] = block.numpy()
     return torch.from_numpy(array @ array.T)
-
-
-def first_nonfinite(values: Tensor) -> int:
-    return int(torch.nonzero(~torch.isfinite(values))[0])

@@ -22,14 +22,7 @@ from cornet.brain.metrics.pls import FeatureSpace, SampleSpace, pls_coefficients
 from cornet.brain.metrics.splits import Split
 from cornet.brain.threads import run_in_threads
 
-__all__ = [
-    "Mapping",
-    "TrainingSets",
-    "best_unit_correlations",
-    "least_squares_samples",
-    "ridge",
-    "svd_regression",
-]
+__all__ = ["Mapping", "best_unit_correlations"]
 
 
 class TrainingSets:
@@ -52,9 +45,8 @@ class TrainingSets:
         rest = self.X[mask]
         known = self.Y[rows][:, columns]
         mean = known.mean(dim=0)
-        if len(rest) + len(rows) != self.number or len(rest) > len(
-            rows
-        ):  # rows twice, or a small training set
+        # Rows that occur twice, or a small training set.
+        if len(rest) + len(rows) != self.number or len(rest) > len(rows):
             X = self.X[rows]
             center = X.mean(dim=0)
             X -= center

@@ -65,9 +65,7 @@ def pls_coefficients(space: "FeatureSpace | SampleSpace", components: int) -> Te
     M = space.cross_products()
     total = initial = float(M.trace())
     for _ in range(components):
-        if (
-            remaining <= 1e-9 * start
-        ).any():  # the running difference is imprecise near 0: compute the residuals
+        if (remaining <= 1e-9 * start).any():  # the difference is imprecise near 0: compute the residuals
             residual = space.residuals().abs().amax(dim=0)
             exhausted = residual < torch.clamp(EXHAUSTED * space.largest, min=CONSTANT)
             if exhausted.all():

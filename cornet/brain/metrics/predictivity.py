@@ -20,7 +20,7 @@ from cornet.brain.metrics.mappings import Mapping, best_unit_correlations
 from cornet.brain.metrics.pls import COMPONENTS
 from cornet.brain.metrics.splits import Split, make_splits
 from cornet.brain.score import Score
-from cornet.errors import CornetError
+from cornet.errors import CornetError, check_choice
 from cornet.memory import first_that_fits
 
 __all__ = ["METRICS", "Metric", "neural_predictivity"]
@@ -66,10 +66,8 @@ def neural_predictivity(
     Raises CornetError for shapes that do not match, features that are not finite, too few stimuli, and unknown options;
     OutOfMemory if even small blocks do not fit.
     """
-    if metric not in METRICS:
-        raise CornetError(f"metric={metric!r} is unknown; choose one of {', '.join(METRICS)}.")
-    if precision not in PRECISIONS:
-        raise CornetError(f"precision={precision!r} is unknown; choose one of {', '.join(PRECISIONS)}.")
+    check_choice("metric", metric, METRICS)
+    check_choice("precision", precision, PRECISIONS)
     features, answers = as_matrix(features), as_responses(responses)
     stimuli = len(answers)
     if features.shape[0] != stimuli:

@@ -105,7 +105,9 @@ def rdm_noise_ceiling(rdms: ArrayLike) -> tuple[float, float]:
 def cka(
     a: Any, b: Any, unbiased: bool = True, device: str | torch.device = "cpu", memory: int = MEMORY
 ) -> float:
-    """Return the linear CKA of two sets of features, (stimulus, feature) each: 1 if they differ by rotation and scale.
+    """Return the linear CKA of two sets of features, (stimulus, feature) each.
+
+    The CKA is 1 if they differ only by rotation and scale.
 
     unbiased: use the estimator whose expectation does not grow with the number of features; it can be slightly below 0.
 

@@ -88,10 +88,7 @@ def _quadrature(
     along = across * np.cos(angle)[:, None, None] + down * np.sin(angle)[:, None, None]
     wave = 2 * np.pi * frequency[:, None, None] * along
     even, odd = window * np.cos(wave), window * np.sin(wave)
-    for wavelet in (
-        even,
-        odd,
-    ):  # no response to uniform light, even where the frame cuts the window of an odd one
+    for wavelet in (even, odd):  # no response to uniform light, even where the frame cuts an odd one's window
         wavelet -= window * wavelet.sum((1, 2), keepdims=True)
     pixels = images.reshape(len(images), -1) / 255
     both = pixels @ np.concatenate([even, odd]).reshape(2 * len(x), -1).T

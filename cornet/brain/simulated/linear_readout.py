@@ -16,7 +16,7 @@ def cross_validated(
 ) -> NDArray[np.float64]:
     """Log probabilities of the classes, (stimulus, class), from read-outs fitted on the other nine folds.
 
-    features: (stimulus, feature), standardized with the training images. labels: (stimulus,), 0, 1, ...
+    features: (stimulus, feature), standardised with the training images. labels: (stimulus,), 0, 1, ...
     penalty: 0.5 * penalty * (|W|^2 + |b|^2) is added to the mean cross-entropy.
     """
     target = np.eye(int(labels.max()) + 1)[labels]

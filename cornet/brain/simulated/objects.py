@@ -12,7 +12,7 @@ from scipy.special import expit
 from cornet.brain.simulated.percept import Percept
 from cornet.brain.simulated.randomness import normal, uniform
 
-__all__ = ["BIN", "EARLY_BINS", "TIME_BIN_START", "it_drive", "latencies"]
+__all__ = ["BIN", "EARLY_BINS", "TIME_BIN_START", "it_drive"]
 
 TIME_BIN_START = np.arange(70.0, 250.0, 10.0)
 """Starts of the 18 time bins, ms after onset."""
@@ -58,7 +58,7 @@ def it_drive(percept: Percept, table: pd.DataFrame, neuroids: int, seed: int) ->
 
 
 def _scaled(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Standardize over stimuli, per neuroid: mean 0, standard deviation 1; 0 for constant values."""
+    """Standardise over stimuli, per neuroid: mean 0, standard deviation 1; 0 for constant values."""
     centred = values - values.mean(0)
     spread = centred.std(0)
     return np.divide(centred, spread, out=np.zeros_like(centred), where=spread > 1e-12)

@@ -12,7 +12,7 @@ from cornet.stimuli.objects import CATEGORIES, OBJECTS, draw_latents
 from cornet.stimuli.objects.rendering import compose
 from cornet.stimuli.stimulus_set import StimulusSet
 
-__all__ = ["DEGREES", "GreyPictures", "Scenes", "render_scenes", "stimulus_set", "table_of"]
+__all__ = ["GreyPictures", "Scenes", "render_scenes", "stimulus_set", "table_of"]
 
 DEGREES = 8.0
 """Visual angle of an image per side, as in the monkey benchmarks."""

@@ -15,24 +15,30 @@ from cornet.brain.subjects.recording import DEFAULT_MEMORY, DTYPES, Screen, feat
 from cornet.brain.subjects.recording_cache import RecordingCache
 from cornet.brain.subjects.screen_cache import ScreenCache
 from cornet.brain.subjects.subject import Recording, Site
-from cornet.errors import CornetError
+from cornet.errors import CornetError, check_choice
 from cornet.hashing import code_version, digest
 from cornet.sizes import check_pixels
 from cornet.stimuli.stimulus_set import StimulusSet
 
-__all__ = ["ScreenSubject", "eval_mode", "suggestion", "to_site"]
+__all__ = ["ScreenSubject", "eval_mode", "site_or_layer", "suggestion", "to_site"]
 
 
 class ScreenSubject(ABC):
     """A subject that sees images on a screen of `size` pixels and `degrees` of visual angle per side."""
 
-    precision = "float32"
-
-    def __init__(self, name: str, size: int, degrees: float, device: torch.device | str | None) -> None:
+    def __init__(
+        self,
+        name: str,
+        size: int,
+        degrees: float,
+        device: torch.device | str | None,
+        precision: str = "float32",
+    ) -> None:
         check_pixels("size", size)
         if not 0 < degrees < float("inf"):
             raise CornetError(f"degrees={degrees!r} must be a visual angle above 0; the default is 8.")
-        self.name = name
+        check_choice("precision", precision, ("auto", "bfloat16", "float32"))
+        self.name, self.precision = name, precision
         self.size = int(size)
         self.degrees = float(degrees)
         self._device = None if device is None else checked_device(device)
@@ -129,8 +135,7 @@ class ScreenSubject(ABC):
         sites = [to_site(site) for site in dict.fromkeys(sites)]
         for site in sites:
             self._check_site(site)
-        if dtype not in DTYPES:
-            raise CornetError(f"dtype={dtype!r} is unknown; choose one of {', '.join(DTYPES)}.")
+        check_choice("dtype", dtype, DTYPES)
         if memory < 1 or (batch is not None and batch < 1):
             raise CornetError(
                 f"memory={memory!r} and batch={batch!r} must be above 0; leave out an argument for its default."

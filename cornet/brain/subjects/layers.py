@@ -58,14 +58,11 @@ class LayerSubject(ScreenSubject):
         intervals: Intervals | None = None,
         precision: str = "auto",
     ):
-        super().__init__(name, size, degrees, device)
-        if precision not in ("auto", "bfloat16", "float32"):
-            raise CornetError(f"precision={precision!r} is unknown; choose auto, bfloat16 or float32.")
+        super().__init__(name, size, degrees, device, precision)
         self.module = module
         self.mean, self.std = check_normalisation(mean, std)
         self.intervals = dict(intervals or {})
         check_intervals(self.intervals)
-        self.precision = precision
         self.layers = None if layers is None else list(dict.fromkeys(layers))
         self.readout = readout
         self._call_counts: dict[str, int] | None = None

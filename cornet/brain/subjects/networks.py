@@ -17,7 +17,7 @@ from cornet.models import CORnet
 from cornet.models.cornet.variants import Times, resolve_steps
 from cornet.stimuli.normalisation import IMAGENET_MEAN, IMAGENET_STD, check_normalisation, pixel_scale
 
-__all__ = ["NetworkSubject"]
+__all__ = ["NetworkSubject", "device_of", "eval_on_device"]
 
 POOLED = "decoder.avgpool"
 LOGITS = "logits"
@@ -54,19 +54,16 @@ class NetworkSubject(ScreenSubject):
         precision: str = "auto",
         times: Times | None = None,
     ):
-        super().__init__(name, size, degrees, device)
+        super().__init__(name, size, degrees, device, precision)
         if net.in_channels != 3:
             raise CornetError(
                 f"{name} has in_channels={net.in_channels}, but stimuli have 3 (RGB); create it with in_channels=3."
             )
-        if precision not in ("auto", "bfloat16", "float32"):
-            raise CornetError(f"precision={precision!r} is unknown; choose auto, bfloat16 or float32.")
         self.net = net
         self.mean, self.std = check_normalisation(mean, std)
         self.times = None if times is None else resolve_steps(net.block, net.unroll, times, net.steps)
         self.steps = net.steps if self.times is None else self.times
         self.intervals = network_intervals(net, onset, step_length, self.steps)  # type: ignore[arg-type]
-        self.precision = precision
 
     @property
     def identity(self) -> str:

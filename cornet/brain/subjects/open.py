@@ -37,14 +37,7 @@ from cornet.errors import CornetError
 from cornet.models import CORnet, create_model, list_models
 from cornet.models.cornet.published import check_floating_point, extract_weights
 from cornet.models.safe_load import read_checkpoint
-from cornet.runs.checkpoints import (
-    KINDS,
-    Prepared,
-    find_run,
-    network_of_file,
-    network_of_run,
-    seeded,
-)
+from cornet.runs.checkpoints import KINDS, Prepared, find_run, network_of_file, network_of_run, seeded
 from cornet.stimuli.normalisation import IMAGENET_MEAN, IMAGENET_STD
 
 __all__ = ["open_subject"]

@@ -234,7 +234,6 @@ def _screens(
     workers = min(8, os.cpu_count() or 1)
     starts = range(0, len(stimuli), batch)
     pool = ThreadPoolExecutor(workers, thread_name_prefix="cornet-decode")
-
     cached = cache.entry(stimuli, screen.size, degrees / screen.degrees) if cache else None
 
     def screen_of(index: int) -> Tensor:

@@ -28,7 +28,7 @@ from cornet.errors import CornetError
 from cornet.files import NewFile, cache_folder
 from cornet.opening import is_foreign, open_entry, ours
 
-__all__ = ["DEFAULT_LIMIT", "RecordingCache", "RowFile", "cache_limit"]
+__all__ = ["RecordingCache", "RowFile", "cache_limit", "warn_unwritable"]
 
 log = logging.getLogger("cornet")
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from cornet.memory import available_memory
 from cornet.stimuli.stimulus_set import StimulusSet
 
-__all__ = ["CachedScreens", "ScreenCache"]
+__all__ = ["ScreenCache"]
 
 LIMIT = 2 * 10**9
 """Bytes. The public stimuli at 224 pixels take 1.03 GB."""

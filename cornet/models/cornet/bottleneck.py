@@ -19,11 +19,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cornet.errors import CornetError
+from cornet.errors import CornetError, check_choice
 from cornet.models.cornet.areas import Size, conv_macs
 from cornet.models.cornet.norm import LaterSteps, NormMode, SteppedNorm
 
-__all__ = ["BottleneckArea", "Gate", "check_circuit"]
+__all__ = ["BottleneckArea", "Gate"]
 
 Gate = Literal["hard", "soft"]
 
@@ -134,8 +134,7 @@ class BottleneckArea(nn.Module):
 
 def check_circuit(gate: str, loop: int | None, convolutions: int, skip: bool) -> None:
     """Raise CornetError for an unknown circuit."""
-    if gate not in get_args(Gate):
-        raise CornetError(f"gate={gate!r} is unknown; choose one of {', '.join(get_args(Gate))}.")
+    check_choice("gate", gate, get_args(Gate))
     if convolutions not in (2, 3) or isinstance(convolutions, bool):
         raise CornetError(
             f"convolutions={convolutions!r} is unknown; choose 3, or 2 for a block without conv 1."

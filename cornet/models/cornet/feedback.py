@@ -14,7 +14,6 @@ from cornet.errors import CornetError
 
 __all__ = ["Feedback", "resolve_feedback"]
 
-Connections = bool | Sequence[str]
 SEPARATOR = "_to_"
 
 

@@ -55,7 +55,6 @@ class GaborArea(nn.Module):
     """
 
     drive_depth, step_depth = 2, 0
-    depth = 2
     filters: Tensor
     input_scale: Tensor
     input_shift: Tensor

@@ -15,8 +15,6 @@ from cornet.models.cornet.gabor import GaborArea
 from cornet.models.cornet.norm import LaterSteps, NormMode
 from cornet.models.cornet.unroll import UNROLLS, Unroll, first_driven_step
 from cornet.models.cornet.variants import (
-    AREAS,
-    CHANNELS,
     PUBLISHED_INIT,
     PUBLISHED_NORM,
     AreaSpec,
@@ -38,7 +36,7 @@ from cornet.models.cornet.variants import (
 )
 from cornet.old_names import accepts_old_arguments
 
-__all__ = ["AREAS", "CHANNELS", "Block", "CORnet", "Times"]
+__all__ = ["CORnet"]
 
 Pixels = tuple[Tensor, Tensor]
 
@@ -199,7 +197,10 @@ class CORnet(nn.Module):
         }
 
     def normalise(self, images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
-        """(images - mean) / std, computed in the dtype of `mean`, in dtype and layout of the first convolution."""
+        """(images - mean) / std, computed in the dtype of `mean`.
+
+        Returned in the dtype and layout of the first spatial convolution.
+        """
         kernel = next(w for w in self.areas.parameters() if w.ndim == 4 and w.shape[-1] > 1)
         last = kernel.is_contiguous(memory_format=torch.channels_last) and not kernel.is_contiguous()
         layout = torch.channels_last if last else torch.contiguous_format

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cornet.errors import CornetError
+from cornet.errors import CornetError, check_choice
 
 __all__ = ["LaterSteps", "NormMode", "SteppedNorm"]
 
@@ -48,8 +48,7 @@ class SteppedNorm(nn.Module):
     ):
         super().__init__()
         for word, value, known in (("norm", mode, NormMode), ("later_steps", later_steps, LaterSteps)):
-            if value not in get_args(known):
-                raise CornetError(f"{word}={value!r} is unknown; choose one of {', '.join(get_args(known))}.")
+            check_choice(word, value, get_args(known))
         self.mode = mode
         self.steps = steps
         self.later_steps = later_steps

@@ -12,11 +12,21 @@ import torch
 from torch import Tensor
 
 from cornet.errors import CornetError
-from cornet.models.cornet.network import CHANNELS, CORnet
+from cornet.models.cornet.network import CORnet
 from cornet.models.cornet.norm import SteppedNorm
+from cornet.models.cornet.variants import CHANNELS
 from cornet.models.safe_load import read_checkpoint
 
-__all__ = ["check_floating_point", "load_published", "published_names", "rename_own_layout", "to_published"]
+__all__ = [
+    "check_floating_point",
+    "check_published",
+    "extract_weights",
+    "infer_arguments",
+    "load_published",
+    "published_names",
+    "rename_own_layout",
+    "to_published",
+]
 
 PREFIX = "module."
 OPTIONAL = ".num_batches_tracked"

@@ -97,11 +97,7 @@ synchronous = partial(time_stepped, lag=1)
 
 UNROLLS: dict[
     str, Callable[[Areas, Tensor, Mapping[str, int], bool, Feedback | None, int | None], History]
-] = {
-    "sequential": sequential,
-    "cascade": cascade,
-    "synchronous": synchronous,
-}
+] = {"sequential": sequential, "cascade": cascade, "synchronous": synchronous}
 
 
 def first_driven_step(unroll: Unroll, position: int) -> int:

@@ -8,13 +8,12 @@ from typing import Any, Literal, NamedTuple, get_args
 
 from torch import nn
 
-from cornet.errors import CornetError
+from cornet.errors import CornetError, check_choice
 from cornet.models.cornet.norm import NormMode
 from cornet.models.cornet.unroll import UNROLLS, Unroll, first_driven_step
 from cornet.sizes import MAX_CHANNELS, MAX_STEPS
 
 __all__ = [
-    "AREAS",
     "CHANNELS",
     "PUBLISHED_INIT",
     "PUBLISHED_NORM",
@@ -78,8 +77,7 @@ def initialise(net: nn.Module, init: Init) -> None:
 
     Norms always start with weight 1 and bias 0.
     """
-    if init not in get_args(Init):
-        raise CornetError(f"init={init!r} is unknown; choose one of {', '.join(get_args(Init))}.")
+    check_choice("init", init, get_args(Init))
     if next(net.parameters()).is_meta:
         return  # meta tensors have no data
     for module in net.modules():
@@ -108,10 +106,8 @@ def check_choices(
     block: str, unroll: str, norm: str | None, v1: str | None, circuit: Mapping[str, Any]
 ) -> None:
     """Raise CornetError for unknown choices and for choices that the block would ignore. circuit: keys of CIRCUIT."""
-    if block not in get_args(Block):
-        raise CornetError(f"block={block!r} is unknown; choose one of {', '.join(get_args(Block))}.")
-    if unroll not in UNROLLS:
-        raise CornetError(f"unroll={unroll!r} is unknown; choose one of {', '.join(UNROLLS)}.")
+    check_choice("block", block, get_args(Block))
+    check_choice("unroll", unroll, UNROLLS)
     if block != "recurrent" and unroll != "sequential":
         raise CornetError(
             f"unroll={unroll!r} is incompatible with block={block!r}, whose areas read their input once; "
@@ -131,10 +127,8 @@ def check_choices(
     for word, value in circuit.items():
         if block == "bottleneck" or value == CIRCUIT[word]:
             continue
-        if word == "skip" or value is True:
-            why = "whose input and state differ in shape"
-            raise CornetError(f"skip={value!r} is incompatible with block={block!r}, {why}; omit it.")
-        raise CornetError(f"{word}={value!r} is incompatible with block={block!r}; omit it.")
+        why = ", which has no skip connection" if word == "skip" else ""
+        raise CornetError(f"{word}={value!r} is incompatible with block={block!r}{why}; omit it.")
 
 
 def check_v1_options(v1: str | None, options: Mapping[str, Any] | None, area: type) -> None:

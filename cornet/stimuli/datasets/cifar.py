@@ -17,7 +17,7 @@ from torch import Tensor
 from torchvision.datasets import CIFAR10, CIFAR100
 from torchvision.datasets.utils import check_integrity
 
-from cornet.errors import CornetError
+from cornet.errors import CornetError, check_choice
 from cornet.sizes import check_pixels
 from cornet.stimuli.samples import InMemory, Key, Sample
 from cornet.stimuli.shift import shift_and_flip
@@ -64,13 +64,11 @@ class Cifar:
         flip: bool = True,
         seed: int = 0,
     ) -> None:
-        if name not in READERS:
-            raise CornetError(f"name={name} is unknown; choose from {', '.join(READERS)}.")
+        check_choice("name", name, READERS)
         check_pixels("size", size)
         if not 0 <= pad < SIDE:
             raise CornetError(f"pad={pad} must be from 0 to {SIDE - 1} pixels.")
-        if padding not in ("mean", "reflect"):
-            raise CornetError(f"padding={padding} is unknown; choose mean or reflect.")
+        check_choice("padding", padding, ("mean", "reflect"))
         if seed < 0:
             raise CornetError(f"seed={seed} must not be negative.")
         self.name = name

@@ -35,7 +35,7 @@ from cornet.stimuli.datasets.left_out import (
 )
 from cornet.stimuli.decode import BadImage
 
-__all__ = ["EXTENSIONS", "ByClass", "ClassFolder", "scan_splits"]
+__all__ = ["ByClass", "ClassFolder", "scan_splits"]
 
 log = logging.getLogger("cornet")
 
@@ -60,6 +60,10 @@ class ByClass:
         """Indices of all images of the same class."""
         label = self.label(index)
         return range(int(self._starts[label]), int(self._starts[label + 1]))
+
+    def counts(self) -> list[int]:
+        """Number of images of each class."""
+        return np.diff(self._starts).tolist()
 
 
 class ClassFolder(ByClass):
@@ -159,7 +163,9 @@ def _similar_folders(folder: Path, names: tuple[str, ...] | list[str]) -> str:
 def _scan(split: Path, left_out: Counter[str]) -> tuple[dict[str, list[bytes]], NDArray[np.uint64]]:
     """Images of each class folder, and the number of each file. left_out: the counter to update."""
     with os.scandir(split) as entries:
-        listed = sorted((one for one in entries if not left_behind(one.name)), key=lambda one: one.name)
+        listed = sorted(
+            (entry for entry in entries if not left_behind(entry.name)), key=lambda entry: entry.name
+        )
     classes = [entry.name for entry in listed if kind_of(entry) == "folder"]
     beside = [entry.name.lower() for entry in listed if kind_of(entry) == "file"]
     left_out[LOST] += sum(kind_of(entry) == LOST for entry in listed)
@@ -256,10 +262,10 @@ def _check_same_classes(train: Path, val: Path, of_train: list[str], of_val: lis
             f"{val} has none of the classes of {train} (it has {_class_list(of_val)}); sort its images "
             f"into folders named as in train/, such as {of_train[0]}/."
         )
-    for one, here, other, there in ((train, of_train, val, of_val), (val, of_val, train, of_train)):
+    for folder, here, other, there in ((train, of_train, val, of_val), (val, of_val, train, of_train)):
         if missing := sorted(set(here) - set(there)):
             raise CornetError(
-                f"{_class_list(missing)} of {one} {'is' if len(missing) == 1 else 'are'} missing in {other}, but "
+                f"{_class_list(missing)} of {folder} {'is' if len(missing) == 1 else 'are'} missing in {other}, but "
                 "both must have the same classes; add the missing ones, or remove the extra ones."
             )
 

@@ -72,7 +72,10 @@ class Prepared:
 
 
 def read_journal(folder: Path) -> dict[str, list[Any]]:
-    """Read {path: [size, time of the original, size, hash of the copy]}; last entry per path, skips truncated lines."""
+    """Read {path: [size and time of the original, size and hash of the copy]}.
+
+    The last line of each path counts. Truncated lines are skipped.
+    """
     rows: dict[str, list[Any]] = {}
     try:
         with open_regular(folder / JOURNAL) as file:
@@ -112,6 +115,6 @@ def check_count(folder: str | os.PathLike[str], found: dict[str, int]) -> None:
         f"{found[split]} of {count} images of {split}" for split, count in prepared.images.items()
     )
     raise CornetError(
-        f"{root} is a copy of {prepared.name} that has changed since it was made ({there}); repair it with "
-        f"`{prepared.command(root)} --verify`."
+        f"{root} is a copy of {prepared.name} that has changed since it was made ({there}); check it with "
+        f"`{prepared.command(root)} --verify`, which prints the command that repairs it."
     )

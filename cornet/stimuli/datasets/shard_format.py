@@ -146,13 +146,13 @@ class ShardSet:
         """Return self. Raises TypeError, ValueError or KeyError for invalid or inconsistent fields."""
         if not isinstance(self.name, str) or not isinstance(self.source, str):
             raise TypeError("name and source must be text")
-        if not isinstance(self.classes, list) or not all(isinstance(one, str) for one in self.classes):
+        if not isinstance(self.classes, list) or not all(isinstance(name, str) for name in self.classes):
             raise TypeError("classes must be a list of text")
         if type(self.per_shard) is not int or self.per_shard < 1:
             raise TypeError(f"per_shard is {self.per_shard!r}")
         for split in ("train", "val"):
             counts, sizes = self.counts[split], self.sizes[split] if self.complete else []
-            if not all(type(one) is int and 0 <= one < 2**40 for one in (*counts, *sizes)):
+            if not all(type(number) is int and 0 <= number < 2**40 for number in (*counts, *sizes)):
                 raise TypeError(f"the counts or sizes of {split} are not whole numbers")
             if len(counts) != len(self.classes):
                 raise ValueError(f"{split} has {len(counts)} counts for {len(self.classes)} classes")

@@ -8,7 +8,7 @@ looks down by at least 20 degrees, because planes and tables vanish when seen ed
 import numpy as np
 import pandas as pd
 
-from cornet.errors import CornetError
+from cornet.errors import CornetError, check_choice
 from cornet.stimuli.draws import bits, uniform
 from cornet.stimuli.objects.backgrounds import BACKGROUNDS
 from cornet.stimuli.objects.categories import CATEGORIES, OBJECTS
@@ -69,9 +69,7 @@ def draw_latents(
         raise CornetError(
             f"variation={variation!r} must be a number from 0 (none) to 1 (high); give for example 0.5."
         )
-    if background not in ("mixed", "plain", *BACKGROUNDS):
-        kinds = ", ".join(("mixed", "plain", *BACKGROUNDS))
-        raise CornetError(f"background={background!r} is unknown; choose one of {kinds}.")
+    check_choice("background", background, ("mixed", "plain", *BACKGROUNDS))
     low, high = background_contrast
     if not 0 <= low <= high <= 0.2:
         raise CornetError(

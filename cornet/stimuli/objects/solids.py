@@ -130,20 +130,18 @@ def frustum(
     return moved(unit, np.stack([aside, other / np.linalg.norm(other), axis], 1), low)
 
 
-def hull(points: Sequence[Point] | np.ndarray, albedo: float, *, gloss: float = 0.0) -> Solid:
+def hull(points: Sequence[Point] | np.ndarray, albedo: float) -> Solid:
     """The convex hull of points, (m, 3), not all in one plane."""
     around = ConvexHull(np.asarray(points, float))
     faces = np.unique(around.equations.round(9), axis=0)
-    return Solid(albedo, gloss, None, faces, around.points[around.vertices])
+    return Solid(albedo, 0.0, None, faces, around.points[around.vertices])
 
 
-def box(
-    centre: Point, size: Point, albedo: float, *, gloss: float = 0.0, turn: np.ndarray | None = None
-) -> Solid:
+def box(centre: Point, size: Point, albedo: float, *, turn: np.ndarray | None = None) -> Solid:
     """A box with sides of length `size`."""
     corners = np.array([(x, y, z) for x in (-0.5, 0.5) for y in (-0.5, 0.5) for z in (-0.5, 0.5)])
     planes = np.concatenate([np.c_[np.eye(3), np.full(3, -0.5)], np.c_[-np.eye(3), np.full(3, -0.5)]])
-    unit = Solid(albedo, gloss, None, planes, corners)
+    unit = Solid(albedo, 0.0, None, planes, corners)
     return moved(unit, (np.eye(3) if turn is None else turn) @ np.diag(np.asarray(size, float)), centre)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from cornet.errors import CornetError
+from cornet.errors import CornetError, check_choice
 from cornet.files import cache_folder
 from cornet.hashing import code_version
 from cornet.stimuli.objects.categories import CATEGORIES
@@ -28,7 +28,7 @@ _AUGMENT = "cornet objects augmentation"
 
 
 class RenderedObjects:
-    """Grayscale renderings of 64 objects in eight categories, in three equal channels; an ImageSource.
+    """Greyscale renderings of 64 objects in eight categories, in three equal channels; an ImageSource.
 
     train_images, val_images: number of images; both splits are balanced and disjoint.
     size: pixels per side, at least 16. variation: of position, size and pose, from 0 (none) to 1 (high).
@@ -97,8 +97,7 @@ class RenderedObjects:
 
     def latents(self, split: str) -> pd.DataFrame:
         """Latents of the images of "train" (before augmentation) or "val"; see `draw_latents`."""
-        if split not in self.counts:
-            raise CornetError(f"split={split!r} is unknown; choose train or val.")
+        check_choice("split", split, self.counts)
         return draw_latents(self.counts[split], stream=split, **self.drawing)  # type: ignore[arg-type]
 
     def images(self, split: str) -> np.ndarray:

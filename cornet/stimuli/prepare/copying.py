@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from cornet.errors import CornetError
+from cornet.errors import CornetError, check_choice
 from cornet.files import NewFile
 from cornet.hashing import content_hash
 from cornet.names import left_behind
@@ -121,8 +121,7 @@ def verify_copy(target: str | os.PathLike[str], processes: int | None = None) ->
 
 
 def _check(side: str, pixels: int, quality: int) -> None:
-    if side not in ("short", "long"):
-        raise CornetError(f"side={side!r} is unknown; choose short or long.")
+    check_choice("side", side, ("short", "long"))
     if pixels < 8:
         raise CornetError(f"--{side}-side {pixels} is too small; give at least 8 pixels, for example 256.")
     if not 1 <= quality <= 100:

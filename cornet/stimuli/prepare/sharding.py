@@ -58,7 +58,7 @@ def write_shards(
     check_count(source, {"train": len(train), "val": len(val)})
     splits = {"train": train, "val": val}
     goal = Path(target).expanduser().resolve()
-    counts = {split: _class_counts(files) for split, files in splits.items()}
+    counts = {split: files.counts() for split, files in splits.items()}
     about = ShardSet(name, str(Path(source).expanduser().resolve()), train.classes, counts, per_shard)
     for split in splits:
         (goal / split).mkdir(parents=True, exist_ok=True)
@@ -95,15 +95,6 @@ def verify_shards(target: str | os.PathLike[str], processes: int | None = None) 
 
 def _command(about: ShardSet, goal: Path) -> str:
     return f"cornet prepare {about.name} {about.source} {goal} --shards --images-per-shard {about.per_shard}"
-
-
-def _class_counts(files: ClassFolder) -> list[int]:
-    counts, start = [], 0
-    while start < len(files):
-        siblings = files.siblings(start)
-        counts.append(len(siblings))
-        start = siblings.stop
-    return counts
 
 
 def _check_target(goal: Path, wanted: ShardSet) -> None:

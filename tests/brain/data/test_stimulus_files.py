@@ -120,8 +120,8 @@ def test_missing_folders_and_files_are_named(tmp_path):
     ("name", "near", "words"),
     [
         ("degrees", "Degree", "has no 'degrees' but 'Degree'; did you mean 'degrees'"),
-        ("filename", "file_name", "filename is required; did you mean file_name"),
-        ("stimulus_id", "StimulusID", "did you mean StimulusID"),
+        ("filename", "file_name", "filename is required; rename file_name to filename"),
+        ("stimulus_id", "StimulusID", "rename StimulusID to stimulus_id"),
     ],
 )
 def test_columns_that_are_nearly_right_are_named(tmp_path, name, near, words):

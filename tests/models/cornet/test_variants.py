@@ -312,7 +312,7 @@ REFUSED_RT = [
     ({"gate": "soft"}, r"gate='soft' is incompatible with block='recurrent'"),
     (
         {"skip": False},
-        r"skip=False is incompatible with block='recurrent', whose input and state differ in shape",
+        r"skip=False is incompatible with block='recurrent', which has no skip connection; omit it",
     ),
     ({"v1": "gabor"}, r"v1='gabor' is incompatible with unroll='synchronous'"),
     ({"areas": 5, "times": 4}, r"times=4 is too few: .* the image reaches IT at step 5"),

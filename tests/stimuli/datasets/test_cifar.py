@@ -137,10 +137,10 @@ def test_users_files_must_be_the_published_ones() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"name": "cifar1000"}, "name=cifar1000 is unknown; choose from cifar10, cifar100"),
+        ({"name": "cifar1000"}, "name='cifar1000' is unknown; choose one of cifar10, cifar100"),
         ({"size": 0}, "size=0 must be 1 to"),
         ({"pad": 32}, "pad=32 must be from 0 to 31"),
-        ({"padding": "zero"}, "choose mean or reflect"),
+        ({"padding": "zero"}, "choose one of mean, reflect"),
         ({"seed": -1}, "seed=-1 must not be negative"),
     ],
 )

@@ -1,7 +1,7 @@
-"""Fetch the public brain data into a folder shared by all runs, and verify it by the hashes in `public_data`.
+"""Fetch the public brain data into a folder shared by all runs, and verify it by the hashes in
+`cornet.brain.data.public.listing`.
 
 A file gets its final name only after its SHA-1 is verified; .<file>.verified records the hash, size and mtime.
-(A module named `fetch` would shadow `brain.fetch`.)
 """
 
 import contextlib
@@ -16,9 +16,10 @@ from cornet.fetch import fetch_file, fetch_lock, is_address, translate_os_errors
 from cornet.files import atomic_write, cache_folder
 from cornet.opening import is_foreign, open_entry
 
-__all__ = ["data_folder", "download_status", "fetch", "locate", "require"]
+__all__ = ["VARIABLE", "data_folder", "download_status", "fetch", "require"]
 
 VARIABLE = "CORNET_DATA_URL"
+REMEDY = "fix its permissions, or set CORNET_CACHE to another folder"
 
 
 def fetch(
@@ -59,19 +60,11 @@ def fetch(
     return target
 
 
-def locate(name: str | PublicData, folder: str | os.PathLike[str] | None = None) -> Path | None:
-    """Return the folder of a public data set if all its files are present and valid, else None."""
-    data = public_data(name) if isinstance(name, str) else name
-    target = data_folder(data, folder)
-    with translate_os_errors(target, "fix this"):
-        return None if _data_problem(data, target) else target
-
-
 def require(name: str | PublicData, folder: str | os.PathLike[str] | None = None) -> Path:
     """Return the folder of a public data set. Raises CornetError with the fetch command if it is incomplete."""
     data = public_data(name) if isinstance(name, str) else name
     target = data_folder(data, folder)
-    with translate_os_errors(target, "fix this"):
+    with translate_os_errors(target, REMEDY):
         if problem := _data_problem(data, target):
             where = f" --to {target}" if folder else ""
             raise CornetError(f"{problem}; run `cornet fetch {data.name}{where}`.")
@@ -81,7 +74,7 @@ def require(name: str | PublicData, folder: str | os.PathLike[str] | None = None
 def download_status(data: PublicData, folder: str | os.PathLike[str] | None = None) -> str:
     """Describe the download for a table: the folder, "not fetched", or the number of files present."""
     target = data_folder(data, folder)
-    with translate_os_errors(target, "fix this"):
+    with translate_os_errors(target, REMEDY):
         present = sum((target / file.name).exists() for file in data.files)
         partial = any(target.glob("*.part"))
         if not present:
@@ -118,7 +111,8 @@ def _fetch_file(data: PublicData, file: PublicFile, source: str, path: Path, tim
 
     def problem(download: Path, joined: bool) -> str:
         mismatch = _content_problem(file, download)
-        return f"{mismatch}; contact the provider of this file" if mismatch and file.sha1 else mismatch
+        step = "contact the provider of this file" if file.sha1 else "copy it again"
+        return f"{mismatch}; {step}" if mismatch else ""
 
     fetch_file(source, path, problem, remedy, timeout)
     if file.sha1 is not None:
@@ -132,7 +126,7 @@ def _data_problem(data: PublicData, target: Path) -> str:
         if not path.exists():
             return f"{data.name} is not fetched: {file.name} is missing from {target}"
         if problem := _file_problem(file, path):
-            return f"{path} {problem} and must be deleted"
+            return f"{path} {problem}; delete it"
     return ""
 
 

@@ -80,7 +80,7 @@ def load_kar2019(path: str | os.PathLike[str] | None = None) -> SolutionTimeData
         path = require("kar2019") / "dataset.h5"
     path = Path(path).expanduser().absolute()
     if wrong := problem(path):
-        raise CornetError(f"{path} {wrong}.")
+        raise CornetError(f"{path} {wrong}; fetch it with `cornet fetch kar2019`.")
     try:
         with h5py.File(path, "r") as file:
             labels, i1, ost = _labels(file["obj"]), _numbers(file["i1"]), _numbers(file["ost"])
@@ -111,34 +111,31 @@ def load_kar2019(path: str | os.PathLike[str] | None = None) -> SolutionTimeData
 
 def problem(path: Path) -> str:
     """Return what is wrong with a dataset.h5, as text to follow its path, or ""."""
-    retry = "fetch it again"
     try:
         with h5py.File(path, "r", locking=False) as file:  # `NewFile` locks the file while writing
             if reason := link_problem(file):
-                return f"{reason}; {retry}"
+                return reason
             for name in ("images", "obj", "i1", "ost"):
                 if not isinstance(file.get(name), h5py.Dataset):
-                    return f"has no dataset /{name}, only {', '.join(file) or 'nothing'}; {retry}"
+                    return f"has no dataset /{name}, only {', '.join(file) or 'nothing'}"
             images = file["images"]
             if images.shape not in (SHAPE, SHAPE[::-1]) or images.dtype.kind not in "uif":
-                return f"has /images of {_describe(images)}, not numbers {_shape_text(SHAPE)} or reversed; {retry}"
+                return f"has /images of {_describe(images)}, not numbers {_shape_text(SHAPE)} or reversed"
             for name in ("obj", "i1", "ost"):
                 column = file[name]
                 if column.shape not in ((IMAGES,), (IMAGES, 1), (1, IMAGES)):
-                    return (
-                        f"has /{name} of {_describe(column)}, not one value per image ({IMAGES:,}); {retry}"
-                    )
+                    return f"has /{name} of {_describe(column)}, not one value per image ({IMAGES:,})"
                 if name != "obj" and column.dtype.kind not in "uif":
-                    return f"has /{name} of {_describe(column)}, not numbers; {retry}"
+                    return f"has /{name} of {_describe(column)}, not numbers"
             if file["obj"].dtype.kind not in "uifS" and h5py.check_string_dtype(file["obj"].dtype) is None:
-                return f"has /obj of {_describe(file['obj'])}, not numbers or text; {retry}"
+                return f"has /obj of {_describe(file['obj'])}, not numbers or text"
             if reason := chunk_problem(file):
-                return f"{reason}; {retry}"
+                return reason
     except Exception as error:  # damaged files make h5py raise anything
         if isinstance(error, FileNotFoundError):
-            return "does not exist; run `cornet fetch kar2019`"
+            return "does not exist"
         reason = " ".join(str(error).split())
-        return f"is truncated, damaged or not an HDF5 file ({reason}); {retry}"
+        return f"is truncated, damaged or not an HDF5 file ({reason})"
     return ""
 
 

@@ -35,8 +35,6 @@ class PublicData:
     files: all files, stored in one folder.
     assembly, stimuli: Brain-Score's identifiers of the responses and the stimulus set, or "".
     degrees: visual angle of a stimulus.
-    regions: recorded areas; empty for behaviour.
-    time_bin: time bin to compare, ms after onset; None for behaviour.
     citation: the paper to cite.
     by_hand: instructions for data that must be downloaded manually, or "".
     """
@@ -46,8 +44,6 @@ class PublicData:
     content: str
     files: tuple[PublicFile, ...] = field(repr=False)
     degrees: float = 8.0
-    regions: tuple[str, ...] = ()
-    time_bin: tuple[int, int] | None = None
     citation: str = ""
     assembly: str = ""
     stimuli: str = ""
@@ -88,8 +84,6 @@ PUBLIC: Mapping[str, PublicData] = {
             name="majajhong2015",
             summary="macaque V4 and IT: objects before natural scenes",
             content="148,480 presentations of 3,200 images x 256 neuroids (V4 88, IT 168)",
-            regions=("V4", "IT"),
-            time_bin=(70, 170),
             citation="Majaj, Hong, Solomon, DiCarlo 2015 (J Neurosci 35:13402)",
         ),
         _brainscore(
@@ -103,8 +97,6 @@ PUBLIC: Mapping[str, PublicData] = {
             summary="macaque V1 and V2: textures and noise",
             content="20 repetitions of 135 images x 205 neuroids (V1 102, V2 103), 1 ms bins",
             degrees=4.0,
-            regions=("V1", "V2"),
-            time_bin=(50, 200),
             citation="Freeman, Ziemba, Heeger, Simoncelli, Movshon 2013 (Nat Neurosci 16:974)",
         ),
         _brainscore(
@@ -124,8 +116,6 @@ PUBLIC: Mapping[str, PublicData] = {
             summary="macaque IT: object solution times (fetched by hand)",
             content="1,320 images of 10 objects with i1 and solution time, 70-250 ms",
             files=(PublicFile("dataset.h5", None, "cornet.brain.data.public.kar2019"),),
-            regions=("IT",),
-            time_bin=(70, 250),
             citation="Kar, Kubilius, Schmidt, Issa, DiCarlo 2019 (Nat Neurosci 22:974)",
             by_hand=(
                 "kar2019 must be fetched by hand: its authors distribute it, and no hash is published.\n"

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-__all__ = ["BATCH", "PENALTY", "Block", "Task", "standardised_blocks"]
+__all__ = ["BATCH", "PENALTY", "Task", "standardised_blocks"]
 
 PENALTY = 0.463
 """L2 penalty: 0.5 * PENALTY * (|W|^2 + |b|^2) is added to the mean cross-entropy."""

@@ -91,7 +91,7 @@ def _newton(
 ) -> tuple[torch.Tensor, float]:
     """Return coefficients (problem, image, class) and the maximum error of a logit.
 
-    kernel: (problem, image, image). target: (problem, image, class), one-hot. reach: (problem,), maximum sqrt(k(x, x)).
+    kernel: (problem, image, image). target: (problem, image, class), one-hot. norm: (problem,), maximum sqrt(k(x, x)).
     """
     images = kernel.shape[1]
     a = torch.zeros_like(target)

@@ -18,7 +18,7 @@ from scipy.stats import norm
 from cornet.brain.metrics.solution_times.decoding import BATCH, PENALTY, Task, standardised_blocks
 from cornet.errors import CornetError
 
-__all__ = ["EPOCHS", "draw_weights", "reference_probabilities"]
+__all__ = ["draw_weights", "reference_probabilities"]
 
 EPOCHS = 40
 RATE = 1e-4

@@ -15,10 +15,10 @@ from sklearn.model_selection import ShuffleSplit
 from cornet.brain.metrics.dprime import dprime, mean_over_distractors
 from cornet.brain.metrics.solution_times.decoding import Task
 from cornet.brain.metrics.solution_times.time_bins import TimeBins, distinct_bins
-from cornet.brain.metrics.solution_times.time_decoders import check_decoder, decode
+from cornet.brain.metrics.solution_times.time_decoders import DECODERS, decode
 from cornet.brain.metrics.solution_times.timing import bootstrap_spearman, solution_times, spearman
 from cornet.brain.score import Score
-from cornet.errors import CornetError
+from cornet.errors import CornetError, check_choice
 
 __all__ = ["object_solution_times"]
 
@@ -72,11 +72,9 @@ def object_solution_times(
     Raises CornetError if shapes do not match, values are missing, ids repeat, a training set lacks a class, the decoder
     is unknown, or memory is too small.
     """
-    check_decoder(decoder)
+    check_choice("decoder", decoder, DECODERS)
     bins = distinct_bins(features)
-    images = _check_inputs(
-        bins, labels, target_ost, threshold_i1, time_bin_start, stimulus_ids, len(bins.of_bin)
-    )
+    images = _check_inputs(bins, labels, target_ost, threshold_i1, time_bin_start, stimulus_ids)
     if decoder != "reference" and (len(seeds) or initial_weights is not None):
         raise CornetError(
             f"decoder={decoder!r} does not use initial weights; omit seeds and initial_weights."
@@ -142,10 +140,9 @@ def _check_inputs(
     threshold_i1: ArrayLike,
     time_bin_start: ArrayLike,
     stimulus_ids: ArrayLike | None,
-    times: int,
 ) -> _Images:
     """Convert and check the inputs. Raises CornetError for shapes that do not match and for missing values."""
-    stimuli = len(bins.states[0])
+    stimuli, times = len(bins.states[0]), len(bins.of_bin)
     names = np.asarray(labels)
     target, threshold = np.asarray(target_ost, np.float64), np.asarray(threshold_i1, np.float64)
     starts = np.asarray(time_bin_start, np.float64)

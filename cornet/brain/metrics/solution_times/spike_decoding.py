@@ -15,9 +15,9 @@ from cornet.brain.data.columns import check_one_value
 from cornet.brain.data.responses import check_responses
 from cornet.brain.metrics.dprime import dprime, mean_over_distractors
 from cornet.brain.metrics.solution_times.decoding import Task
-from cornet.brain.metrics.solution_times.time_decoders import check_decoder, decode
+from cornet.brain.metrics.solution_times.time_decoders import DECODERS, decode
 from cornet.brain.metrics.solution_times.timing import solution_times
-from cornet.errors import CornetError
+from cornet.errors import CornetError, check_choice
 
 __all__ = ["DecodedTime", "decode_over_time"]
 
@@ -94,7 +94,7 @@ def decode_over_time(
     resamples. Raises CornetError for shapes that do not match, unevenly spaced times, a stimulus with two objects,
     fewer presentations of an object than folds, and a neuron without counts in a training set.
     """
-    check_decoder(decoder)
+    check_choice("decoder", decoder, DECODERS)
     array, names, starts = (
         np.asarray(counts, np.float64),
         np.asarray(labels),
@@ -187,10 +187,8 @@ def _check(
     gaps = np.diff(starts) if len(starts) > 1 else np.array([1.0])
     if not np.isfinite(gaps).all() or gaps.min() <= 0 or not np.allclose(gaps, gaps[0]):
         raise CornetError("time_bin_start must increase in equal steps; sort the bins, or fill the gaps.")
-    if measure not in ("i1", "accuracy"):
-        raise CornetError(f"measure={measure!r} is unknown; choose i1 or accuracy.")
-    if missing not in ("mean", "complete"):
-        raise CornetError(f"missing={missing!r} is unknown; choose mean or complete.")
+    check_choice("measure", measure, ("i1", "accuracy"))
+    check_choice("missing", missing, ("mean", "complete"))
     check_responses(counts, "the counts")
     check_one_value(ids, labels, "the object", "the presentations")
     return float(gaps[0])

@@ -24,7 +24,7 @@ class TimeBins:
     of_bin: NDArray[np.intp]
 
 
-def distinct_bins(features: Any, names: str = "(stimulus, feature, time)") -> TimeBins:
+def distinct_bins(features: Any) -> TimeBins:
     """Group time bins that are identical: the same object, or equal values.
 
     features: (stimulus, feature, time), array or tensor; or a sequence over time of (stimulus, feature) that may
@@ -48,7 +48,8 @@ def distinct_bins(features: Any, names: str = "(stimulus, feature, time)") -> Ti
         whole = _array(features)
         if whole.ndim != 3:
             raise CornetError(
-                f"features of shape {whole.shape} must be {names}, or a list over time of (stimulus, feature)."
+                f"features of shape {whole.shape} must be (stimulus, feature, time), or a list over time of (stimulus, "
+                "feature)."
             )
         bins = [whole[:, :, k] for k in range(whole.shape[2])]
     if not bins or 0 in bins[0].shape:

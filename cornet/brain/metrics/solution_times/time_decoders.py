@@ -11,18 +11,12 @@ from cornet.brain.metrics.solution_times.optimum_decoder import TOLERANCE, optim
 from cornet.brain.metrics.solution_times.reference_decoder import draw_weights, reference_probabilities
 from cornet.errors import CornetError
 
-__all__ = ["DECODERS", "MEMORY", "check_decoder", "decode"]
+__all__ = ["DECODERS", "decode"]
 
 DECODERS = ("reference", "optimum")
 
 MEMORY = 2**30
 """Default bytes for a decoder's working arrays."""
-
-
-def check_decoder(decoder: str) -> None:
-    """Raise CornetError for an unknown decoder."""
-    if decoder not in DECODERS:
-        raise CornetError(f"decoder={decoder!r} is unknown; choose one of {', '.join(DECODERS)}.")
 
 
 def decode(

@@ -38,12 +38,12 @@ def _mast(x: float, height: float, *, boom: float = 0.0, thick: float = 0.035) -
     return parts
 
 
-def _sail(corners: Sequence[tuple[float, float]], albedo: float = 0.95, belly: float = 0.10) -> Solid:
+def _sail(corners: Sequence[tuple[float, float]], albedo: float = 0.95) -> Solid:
     """A sail with three or four corners, points (x, z), thin at the edges and thicker in the middle."""
     middle_x = sum(x for x, _ in corners) / len(corners)
     middle_z = sum(z for _, z in corners) / len(corners)
     edge = [(x, y, z) for x, z in corners for y in (-0.01, 0.01)]
-    return hull([*edge, (middle_x, belly, middle_z), (middle_x, 0.0, middle_z)], albedo)
+    return hull([*edge, (middle_x, 0.10, middle_z), (middle_x, 0.0, middle_z)], albedo)
 
 
 def _funnel(x: float, z: float, height: float, radius: float, albedo: float) -> list[Solid]:

@@ -9,6 +9,9 @@ __all__ = ["CARS"]
 GLASS = 0.1
 TYRE = 0.05
 METAL = 0.75
+LAMP = 0.1
+ROOF = 0.82  # width of the roof in units of the cabin's
+WIDTH = 0.95
 
 
 def _wheels(xs: Sequence[float], track: float, radius: float) -> list[Solid]:
@@ -19,29 +22,26 @@ def _wheels(xs: Sequence[float], track: float, radius: float) -> list[Solid]:
     return pair(parts)
 
 
-def _lights(front: float, back: float, z: float, y: float, size: float = 0.1) -> list[Solid]:
-    lamp = ellipsoid((front, y, z), (0.05, size, size * 0.8), 1.0, gloss=0.3)
-    return pair([lamp, box((back, y, z), (0.06, size * 1.3, size * 1.2), 0.15)])
+def _lights(front: float, back: float, z: float, y: float) -> list[Solid]:
+    lamp = ellipsoid((front, y, z), (0.05, LAMP, LAMP * 0.8), 1.0, gloss=0.3)
+    return pair([lamp, box((back, y, z), (0.06, LAMP * 1.3, LAMP * 1.2), 0.15)])
 
 
 def _cabin(
-    side: Sequence[tuple[float, float]],
-    width: float,
-    albedo: float,
-    *,
-    pillars: Sequence[float] = (),
-    top: float = 0.82,
+    side: Sequence[tuple[float, float]], width: float, albedo: float, *, pillars: Sequence[float] = ()
 ) -> list[Solid]:
     """Glass with a side view, points (x, z), below a roof and between pillars in the body's colour."""
     high, low = max(z for _, z in side), min(z for _, z in side)
     roof = [x for x, z in side if z > high - 0.02]
-    parts = [profile(side, width, GLASS, top=top)]
+    parts = [profile(side, width, GLASS, top=ROOF)]
     parts.append(
-        box((sum(roof) / len(roof), 0, high), (max(roof) - min(roof) + 0.1, width * top * 1.02, 0.07), albedo)
+        box(
+            (sum(roof) / len(roof), 0, high), (max(roof) - min(roof) + 0.1, width * ROOF * 1.02, 0.07), albedo
+        )
     )
     for x in pillars:
         post = [(x - 0.05, low), (x + 0.05, low), (x + 0.04, high), (x - 0.04, high)]
-        parts.append(profile(post, width * 1.03, albedo, top=top))
+        parts.append(profile(post, width * 1.03, albedo, top=ROOF))
     return parts
 
 
@@ -53,13 +53,12 @@ def _car(
     pillars: Sequence[float] = (),
     wheels: Sequence[float] = (0.62, -0.62),
     radius: float = 0.21,
-    width: float = 0.95,
 ) -> list[Solid]:
     front, back = max(x for x, _ in body), min(x for x, _ in body)
-    parts = [profile(body, width, albedo, top=0.94), *_cabin(cabin, width * 0.9, albedo, pillars=pillars)]
-    parts += _wheels(wheels, width / 2, radius) + _lights(front - 0.03, back, 0.42, width * 0.36)
-    parts.append(box((front - 0.02, 0, 0.24), (0.1, width * 0.98, 0.1), 0.12))
-    return [*parts, box((front - 0.01, 0, 0.42), (0.06, width * 0.34, 0.12), 0.1)]
+    parts = [profile(body, WIDTH, albedo, top=0.94), *_cabin(cabin, WIDTH * 0.9, albedo, pillars=pillars)]
+    parts += _wheels(wheels, WIDTH / 2, radius) + _lights(front - 0.03, back, 0.42, WIDTH * 0.36)
+    parts.append(box((front - 0.02, 0, 0.24), (0.1, WIDTH * 0.98, 0.1), 0.12))
+    return [*parts, box((front - 0.01, 0, 0.42), (0.06, WIDTH * 0.34, 0.12), 0.1)]
 
 
 def _sedan() -> list[Solid]:

@@ -22,8 +22,8 @@ def _posts(
     )
 
 
-def _seat(albedo: float, *, z: float = 0.8, half: float = 0.5, thick: float = 0.14) -> Solid:
-    return box((0, 0, z), (2 * half, 2 * half, thick), albedo)
+def _seat(albedo: float, *, z: float = 0.8, half: float = 0.5) -> Solid:
+    return box((0, 0, z), (2 * half, 2 * half, 0.14), albedo)
 
 
 def _kitchen() -> list[Solid]:

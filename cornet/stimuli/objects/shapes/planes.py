@@ -21,10 +21,9 @@ def _wing(
     rise: float = 0.0,
     thick: float = 0.07,
     albedo: float = 0.75,
-    inner: float = 0.0,
 ) -> list[Solid]:
     """A pair of wings; root and tip are chords, sweep and rise are the offsets of the tip, backwards and upwards."""
-    plan = [(x + root / 2, inner, z), (x - root / 2, inner, z)]
+    plan = [(x + root / 2, 0.0, z), (x - root / 2, 0.0, z)]
     plan += [(x + tip / 2 - sweep, span, z + rise), (x - tip / 2 - sweep, span, z + rise)]
     half = (thick / 2, thick / 2, thick / 4, thick / 4)
     return pair(
@@ -32,16 +31,14 @@ def _wing(
     )
 
 
-def _fin(
-    x: float, z: float, height: float, chord: float, *, sweep: float = 0.25, albedo: float = 0.4
-) -> Solid:
+def _fin(x: float, z: float, height: float, chord: float) -> Solid:
     side = [
         (x + chord / 2, z),
         (x - chord / 2, z),
-        (x - sweep - chord * 0.3, z + height),
-        (x - sweep + chord * 0.2, z + height),
+        (x - 0.25 - chord * 0.3, z + height),
+        (x - 0.25 + chord * 0.2, z + height),
     ]
-    return hull([(a, y, b) for a, b in side for y in (-0.035, 0.035)], albedo)
+    return hull([(a, y, b) for a, b in side for y in (-0.035, 0.035)], 0.4)
 
 
 def _fuselage(length: float, radius: float, albedo: float, *, windows: bool = True) -> list[Solid]:

@@ -156,7 +156,10 @@ def refused(path):
 @pytest.mark.parametrize(
     ("form", "message"),
     [
-        ({"leave_out": ("ost",)}, "has no dataset /ost, only i1, images, obj; fetch it again."),
+        (
+            {"leave_out": ("ost",)},
+            "has no dataset /ost, only i1, images, obj; fetch it with `cornet fetch kar2019`.",
+        ),
         ({"leave_out": ("images",)}, "has no dataset /images, only"),
         (
             {"shape": (COUNT, 3, 128, 128)},
@@ -177,7 +180,7 @@ def test_wrong_content(form, message, tmp_path):
 
 def test_files_that_are_none(plain, tmp_path):
     path = tmp_path / "dataset.h5"
-    assert "does not exist; run `cornet fetch kar2019`" in refused(path)
+    assert "does not exist; fetch it with `cornet fetch kar2019`." in refused(path)
     for content in (b"", b"<html>please log in</html>" * 100):
         path.write_bytes(content)
         assert "is truncated, damaged or not an HDF5 file (" in refused(path)
