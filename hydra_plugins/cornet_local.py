@@ -28,6 +28,11 @@ class GridSweeper(BasicSweeper):
     def sweep(self, arguments: list[str]) -> Any:
         assert self.hydra_context is not None
         assert self.launcher is not None
+        if self.max_batch_size is not None:
+            raise CornetError(
+                f"hydra.sweeper.max_batch_size={self.max_batch_size} would have no effect; set sweep.at_once to the "
+                "number of runs at the same time."
+            )
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
         (runs,) = self.split_arguments(parser.parse_overrides([*self._parse_config(), *arguments]), None)
         results = self.launcher.launch(runs, initial_job_idx=0)

@@ -208,5 +208,5 @@ def sha256(path: Path) -> str:
 
 
 def as_json(config: Mapping[str, Any]) -> dict[str, str]:
-    """Return {dotted key: value as JSON}, so that tuples and lists compare equal."""
-    return {key: json.dumps(value, default=str) for key, value in flat(config)}
+    """Return {dotted key: value as JSON}, so that tuples and lists compare equal. Empty mappings are left out."""
+    return {key: json.dumps(value, default=str) for key, value in flat(config) if value != {}}

@@ -6,7 +6,9 @@ import sys
 import pytest
 from hydra import compose, initialize_config_dir
 from rich.console import Console
+from typer.testing import CliRunner
 
+from cornet.cli import app
 from cornet.errors import CornetError
 from cornet.report.terminal_tables import print_plan
 from cornet.terminal import duration
@@ -54,6 +56,13 @@ def test_described_hardware_is_taken_and_said():
     console = Console(record=True, width=100)
     print_plan(described, console)
     assert "Given, not measured: cores, devices, images_per_second" in console.export_text()
+
+
+def test_the_command_takes_old_names_of_keys():
+    composed = CliRunner().invoke(app, ["plan", "model.front=gabor", "hardware.devices=0"])
+    assert "hardware.devices=0 must be" in str(composed.exception)
+    misspelt = CliRunner().invoke(app, ["plan", "model.front=gabor", "model.wdth=1"])
+    assert "did you mean model.width?" in str(misspelt.exception)
 
 
 @pytest.mark.slow
