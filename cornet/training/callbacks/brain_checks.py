@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import Checkpoint
 
 from cornet.brain.benchmarks import Benchmark, NeuralBenchmark
 from cornet.brain.subjects.base import ScreenSubject
@@ -95,6 +94,5 @@ def check_monitors(trainer: pl.Trainer, names: Sequence[str]) -> None:
                 f"monitor={monitor} is a brain score, but none is computed; choose brain=simulated, public or local."
             )
         near = difflib.get_close_matches(monitor, names, n=3, cutoff=0.4) or list(names)
-        brain = isinstance(callback, Checkpoint) and hasattr(callback, "optional")
-        key = "brain.monitor" if brain else "monitor"
+        key = "brain.monitor" if getattr(callback, "optional", False) else "monitor"
         raise CornetError(f"{key}={monitor} is not a computed score; choose one of {', '.join(near)}.")
