@@ -55,8 +55,8 @@ class Training:
 def build(config: DictConfig, source: ImageSource | None = None) -> Training:
     """Build source, network, Lightning module, loaders and trainer from a composed configuration.
 
-    config: has `run_folder` and `run_id` in addition to the keys of conf/config.yaml. source: the images, if they are
-    already open. Raises CornetError for an invalid configuration.
+    config: with `name`, `run_folder` and `run_id` filled in. source: the images, if they are already open.
+    Raises CornetError for an invalid configuration.
     """
     check_once(config)
     recipe = make(config.recipe, "recipe")

@@ -189,8 +189,14 @@ def test_a_monitor_that_is_never_logged(source, bundle, tmp_path, benchmarks, op
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"monitor": "val/top_1"}, r"^monitor=val/top_1 was not measured; choose one of .*val/top1, val/top5\.$"),
-        ({"monitor": "brain/IT"}, r"^monitor=brain/IT was not measured; choose one of .*val/top1"),  # no BrainScore
+        (
+            {"monitor": "val/top_1"},
+            r"^monitor=val/top_1 was not measured; choose one of .*val/top1, val/top5\.$",
+        ),
+        (
+            {"monitor": "brain/IT"},
+            r"^monitor=brain/IT was not measured; choose one of .*val/top1",
+        ),  # no BrainScore
         ({"monitor": "IT", "optional": True}, r"^brain\.monitor=IT was not measured; choose one of "),
     ],
 )

@@ -73,7 +73,10 @@ def test_the_runs_of_a_command(tmp_path):
         (["-m", "model.width=interval(0.1,0.5)"], r"does not support sweep type"),
         (["-m", "data=imagenet", "seed=0,1"], r"data\.folder has no value yet"),
         (["-m", "seed=0,1", "sweep.at_once=0"], r"^sweep\.at_once=0 must be a whole number"),
-        (["-m", "seed=0,1", "hydra.sweeper.max_batch_size=1"], r"max_batch_size=1 would .*set sweep\.at_once"),
+        (
+            ["-m", "seed=0,1", "hydra.sweeper.max_batch_size=1"],
+            r"max_batch_size=1 would .*set sweep\.at_once",
+        ),
         (["-m", "seed=0,1", "sweep.halving.factor=1"], r"sweep\.halving\.factor=1 must be a whole number, 2"),
         (["-m", "seed=0,1", "sweep.halving=often"], r"sweep\.halving=often must be true, false"),
         (["experiment=sweeps/random", "draw=-1"], r"draw=-1 must be a whole number, 0 or more"),
