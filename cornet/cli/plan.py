@@ -28,7 +28,7 @@ def plan(
     """
     from hydra import compose, initialize_config_dir
 
-    import cornet.training.sweeps.random_network  # noqa: F401 (what ${cornet.draw:...} stands for)
+    import cornet.training.sweeps.random_network  # noqa: F401 (resolves ${cornet.draw:...})
     from cornet.old_names import with_current_overrides
     from cornet.report.terminal_tables import print_plan
     from cornet.training.config_errors import config_error

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from cornet.runs.comparison import Rerun
 
 __all__ = [
-    "duration",
     "facts_table",
     "new_table",
     "print_benchmarks",

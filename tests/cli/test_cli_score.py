@@ -55,7 +55,7 @@ def test_table_fits_a_terminal_and_says_what_it_shows(bundle):
 def test_simulated_scores_are_called_a_check(capsys):
     benchmark = SimpleNamespace(name="simulated.V4", simulated=True)
     result = SimpleNamespace(
-        subject="pixels", benchmark=benchmark, score=Score(0.4, 0.01, 9), failure="", sites=[]
+        subject="pixels", benchmark=benchmark, score=Score(raw=0.4, n=9), failure="", sites=[]
     )
     print_scores([result])
     said = " ".join(capsys.readouterr().out.split())

@@ -100,7 +100,7 @@ def test_an_array_on_the_stand_in_goes_on_after_its_time_was_over(tmp_path):
     assert (tmp_path / "cluster" / "jobs" / "100_1" / "starts").read_text() == "1"
     assert "timed-out" in logs
     assert "99 remaining timeouts" in logs
-    assert logs.count("going on from") == 1
+    assert logs.count("resuming from") == 1
     first, second = runs(tmp_path)
     assert json.loads((first / "finished.json").read_text())["epochs"] == 8
     assert (second / "finished.json").exists()

@@ -13,7 +13,7 @@ from cornet.errors import CornetError
 from cornet.memory import out_of_memory
 from cornet.stimuli.samples import Batch
 
-__all__ = ["BatchFit", "out_of_memory"]
+__all__ = ["BatchFit"]
 
 
 class BatchFit(pl.Callback):
