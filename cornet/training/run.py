@@ -276,6 +276,7 @@ def quieten() -> None:
         ".*does not have many workers.*",
         ".*Checkpoint directory .* exists.*",
         ".*isinstance.*LeafSpec.*",
+        ".*no `val_dataloader`.*",
         ".*sync_dist=True.*",  # torchmetrics has already reduced the values
     ):
         warnings.filterwarnings("ignore", message=message)

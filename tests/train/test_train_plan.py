@@ -65,6 +65,15 @@ def test_the_command_takes_old_names_of_keys():
     assert "did you mean model.width?" in str(misspelt.exception)
 
 
+def test_a_batch_that_does_not_fit_is_refused_with_one_that_does(monkeypatch):
+    def training_step(*_):
+        raise MemoryError
+
+    monkeypatch.setattr("cornet.training.classifier.Classifier.training_step", training_step)
+    with pytest.raises(CornetError, match=r"recipe\.batch_size=16 does not fit .*set recipe\.accumulate=2"):
+        told("brain=none")
+
+
 @pytest.mark.slow
 def test_brain_scores_have_their_share():
     scored = told(
@@ -78,7 +87,7 @@ def test_brain_scores_have_their_share():
 @pytest.mark.parametrize(
     ("override", "said"),
     [
-        ("hardware.devices=3", "recipe.batch_size=16 does not divide among hardware.devices=3"),
+        ("hardware.devices=3", "recipe.batch_size=16 must be a multiple of hardware.devices=3"),
         ("hardware.cores=0", "hardware.cores=0 must be a whole number"),
     ],
 )
