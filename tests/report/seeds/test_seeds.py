@@ -31,7 +31,9 @@ finite = st.floats(-1e6, 1e6)
 @settings(max_examples=50)
 @given(st.lists(finite, min_size=2, max_size=12), st.floats(0.5, 0.999))
 def test_the_interval_is_scipys(values: list[float], confidence: float):
-    found = mean_interval(values, confidence)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("cornet.report.statistics.CONFIDENCE", confidence)
+        found = mean_interval(values)
     error = scipy.stats.sem(values)
     assert (found.mean, found.sd) == pytest.approx((np.mean(values), np.std(values, ddof=1)))
     if error > 1e-9 * max(map(abs, values)):
