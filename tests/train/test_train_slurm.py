@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from hydra.core.config_store import ConfigStore
+from hydra.core.plugins import Plugins
 
 from tests.helpers.paths import ROOT
 from tests.helpers.training.slurm_programs import install
@@ -46,6 +47,7 @@ def runs(folder: Path) -> list[Path]:
 )
 def test_without_the_package_one_sentence_says_what_to_install(overrides, missing, monkeypatch, train):
     monkeypatch.setattr("cornet.training.overrides.find_spec", lambda name: None)
+    Plugins.instance()  # fills the store
     monkeypatch.delitem(ConfigStore.instance().repo["hydra"]["launcher"], f"{missing}.yaml")
     code, _, err = train(*overrides)
     assert code == 2
