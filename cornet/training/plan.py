@@ -140,7 +140,7 @@ class Plan:
 
 
 def plan_training(config: DictConfig) -> Plan:
-    """Measure a composed configuration on one device here, and plan it for `config.hardware` (null: this machine).
+    """Measure a composed configuration on one device here, and plan it for `config.hardware`.
 
     Raises CornetError for invalid hardware, for a batch that it cannot share, and as a run does.
     """
