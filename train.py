@@ -3,8 +3,8 @@
 uv run train.py                                   the embedded demo: minutes on two cores
 uv run train.py --help                            choices, keys, examples
 uv run train.py data=imagenet data.folder=/path/to/imagenet model=cornet_s recipe=s_2019
-uv run train.py experiment=tiny_z             200 classes of small photographs
-uv run train.py -m model.bottleneck=1,2,4 seed=0,1,2    a sweep: each run a process; again: only what is missing
+uv run train.py experiment=tiny_z                 200 classes of small photographs
+uv run train.py -m model.bottleneck=1,2,4 seed=0,1,2    a sweep; repeat it to run what is missing
 """
 
 from pathlib import Path
@@ -19,7 +19,7 @@ CONF = Path(__file__).parent / "conf"
 
 @hydra.main(config_path=str(CONF), config_name="config", version_base="1.3")
 def train(config: DictConfig) -> float | None:
-    """One run. Returns the monitored value at its best, for Hydra's sweepers."""
+    """Train one configuration. Returns the best monitored value, for Hydra's sweepers."""
     return train_one(config)
 
 

@@ -57,8 +57,11 @@ def ran(overrides: list[str]) -> dict[str, float]:
         wall = time.perf_counter() - start
         (path,) = Path(folder).glob("**/seed*/metrics.csv")
         metrics = read_metrics(path)
-    lines = re.findall(r"^epoch .*?  (?:(\d+):)?(\d+):(\d\d)$", done.stdout, re.MULTILINE)
-    seconds = [3600 * int(hours or 0) + 60 * int(minutes) + int(rest) for hours, minutes, rest in lines]
+    seconds = []
+    for whole, part, unit in re.findall(
+        r"^epoch .*  ([\d.]+):?(\d\d)? (s|min|h)$", done.stdout, re.MULTILINE
+    ):  # 4.5 s, 1:05 min, 3:20 h
+        seconds.append((float(whole) + int(part or 0) / 60) * {"s": 1, "min": 60, "h": 3600}[unit])
     found = {
         "images_per_second": float(metrics["train/images_per_second"].dropna().median()),
         "epoch_s": statistics.median(seconds),

@@ -1,4 +1,4 @@
-"""Renamed classes and arguments: old configurations, checkpoints and calls work for one version after a rename."""
+"""Accept old names of classes and arguments in configurations, checkpoints and calls, for one version."""
 
 import functools
 import logging
@@ -56,20 +56,23 @@ MODEL_ARGUMENTS = {"front": "v1", "front_options": "v1_options", "beyond": "late
 _OLD_OVERRIDE = re.compile(rf"^(\+{{0,2}}|~)model\.({'|'.join(MODEL_ARGUMENTS)})(?=[.=]|$)")
 
 
-def with_current_names(config: Any, warn: bool = False) -> Any:
-    """A configuration (plain data) with current names for every `_target_` and for the keys of `model`.
+def with_current_names(config: Any) -> Any:
+    """Return a configuration (plain data) with current names of every `_target_` and of the keys of `model`.
 
-    A model with a `_target_` keeps its keys: they are arguments of the user's own class. warn: log each old name once.
+    A model with a `_target_` keeps its keys, because they are arguments of the user's own class.
     """
-    config = with_current_targets(config, warn)
+    config = with_current_targets(config)
     model = config.get("model") if isinstance(config, Mapping) else None
     if not isinstance(model, Mapping) or "_target_" in model:
         return config
-    return {**config, "model": with_current_arguments(model, warn=warn, where="model.")}
+    return {**config, "model": with_current_arguments(model)}
 
 
 def with_current_targets(node: Any, warn: bool = False) -> Any:
-    """A part of a configuration (plain data) with the current name of every `_target_` and of keys of `brain`."""
+    """Return a part of a configuration (plain data) with current names of every `_target_` and of keys of `brain`.
+
+    warn: log each old name once.
+    """
     if isinstance(node, Mapping):
         node = _with_current_brain_keys(node, warn)
         return {key: with_current_targets(_current(key, value, warn), warn) for key, value in node.items()}
@@ -81,9 +84,9 @@ def with_current_targets(node: Any, warn: bool = False) -> Any:
 def with_current_arguments(
     arguments: Mapping[Any, Any], warn: bool = False, where: str = ""
 ) -> dict[Any, Any]:
-    """Arguments of a network under their current names. If both names are there, the current one counts unless None.
+    """Return a network's arguments with current names. If both names are given, the current one counts unless None.
 
-    warn: log each old name once, as `where` and the name.
+    warn: log each old name once, prefixed by `where`.
     """
     current = dict(arguments)
     for old, new in MODEL_ARGUMENTS.items():
@@ -98,7 +101,7 @@ def with_current_arguments(
 
 
 def with_current_facts(facts: Mapping[Any, Any]) -> dict[Any, Any]:
-    """A checkpoint's record of its network ("model.v1": value, ...) with current names."""
+    """Return a checkpoint's record of its network ("model.v1": value, ...) with current names."""
     if "model._target_" in facts:  # arguments of the user's own class
         return dict(facts)
     renamed = {f"model.{old}": f"model.{new}" for old, new in MODEL_ARGUMENTS.items()}
@@ -106,9 +109,9 @@ def with_current_facts(facts: Mapping[Any, Any]) -> dict[Any, Any]:
 
 
 def with_current_overrides(overrides: Sequence[str]) -> list[str]:
-    """Command-line overrides (`key=value`, `+key=value`, `~key`) with current keys of `model`. Logs each old key once.
+    """Return overrides (`key=value`, `+key=value`, `~key`) with current keys of `model`; log each old key once.
 
-    They stay as they are if they name a network of the user's own (`model=own`, `model._target_=...`).
+    They are unchanged if they choose the user's own network (`model=own`, `model._target_=...`).
     """
     if any(re.match(r"\+{0,2}model(=own$|\._target_=)", override) for override in overrides):
         return list(overrides)
@@ -116,7 +119,7 @@ def with_current_overrides(overrides: Sequence[str]) -> list[str]:
 
 
 def accepts_old_arguments(function: Callable[P, None]) -> Callable[P, None]:
-    """A decorator: the function also takes its arguments by their old names, and logs each once."""
+    """Decorate a function so that it also accepts old names of its arguments, and logs each once."""
 
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> None:
@@ -165,5 +168,5 @@ def _current_key(match: re.Match[str]) -> str:
 @functools.cache
 def _warn_once(old: str, new: str) -> None:
     log.warning(
-        "%s was renamed to %s; use the new name, as the old one works in this version only.", old, new
+        "%s was renamed to %s; use the new name, because only this version accepts the old one.", old, new
     )

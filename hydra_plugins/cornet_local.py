@@ -1,4 +1,4 @@
-"""How sweeps are run by default: all combinations of values, as processes on this machine. Hydra finds it here."""
+"""Hydra's default sweeper and launcher: all combinations of values, each run a process on this machine."""
 
 import contextlib
 import os
@@ -19,25 +19,30 @@ __all__ = ["GridSweeper", "LocalLauncher"]
 
 
 class GridSweeper(BasicSweeper):
-    """Hydra's own sweeper without two of its steps.
+    """Hydra's basic sweeper without two of its steps.
 
-    It writes no multirun.yaml, which would hold passwords of the command line. It does not compose each run: our
-    launchers do that, before any run begins.
+    It does not write multirun.yaml, which would contain passwords from the command line. It does not compose the runs:
+    the launchers do that before any run starts.
     """
 
     def sweep(self, arguments: list[str]) -> Any:
         assert self.hydra_context is not None
         assert self.launcher is not None
+        if self.max_batch_size is not None:
+            raise CornetError(
+                f"hydra.sweeper.max_batch_size={self.max_batch_size} would have no effect; set sweep.at_once to the "
+                "number of runs at the same time."
+            )
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
         (runs,) = self.split_arguments(parser.parse_overrides([*self._parse_config(), *arguments]), None)
         results = self.launcher.launch(runs, initial_job_idx=0)
-        return [result.return_value for result in results]  # raises the error of a failed run
+        return [result.return_value for result in results]  # reading it raises the error of a failed run
 
 
 class LocalLauncher(BasicLauncher):
-    """Starts this program again for each run that is not finished.
+    """Starts this program once for each unfinished run.
 
-    A plan, and a sweep on several ranks, which are processes already, runs in this process, as with Hydra's own.
+    Plans, and sweeps on several ranks, run in this process, as with Hydra's basic launcher.
     """
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
@@ -64,14 +69,14 @@ class LocalLauncher(BasicLauncher):
                 result.return_value = best_of(job.folder)
             if saved := saved_epochs({job.folder for job in jobs}):
                 print(saved)
-        if ranks.rank == 0 and code in (0, 1):  # after a signal the program ends at once
+        if ranks.rank == 0 and code in (0, 1):  # after a signal, the program exits at once
             print_seeds_summary(seed_groups(jobs))
         if code:
             sys.exit(code)
         return results
 
     def command(self) -> list[str]:
-        """What starts a single run, without the overrides of that run."""
+        """Return the command that starts a single run, without that run's overrides."""
         assert self.config is not None
         given = {name: value for name, value in vars(get_args_parser().parse_args()).items() if value}
         folders = ("config_path", "config_name", "config_dir")
@@ -81,7 +86,7 @@ class LocalLauncher(BasicLauncher):
 
 
 def best_of(folder: Path) -> float | None:
-    """The monitored value of a finished run at its best, for sweepers that choose the next runs by it."""
+    """Return the best monitored value of a finished run, for sweepers that choose the next runs by it."""
     from cornet.runs.folder import RunFolder
 
     with contextlib.suppress(CornetError):

@@ -1,4 +1,4 @@
-"""`trainer=slurm`: an array of jobs, of the runs of a sweep that are not finished. Hydra finds it by its place here."""
+"""Launcher of `trainer=slurm`: submit the unfinished runs of a sweep as a job array."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,16 +11,16 @@ from omegaconf import DictConfig
 __all__ = ["MissingOnSlurm"]
 
 MOST = 4
-"""Folders that are named in the command which compares seeds."""
+"""Maximum number of folders in the printed command that compares seeds."""
 
 
 class MissingOnSlurm(Launcher):
-    """Submits through hydra-submitit-launcher, whose keys it takes. A finished run would only wait for a machine."""
+    """Submits unfinished runs with hydra-submitit-launcher; takes its keys."""
 
     def __init__(self, **params: Any) -> None:
         from hydra_plugins.hydra_submitit_launcher.submitit_launcher import SlurmLauncher
 
-        # It goes to the jobs, whose Python may not know this file.
+        # A separate object, because it is pickled into the jobs, whose Python may lack this file.
         self.submitting = SlurmLauncher(**params)
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
@@ -29,9 +29,9 @@ class MissingOnSlurm(Launcher):
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         from cornet.report.seeds.report import print_seeds_summary
-        from cornet.training.sweeps.jobs import count_jobs, find_jobs, seed_groups
+        from cornet.training.sweeps.jobs import count_jobs, find_jobs, seed_groups, unique
 
-        jobs = list({job.folder: job for job in find_jobs(self.loader, self.config, job_overrides)}.values())
+        jobs = unique(find_jobs(self.loader, self.config, job_overrides))
         seeds = seed_groups(jobs)
         print(count_jobs(jobs))
         if seeds:

@@ -32,16 +32,17 @@ def test_the_processs_own_limit_counts():
     assert 0.9e9 < int(told) <= 1e9
 
 
-def test_features_beyond_memory_need_room_on_the_disk(tmp_path):
+def test_features_beyond_memory_need_room_on_the_disk(tmp_path, monkeypatch):
     net = create_model("cornet_s", num_classes=3, width=0.0625)
     subject = NetworkSubject(net, "narrow", size=32)
     (one,) = open_benchmarks([str(write(tmp_path / "mine", assembly(("V4",) * 8)))])
     (site,) = one.sites(subject)
     assert subject.widths([site]) == {site: subject.record(one.stimuli, [site])[site].shape[1]}
     check_memory(one, subject)
-    check_memory(one, subject, memory=1)  # on the disk then, where there is room
+    monkeypatch.setattr("cornet.training.callbacks.brain_checks.DEFAULT_MEMORY", 1)
+    check_memory(one, subject)  # on the disk then, where there is room
     subject.widths = lambda sites: dict.fromkeys(sites, 10**14)
     with pytest.raises(
         CornetError, match=r"mine.V4 needs 24,000,000.0 GB of disk for features of 60 stimuli, but /"
     ):
-        check_memory(one, subject, memory=1)
+        check_memory(one, subject)

@@ -19,6 +19,7 @@ from cornet.runs.config import read_config
 from cornet.runs.folder import RunFolder
 from cornet.runs.path import find_run_path, identity_of
 from cornet.training.build import network_arguments
+from cornet.training.content import Content
 from cornet.training.run import place_of, run
 from tests.helpers.composed import composed
 from tests.helpers.training.small_runs import SMALL
@@ -48,7 +49,7 @@ def test_old_arguments_build_the_same_network_and_warn_once(warnings_):
         assert list(other) == list(first)
         assert all(torch.equal(other[key], first[key]) for key in first)
     assert warnings_.messages == [
-        f"{old} was renamed to {new}; use the new name, as the old one works in this version only."
+        f"{old} was renamed to {new}; use the new name, because only this version accepts the old one."
         for old, new in MODEL_ARGUMENTS.items()
     ]
     assert CORnet(front="gabor", front_options=OPTIONS, **SMALL_NETWORK).areas["V1"].simple == 2
@@ -119,12 +120,12 @@ def test_a_run_with_old_names_is_the_same_run(tmp_path):
     config = {"model": model, "data": {"size": 32, "mean": [0.5] * 3, "std": [0.5] * 3}}
     old = {**config, "model": {"name": "cornet_s", **OLD}}
     assert identity_of(old) == identity_of(config)
-    for identity in (old, config, identity_of(config)):
+    for identity in (identity_of(old), identity_of(config)):
         assert find_run_path(tmp_path, "mine", 0, "x", identity) == folder
         RunFolder.open(folder, config, identity)
     other = {**config, "model": {**model, "v1": None}}
     with pytest.raises(cornet.errors.CornetError, match=r'model.v1 is "gabor" there and null here'):
-        RunFolder.open(folder, other, other)
+        RunFolder.open(folder, other, identity_of(other))
     (opened,), _ = open_runs([folder])
     assert opened.identity["model"] == model
 
@@ -161,7 +162,7 @@ def test_a_training_with_old_names_goes_on(tmp_path, monkeypatch, warnings_):
     config = composed(
         *given, "+model.front=gabor", f"+model.front_options={options}"
     )  # as in the user's own file
-    assert place_of(config, given)[0].absolute() == folder.absolute()
+    assert place_of(config, given, Content())[0].absolute() == folder.absolute()
     built = network_arguments(config.model, make(config.data, "data"))
     assert {
         f"model.{key}": value for key, value in built.items() if key != "pretrained"

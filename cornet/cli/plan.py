@@ -28,7 +28,8 @@ def plan(
     """
     from hydra import compose, initialize_config_dir
 
-    import cornet.training.sweeps.random_network  # noqa: F401 (what ${cornet.draw:...} stands for)
+    import cornet.training.sweeps.random_network  # noqa: F401 (resolves ${cornet.draw:...})
+    from cornet.old_names import with_current_overrides
     from cornet.report.terminal_tables import print_plan
     from cornet.training.config_errors import config_error
     from cornet.training.plan import plan_training
@@ -38,9 +39,10 @@ def plan(
         raise CornetError(
             f"the folder {conf} with train.py's configuration is missing; run this from a checkout of cornet."
         )
+    overrides = with_current_overrides(overrides or [])
     try:
         with initialize_config_dir(str(conf), version_base="1.3"):
             config = compose("config", overrides)
     except Exception as error:
-        raise config_error(error, conf, overrides or []) or error from None
+        raise config_error(error, conf, overrides) or error from None
     print_plan(plan_training(config))

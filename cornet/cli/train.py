@@ -1,4 +1,4 @@
-"""What train.py does beside Hydra: it runs a composed configuration and reports how that ended."""
+"""Run a composed configuration for train.py, and report errors and stops."""
 
 import contextlib
 import logging
@@ -12,7 +12,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-import cornet.training.sweeps.random_network  # noqa: F401 (what ${cornet.draw:...} stands for)
+import cornet.training.sweeps.random_network  # noqa: F401 (resolves ${cornet.draw:...})
 from cornet.errors import CornetError
 from cornet.instantiate import find_own_modules
 from cornet.old_names import with_current_overrides
@@ -24,14 +24,14 @@ from cornet.training.sweeps.local import follow_parent, in_sweep
 __all__ = ["start", "train_one"]
 
 STOPPED = 130
-"""Exit status after Ctrl-C before the first step, or a second one, as shells count it."""
+"""Exit status after Ctrl-C before the first step, or after a second Ctrl-C: 128 + SIGINT."""
 
 MULTIRUN = ("-m", "--multirun")
-"""Moved to the front of the command line, because argparse accepts no option between overrides."""
+"""Moved to the front of the command line, because argparse does not accept options between overrides."""
 
 
 def start(application: Callable[[], Any], conf: Path) -> None:
-    """Start a Hydra application on the command line. A mistake of the user is one sentence and exit status 2.
+    """Start a Hydra application on the command line. A user error prints one sentence and exits with status 2.
 
     conf: the application's folder of configurations.
     """
@@ -41,7 +41,7 @@ def start(application: Callable[[], Any], conf: Path) -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s", force=True)
     mask_logs()
     sys.argv[1:] = sorted(with_current_overrides(sys.argv[1:]), key=lambda text: text not in MULTIRUN)
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # so that Hydra raises its errors and does not print them
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # so that Hydra raises errors instead of printing them
     try:
         application()
     except Exception as error:
@@ -53,7 +53,7 @@ def start(application: Callable[[], Any], conf: Path) -> None:
 
 
 def train_one(config: DictConfig) -> float | None:
-    """One run, or its plan. Returns the monitored value at its best; None on ranks other than 0."""
+    """Train one configuration, or plan it. Returns the best monitored value; None on ranks other than 0."""
     from cornet.report.run.closing import print_run_summary
     from cornet.report.terminal_tables import print_plan
     from cornet.training.loggers.uploads import upload_results
@@ -61,9 +61,7 @@ def train_one(config: DictConfig) -> float | None:
     from cornet.training.run import run
     from cornet.training.stop_signals import Stopped
 
-    logging.basicConfig(
-        level=logging.INFO, format="%(message)s"
-    )  # for submitted jobs, which do not pass `start`
+    logging.basicConfig(level=logging.INFO, format="%(message)s")  # submitted jobs do not call `start`
     mask_logs()
     find_own_modules()
     try:
@@ -79,10 +77,10 @@ def train_one(config: DictConfig) -> float | None:
         upload_results(outcome.folder, outcome.loggers)
         return best
     except Stopped as stopped:
-        print_once(f"\n{stopped}. The same command goes on from where it was.")
+        print_once(f"\n{stopped}. Repeat the command to resume.")
         sys.exit(stopped.code)
     except KeyboardInterrupt:
-        print_once("\nStopped. The same command goes on from the last checkpoint.")
+        print_once("\nStopped. Repeat the command to resume from the last checkpoint.")
         sys.exit(STOPPED)
     except Exception as error:
         mistake = config_error(error, Path(), [])
@@ -93,21 +91,24 @@ def train_one(config: DictConfig) -> float | None:
 
 
 def report_error(error: CornetError) -> None:
-    """Print one line, and exit. The text of an error from a loading process begins with its traceback."""
+    """Print the message and exit. An error from a loading process begins with a traceback, which is left out."""
     print_once(str(error).rpartition("cornet.errors.CornetError: ")[2])
     sys.exit(2)
 
 
 def print_once(sentence: str) -> None:
-    """Print how this ended. Of several ranks the first to come here prints, for the others follow from it."""
-    ranks = sys.modules.get("cornet.training.ranks.processes")  # absent before ranks have met
+    """Print a closing message. With several ranks, only the first rank that gets here prints; errors of the others are
+    consequences."""
+    ranks = sys.modules.get("cornet.training.ranks.processes")  # None before the ranks are connected
     if ranks is None or ranks.current_ranks().reports_first():
         print(message_without_secrets(sentence), file=sys.stderr, flush=True)
 
 
 def notify_ranks(error: CornetError) -> None:
-    """Tell the other ranks of a mistake on this one's command line, if they still wait for its configuration."""
-    if not {"RANK", "SLURM_PROCID"}.intersection(os.environ):  # alone; Lightning would take seconds to import
+    """Tell the other ranks about an error on this rank's command line, if they still wait for its configuration."""
+    if not {"RANK", "SLURM_PROCID"}.intersection(
+        os.environ
+    ):  # a single process; importing Lightning takes seconds
         return
     from cornet.training.ranks.processes import connect_ranks, current_ranks
 

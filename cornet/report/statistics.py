@@ -58,7 +58,7 @@ class Correlation(NamedTuple):
     n: int = 0
 
 
-def mean_interval(values: Iterable[float], confidence: float = CONFIDENCE) -> Estimate:
+def mean_interval(values: Iterable[float]) -> Estimate:
     """Return mean, standard deviation, and the interval of the mean by Student's t. values: one per seed.
 
     It assumes independent seeds and approximately normal values. It covers only the variation over seeds, which share
@@ -70,7 +70,7 @@ def mean_interval(values: Iterable[float], confidence: float = CONFIDENCE) -> Es
     if n < 2:
         return Estimate(float(array[0]), n=1) if n else Estimate()
     mean, sd = float(array.mean()), float(array.std(ddof=1))
-    half = float(stdtrit(n - 1, (1 + confidence) / 2)) * sd / math.sqrt(n)
+    half = float(stdtrit(n - 1, (1 + CONFIDENCE) / 2)) * sd / math.sqrt(n)
     return Estimate(mean, sd, mean - half, mean + half, n)
 
 

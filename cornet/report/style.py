@@ -133,14 +133,9 @@ def png(figure: Figure) -> bytes:
     return content.getvalue()
 
 
-def _cut(word: str, width: int) -> list[str]:
-    return [word[k : k + width] for k in range(0, len(word), width)]
-
-
 def _broken(text: str, width: int) -> list[str]:
-    pieces = [
-        piece for word in re.split(r"(?<= )|(?<=[_/:-])|(?<=[.])(?=\w)", text) for piece in _cut(word, width)
-    ]
+    words = re.split(r"(?<= )|(?<=[_/:-])|(?<=[.])(?=\w)", text)
+    pieces = [word[k : k + width] for word in words for k in range(0, len(word), width)]
     lines = [""]
     for piece in pieces:
         if len((lines[-1] + piece).rstrip()) > width:

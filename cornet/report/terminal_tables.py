@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from cornet.runs.comparison import Rerun
 
 __all__ = [
-    "duration",
     "facts_table",
     "new_table",
     "print_benchmarks",
@@ -154,7 +153,7 @@ def print_scores(results: "Sequence[Result]") -> None:
     print_differences(console, results)
     if any(result.benchmark.simulated for result in results):
         console.print(
-            "Simulated: a check of the pipeline; no brain was recorded, so the scores print_line nothing about brains."
+            "Simulated: a check of the pipeline; no brain was recorded, so the scores say nothing about brains."
         )
 
 

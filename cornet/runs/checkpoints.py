@@ -4,10 +4,11 @@ A checkpoint of train.py names its network, and the run's config.yaml gives its 
 are identified by their weights; their images are ImageNet's at 224 pixels.
 """
 
+import contextlib
 import inspect
 import logging
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -50,18 +51,12 @@ class Prepared:
     std: tuple[float, ...]
 
 
-class seeded:
-    """Context manager that seeds torch's generator and restores its state on exit."""
-
-    def __init__(self, seed: int):
-        self.seed = seed
-
-    def __enter__(self) -> None:
-        self._state = torch.random.get_rng_state()
-        torch.default_generator.manual_seed(self.seed)
-
-    def __exit__(self, *_: object) -> None:
-        torch.random.set_rng_state(self._state)
+@contextlib.contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """A context with this seed of torch's CPU generator, whose state is restored afterwards."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        yield
 
 
 def find_run(folder: Path) -> Path | None:

@@ -12,6 +12,7 @@ from cornet.errors import CornetError
 from cornet.models.safe_load import read_checkpoint
 from cornet.runs.folder import RunFolder
 from cornet.runs.metrics import read_metrics
+from cornet.runs.provenance import COLUMNS
 from cornet.runs.score_tables import NUMBER, SCORES, read_scores
 
 __all__ = ["Difference", "Rerun", "compare_results", "compare_versions"]
@@ -19,7 +20,7 @@ __all__ = ["Difference", "Rerun", "compare_results", "compare_versions"]
 TIMES = ("speed/", "train/images_per_second", "brain/seconds")
 """Prefixes of metrics that measure time and differ between any two runs."""
 
-PROVENANCE = ("seconds", "seed", "images", "commit", "versions", "config")
+PROVENANCE = ("seconds", *COLUMNS)
 """Columns of scores.csv that are not results."""
 
 

@@ -203,12 +203,12 @@ def moved_to_new_folder(config: Mapping[str, Any]) -> dict[str, Any]:
     return {**rerun, **reset, "logger": logger}
 
 
-def differences(old: Any, new: Any, there: str = "there", here: str = "here", most: int = 3) -> str:
-    """Describe the differences of two configurations, at most `most`: "width is 2 there and 3 here, ..."."""
+def differences(old: Any, new: Any, there: str = "there", here: str = "here") -> str:
+    """Describe up to three differences of two configurations: "width is 2 there and 3 here, ..."."""
     a, b = ({key: json.dumps(value) for key, value in flat(node)} for node in (old, new))
     keys = [k for k in sorted({*a, *b}) if a.get(k, "missing") != b.get(k, "missing")]
-    shown = [f"{k} is {a.get(k, 'missing')} {there} and {b.get(k, 'missing')} {here}" for k in keys[:most]]
-    return ", ".join(shown + ([f"{len(keys) - most} more"] if len(keys) > most else []))
+    shown = [f"{k} is {a.get(k, 'missing')} {there} and {b.get(k, 'missing')} {here}" for k in keys[:3]]
+    return ", ".join(shown + ([f"{len(keys) - 3} more"] if len(keys) > 3 else []))
 
 
 def flat(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -59,11 +59,10 @@ class RunFolder:
         folder = cls(path)
         if fresh:
             folder._rename_old()
-        new = with_current_names(_as_json(identity))
-        old = with_current_names(folder.read("identity.json"))
-        if old is not None and old != new:
+        old = folder.identity
+        if old is not None and old != identity:
             raise CornetError(
-                f"{folder.path} contains a run of another configuration ({differences(old, new)}); give this run "
+                f"{folder.path} contains a run of another configuration ({differences(old, identity)}); give this run "
                 "another name=..., or fresh=true, which renames the old run."
             )
         try:
@@ -79,7 +78,7 @@ class RunFolder:
                 "run another name=..., or fresh=true, which renames that folder."
             )
         if old is None:
-            folder._write("identity.json", new)
+            folder._write("identity.json", identity)
         atomic_write(folder.path / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(config)))
         folder._record_versions(ranks)
         folder._make_run_id()
@@ -109,6 +108,11 @@ class RunFolder:
             raise CornetError(
                 f"{self.path} is not a run: it has no config.yaml; train a run first."
             ) from error
+
+    @property
+    def identity(self) -> dict[str, Any] | None:
+        """The content of identity.json with current names, or None if it is missing."""
+        return with_current_names(self.read("identity.json"))
 
     @property
     def finished(self) -> dict[str, Any] | None:
@@ -160,7 +164,7 @@ class RunFolder:
     def finish(self, summary: dict[str, Any]) -> None:
         """Write finished.json. Raises CornetError if it cannot be written."""
         self.checkpoint("previous").unlink(missing_ok=True)  # first, because a finished run is not resumed
-        self._write("finished.json", _as_json(summary))
+        atomic_write(self.path / "finished.json", json.dumps(summary, indent=1, default=str) + "\n")
 
     @property
     def checkpoints(self) -> Path:
@@ -249,8 +253,3 @@ def _unexpected_files(path: Path) -> list[str]:
     """Return files that an interrupted `RunFolder.open` cannot have created."""
     own = ("config.yaml", "versions.json", "run_id")
     return sorted(n for n in os.listdir(path) if n not in own and not n.startswith((".", "train.log")))
-
-
-def _as_json(value: Any) -> Any:
-    """Convert a value to JSON and back, so that tuples equal lists and the key 1 equals "1"."""
-    return json.loads(json.dumps(value, default=str))

@@ -31,13 +31,13 @@ def read_metrics(path: Path | str) -> pd.DataFrame:
         raise CornetError(f"{path} is not a table of metrics ({error}); name the folder of a run.") from error
 
 
-def read_metric_rows(path: Path, end: int | None = None) -> tuple[list[str], list[dict[str, str]]]:
-    """Read columns and rows of a file's first `end` bytes, without an incomplete last line.
+def read_metric_rows(path: Path) -> tuple[list[str], list[dict[str, str]]]:
+    """Read the columns and rows of a file, without an incomplete last line.
 
     Returns two empty lists if the file is missing. Raises CornetError if it cannot be read.
     """
     try:
-        text = read_bytes(path)[:end].decode()
+        text = read_bytes(path).decode()
         complete = io.StringIO(text[: text.rfind("\n") + 1], newline=None)
         table = [row for row in csv.reader(complete) if row]
     except FileNotFoundError:

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
@@ -53,9 +52,9 @@ _BARE_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_./:@+-]*")
 _NOT_STRINGS = ("null", "true", "false", "nan", "inf")
 
 
-def parse_overrides(overrides: Sequence[str], loader: ConfigLoader | None = None) -> list[Override]:
-    """Parse overrides as Hydra does. loader: needed for `glob(*)`. Raises CornetError for an invalid override."""
-    parser, parsed = OverridesParser.create(loader), []
+def parse_overrides(overrides: Sequence[str]) -> list[Override]:
+    """Parse overrides as Hydra does. Raises CornetError for an invalid override."""
+    parser, parsed = OverridesParser.create(), []
     for text in overrides:
         try:
             parsed += parser.parse_overrides([text])
@@ -73,7 +72,7 @@ def parse_overrides(overrides: Sequence[str], loader: ConfigLoader | None = None
     return parsed
 
 
-def variant_name(overrides: Sequence[str], ignored: Sequence[str] = IGNORED) -> str:
+def variant_name(overrides: Sequence[str]) -> str:
     """Return a short name for the overrides, such as "model.width-0.5+recipe.epochs-3"; "default" if there are none.
 
     It has at most three entries and 48 characters. If this leaves something out, or an entry is not a safe file name
@@ -84,7 +83,7 @@ def variant_name(overrides: Sequence[str], ignored: Sequence[str] = IGNORED) -> 
     for override in parse_overrides(overrides):
         for key, entry in _entries(override).items():
             last.pop(key, None)
-            if not is_ignored(key, ignored) and entry not in ("ckpt_path=null", "ckpt_path=auto"):
+            if not is_ignored(key) and entry not in ("ckpt_path=null", "ckpt_path=auto"):
                 last[key] = entry
     if not last:
         return "default"
@@ -105,13 +104,13 @@ def find_run_path(
     """Return the folder of a run: `root/name/seed<k>`, or `root/name/<variant>/seed<k>`.
 
     An existing run keeps its folder, and its other seeds get folders beside it; identity.json tells which runs belong
-    together (see `identity_of`). Otherwise the first configuration of a name gets the short path. Further ones, and
-    all runs of a sweep, get a folder named by their variant. variant: from `variant_name`. Raises CornetError for an
-    invalid name.
+    together. Otherwise the first configuration of a name gets the short path. Further ones, and all runs of a sweep,
+    get a folder named by their variant. variant: from `variant_name`. identity: from `identity_of`. Raises CornetError
+    for an invalid name.
     """
     check_name(name)
     folder = Path(root) / name
-    own = without_seed(with_current_names(json.loads(json.dumps(identity, default=str))), seed)
+    own = without_seed(identity, seed)
     parents = {path: known for path in _seed_parents(folder) if (known := _read_identity(path)) is not None}
     for parent, known in parents.items():
         if known == own:
@@ -181,10 +180,13 @@ def is_ignored(key: str, ignored: Sequence[str] = IGNORED) -> bool:
     )
 
 
-def identity_of(config: dict[str, Any], ignored: Sequence[str] = IGNORED) -> dict[str, Any]:
-    """Return a resolved configuration without the ignored keys: two runs are the same if theirs are equal."""
+def identity_of(config: dict[str, Any]) -> dict[str, Any]:
+    """Return a resolved configuration without the ignored keys: two runs are the same if theirs are equal.
+
+    It is plain JSON with current names, so tuples equal lists, and the key 1 equals "1".
+    """
     ignored = [
-        key for key in ignored if not key.endswith("=")
+        key for key in IGNORED if not key.endswith("=")
     ]  # a resolved configuration has no group choices
 
     def without_ignored(node: dict[str, Any], prefix: str) -> dict[str, Any]:
@@ -194,7 +196,7 @@ def identity_of(config: dict[str, Any], ignored: Sequence[str] = IGNORED) -> dic
             if not is_ignored(f"{prefix}{key}", ignored)
         }
 
-    identity = without_ignored(with_current_names(config), "")
+    identity = json.loads(json.dumps(without_ignored(with_current_names(config), ""), default=str))
     if identity.get("ckpt_path") in _DEFAULT_CKPT_PATHS:
         identity.pop("ckpt_path", None)
     return identity

@@ -35,10 +35,10 @@ INSTEAD = {
     "callbacks": "callbacks",
     "logger": "logger",
 }
-"""Arguments of Lightning's trainer that other keys of the configuration give."""
+"""Lightning arguments that are set by other keys."""
 
 OURS = ("plugins", "use_distributed_sampler", "enable_model_summary")
-"""Arguments of Lightning's trainer that no key gives."""
+"""Lightning arguments that cannot be set."""
 
 
 @dataclass
@@ -55,8 +55,8 @@ class Training:
 def build(config: DictConfig, source: ImageSource | None = None) -> Training:
     """Build source, network, Lightning module, loaders and trainer from a composed configuration.
 
-    config: has `run_folder` and `run_id` in addition to the keys of conf/config.yaml. source: the images, if they are
-    already open. Raises CornetError for an invalid configuration.
+    config: with `name`, `run_folder` and `run_id` filled in. source: the images, if they are already open.
+    Raises CornetError for an invalid configuration.
     """
     check_once(config)
     recipe = make(config.recipe, "recipe")
@@ -76,11 +76,12 @@ def build(config: DictConfig, source: ImageSource | None = None) -> Training:
 
 
 def check_once(config: DictConfig) -> None:
-    """Raise CornetError for a key that would be recorded, but would not be what the training follows."""
+    """Raise CornetError for a key that would be recorded but ignored."""
     for name in (*INSTEAD, *OURS):
         if config.trainer.get(name) is not None:
-            remedy = f"give {INSTEAD[name]} instead" if name in INSTEAD else "leave it out"
-            raise CornetError(f"trainer.{name} would have no effect; {remedy}.")
+            if name in OURS:
+                raise CornetError(f"trainer.{name} is set by cornet; leave it out.")
+            raise CornetError(f"trainer.{name} would have no effect; give {INSTEAD[name]} instead.")
     loader, recipe = config.loader.batch_size, config.recipe.batch_size
     if loader != recipe:
         raise CornetError(

@@ -43,7 +43,7 @@ class AtomicCheckpointIO(CheckpointIO):
                 f"The folder {path.parent} cannot be created: {error.strerror}; choose another."
             ) from error
         earlier = "The previous checkpoint stays usable" if path.exists() else "No part of it was written"
-        hint = f"{earlier}; the same command continues this run from its last checkpoint."
+        hint = f"{earlier}; repeat the command to resume."
         previous = path.with_name("previous.ckpt") if path.name == "last.ckpt" else None
         atomic_write(path, buffer.getbuffer(), hint, previous)
 

@@ -293,7 +293,7 @@ class Classifier(pl.LightningModule):
 
 def shape_text(state: Mapping[str, Any], key: str) -> str:
     """Return the shape of an entry of a state dict as text, for messages."""
-    return str(tuple(state[key].shape)) if key in state else "absent"
+    return str(tuple(state[key].shape)) if key in state else "missing"
 
 
 def check_layout(net: nn.Module) -> None:

@@ -1,4 +1,4 @@
-"""Errors of Hydra as one sentence each, with the names that are near: "did you mean model.times?"."""
+"""Turn Hydra's errors into one sentence with similar names, such as "did you mean model.times?"."""
 
 import contextlib
 import difflib
@@ -24,16 +24,16 @@ from cornet.training.overrides import check_installed
 __all__ = ["config_error", "near"]
 
 READERS = ("hydra", "omegaconf", "yaml", "antlr4")
-"""Packages that read a configuration. Any error that is raised there is a mistake in it."""
+"""Packages that read a configuration: an error that they raise is an error in the configuration."""
 UNKNOWN = re.compile(r"(?:override|delete|delete from config\.|config group) '([^']+)'")
-"""An unknown key or group in a message of Hydra."""
+"""Finds an unknown key or group in a message of Hydra."""
 
 
 def config_error(error: Exception, conf: Path, argv: Sequence[str]) -> CornetError | None:
-    """The user's mistake behind an error, as one sentence; None for an error of another kind.
+    """Return a CornetError if the user's input caused the error, else None.
 
-    conf: the folder of the configuration. argv: the command line without the program. The sentence begins with the
-    notes on the error, such as the run of a sweep.
+    conf: the folder of the configuration. argv: the command line without the program. The message begins with the
+    notes of the error, such as the label of a sweep's run.
     """
     *_, (frame, _) = traceback.walk_tb(error.__traceback__)
     module = str(frame.f_globals.get("__name__")).partition(".")[0]
@@ -52,7 +52,7 @@ def config_error(error: Exception, conf: Path, argv: Sequence[str]) -> CornetErr
 
 
 def explain(error: Exception, conf: Path, argv: Sequence[str]) -> CornetError:
-    """An error of Hydra as a sentence, with what the configuration offers instead. May raise the CornetError, too."""
+    """Return an error of Hydra as one sentence, with similar names or choices. It may also raise a CornetError."""
     text = str(error if str(error).strip() else error.__cause__ or error)
     text = " ".join(re.split("Available options|(?:Config s|S)earch path", text)[0].split()).rstrip(".")
     if isinstance(error, OverrideParseException):
@@ -71,7 +71,7 @@ def explain(error: Exception, conf: Path, argv: Sequence[str]) -> CornetError:
         options = loader.get_group_options(group, config_name=name, overrides=overrides) if group else []
         choices = f" Choices: {', '.join(options)}." if options else ""
         return CornetError(f"{text}{did_you_mean(near(choice, options))}{choices}")
-    if "--multirun" in text:  # another mistake may be why Hydra expects a single run
+    if "--multirun" in text:  # the cause may be another error
         try:
             loader.load_configuration(name, overrides, RunMode.MULTIRUN)
         except Exception as other:
@@ -86,8 +86,8 @@ def explain(error: Exception, conf: Path, argv: Sequence[str]) -> CornetError:
 
 
 def names(loader: ConfigLoaderImpl, name: str, overrides: list[str], key: str) -> list[str]:
-    """The groups and dotted keys of a composed configuration: those of Hydra itself only for such a `key`."""
-    with contextlib.suppress(Exception):  # of another mistake in the overrides
+    """Return groups and dotted keys of a composed configuration: those of Hydra, or the others, as `key` is."""
+    with contextlib.suppress(Exception):  # the overrides may contain another error
         config = loader.load_configuration(name, overrides, RunMode.MULTIRUN, validate_sweep_overrides=False)
         found = [*dotted(OmegaConf.to_container(config)), *config.hydra.runtime.choices]
         return [one for one in found if one.startswith("hydra") == key.startswith("hydra")]
@@ -95,14 +95,14 @@ def names(loader: ConfigLoaderImpl, name: str, overrides: list[str], key: str) -
 
 
 def dotted(node: Any, above: str = "") -> Iterator[str]:
-    """The dotted names of all keys."""
+    """Yield the dotted names of all keys."""
     for key, value in node.items() if isinstance(node, dict) else ():
         yield f"{above}{key}"
         yield from dotted(value, f"{above}{key}.")
 
 
-def near(word: str, candidates: Iterable[str], n: int = 3) -> list[str]:
-    """The names that are most like `word`, at most `n`: by their last part, then by the whole; initials match."""
+def near(word: str, candidates: Iterable[str]) -> list[str]:
+    """Return up to three names that are most similar to `word`, by their last part, then as a whole; initials match."""
 
     def likeness(name: str) -> float:
         last, other = (re.split(r"[./]", text)[-1].lower() for text in (word, name))
@@ -114,7 +114,7 @@ def near(word: str, candidates: Iterable[str], n: int = 3) -> list[str]:
         return difflib.SequenceMatcher(None, one, other).ratio()
 
     scored = sorted(((likeness(one), one) for one in set(candidates)), key=lambda pair: (-pair[0], pair[1]))
-    return [name for score, name in scored if score >= max(0.8, scored[0][0] - 0.15)][:n]
+    return [name for score, name in scored if score >= max(0.8, scored[0][0] - 0.15)][:3]
 
 
 def did_you_mean(names: Sequence[str]) -> str:

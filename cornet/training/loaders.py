@@ -120,9 +120,9 @@ def without_traceback(error: CornetError) -> str:
     return re.sub(r"^cornet\.[\w.]+: ", "", text.strip().splitlines()[-1]) if "Traceback" in text else text
 
 
-def exit_code_of(workers: Sequence[Any], patience: float = 1.0) -> int | None:
-    """Return the exit code of the first worker that ended, or None; waits up to `patience` seconds for it."""
-    deadline = time.monotonic() + patience
+def exit_code_of(workers: Sequence[Any]) -> int | None:
+    """Return the exit code of the first worker that ended, or None; waits up to a second for it."""
+    deadline = time.monotonic() + 1
     while True:
         codes = [code for worker in workers if (code := worker.exitcode)]
         if codes or not workers or time.monotonic() > deadline:
@@ -141,7 +141,7 @@ def lost_worker(code: int, workers: int) -> str:
         reason = f"was ended by {signal.Signals(-code).name}; set {remedy} if this happens again"
     else:
         reason = f"ended with status {code}; set loader.workers=0 to see why"
-    return f"a loading process {reason}; the same command resumes from the last checkpoint."
+    return f"a loading process {reason}; repeat the command to resume from the last checkpoint."
 
 
 class ImageLoaders(pl.LightningDataModule):

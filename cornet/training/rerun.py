@@ -27,7 +27,7 @@ def rerun(folder: Path, target: Path | None = None, trust: bool = False) -> Reru
     target: the new folder; None: next to the run, seed0.rerun for seed0. A stopped rerun is resumed. The rerun uses the
     same number of threads and logs to files only. Paths of data are used as recorded, so relative paths need the same
     working directory. Under torchrun it runs on all ranks and returns None on ranks other than 0. trust: build
-    everything that the configuration names; otherwise only what `cornet.runs.config` lists.
+    everything that the configuration names; otherwise only what `cornet.runs.config` allows.
 
     Raises CornetError for a folder without a finished run, a run that halving stopped early, an incomplete or refused
     configuration, a start checkpoint that has changed, a target with symbolic links, and as `cornet.training.run.run`.

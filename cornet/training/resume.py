@@ -17,7 +17,7 @@ from cornet.runs.config import flat
 __all__ = ["begin_at", "check_continuation", "check_start", "position_now", "record_start", "steps_per_epoch"]
 
 RECORD = "started_from.json"
-ABSENT = "absent"
+MISSING = "missing"
 TAKES_EFFECT = "takes effect"
 WHOLE_EPOCHS = "takes effect at the end of an epoch, refused within one"
 REFUSED = "refused"
@@ -136,8 +136,8 @@ def check_continuation(
     new = as_json(with_current_names(config))
     leading = ("model.name", "recipe", "seed")
     for key in sorted({*old, *new} if old else (), key=lambda key: (not key.startswith(leading), key)):
-        if old.get(key, ABSENT) != new.get(key, ABSENT):
-            check_key(key, old.get(key, ABSENT), new.get(key, ABSENT), position, path)
+        if old.get(key, MISSING) != new.get(key, MISSING):
+            check_key(key, old.get(key, MISSING), new.get(key, MISSING), position, path)
     held = provenance.get("images")
     if position.within_epoch and held and held != images():
         raise CornetError(
@@ -152,7 +152,7 @@ def check_key(key: str, old: str, new: str, position: Position, path: Path) -> N
     outcome = outcome_of(key)
     changed = f"ckpt_path={path} was written with {key}={old}, which cannot become {new}"
     class_count = key == "model.num_classes"  # auto and the number of classes are the same
-    if outcome == REFUSED and old != ABSENT and not class_count:
+    if outcome == REFUSED and old != MISSING and not class_count:
         why = WHY.get(key) or WHY[key.split(".")[0]]
         raise CornetError(
             f"{changed}, because {why}; restore it, or start from the weights with model.pretrained={path}."
@@ -208,5 +208,5 @@ def sha256(path: Path) -> str:
 
 
 def as_json(config: Mapping[str, Any]) -> dict[str, str]:
-    """Return {dotted key: value as JSON}, so that tuples and lists compare equal."""
-    return {key: json.dumps(value, default=str) for key, value in flat(config)}
+    """Return {dotted key: value as JSON}, so that tuples and lists compare equal. Empty mappings are left out."""
+    return {key: json.dumps(value, default=str) for key, value in flat(config) if value != {}}

@@ -1,4 +1,4 @@
-"""One run: its folder, its training, what it leaves behind."""
+"""Run one training: find its folder, train, and write its summary."""
 
 import contextlib
 import logging
@@ -40,11 +40,11 @@ __all__ = ["Outcome", "run"]
 log = logging.getLogger("cornet")
 
 UNFIT = (KeyError, TypeError, ValueError, AttributeError, IndexError, AssertionError, OverflowError)
-"""What is raised by taking over a state that is of another make."""
+"""Errors that a state of another format can raise while it is restored."""
 
 
 class Outcome(NamedTuple):
-    """A finished run. already: it had been finished before. loggers: still open for pictures and tables."""
+    """A finished run. already: it was finished before. loggers: still open, for pictures and tables."""
 
     folder: Path
     summary: dict[str, Any]
@@ -55,16 +55,15 @@ class Outcome(NamedTuple):
 def run(
     config: DictConfig, overrides: Sequence[str] = (), folder: Path | None = None, sweep: bool = False
 ) -> Outcome | None:
-    """Train what a composed configuration describes, or go on where it was stopped.
+    """Train a composed configuration, or resume it.
 
-    overrides: as given on the command line; they name the folder of a variant. folder: the run's, instead of the one
-    found by its name. sweep: it is one of a sweep's runs. Returns what came of it (None on ranks other than 0); a run
-    that was finished before is not repeated. Raises CornetError for each mistake of the user's: up to the first step
-    on all ranks alike, whichever rank met it.
+    overrides: from the command line, for the name of a variant's folder. folder: the run's folder; None: found by its
+    name. sweep: the run belongs to a sweep. Returns None on ranks other than 0. A finished run is not repeated. Raises
+    CornetError on all ranks for a mistake of the user, if it is found before the first step.
     """
     quieten()
     ranks = connect_ranks()
-    with contextlib.ExitStack() as held:  # the lock of the folder
+    with contextlib.ExitStack() as held:  # holds the folder's lock
         kept, finished, identity, source = open_folder(config, overrides, folder, sweep, ranks, held)
         if finished is not None:
             return Outcome(kept.path, finished, already=True) if ranks.first else None
@@ -76,13 +75,13 @@ def run(
             leave_nothing(kept.path, Path(config.root))
             raise
         set_precision(training)
-        if ranks.first:  # which writes checkpoints and scores
+        if ranks.first:  # it writes checkpoints and scores
             training.module.provenance = provenance_of(config, identity, training, kept, ranks)
         described = encodable({**resolved(config), "versions": versions(ranks.info.world)})
         for logger in training.trainer.loggers:
             logger.log_hyperparams(described)
         if start is not None:
-            log.info("going on from %s", start)
+            log.info("resuming from %s", start)
             if Path(start).parent != kept.checkpoints:
                 training.module.begins_with_seed = config.seed
         fit(training, start)
@@ -94,8 +93,8 @@ def run(
 
 
 def fit(training: Training, start: str | None) -> None:
-    """Train, from the checkpoint `start` on where there is one."""
-    begun = threading.Event()  # by then all that a checkpoint holds was taken over
+    """Train, starting from the checkpoint `start` unless it is None."""
+    begun = threading.Event()  # set once the checkpoint's state is restored
     callback = pl.callbacks.LambdaCallback(
         on_train_batch_start=lambda *_: begun.set(), on_train_end=lambda *_: begun.set()
     )
@@ -107,22 +106,22 @@ def fit(training: Training, start: str | None) -> None:
     except SystemExit as stop:
         if stop.code == 1:  # Lightning's answer to Ctrl-C
             raise KeyboardInterrupt from None
-        raise  # a scheduler's, which has seen to it that the run goes on
+        raise  # a scheduler's handler, which has requeued the job
     except (RuntimeError, *UNFIT) as error:
         if training.trainer.world_size > 1 and isinstance(error, RuntimeError) and lost_rank(error):
             raise CornetError(
-                "another rank was lost, and training stopped; the same command goes on from the last checkpoint."
+                "another rank was lost, and training stopped; repeat the command to resume from the last checkpoint."
             ) from error
-        if "more than 1 value per channel" in str(error):  # PyTorch's words; a CORnet was looked at before
+        if "more than 1 value per channel" in str(error):  # PyTorch's message; CORnets were checked before
             raise CornetError(
-                "a batch norm of the network gets one value per channel, which has no variance; set recipe.batch_size "
-                "to at least 2 times recipe.accumulate (and the ranks), or a larger data.size."
+                "a batch norm of the network sees only one value per channel, so it has no variance; set "
+                "recipe.batch_size to at least 2 times recipe.accumulate (and the ranks), or a larger data.size."
             ) from error
         if start is not None and not begun.is_set():
             reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
             raise CornetError(
-                f"a training cannot go on from {start}, which holds other things than train.py writes ({reason}); "
-                "give another ckpt_path, or begin anew with fresh=true."
+                f"the training cannot resume from {start}, because its content differs from what train.py writes "
+                f"({reason}); give another ckpt_path, or start again with fresh=true."
             ) from error
         raise
 
@@ -135,9 +134,10 @@ def open_folder(
     ranks: Ranks,
     held: contextlib.ExitStack,
 ) -> tuple[RunFolder, dict[str, Any] | None, dict[str, Any], ImageSource | None]:
-    """The run's folder, summary (if finished), identity, and images if in a folder; adds path and token to the config.
+    """Return the run's folder, summary (None unless finished), identity, and images if they are in a folder.
 
-    Rank 0 makes and locks the folder once all ranks want the same run in the same place.
+    Sets config.run_folder and config.run_id. Rank 0 creates and locks the folder after all ranks have agreed on the
+    configuration and the path.
     """
     error, path, recorded, content = "", Path(), {}, Content()
     identity: dict[str, Any] = {}
@@ -159,7 +159,7 @@ def open_folder(
 
     def made() -> list[Any]:
         if path.is_dir():
-            with locked(path):  # before anything of it is moved or written
+            with locked(path):  # raises before anything is renamed or written
                 pass
         folder = RunFolder.open(path, resolved(config), identity, config.fresh, ranks.info.world)
         held.enter_context(locked(path))
@@ -172,11 +172,12 @@ def open_folder(
 def provenance_of(
     config: DictConfig, identity: dict[str, Any], training: Training, folder: RunFolder, ranks: Ranks
 ) -> Provenance:
-    """What the run is made of. A run that goes on with other images than it began with is told of."""
+    """Return what the run was made with; warn if its images differ from those at its start."""
     images = fingerprint(training.source)
     if (earlier := folder.record_images(images)) is not None:
         log.warning(
-            "The images are not those with which this run began (fingerprint %s, and %s then); fresh=true begins anew.",
+            "The images differ from those at the start of this run (fingerprint %s; then %s); start again with "
+            "fresh=true if this is not intended.",
             images,
             earlier,
         )
@@ -184,19 +185,18 @@ def provenance_of(
 
 
 def place_of(
-    config: DictConfig, overrides: Sequence[str], content: Content | None = None, sweep: bool = False
+    config: DictConfig, overrides: Sequence[str], content: Content, sweep: bool = False
 ) -> tuple[Path, list[str], dict[str, Any]]:
-    """The run's folder, the overrides that its name does not imply, and its identity; fills in the name.
+    """Return the run's folder, the overrides for its variant's name, and its identity; set config.name.
 
-    content: what stands in the place of paths. sweep: as of `run`.
+    content: replacements for paths. sweep: the run belongs to a sweep.
     """
-    content = content or Content()
     name = config.name or f"{config.data.get('name', 'objects')}-{config.model.name}"
-    said = (f"experiment={name}", f"experiment=sweeps/{name}")  # by the folder that the name becomes
-    shown = without_secrets([given for given in overrides if given not in said]) + content.overrides()
+    implied = (f"experiment={name}", f"experiment=sweeps/{name}")  # the name says it
+    shown = without_secrets([given for given in overrides if given not in implied]) + content.overrides()
     with open_dict(config):
         config.name = name
-        config.run_folder = "."  # so that a run stays the same run when its folder is moved
+        config.run_folder = "."  # so that a run keeps its identity when its folder is moved
     identity = identity_of(resolved(content.in_place(config)))
     path = find_run_path(config.root, name, config.seed, variant_name(shown), identity, sweep)
     return path, shown, identity
@@ -204,7 +204,7 @@ def place_of(
 
 @rank_zero_only
 def leave_nothing(folder: Path, root: Path) -> None:
-    """Remove the folder of a run that could not begin, and those above it that are empty then: not the user's files."""
+    """Remove the files of a run that could not start, and empty parent folders."""
     if any((folder / kept).exists() for kept in ("metrics.csv", "checkpoints", "finished.json")):
         return
     written = ("config.yaml", "identity.json", "versions.json", "images.json", "run_id", "train.log", ".lock")
@@ -218,16 +218,17 @@ def leave_nothing(folder: Path, root: Path) -> None:
 
 
 def resolved(config: DictConfig) -> dict[str, Any]:
-    """The configuration as it is recorded: plain Python, references resolved, current names, without secrets."""
+    """Return the configuration to record: plain Python, references resolved, current names, without secrets."""
     content = with_current_names(without_secrets(OmegaConf.to_container(config, resolve=True)))
     assert isinstance(content, dict)
     return {str(key): value for key, value in content.items()}
 
 
-def starting_point(config: DictConfig, folder: RunFolder, source: ImageSource | None = None) -> str | None:
-    """The checkpoint to start from, checked to be readable; None for a fresh start.
+def starting_point(config: DictConfig, folder: RunFolder, source: ImageSource) -> str | None:
+    """Return the checkpoint to start from, after checking that it can be read; None for a fresh start.
 
-    The run's own last one (with a warning the one before, if damaged), else `ckpt_path`, noted in the folder.
+    This is the run's own last checkpoint (if it is damaged, the previous one, with a warning), or else `ckpt_path`,
+    which is recorded in the folder.
     """
     own = folder.last_checkpoint() if config.ckpt_path else None
     if own is None and config.ckpt_path in (None, "auto"):
@@ -243,36 +244,39 @@ def starting_point(config: DictConfig, folder: RunFolder, source: ImageSource | 
         aside = last.with_name("damaged.ckpt")
         last.replace(aside)
         log.warning(
-            "%s It is %s now, and the run goes on from the checkpoint before it, %s.", error, aside, previous
+            "%s It was renamed to %s; the run resumes from the previous checkpoint, %s.",
+            error,
+            aside,
+            previous,
         )
         last = previous
     if "loops" not in content or "optimizer_states" not in content:
         raise CornetError(
-            f"ckpt_path={last} holds weights but no training to go on with; start from its weights with "
+            f"ckpt_path={last} contains weights but no optimiser state; start from its weights with "
             f"model.pretrained={last}."
         )
     if own is None:
-        assert source is not None
         position = check_continuation(last, content, resolved(config), lambda: fingerprint(source))
         record_start(folder.path, last, position)
     return str(last)
 
 
 def set_precision(training: Training) -> None:
-    """Strict fp32 products unless the recipe allows TF32."""
+    """Set whether float32 matrix products may use TF32, as the recipe says."""
     tf32 = training.module.recipe.tf32
     torch.set_float32_matmul_precision("high" if tf32 else "highest")
     torch.backends.cudnn.allow_tf32 = tf32
 
 
 def quieten() -> None:
-    """Keep Lightning's advice to its developers from the user's terminal."""
+    """Hide Lightning's messages for developers."""
     for name in ("pytorch_lightning", "lightning_fabric", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     for message in (
         ".*does not have many workers.*",
         ".*Checkpoint directory .* exists.*",
         ".*isinstance.*LeafSpec.*",
-        ".*sync_dist=True.*",  # torchmetrics has done that
+        ".*no `val_dataloader`.*",
+        ".*sync_dist=True.*",  # torchmetrics has already reduced the values
     ):
         warnings.filterwarnings("ignore", message=message)

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -12,8 +13,10 @@ import torch
 from typer.testing import CliRunner
 
 from cornet import create_model, to_published
+from cornet.brain import Score
 from cornet.cli import app
 from cornet.errors import CornetError
+from cornet.report.terminal_tables import print_scores
 from tests.helpers.brain.drawn_bundle import STIMULI, assembly, write
 
 
@@ -47,6 +50,16 @@ def test_table_fits_a_terminal_and_says_what_it_shows(bundle):
     assert "paired bootstrap over neuroids" in result.output
     assert "Simulated" not in result.output
     assert "V4[0]" in run("score", SMALL, "--on", bundle, columns=140).output
+
+
+def test_simulated_scores_are_called_a_check(capsys):
+    benchmark = SimpleNamespace(name="simulated.V4", simulated=True)
+    result = SimpleNamespace(
+        subject="pixels", benchmark=benchmark, score=Score(raw=0.4, n=9), failure="", sites=[]
+    )
+    print_scores([result])
+    said = " ".join(capsys.readouterr().out.split())
+    assert "no brain was recorded, so the scores say nothing about brains." in said
 
 
 def test_json_and_csv_hold_the_same_rows(bundle, tmp_path):

@@ -27,7 +27,7 @@ def test_a_disk_that_fills_up_in_mid_run(starter):
         until(lambda: any(root.glob("**/seed*/checkpoints/previous.ckpt")))
         ballast = fill(root)
         said = refused(starter, run)
-        assert "make room and run again" in said or "mend that, and the same command" in said
+        assert "make room and run again" in said or "mend that, and repeat the command" in said
         assert checkpoint(run_of(root))["global_step"] > 0  # whole
         ballast.unlink()
         whole = finished(starter, *ours, root=starter.folder / "full-whole")

@@ -161,7 +161,7 @@ def test_a_copy_goes_on_with_the_run_bit_for_bit(starter):
     shutil.copytree(first, second, copy_function=shutil.copy)  # with times of change of its own
     shutil.rmtree(first)
     copied = finished(starter, *ours, f"data.folder={second}/", root=root)
-    assert "going on from" in max(starter.folder.glob("said*.txt"), key=os.path.getmtime).read_text()
+    assert "resuming from" in max(starter.folder.glob("said*.txt"), key=os.path.getmtime).read_text()
     alike(whole, copied)
     assert copied.relative_to(root) == whole.relative_to(starter.folder / "whole")
     assert json.loads((copied / "identity.json").read_text())["data"]["folder"].startswith("images-")

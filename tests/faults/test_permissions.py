@@ -100,7 +100,7 @@ def test_a_run_that_may_not_be_written_any_more(bound):
     said = refused(bound, run)
     folder.chmod(0o755)
     assert "no permission to write in" in said
-    assert "the same command continues this run from its last checkpoint" in said
+    assert "repeat the command to resume" in said
     whole = finished(bound, *ours, root=bound.folder / "run-whole")
     alike(whole, finished(bound, *ours, root=root))
 

@@ -27,7 +27,7 @@ def test_a_killed_worker_is_told_of_and_the_same_command_goes_on(starter, worker
     said = refused(starter, run)
     assert said == (
         "a loading process was killed, probably because the machine or the job ran out of memory; set "
-        f"loader.workers={workers // 2}; the same command resumes from the last checkpoint."
+        f"loader.workers={workers // 2}; repeat the command to resume from the last checkpoint."
     )
     whole = finished(starter, *ours, root=starter.folder / f"worker{workers}-whole")
     alike(whole, finished(starter, *ours, root=root))

@@ -6,7 +6,9 @@ import sys
 import pytest
 from hydra import compose, initialize_config_dir
 from rich.console import Console
+from typer.testing import CliRunner
 
+from cornet.cli import app
 from cornet.errors import CornetError
 from cornet.report.terminal_tables import print_plan
 from cornet.terminal import duration
@@ -56,6 +58,22 @@ def test_described_hardware_is_taken_and_said():
     assert "Given, not measured: cores, devices, images_per_second" in console.export_text()
 
 
+def test_the_command_takes_old_names_of_keys():
+    composed = CliRunner().invoke(app, ["plan", "model.front=gabor", "hardware.devices=0"])
+    assert "hardware.devices=0 must be" in str(composed.exception)
+    misspelt = CliRunner().invoke(app, ["plan", "model.front=gabor", "model.wdth=1"])
+    assert "did you mean model.width?" in str(misspelt.exception)
+
+
+def test_a_batch_that_does_not_fit_is_refused_with_one_that_does(monkeypatch):
+    def training_step(*_):
+        raise MemoryError
+
+    monkeypatch.setattr("cornet.training.classifier.Classifier.training_step", training_step)
+    with pytest.raises(CornetError, match=r"recipe\.batch_size=16 does not fit .*set recipe\.accumulate=2"):
+        told("brain=none")
+
+
 @pytest.mark.slow
 def test_brain_scores_have_their_share():
     scored = told(
@@ -69,7 +87,7 @@ def test_brain_scores_have_their_share():
 @pytest.mark.parametrize(
     ("override", "said"),
     [
-        ("hardware.devices=3", "recipe.batch_size=16 does not divide among hardware.devices=3"),
+        ("hardware.devices=3", "recipe.batch_size=16 must be a multiple of hardware.devices=3"),
         ("hardware.cores=0", "hardware.cores=0 must be a whole number"),
     ],
 )

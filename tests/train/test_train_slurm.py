@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from hydra.core.config_store import ConfigStore
+from hydra.core.plugins import Plugins
 
 from tests.helpers.paths import ROOT
 from tests.helpers.training.slurm_programs import install
@@ -46,6 +47,7 @@ def runs(folder: Path) -> list[Path]:
 )
 def test_without_the_package_one_sentence_says_what_to_install(overrides, missing, monkeypatch, train):
     monkeypatch.setattr("cornet.training.overrides.find_spec", lambda name: None)
+    Plugins.instance()  # fills the store
     monkeypatch.delitem(ConfigStore.instance().repo["hydra"]["launcher"], f"{missing}.yaml")
     code, _, err = train(*overrides)
     assert code == 2
@@ -100,7 +102,7 @@ def test_an_array_on_the_stand_in_goes_on_after_its_time_was_over(tmp_path):
     assert (tmp_path / "cluster" / "jobs" / "100_1" / "starts").read_text() == "1"
     assert "timed-out" in logs
     assert "99 remaining timeouts" in logs
-    assert logs.count("going on from") == 1
+    assert logs.count("resuming from") == 1
     first, second = runs(tmp_path)
     assert json.loads((first / "finished.json").read_text())["epochs"] == 8
     assert (second / "finished.json").exists()

@@ -90,7 +90,7 @@ class TestInTraining:
             fit(disk, 1)
             (disk / "filling").write_bytes(b"x" * (os.statvfs(disk).f_bavail * os.statvfs(disk).f_bsize))
             with pytest.raises(
-                CornetError, match=r"disk full.*previous checkpoint stays usable; the same command"
+                CornetError, match=r"disk full.*previous checkpoint stays usable; repeat the command"
             ):
                 fit(disk, 2, ckpt_path=str(disk / "last.ckpt"))
             assert read_checkpoint(disk / "last.ckpt")["epoch"] == 0

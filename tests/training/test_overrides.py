@@ -185,13 +185,13 @@ def test_near():
     assert near("lr", ["recipe.learning_rate", "layer"]) == ["recipe.learning_rate"]
     assert near("xyzzy", ["a", "b"]) == []
     assert near("cornt_s", ["cornet_s", "cornet_z"]) == ["cornet_s"]
-    assert len(near("abcx", [f"abc{i}" for i in range(9)], n=2)) == 2
+    assert len(near("abcx", [f"abc{i}" for i in range(9)])) == 3
 
 
 def test_check_missing(conf):
     config = OmegaConf.create({"a": 1, "data": {"root": "???", "split": "???"}})
     with pytest.raises(
-        CornetError, match=r"data\.root has no value yet \(and so have data\.split\).*data\.root=<value>"
+        CornetError, match=r"data\.root has no value yet \(nor have data\.split\).*data\.root=<value>"
     ):
         check_missing(config)
     check_missing(OmegaConf.create({"a": None}))

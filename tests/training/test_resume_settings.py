@@ -15,7 +15,7 @@ from cornet.runs.folder import RunFolder
 from cornet.runs.path import identity_of, variant_name
 from cornet.training.callbacks.last_checkpoint import LastCheckpoint
 from cornet.training.rerun import rerun
-from cornet.training.resume import OUTCOMES, REFUSED, WHOLE_EPOCHS, flat, outcome_of
+from cornet.training.resume import OUTCOMES, REFUSED, WHOLE_EPOCHS, check_continuation, flat, outcome_of
 from cornet.training.run import run
 from tests.helpers.paths import ROOT
 from tests.helpers.training.two_ranks import torchrun
@@ -207,6 +207,14 @@ def test_the_same_command_goes_on_from_its_own_checkpoint_and_a_rerun_repeats_it
     start.write_bytes((first / "middle.ckpt").read_bytes())
     with pytest.raises(CornetError, match=r"started from ckpt_path=.*missing or has changed since"):
         rerun(place, tmp_path / "other")
+
+
+def test_an_empty_mapping_is_as_no_key():
+    networks = ({"name": "cornet_s", "v1_options": {}}, {"name": "cornet_s"})
+    for old, new in (networks, networks[::-1]):
+        checkpoint = {"position": {"epochs": 1, "steps": 3}, "provenance": {"config": {"model": old}}}
+        config = {"model": new, "recipe": {"epochs": 2}, "trainer": {}}
+        assert check_continuation(Path("a.ckpt"), checkpoint, config, str).epochs == 1
 
 
 def test_a_start_elsewhere_makes_another_run():

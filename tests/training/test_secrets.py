@@ -13,6 +13,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from cornet.runs.labels import run_labels
+from cornet.training.content import Content
 from cornet.training.run import place_of
 from cornet.training.secrets import (
     MASK,
@@ -211,7 +212,7 @@ def test_folders_and_labels_have_no_secret(tmp_path) -> None:
             {"name": "x", "seed": 0, "root": str(tmp_path), "data": {}, "model": {"name": "m"}}
         )
         path, told, identity = place_of(
-            config, [f"+data.auth={secret}", "+data.note=passwordMarker99", "+data.size=3"]
+            config, [f"+data.auth={secret}", "+data.note=passwordMarker99", "+data.size=3"], Content()
         )
         assert told == ["+data.auth=***", "+data.note=***", "+data.size=3"]
         assert "arker" not in f"{run_labels(path, 'x', told)} {identity}"

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from markupsafe import Markup
 
@@ -22,20 +22,13 @@ from cornet.report.published.numbers import (
 from cornet.report.published.plots import COLOURS, draw_panel, draw_training, run_colour, shown_curves
 from cornet.report.render import page, part
 from cornet.report.run.page import find_run_folder
-from cornet.report.seeds.seed_runs import find_seeds, seed_folders
+from cornet.report.seeds.seed_runs import LeftOut, find_seeds, seed_folders
 
 __all__ = ["compare_page", "compare_runs"]
 
 NAME = "compare.html"
 PUBLISHED_PARAMETERS = 53_416_616
 """Parameters of CORnet-S by its published definition; the paper's table does not give them."""
-
-
-class LeftOut(NamedTuple):
-    """A run that could not be read, and the reason."""
-
-    name: str
-    why: str
 
 
 def compare_runs(runs: Sequence[Path], target: Path | None = None) -> Path:
@@ -55,7 +48,7 @@ def compare_runs(runs: Sequence[Path], target: Path | None = None) -> Path:
         try:
             opened.append(open_run(folder, len(opened) + 1))
         except CornetError as error:
-            left_out.append(LeftOut(str(folder), str(error)))
+            left_out.append(LeftOut(folder, str(error)))
     if not opened:
         raise CornetError(left_out[0].why)
     path = _target(folders, target)
@@ -108,7 +101,7 @@ def compare_page(runs: Sequence[ComparedRun], left_out: Sequence[LeftOut] = ()) 
         "Runs among published networks",
         [
             part("compare.lede", runs=runs, models=len(models)),
-            part("parts.left_out", runs=left_out),
+            part("parts.left_out", runs=[{"name": str(one.path), "why": one.why} for one in left_out]),
             part("compare.not_placed", runs=runs, names=PARTS.values()),
             part("compare.differing", names=differing_benchmarks(runs)),
             part("compare.runs", runs=runs, colour=run_colour, ours=ours),

@@ -45,10 +45,6 @@ class Seeds:
         what = f"{summary.get('network', 'a network')} on {summary.get('data', 'images')}"
         return f"{what}, {len(self.runs)} seed{'s' if len(self.runs) > 1 else ''}"
 
-    def measure(self, name: str) -> Measure:
-        """Return a measure by its logged name, such as val/top1 or brain/mean. Raises KeyError."""
-        return {one.name: one for one in self.measures}[name]
-
 
 def read_seeds(runs: Path | str | Sequence[Path | str]) -> Seeds:
     """Read several seeds. runs: a folder with seed<k> folders, or the runs' own folders.

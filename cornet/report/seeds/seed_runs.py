@@ -44,7 +44,7 @@ class SeedRun(NamedTuple):
 
 
 class LeftOut(NamedTuple):
-    """A run that is left out of the means, and the reason."""
+    """A run that is left out of a page, and the reason."""
 
     path: Path
     why: str

@@ -127,9 +127,7 @@ def explain(sweep: Sweep, design: Design, measure: str, seed: int = 0) -> Explai
     return Explained(measure, named, held_out_share(x, y, variants), importance, len(y))
 
 
-def effects(
-    x: Numbers, y: Numbers, variants: Labels, seeds: Labels, seed: int = 0, draws: int = DRAWS
-) -> Numbers:
+def effects(x: Numbers, y: Numbers, variants: Labels, seeds: Labels, seed: int = 0) -> Numbers:
     """Return (column, 3): least-squares effects on standardised columns and values, and their 95 % intervals.
 
     The intervals are from a bootstrap that resamples variants and seeds; a run's weight is the product of the draws of
@@ -140,11 +138,11 @@ def effects(
     matrix = np.column_stack([np.ones(len(z)), z])
     best = np.linalg.lstsq(matrix, t, rcond=None)[0][1:]
     rng = np.random.default_rng(seed)
-    weights = np.ones((draws, len(t)))
+    weights = np.ones((DRAWS, len(t)))
     for labels in (variants, seeds):
         kinds, indices = np.unique(labels, return_inverse=True)
         if len(kinds) > 1:
-            counts = rng.multinomial(len(kinds), np.full(len(kinds), 1 / len(kinds)), draws)
+            counts = rng.multinomial(len(kinds), np.full(len(kinds), 1 / len(kinds)), DRAWS)
             weights *= counts[:, indices]
     squares = np.einsum("dr,ri,rj->dij", weights, matrix, matrix)
     products = np.einsum("dr,ri,r->di", weights, matrix, t)
@@ -153,7 +151,7 @@ def effects(
     estimates = np.linalg.solve(squares[regular], products[regular][:, :, None])[:, 1:, 0]
     tails = (1 - CONFIDENCE) / 2
     low = high = np.full(len(best), math.nan)
-    if len(estimates) >= draws / 4:
+    if len(estimates) >= DRAWS / 4:
         low, high = np.quantile(estimates, (tails, 1 - tails), axis=0)
     return np.column_stack([best, low, high])
 

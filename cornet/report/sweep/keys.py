@@ -8,12 +8,9 @@ from typing import Any
 
 from cornet.report.seeds.seed_runs import SeedRun
 from cornet.runs.config import flat
-from cornet.runs.path import IGNORED, identity_of, without_seed
+from cornet.runs.path import identity_of, without_seed
 
 __all__ = ["Factor", "find_factors", "identity_key", "own_identity", "value_text"]
-
-OTHER_KEYS = (*IGNORED, "sweep", "callbacks.halving")
-"""Keys that do not change a run's identity, and settings of the sweep."""
 
 NAMES = ("draw",)
 """Keys that only name a variant, such as the number of a random network."""
@@ -62,7 +59,7 @@ def value_text(value: Any) -> str:
 
 def own_identity(run: SeedRun) -> dict[str, Any]:
     """Return a run's identity without its seed and the settings of the sweep."""
-    return without_seed(identity_of(dict(run.identity), OTHER_KEYS), run.seed)
+    return without_seed(identity_of(dict(run.identity)), run.seed)
 
 
 def identity_key(run: SeedRun) -> str:

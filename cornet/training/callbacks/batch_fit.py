@@ -1,6 +1,5 @@
 """Find the largest batch that fits after a training runs out of memory."""
 
-import gc
 import traceback
 from collections.abc import Iterator
 from typing import Any
@@ -10,10 +9,10 @@ import torch
 from torch import Tensor
 
 from cornet.errors import CornetError
-from cornet.memory import out_of_memory
+from cornet.memory import free_memory, out_of_memory
 from cornet.stimuli.samples import Batch
 
-__all__ = ["BatchFit", "out_of_memory"]
+__all__ = ["BatchFit"]
 
 
 class BatchFit(pl.Callback):
@@ -64,7 +63,8 @@ def smaller_batches(batch: int) -> Iterator[int]:
 
 def step_fits(trainer: pl.Trainer, module: Any, batch: int, shape: tuple[int, ...]) -> bool:
     """Return whether a training step on `batch` images of this shape fits, with gradients and momentum."""
-    free_memory(module)
+    module.zero_grad(set_to_none=True)
+    free_memory()
     momentum: list[Tensor] = []
     try:
         optimiser = trainer.optimizers[0]
@@ -84,12 +84,5 @@ def step_fits(trainer: pl.Trainer, module: Any, batch: int, shape: tuple[int, ..
         return False
     finally:
         del momentum
-        free_memory(module)
-
-
-def free_memory(module: Any) -> None:
-    """Free the gradients and the cached memory of a step."""
-    module.zero_grad(set_to_none=True)
-    gc.collect()
-    if module.device.type == "cuda":
-        torch.cuda.empty_cache()
+        module.zero_grad(set_to_none=True)
+        free_memory()

@@ -7,6 +7,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import ModelCheckpoint
 from torch import Tensor
 
+from cornet.errors import CornetError
 from cornet.training.callbacks.brain_score import BrainScore
 
 __all__ = ["BestCheckpoint"]
@@ -15,7 +16,8 @@ __all__ = ["BestCheckpoint"]
 class BestCheckpoint(ModelCheckpoint):
     """A ModelCheckpoint whose monitor may be a brain score: then it only compares epochs with a new score.
 
-    optional: do nothing if no brain scores are computed.
+    optional: do nothing if no brain scores are computed. Raises CornetError at the first comparison if the monitor was
+    not measured.
     """
 
     def __init__(
@@ -44,16 +46,19 @@ class BestCheckpoint(ModelCheckpoint):
         super().load_state_dict({key: relocated(value) for key, value in state_dict.items()})
 
     def _save_topk_checkpoint(self, trainer: pl.Trainer, monitor_candidates: dict[str, Tensor]) -> None:
-        if self.monitor is not None and self.monitor.startswith("brain/") and not self._is_new(trainer):
-            return
+        brains = [one for one in trainer.callbacks if isinstance(one, BrainScore)]  # type: ignore[attr-defined]
+        if str(self.monitor).startswith("brain/") and (brains or self.optional):
+            if not any(b.last_step == trainer.global_step and self.monitor in b.last_metrics for b in brains):
+                return  # no new score
+        elif self.monitor not in monitor_candidates:
+            measured = sorted(name for name in monitor_candidates if "/" in name)
+            raise CornetError(
+                f"{'brain.monitor' if self.optional else 'monitor'}={self.monitor} was not measured; choose one of "
+                f"{', '.join(measured)}."
+            )
         super()._save_topk_checkpoint(trainer, monitor_candidates)
 
     def _should_remove_checkpoint(self, trainer: pl.Trainer, previous: str, current: str) -> bool:
         """Allow removal only in this folder: `previous` may come from a checkpoint of another run."""
         inside = Path(previous).resolve().parent == Path(str(self.dirpath)).resolve()
         return inside and super()._should_remove_checkpoint(trainer, previous, current)
-
-    def _is_new(self, trainer: pl.Trainer) -> bool:
-        """Return whether the monitor was computed at this step."""
-        brains = [callback for callback in trainer.callbacks if isinstance(callback, BrainScore)]  # type: ignore[attr-defined]
-        return any(b.last_step == trainer.global_step and self.monitor in b.last_metrics for b in brains)

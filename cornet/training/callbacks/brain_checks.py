@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import Checkpoint
 
 from cornet.brain.benchmarks import Benchmark, NeuralBenchmark
 from cornet.brain.subjects.base import ScreenSubject
@@ -21,10 +20,10 @@ from cornet.training.loaders import rank_and_world
 __all__ = ["check_benchmark", "check_memory", "check_monitors"]
 
 
-def check_memory(benchmark: Benchmark[Any], subject: ScreenSubject, memory: int = DEFAULT_MEMORY) -> None:
-    """Raise CornetError if a benchmark does not fit in memory. The estimate ignores small arrays.
+def check_memory(benchmark: Benchmark[Any], subject: ScreenSubject) -> None:
+    """Raise CornetError if a benchmark does not fit in memory, or on disk for features above DEFAULT_MEMORY.
 
-    memory: bytes of features that a recording keeps in memory; larger ones go to the folder for temporary files.
+    The estimate ignores small arrays.
     """
     try:
         widths = subject.widths(benchmark.sites(subject))
@@ -32,7 +31,7 @@ def check_memory(benchmark: Benchmark[Any], subject: ScreenSubject, memory: int 
         return
     stimuli, free_memory = len(benchmark.stimuli), available_memory()
     features = 4 * stimuli * sum(widths.values())
-    needed = min(features, memory) + benchmark.memory(max(widths.values()))
+    needed = min(features, DEFAULT_MEMORY) + benchmark.memory(max(widths.values()))
     if needed > free_memory:
         raise CornetError(
             f"{benchmark.name} needs about {_gigabytes(needed)} of memory ({stimuli:,} stimuli, "
@@ -41,7 +40,7 @@ def check_memory(benchmark: Benchmark[Any], subject: ScreenSubject, memory: int 
         )
     folder = Path(tempfile.gettempdir())
     free_disk = shutil.disk_usage(folder).free
-    if features > memory and features - memory > free_disk:
+    if features > DEFAULT_MEMORY and features - DEFAULT_MEMORY > free_disk:
         raise CornetError(
             f"{benchmark.name} needs {_gigabytes(features)} of disk for features of {stimuli:,} stimuli, but {folder} "
             f"has {_gigabytes(free_disk)} free; free some space, set TMPDIR to another folder, or score a smaller area."
@@ -95,6 +94,5 @@ def check_monitors(trainer: pl.Trainer, names: Sequence[str]) -> None:
                 f"monitor={monitor} is a brain score, but none is computed; choose brain=simulated, public or local."
             )
         near = difflib.get_close_matches(monitor, names, n=3, cutoff=0.4) or list(names)
-        brain = isinstance(callback, Checkpoint) and hasattr(callback, "optional")
-        key = "brain.monitor" if brain else "monitor"
+        key = "brain.monitor" if getattr(callback, "optional", False) else "monitor"
         raise CornetError(f"{key}={monitor} is not a computed score; choose one of {', '.join(near)}.")

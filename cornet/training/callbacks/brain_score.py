@@ -71,6 +71,11 @@ class Schedule:
         """Return whether to score after epoch `number` (from 1) of `epochs`."""
         return (self.every > 0 and number % self.every == 0) or (self.end and number == epochs)
 
+    def evaluations(self, epochs: int) -> int:
+        """Return the number of evaluations in a training of `epochs` epochs."""
+        after = sum(self.after_epoch(epoch, epochs) for epoch in range(1, epochs + 1))
+        return self.before + len(self.fractions) + after
+
     def after_batch(self, number: int, batches: int) -> float | None:
         """Return the fraction of the first epoch that batch `number` (from 1) reaches, or None."""
         for fraction in sorted(self.fractions):

@@ -25,7 +25,7 @@ _MAIN = (("val/top1", "top-1"), ("val/top5", "top-5"))
 class Progress(ProgressBar):
     """Shows one live line on a terminal, and prints a permanent line after every validation:
 
-    `epoch 3/6  top-1 .412  top-5 .880  loss 1.62  832 images/s  0:12`
+    `epoch 3/6  top-1 .412  top-5 .880  loss 1.62 (train 1.70)  832 images/s  12 s`
 
     Without a terminal there is no live line; ranks other than 0 print nothing. After the validation loss, the training
     loss follows in brackets: its mean over the epoch's batches (after a resume, those since then) and over the ranks.

@@ -111,7 +111,7 @@ def describe_set(group: list[Benchmark[Any]]) -> dict[str, Any]:
     }
 
 
-def choose(table: pd.DataFrame, samples: int = SAMPLES) -> tuple[NDArray[np.int64], str | None, int]:
+def choose(table: pd.DataFrame) -> tuple[NDArray[np.int64], str | None, int]:
     """Choose the rows to show. Returns them in order, the column that they are spread over, and its number of kinds.
 
     That is the column of `COLUMNS` with the fewest kinds, at least two. Without one, rows are evenly spaced. Nothing is
@@ -119,14 +119,14 @@ def choose(table: pd.DataFrame, samples: int = SAMPLES) -> tuple[NDArray[np.int6
     """
     columns = [name for name in COLUMNS if name in table and table[name].nunique() > 1]
     if not columns:
-        return np.unique((np.arange(samples) + 0.5) * len(table) // samples).astype(np.int64), None, 0
+        return np.unique((np.arange(SAMPLES) + 0.5) * len(table) // SAMPLES).astype(np.int64), None, 0
     column = min(columns, key=lambda name: table[name].nunique())
     kinds = [np.flatnonzero(table[column] == kind) for kind in table[column].dropna().unique()]
-    kind_of_sample = [int((k + 0.5) * len(kinds) / samples) for k in range(samples)]
+    kind_of_sample = [int((k + 0.5) * len(kinds) / SAMPLES) for k in range(SAMPLES)]
     rows = []
     for k, kind in enumerate(kind_of_sample):
         # Vary the position within each kind: if kinds are sorted the same way, the samples still differ.
-        part = (k - kind_of_sample.index(kind) + (k + 0.5) / samples) / kind_of_sample.count(kind)
+        part = (k - kind_of_sample.index(kind) + (k + 0.5) / SAMPLES) / kind_of_sample.count(kind)
         rows.append(kinds[kind][int(part * len(kinds[kind]))])
     return np.array(list(dict.fromkeys(rows)), np.int64), column, len(kinds)
 

@@ -38,7 +38,8 @@ class Throughput(pl.Callback):
 
     At every logged step, since the previous one:
     speed/images_per_second: of all ranks together.
-    speed/data_wait: share of the time between steps. If it is above a few per cent, use more workers or smaller images.
+    speed/data_wait: share of the time between steps that is spent waiting for data. If it is above a few per cent, use
+        more workers or smaller images.
     speed/utilisation: 3 (forward pass, and backward at twice its cost) x 2 (multiply, add) x `count_macs` x images/s,
         divided by `peak`. Work that is skipped because it cannot reach the read-out counts. Not logged if the peak is
         unknown, as on a CPU.

@@ -1,11 +1,7 @@
-"""The runs of a sweep: `train.py -m model.bottleneck=1,2,4 seed=0,1,2`, or a file with `hydra.sweeper.params`.
-
-What can be checked without images is checked before the first run begins or is submitted.
-"""
+"""Find the runs of a sweep, such as `train.py -m model.bottleneck=1,2,4 seed=0,1,2`, and check all before the first."""
 
 import contextlib
 import copy
-import json
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -18,25 +14,25 @@ from omegaconf.errors import OmegaConfBaseException
 
 from cornet.errors import CornetError
 
-__all__ = ["Job", "count_jobs", "find_jobs", "seed_groups"]
+__all__ = ["Job", "count_jobs", "find_jobs", "seed_groups", "unique"]
 
 SEED = re.compile(r"seed=(-?\d+)")
 
 
 class Job(NamedTuple):
-    """One run of a sweep. overrides: as `train.py` takes them. words: what distinguishes it from the other runs."""
+    """One run of a sweep. overrides: for `train.py`. label: the overrides in which it differs from the other runs."""
 
     overrides: tuple[str, ...]
-    words: str
+    label: str
     folder: Path
     finished: bool = False
 
 
 def find_jobs(loader: ConfigLoader, sweep: DictConfig, runs: Sequence[Sequence[str]]) -> list[Job]:
-    """The checked jobs of a sweep. Runs that differ only in their seed are composed once.
+    """Return the checked jobs of a sweep. Runs that differ only in their seed are composed once.
 
-    sweep: the configuration that the runs share. runs: the overrides of each. Raises CornetError for a sweep without
-    runs and for an impossible one, and Hydra's errors; a note on the error has the words of the run.
+    sweep: the configuration that the runs share. runs: the overrides of each run. Raises CornetError if there are no
+    runs or a run is invalid, and Hydra's errors; a note on the error holds the run's label.
     """
     if not runs:
         given = " ".join(sweep.hydra.overrides.task)
@@ -44,7 +40,7 @@ def find_jobs(loader: ConfigLoader, sweep: DictConfig, runs: Sequence[Sequence[s
     composed: dict[tuple[str, ...], DictConfig] = {}
     contents: dict[str, str] = {}
     jobs = []
-    for overrides, words in zip(runs, words_of(runs), strict=True):
+    for overrides, label in zip(runs, labels_of(runs), strict=True):
         rest = tuple(line for line in overrides if not SEED.fullmatch(line))
         try:
             if rest not in composed:
@@ -55,16 +51,16 @@ def find_jobs(loader: ConfigLoader, sweep: DictConfig, runs: Sequence[Sequence[s
             config = copy.deepcopy(composed[rest])
             for seed in filter(None, map(SEED.fullmatch, overrides)):
                 config.seed = int(seed[1])
-            jobs.append(job_of(config, tuple(overrides), words, contents))
+            jobs.append(job_of(config, tuple(overrides), label, contents))
         except (CornetError, HydraException, OmegaConfBaseException) as error:
             if len(runs) > 1:
-                error.add_note(words)
+                error.add_note(label)
             raise
     return jobs
 
 
 def check(config: DictConfig) -> None:
-    """Raise CornetError for what cannot be trained, as far as that is known without images."""
+    """Raise CornetError if a run is invalid, as far as that can be checked without images."""
     from cornet.instantiate import make
     from cornet.models import describe
     from cornet.training.build import as_dict
@@ -76,19 +72,18 @@ def check(config: DictConfig) -> None:
     make(config.recipe, "recipe")
     weights = ("pretrained", "weights_url", "accept_hash")
     model = {key: value for key, value in as_dict(config.model).items() if key not in weights}
-    if "_target_" in model:  # the user's own network, which only the run itself builds
+    if "_target_" in model:  # the user's own network: only the run builds it
         return
     if model.get("num_classes") in ("auto", None):
-        model["num_classes"] = 10  # any number: it makes no network impossible
+        model["num_classes"] = 10  # any number is valid for every network
     describe(model.pop("name"), **model)
 
 
-def job_of(config: DictConfig, overrides: tuple[str, ...], words: str, contents: dict[str, str]) -> Job:
-    """A job with its folder, and whether exactly this run is finished there. contents: see `content_of`.
+def job_of(config: DictConfig, overrides: tuple[str, ...], label: str, contents: dict[str, str]) -> Job:
+    """Return a job with its folder, and whether this same run is already finished there.
 
-    Where the images are missing, as on the machine that submits a job, their path stands for their content.
+    contents: the cache of `content_of`. If the images are missing, as on a login node, their path stands for them.
     """
-    from cornet.old_names import with_current_names
     from cornet.runs.folder import RunFolder
     from cornet.training.content import Content, content_of
     from cornet.training.run import place_of
@@ -100,21 +95,25 @@ def job_of(config: DictConfig, overrides: tuple[str, ...], words: str, contents:
     with contextlib.suppress(CornetError, OmegaConfBaseException, ValueError):  # the run itself reports these
         folder = RunFolder(path)
         if not config.get("fresh") and folder.finished is not None:
-            held = with_current_names(folder.read("identity.json"))
-            finished = held == with_current_names(json.loads(json.dumps(identity, default=str)))
-    return Job(overrides, words, path, finished)
+            finished = folder.identity == identity
+    return Job(overrides, label, path, finished)
 
 
-def words_of(runs: Sequence[Sequence[str]]) -> list[str]:
-    """What distinguishes each run from the others, in few words: "times.V4=4 seed=1"."""
+def labels_of(runs: Sequence[Sequence[str]]) -> list[str]:
+    """Return a short label per run from the overrides that differ, such as "times.V4=4 seed=1"."""
     given = [dict(line.partition("=")[::2] for line in run) for run in runs]
     keys = [key for key in given[0] if len({one.get(key) for one in given}) > 1]
     short = {key: re.sub(r"^[+~]*(\w+[./])?|@.*", "", key) for key in keys}
     return [" ".join(f"{short[key]}={one.get(key, '')}" for key in keys) or "the run" for one in given]
 
 
+def unique(jobs: Sequence[Job]) -> list[Job]:
+    """Return the first job of each folder."""
+    return list({job.folder: job for job in reversed(jobs)}.values())[::-1]
+
+
 def seed_groups(jobs: Iterable[Job]) -> list[list[Path]]:
-    """The folders of runs that differ only in their seed, for each configuration with two or more."""
+    """Return the folders of runs that differ only in their seed, for each configuration with two or more."""
     found: dict[Path, dict[Path, None]] = {}
     for job in jobs:
         found.setdefault(job.folder.parent, {})[job.folder] = None
@@ -122,7 +121,7 @@ def seed_groups(jobs: Iterable[Job]) -> list[list[Path]]:
 
 
 def count_jobs(jobs: Sequence[Job]) -> str:
-    """A line on a sweep: how many runs it has, and how many of them were finished before."""
+    """Return a line with the number of runs, and of those that were finished before."""
     finished = sum(job.finished for job in jobs)
     return f"sweep: {len(jobs)} run{'s' * (len(jobs) > 1)}" + (
         f", {finished} finished before" * bool(finished)

@@ -1,6 +1,6 @@
-"""Runs the jobs of a sweep on this machine, each in a process of its own, some at the same time.
+"""Run the jobs of a sweep on this machine, each in its own process, one or several at a time.
 
-A failed or killed run does not stop the others. A signal that asks to stop is forwarded to the runs.
+A failed or killed run does not stop the others. Signals that stop the sweep are forwarded to its runs.
 """
 
 import asyncio
@@ -20,35 +20,36 @@ from cornet.errors import CornetError
 from cornet.runs.folder import RunFolder
 from cornet.training.secrets import without_secrets
 from cornet.training.stop_signals import SIGNALS
-from cornet.training.sweeps.jobs import Job, count_jobs
+from cornet.training.sweeps.jobs import Job, count_jobs, unique
 
 __all__ = ["LocalSweep", "follow_parent", "in_sweep", "saved_epochs"]
 
-PARENT = "CORNET_SWEEP_PARENT"  # gives a run the process number of its sweep
+PARENT = "CORNET_SWEEP_PARENT"  # environment variable with the process id of the sweep
 LONGEST_LINE = 2**24  # bytes
 _in_sweep = False
 
 
 class LocalSweep:
-    """The runs that are not finished. jobs: may name a folder twice. command: trains one run, with its overrides."""
+    """The unfinished runs. jobs: of several with the same folder, the first is run. command: trains one run, given its
+    overrides. at_once: runs at the same time."""
 
     def __init__(self, jobs: Sequence[Job], command: Sequence[str], at_once: int = 1) -> None:
-        self.jobs = list({job.folder: job for job in reversed(jobs)}.values())[::-1]
+        self.jobs = unique(jobs)
         self.repeated, self.command = len(jobs) - len(self.jobs), command
-        missing = [(f"[{k}/{len(self.jobs)}", job) for k, job in enumerate(self.jobs, 1) if not job.finished]
-        self.at_once = max(1, min(at_once, len(missing)))
-        self.runs = [Run(job, number) for number, job in missing]
+        numbered = [(f"{k}/{len(self.jobs)}", job) for k, job in enumerate(self.jobs, 1)]
+        self.runs = [Run(job, number) for number, job in numbered if not job.finished]
+        self.at_once = max(1, min(at_once, len(self.runs)))
         self.signals: list[int] = []
         self.start = time.monotonic()
 
     def run(self) -> int:
-        """Run what is missing, and return the status with which to exit.
+        """Run the unfinished runs and return the exit status.
 
-        0: all runs are finished. 1: some failed, which a table at the end lists. 128 plus a signal's number: the signal
-        stopped the sweep, after its runs had written their checkpoints; a second signal stops them at once.
+        0: all runs are finished. 1: some failed; a table at the end lists them. 128 plus a signal's number: the signal
+        stopped the sweep after its runs had written their checkpoints; a second signal stops them at once.
         """
         many = f", {self.at_once} at once" if self.at_once > 1 else ""
-        more = f", {self.repeated} more would be the same runs and are left out" if self.repeated else ""
+        more = f", {self.repeated} repeated ones are left out" if self.repeated else ""
         write(f"{count_jobs(self.jobs)}{many}{more}\n")
         handlers = {signum: signal.getsignal(signum) for signum in SIGNALS}
         try:
@@ -66,12 +67,12 @@ class LocalSweep:
         await asyncio.gather(*(self.work(waiting, share) for share in shares))
 
     async def work(self, waiting: Iterator["Run"], share: dict[str, str]) -> None:
-        """Execute one run after the other, with a share of the machine."""
+        """Execute one run after the other in the environment `share`."""
         for run in waiting:
             if self.signals:
                 return
-            title = f"{run.number} {run.job.words}] " if self.at_once > 1 else ""
-            write("" if title else f"{run.number}] {run.job.words}\n")
+            title = f"[{run.number} {run.job.label}] " if self.at_once > 1 else ""
+            write("" if title else f"[{run.number}] {run.job.label}\n")
             await run.execute([*self.command, *run.job.overrides], share, title, self.signals)
             if not run.stopped:
                 self.report_progress(run)
@@ -87,49 +88,49 @@ class LocalSweep:
         left, seconds = len(self.runs) - len(ended), time.monotonic() - self.start
         clock = timedelta(seconds=round(seconds / len(ended) * left if left else seconds))  # 0:00:42
         done = len(self.jobs) - len(self.runs) + len(ended) - failed
-        write(f"[{run.job.words}] failed: {run.how}\n" if run.code else "")
+        write(f"[{run.job.label}] failed: {run.how}\n" if run.code else "")
         write(f"sweep: {done} of {len(self.jobs)} done, {failed} failed, {left} left, ")
         write(f"about {clock} to go\n" if left else f"in {clock}\n")
 
     def report(self) -> int:
-        """Print what came of the sweep; return the status with which to exit."""
+        """Print the failed and remaining runs; return the exit status."""
         failed = [run for run in self.runs if run.code and not run.stopped]
         left = sum(run.code is None or run.stopped for run in self.runs)
         write(f"\n{len(failed)} of {len(self.jobs)} runs failed:\n" if failed else "")
         widths = [
             max(map(len, column))
-            for column in zip(*((run.job.words, run.how) for run in failed), strict=True)
+            for column in zip(*((run.job.label, run.how) for run in failed), strict=True)
         ]
         for run in failed:
             last = run.last.get("stderr") or run.last.get("stdout", "")
-            write(f"  {run.job.words:{widths[0]}}  {run.how:{widths[1]}}  {last[:500]}\n")
+            write(f"  {run.job.label:{widths[0]}}  {run.how:{widths[1]}}  {last[:500]}\n")
             write(f"  {run.log}\n" if run.log.exists() else "")
         if self.signals and left:
             name = signal.Signals(self.signals[0]).name
-            write(f"\nStopped by {name} with {left} runs left. The same command goes on from where it was.\n")
+            write(f"\nStopped by {name} with {left} runs left. Repeat the command to resume.\n")
             return 128 + self.signals[0]
-        write("The same command runs only what is missing.\n" if failed else "")
+        write("Repeat the command to run only what is missing.\n" if failed else "")
         return 1 if failed else 0
 
 
 class Run:
-    """One run. code: exit status once it has ended, negative for a signal. stopped: a signal of the sweep ended it."""
+    """A run. code: exit status when it has ended, negative for a signal. stopped: ended by a signal to the sweep."""
 
     def __init__(self, job: Job, number: str) -> None:
         self.job, self.number, self.log = job, number, job.folder / "sweep.log"
         self.code: int | None = None
         self.process: Process | None = None
         self.stopped, self.began = False, 0
-        self.last: dict[str, str] = {}  # line of each stream
+        self.last: dict[str, str] = {}  # last line of each stream
         self.unwritten: list[str] = []
 
     async def execute(
         self, command: Sequence[str], share: dict[str, str], title: str, signals: list[int]
     ) -> None:
-        """Start the process, copy what it prints, and wait for its end.
+        """Start the process, copy its output, and wait for its end.
 
-        It has a session of its own: it gets signals of the terminal only through the sweep. Without a title for its
-        lines its standard output is this process's own on a terminal, for progress bars.
+        The process has its own session, so signals of the terminal reach it only through the sweep. title: prefix of
+        its lines; without one, it writes to the terminal itself, so that it can show a progress bar.
         """
         self.began = time.time_ns()
         shown = " ".join(without_secrets([word for word in command if "=" in word]))
@@ -143,16 +144,16 @@ class Run:
             limit=LONGEST_LINE,
             start_new_session=True,
         )
-        for signum in signals:  # that came meanwhile
+        for signum in signals:  # received while the process was starting
             self.send(signum)
         pipes = {"stdout": self.process.stdout, "stderr": self.process.stderr}
         copies = [asyncio.create_task(self.copy(pipe, name, title)) for name, pipe in pipes.items() if pipe]
-        while self.process.returncode is None:  # Process.wait would wait for all who hold the pipes
+        while self.process.returncode is None:  # Process.wait waits for every process that holds the pipes
             await asyncio.sleep(0.05)
         if self.process.returncode:
-            with suppress(ProcessLookupError, PermissionError):  # loading processes of a killed run
+            with suppress(ProcessLookupError, PermissionError):  # the loading processes of a killed run
                 os.killpg(self.process.pid, signal.SIGKILL)
-        await asyncio.wait(copies, timeout=10)  # a process that has left the session may hold the pipe
+        await asyncio.wait(copies, timeout=10)  # a process outside the session may hold the pipe
         self.began = 0
         self.record()
         self.code = self.process.returncode
@@ -171,7 +172,7 @@ class Run:
             self.last[name] = line.strip() or self.last.get(name, "")
 
     def record(self, *lines: str) -> None:
-        """Append lines to sweep.log. They wait until the run has made its folder, or has moved an older one aside."""
+        """Append lines to sweep.log, once the run has created its folder (or renamed an older one)."""
         self.unwritten += lines
         with suppress(OSError):
             if (self.job.folder / "config.yaml").stat().st_mtime_ns >= self.began:
@@ -181,7 +182,7 @@ class Run:
 
     @property
     def how(self) -> str:
-        """How it ended: "killed by SIGKILL", "stopped by SIGTERM", "exit code 2"."""
+        """Return how the run ended: "killed by SIGKILL", "stopped by SIGTERM", "exit code 2"."""
         code, names = self.code or 0, {int(one): one.name for one in signal.Signals}
         if code < 0:
             return f"killed by {names.get(-code, f'signal {-code}')}"
@@ -189,7 +190,7 @@ class Run:
 
 
 def environment(slot: int, at_once: int) -> dict[str, str]:
-    """The variables that give a run its share of the cores, and one of several GPUs in turn."""
+    """Return environment variables that give a run its share of the cores, and one of several GPUs in turn."""
     if at_once == 1:
         return {}
     import torch
@@ -204,24 +205,24 @@ def environment(slot: int, at_once: int) -> dict[str, str]:
 
 
 def write(text: str, stream: IO[str] | None = None) -> None:
-    with suppress(OSError, ValueError):  # the reader is gone: the runs continue
+    with suppress(OSError, ValueError):  # if the reader has gone, the runs continue
         print(text, end="", file=stream or sys.stdout, flush=True)
 
 
 def follow_parent() -> None:
-    """In a run that a sweep has started: stop, with a checkpoint, when that sweep is killed (on Linux)."""
+    """In a run of a sweep: stop with a checkpoint if the sweep is killed (Linux only)."""
     global _in_sweep
-    parent = os.environ.pop(PARENT, "")  # not for processes that this one starts
+    parent = os.environ.pop(PARENT, "")  # child processes must not see it
     _in_sweep = parent.isdecimal()
     if _in_sweep and sys.platform.startswith("linux"):
         with suppress(OSError, AttributeError):
             ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
-        if os.getppid() != int(parent):  # it ended before that
+        if os.getppid() != int(parent):  # the sweep has already ended
             os.kill(os.getpid(), signal.SIGTERM)
 
 
 def in_sweep() -> bool:
-    """Whether this process is a run that a sweep has started."""
+    """Return whether this process is a run of a sweep."""
     return _in_sweep
 
 

@@ -1,6 +1,6 @@
-"""Compact networks drawn at random, after the BaseNets of the 2018 paper, whose search was not published.
+"""Draw compact networks at random, similar to the BaseNets of 2018, whose search was not published.
 
-`${cornet.draw:<number>,<argument>}` in a configuration gives an argument of the network with that number.
+In a configuration, `${cornet.draw:<number>,<argument>}` is an argument of the network with that number.
 """
 
 from functools import lru_cache
@@ -14,7 +14,7 @@ from cornet.errors import CornetError
 __all__ = ["MOST_PARAMETERS", "draw_network"]
 
 MOST_PARAMETERS = 2_000_000
-"""Of a compact network with ten classes, less than a tenth of CORnet-S."""
+"""Limit with ten classes: less than a tenth of CORnet-S."""
 
 TRIALS = 1000
 
@@ -28,25 +28,26 @@ def _drawn(draw: int, most_parameters: int) -> dict[str, Any]:
     rng = np.random.default_rng(draw)
     for _ in range(TRIALS):
         found = _one(rng)
-        with torch.device("meta"):  # no weights are made
+        with torch.device("meta"):  # does not allocate weights
             net = create_model("cornet_s", num_classes=10, **found)
         if sum(p.numel() for p in net.parameters()) <= most_parameters:
             return found
     raise CornetError(
-        f"draw={draw}: no network of at most {most_parameters:,} parameters was drawn in {TRIALS} trials; allow more."
+        f"draw={draw}: no network of at most {most_parameters:,} parameters was drawn in {TRIALS} trials; "
+        "choose another draw."
     )
 
 
 def draw_network(draw: int, most_parameters: int = MOST_PARAMETERS) -> dict[str, Any]:
-    """Arguments for `create_model("cornet_s", ...)`, of a network with at most so many parameters (of ten classes).
+    """Return arguments for `create_model("cornet_s", ...)`. most_parameters: limit for a network with ten classes.
 
-    draw: 0, 1, 2, ...; the seed of NumPy's generator. Drawn independently: width 1/16 to 1/2 (evenly in its logarithm),
-    1 to 6 steps each in V2, V4 and IT, bottleneck 1 to 6, hard or soft gate, two or three convolutions (with three the
-    loop re-enters at the first or second), with or without skip, one of four norms, and four or five areas; what is too
-    large is drawn again. Raises CornetError for a number that is no whole one from 0.
+    draw: 0, 1, 2, ...; the seed of NumPy's generator. Drawn independently: width 1/16 to 1/2 (uniform in log2), 1
+    to 6 steps each in V2, V4 and IT, bottleneck 1 to 6, hard or soft gate, two or three convolutions (with three, the
+    loop re-enters at the first or second), with or without skip, one of four norms, and four or five areas. Networks
+    that are too large are drawn again. Raises CornetError unless draw is a whole number from 0.
     """
     if isinstance(draw, bool) or not isinstance(draw, int) or draw < 0:
-        raise CornetError(f"draw={draw} must be a whole number, 0 or more, which chooses a network.")
+        raise CornetError(f"draw={draw} must be a whole number, 0 or more; each number is a network.")
     found = _drawn(draw, most_parameters)
     return {**found, "times": dict(found["times"])}
 
@@ -71,7 +72,7 @@ def _resolve(draw: int, argument: str) -> Any:
     found = draw_network(draw)
     if argument not in found:
         raise CornetError(
-            f"${{cornet.draw:{draw},{argument}}}: no {argument} is drawn; choose from {', '.join(found)}."
+            f"${{cornet.draw:{draw},{argument}}}: {argument} is not drawn; choose from {', '.join(found)}."
         )
     return found[argument]
 

@@ -235,7 +235,7 @@ def read_network(folder: Path) -> None:
 def read_start(folder: Path) -> None:
     config = OmegaConf.create({"ckpt_path": "auto"})
     try:
-        starting_point(config, RunFolder(folder))
+        starting_point(config, RunFolder(folder), None)
     finally:
         nothing_ran()
 

@@ -93,11 +93,11 @@ def test_a_signal_ends_a_step_and_leaves_a_checkpoint_of_it(starter, overrides, 
     assert starter.wait() == 128 + signum, run.said.read_text()
     said = run.said.read_text()
     assert f"{signal.Signals(signum).name}: writing a checkpoint after this step" in said
-    assert f"Stopped by {signal.Signals(signum).name}. The same command goes on" in said
+    assert f"Stopped by {signal.Signals(signum).name}. Repeat the command to resume." in said
     assert "Traceback" not in said
     again = starter.start(*late, f"root={root}")
     assert starter.wait() == 0, again.said.read_text()
-    assert "going on from" in again.said.read_text()
+    assert "resuming from" in again.said.read_text()
     (ours,) = (path.parent for path in root.glob("**/seed*/config.yaml"))
     same(whole, ours)
 
@@ -117,7 +117,7 @@ def test_a_second_process_is_refused_with_the_owner_named(starter, tmp_path):
         run.kill()
         assert starter.wait() == -signal.SIGKILL
         third = other.start(*endless)  # what the first has left is no lock
-        until(lambda: third.said.exists() and "going on from" in third.said.read_text())
+        until(lambda: third.said.exists() and "resuming from" in third.said.read_text())
         time.sleep(0.5)
         third.kill(signal.SIGTERM)
         assert other.wait() == 128 + signal.SIGTERM
@@ -140,7 +140,7 @@ def test_a_damaged_checkpoint_is_told_of_and_the_one_before_it_taken(starter, ov
     path.write_bytes(content)
     run = starter.start(*overrides, f"root={root}")
     assert starter.wait() == 0, run.said.read_text()
-    assert "and the run goes on from the checkpoint before it" in run.said.read_text()
+    assert "the run resumes from the previous checkpoint" in run.said.read_text()
     (ours,) = (path.parent for path in root.glob("**/seed*/config.yaml"))
     same(whole, ours)
     assert not (ours / "checkpoints/previous.ckpt").exists()

@@ -115,7 +115,7 @@ def test_one_is_killed_and_one_fails_and_only_those_are_repeated(one_by_one, tmp
     code, out, err = ended(sweep(tmp_path, *given))
     assert code == 0, out + err
     assert "3 runs, 1 finished before" in out
-    assert "going on from" in err
+    assert "resuming from" in err
     assert (home / "seed2" / "finished.json").stat().st_mtime_ns == untouched
     for name in ("seed0", "seed1"):
         alike(runs_of(one_by_one)[name], home / name)
@@ -132,7 +132,7 @@ def test_a_signal_stops_all_with_checkpoints(tmp_path, signum):
     process.send_signal(signum)
     code, out, err = ended(process)
     assert code == 128 + signum, out + err
-    assert f"Stopped by {signum.name} with 3 runs left. The same command goes on" in out
+    assert f"Stopped by {signum.name} with 3 runs left. Repeat the command to resume." in out
     assert err.count(f"{signum.name}: writing a checkpoint after this step") == 2
     assert "Traceback" not in err
     assert set(runs_of(tmp_path / "asked")) == {"seed0", "seed1"}

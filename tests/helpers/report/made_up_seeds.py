@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from cornet.report.seeds.measures import Measure
+from cornet.report.seeds.read import Seeds
 from tests.helpers.report.made_up_runs import BENCHMARKS, FINISHED, scores
 
 TWO = BENCHMARKS[:2]
@@ -44,3 +46,8 @@ def seed_run(folder: Path, seed: int = 0, rise: float = 0.0, top1: float = 0.5, 
     (folder / "config.yaml").write_text(f"model:\n  name: cornet_s\nseed: {seed}\n")
     assert not changes
     return folder
+
+
+def measure(seeds: Seeds, name: str) -> Measure:
+    """The measure with this logged name, such as val/top1 or brain/mean."""
+    return {one.name: one for one in seeds.measures}[name]

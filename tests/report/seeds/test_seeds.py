@@ -15,7 +15,7 @@ from cornet.report.seeds.read import read_seeds
 from cornet.report.seeds.seed_runs import find_seeds, seed_folders
 from cornet.report.statistics import mean_interval
 from tests.helpers.report.made_up_runs import scores
-from tests.helpers.report.made_up_seeds import TWO, seed_run
+from tests.helpers.report.made_up_seeds import TWO, measure, seed_run
 
 
 @pytest.fixture
@@ -31,7 +31,9 @@ finite = st.floats(-1e6, 1e6)
 @settings(max_examples=50)
 @given(st.lists(finite, min_size=2, max_size=12), st.floats(0.5, 0.999))
 def test_the_interval_is_scipys(values: list[float], confidence: float):
-    found = mean_interval(values, confidence)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("cornet.report.statistics.CONFIDENCE", confidence)
+        found = mean_interval(values)
     error = scipy.stats.sem(values)
     assert (found.mean, found.sd) == pytest.approx((np.mean(values), np.std(values, ddof=1)))
     if error > 1e-9 * max(map(abs, values)):
@@ -68,7 +70,7 @@ def test_means_over_seeds(three: Path):
         *("brain/simulated.V1", "brain/simulated.V2", "brain/mean"),
     ]
     table = scores((0, 1, 2, 3), TWO).set_index(["benchmark", "epoch"])["value"]
-    v1 = seeds.measure("brain/simulated.V1")
+    v1 = measure(seeds, "brain/simulated.V1")
     for epoch, found in v1.by_epoch.iterrows():
         values = table["simulated.V1", epoch] + np.array([0, 0.01, 0.05])
         low, high = scipy.stats.t.interval(0.95, 2, values.mean(), scipy.stats.sem(values))
@@ -76,12 +78,12 @@ def test_means_over_seeds(three: Path):
     assert v1.final.mean == pytest.approx(table["simulated.V1", 3] + 0.02)
     assert v1.at_best.mean == pytest.approx(table["simulated.V1", 1] + 0.02)
     assert (v1.region, v1.scale, v1.ceiling, v1.simulated) == ("V1", "r^2/c", 0.8, True)
-    top1 = seeds.measure("val/top1")
+    top1 = measure(seeds, "val/top1")
     assert top1.curves.index.tolist() == [1, 2, 3]
     assert top1.last.tolist() == pytest.approx([0.6, 0.61, 0.65])
     assert top1.best.tolist() == pytest.approx([0.5, 0.51, 0.55])
-    assert seeds.measure("val/loss").last.tolist() == [0, 0, 0]
-    assert seeds.measure("brain/mean").final.n == 3
+    assert measure(seeds, "val/loss").last.tolist() == [0, 0, 0]
+    assert measure(seeds, "brain/mean").final.n == 3
     assert (seeds.left_out, seeds.notes) == ((), ())
 
 
@@ -92,7 +94,7 @@ def test_an_undefined_score_is_counted_and_no_zero(three: Path):
     table["notes"] = table["notes"].mask(lost, "no split has a correlation")
     seed_run(three / "seed11", 11, scores=table)
     seeds = read_seeds(three)
-    v1, mean = seeds.measure("brain/simulated.V1"), seeds.measure("brain/mean")
+    v1, mean = measure(seeds, "brain/simulated.V1"), measure(seeds, "brain/mean")
     assert (v1.final.n, mean.final.n, v1.at_best.n) == (3, 3, 4)
     assert v1.final.mean == pytest.approx(v1.last[[0, 2, 10]].mean())
     assert math.isnan(mean.last[11])
@@ -105,7 +107,7 @@ def test_an_undefined_score_is_counted_and_no_zero(three: Path):
 def test_a_benchmark_that_one_seed_lacks_is_said(three: Path):
     seed_run(three / "seed11", 11, scores=scores((0, 1, 2, 3), TWO[:1]))
     seeds = read_seeds(three)
-    assert seeds.measure("brain/simulated.V2").final.n == 3
+    assert measure(seeds, "brain/simulated.V2").final.n == 3
     assert any(note.startswith("simulated.V2: 1 of 4 seeds") for note in seeds.notes)
 
 
@@ -122,20 +124,20 @@ def test_what_was_compared_otherwise_is_never_averaged(column: str, value, three
             changed.loc[changed["benchmark"] == "simulated.V1", column] = value
         seed_run(three / f"seed{seed}", seed, scores=changed)
     seeds = read_seeds(three)
-    v1 = seeds.measure("brain/simulated.V1")
+    v1 = measure(seeds, "brain/simulated.V1")
     assert (v1.final.n, math.isnan(v1.final.mean), v1.last.notna().sum()) == (0, True, 5)
     assert column.replace("_", " ") in v1.incomparable
     assert "in seed 12" in v1.incomparable
     assert not v1.by_epoch["mean"].notna().any()
-    assert seeds.measure("brain/mean").incomparable.startswith("it includes simulated.V1")
-    assert seeds.measure("brain/simulated.V2").final.n == 5
+    assert measure(seeds, "brain/mean").incomparable.startswith("it includes simulated.V1")
+    assert measure(seeds, "brain/simulated.V2").final.n == 5
     assert any(note.startswith("simulated.V1 is not averaged: its") for note in seeds.notes)
 
 
 def test_ceilings_that_differ_in_their_last_digits_are_the_same(three: Path):
     table = scores((0, 1, 2, 3), TWO)
     seed_run(three / "seed11", 11, scores=table.assign(ceiling=table["ceiling"] * (1 + 1e-12)))
-    assert read_seeds(three).measure("brain/simulated.V1").final.n == 4
+    assert measure(read_seeds(three), "brain/simulated.V1").final.n == 4
 
 
 def test_unfinished_and_damaged_runs_are_said_and_left_out(three: Path):
@@ -149,14 +151,14 @@ def test_unfinished_and_damaged_runs_are_said_and_left_out(three: Path):
     assert seeds.numbers == [0, 2, 10]
     assert [one.path.name for one in seeds.left_out] == ["seed3", "seed4", "seed5", "seed6"]
     assert seeds.left_out[0].why == "it is not finished"
-    assert seeds.measure("brain/simulated.V1").last.max() < 1
+    assert measure(seeds, "brain/simulated.V1").last.max() < 1
 
 
 def test_one_seed_has_no_interval(three: Path):
     seeds = read_seeds([three / "seed2"])
     assert seeds.notes == ("a single seed has no interval",)
-    assert math.isnan(seeds.measure("val/top1").final.low)
-    assert seeds.measure("val/top1").final.n == 1
+    assert math.isnan(measure(seeds, "val/top1").final.low)
+    assert measure(seeds, "val/top1").final.n == 1
     assert seeds.title == "cornet_s on objects, 1 seed"
 
 

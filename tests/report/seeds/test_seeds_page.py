@@ -16,7 +16,7 @@ from cornet.report.seeds.report import _page, print_seeds, print_seeds_summary, 
 from cornet.report.statistics import Estimate
 from tests.helpers.report.browser import find_browser, open_browser
 from tests.helpers.report.made_up_runs import BENCHMARKS, scores
-from tests.helpers.report.made_up_seeds import TWO, seed_run
+from tests.helpers.report.made_up_seeds import TWO, measure, seed_run
 from tests.helpers.report.page import Page
 
 
@@ -37,7 +37,7 @@ def printed(folder: Path, width: int = 100) -> str:
 
 def test_the_table(three: Path):
     text = printed(three)
-    top1 = read_seeds(three).measure("val/top1").final
+    top1 = measure(read_seeds(three), "val/top1").final
     (line,) = [line.split() for line in text.splitlines() if line.startswith(" top-1")]
     assert line == [
         "top-1",

@@ -149,7 +149,7 @@ def test_linear_effects_are_least_squares_on_standardised_columns():
         assert (one.low <= 0 <= one.high) == (one.column.factor != "a")
 
 
-def test_bootstrap_intervals_cover_the_truth():
+def test_bootstrap_intervals_cover_the_truth(monkeypatch):
     """Drawing variants and seeds both errs on the wide side, so that 95 % is the least."""
     rng = np.random.default_rng(5)
     a, b = (column.ravel() for column in np.meshgrid([0.0, 1, 2, 3], [0.0, 1, 2]))
@@ -158,9 +158,10 @@ def test_bootstrap_intervals_cover_the_truth():
     noise = 0.5
     truth = x.std(axis=0) * (0.4, 0.0) / np.sqrt((0.4 * x[:, 0].std()) ** 2 + noise**2)
     inside = []
+    monkeypatch.setattr("cornet.report.sweep.factors.DRAWS", 300)
     for k in range(100):
         y = 0.4 * x[:, 0] + rng.normal(0, noise, len(x))
-        found = effects(x, y, variants, seeds, seed=k, draws=300)
+        found = effects(x, y, variants, seeds, seed=k)
         inside.append((found[:, 1] <= truth) & (truth <= found[:, 2]))
     assert (np.mean(inside, axis=0) >= 0.93).all()
 

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from cornet.errors import CornetError
-from cornet.training.callbacks.batch_fit import BatchFit, out_of_memory, smaller_batches
+from cornet.memory import out_of_memory
+from cornet.training.callbacks.batch_fit import BatchFit, smaller_batches
 from tests.helpers.training.small_trainings import batches, classifier, fit
 
 # A CPU that runs out of memory ends the process inside its library, so that a small device is made up.

@@ -168,7 +168,7 @@ def test_without_brain_scores_no_checkpoint_asks_for_one(source, tmp_path):
         (
             True,
             {"monitor": "brain/V5"},
-            "monitor=brain/V5 is not a computed score; choose one of brain/",
+            "^monitor=brain/V5 is not a computed score; choose one of brain/",
         ),
         (
             True,
@@ -184,6 +184,26 @@ def test_a_monitor_that_is_never_logged(source, bundle, tmp_path, benchmarks, op
     with pytest.raises(CornetError, match=words):
         train(source, tmp_path, [score, keep], enable_checkpointing=True)
     assert not (tmp_path / "metrics.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (
+            {"monitor": "val/top_1"},
+            r"^monitor=val/top_1 was not measured; choose one of .*val/top1, val/top5\.$",
+        ),
+        (
+            {"monitor": "brain/IT"},
+            r"^monitor=brain/IT was not measured; choose one of .*val/top1",
+        ),  # no BrainScore
+        ({"monitor": "IT", "optional": True}, r"^brain\.monitor=IT was not measured; choose one of "),
+    ],
+)
+def test_a_monitor_that_was_not_measured(source, tmp_path, options, words):
+    keep = BestCheckpoint(dirpath=tmp_path / "best", mode="max", **options)
+    with pytest.raises(CornetError, match=words):
+        train(source, tmp_path, [keep], epochs=1, enable_checkpointing=True)
 
 
 def test_other_callbacks_hear_of_every_evaluation(source, bundle, tmp_path):

@@ -167,7 +167,7 @@ def test_a_sweep_and_a_run_that_was_stopped(call, monkeypatch, tmp_path):
     end_of_process()
     monkeypatch.setattr(Interrupt, "after", {})
     code, err, _ = call("seed=2", *given)
-    assert (code, "going on from" in err) == (0, True)
+    assert (code, "resuming from" in err) == (0, True)
     run = run_folders(tmp_path)[-1]
     both = [finished(file) for file in sessions(run)]
     assert len({run_of(found).run_id for found in both}) == 1

@@ -17,6 +17,7 @@ from cornet.errors import CornetError
 from cornet.models import create_model
 from cornet.runs.folder import RunFolder
 from cornet.runs.path import identity_of
+from cornet.training.content import Content
 from cornet.training.run import place_of, resolved
 from cornet.training.sweeps import random_network
 from cornet.training.sweeps.jobs import Job, seed_groups
@@ -44,7 +45,7 @@ def test_the_runs_of_a_command(tmp_path):
     sweep = swept(
         "-m", "model.times.V4=1,2", "seed=0,1", "name=try", "sweep.at_once=2", "hydra.verbose=false"
     )
-    assert [job.words for job in sweep.jobs] == [f"times.V4={v} seed={s}" for v in (1, 2) for s in (0, 1)]
+    assert [job.label for job in sweep.jobs] == [f"times.V4={v} seed={s}" for v in (1, 2) for s in (0, 1)]
     assert sweep.jobs[3].overrides == ("model.times.V4=2", "seed=1", "name=try", "sweep.at_once=2")
     assert (sweep.at_once, sweep.repeated, len({job.folder for job in sweep.jobs})) == (2, 0, 4)
     assert sweep.command[-2:] == ["hydra.verbose=false", "hydra.mode=RUN"]
@@ -72,6 +73,10 @@ def test_the_runs_of_a_command(tmp_path):
         (["-m", "model.width=interval(0.1,0.5)"], r"does not support sweep type"),
         (["-m", "data=imagenet", "seed=0,1"], r"data\.folder has no value yet"),
         (["-m", "seed=0,1", "sweep.at_once=0"], r"^sweep\.at_once=0 must be a whole number"),
+        (
+            ["-m", "seed=0,1", "hydra.sweeper.max_batch_size=1"],
+            r"max_batch_size=1 would .*set sweep\.at_once",
+        ),
         (["-m", "seed=0,1", "sweep.halving.factor=1"], r"sweep\.halving\.factor=1 must be a whole number, 2"),
         (["-m", "seed=0,1", "sweep.halving=often"], r"sweep\.halving=often must be true, false"),
         (["experiment=sweeps/random", "draw=-1"], r"draw=-1 must be a whole number, 0 or more"),
@@ -124,7 +129,7 @@ def test_figure_4_has_every_row_three_times():
     plain = OmegaConf.to_container(composed([]).model)
     for job in sweep.jobs[::3]:
         changed = FIGURE_4[job.overrides[0].removeprefix("experiment/variants=")]
-        assert OmegaConf.to_container(composed(job.overrides).model) == {**plain, **changed}, job.words
+        assert OmegaConf.to_container(composed(job.overrides).model) == {**plain, **changed}, job.label
 
 
 @pytest.mark.parametrize(
@@ -155,7 +160,7 @@ def told_of(name: str, runs: int) -> None:
 
 def test_a_sweep_on_other_images():
     sweep = swept("experiment=[tiny_s,sweeps/bottleneck]", "data.folder=x", "seed=7")
-    assert [job.words for job in sweep.jobs] == [f"bottleneck={k}" for k in (1, 2, 4, 6)]
+    assert [job.label for job in sweep.jobs] == [f"bottleneck={k}" for k in (1, 2, 4, 6)]
     assert composed(sweep.jobs[0].overrides).data.folder == "x"
 
 
@@ -184,7 +189,7 @@ def test_random_networks_are_compact_always_the_same_and_written_down(monkeypatc
     held = resolved(config)["model"]
     assert {key: held[key] for key in drawn[5]} == drawn[5]
     monkeypatch.setattr(random_network, "TRIALS", 5)
-    with pytest.raises(CornetError, match="in 5 trials; allow more"):
+    with pytest.raises(CornetError, match="in 5 trials; choose another draw"):
         draw_network(0, most_parameters=10)
 
 
@@ -197,7 +202,7 @@ def test_a_finished_run_is_known_by_its_folder(tmp_path):
     assert not any(job.finished for job in sweep.jobs)
     config = composed(sweep.jobs[1].overrides)
     with open_dict(config):
-        path, _, _ = place_of(config, sweep.jobs[1].overrides, sweep=True)
+        path, _, _ = place_of(config, sweep.jobs[1].overrides, Content(), sweep=True)
     assert path == sweep.jobs[1].folder
     content = resolved(config)
     folder = RunFolder.open(path, content, identity_of(content))
@@ -347,7 +352,7 @@ def test_a_signal_stops_all_and_the_same_command_goes_on(program, tmp_path, capf
     asking.join()
     assert signal.getsignal(signum) == before
     out, _ = capfd.readouterr()
-    assert f"Stopped by {signum.name} with 3 runs left. The same command goes on" in out
+    assert f"Stopped by {signum.name} with 3 runs left. Repeat the command to resume." in out
     assert "failed:" not in out
     assert [(tmp_path / f"seed{k}" / "signals").read_text() for k in (0, 1)] == [signum.name] * 2
     assert not (tmp_path / "seed2").exists()
