@@ -1,4 +1,4 @@
-"""Turn Hydra's errors into one sentence with similar names, such as "did you mean model.times?"."""
+"""Report errors in a configuration in one sentence: those of Hydra, missing values, and missing packages."""
 
 import contextlib
 import difflib
@@ -6,6 +6,7 @@ import os
 import re
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +14,14 @@ from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.utils import create_config_search_path, get_args_parser
 from hydra.errors import HydraException, OverrideParseException
 from hydra.types import RunMode
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from cornet.errors import CornetError, own_error
 from cornet.files import file_error
 from cornet.runs.path import parse_overrides
-from cornet.training.overrides import check_installed
 
-__all__ = ["config_error", "near"]
+__all__ = ["check_installed", "check_missing", "config_error", "near"]
 
 READERS = ("hydra", "omegaconf", "yaml", "antlr4")
 """Packages that read a configuration: an error that they raise is an error in the configuration."""
@@ -119,3 +119,25 @@ def near(word: str, candidates: Iterable[str]) -> list[str]:
 
 def did_you_mean(names: Sequence[str]) -> str:
     return f"; did you mean {' or '.join(names)}?" if names else "."
+
+
+def check_missing(config: DictConfig) -> None:
+    """Raise CornetError if a required value (`???`) is missing; it names the key and how to give it."""
+    missing = sorted(OmegaConf.missing_keys(config))
+    if missing:
+        more = f" (nor have {', '.join(missing[1:])})" if missing[1:] else ""
+        raise CornetError(
+            f"{missing[0]} has no value yet{more}; give it on the command line: {missing[0]}=<value>."
+        )
+
+
+def check_installed(given: str, package: str, extra: str, module: str = "") -> None:
+    """Raise CornetError if `given` needs a package that is not installed.
+
+    module: its import name, if different from the package's. extra: the extra of cornet that includes it.
+    """
+    if find_spec(module or package) is None:
+        raise CornetError(
+            f"{given} needs the package {package}, which is not installed; add it with `pip install {package}` "
+            f"(in a checkout: `uv sync --extra {extra}`)."
+        )

@@ -38,7 +38,7 @@ from cornet.training.build import Training, build
 from cornet.training.callbacks.batch_fit import BatchFit
 from cornet.training.callbacks.brain_score import BrainScore
 from cornet.training.callbacks.shared_subject import SharedSubject
-from cornet.training.overrides import check_missing
+from cornet.training.config_errors import check_missing
 from cornet.training.run import quieten
 
 __all__ = ["Hardware", "Measured", "Plan", "plan_training"]

@@ -28,8 +28,8 @@ from cornet.sizes import is_seed
 from cornet.stimuli.fingerprint import fingerprint
 from cornet.stimuli.samples import ImageSource
 from cornet.training.build import Training, build
+from cornet.training.config_errors import check_missing
 from cornet.training.content import Content, content_of
-from cornet.training.overrides import check_missing
 from cornet.training.ranks.processes import Ranks, connect_ranks, lost_rank
 from cornet.training.resume import check_continuation, record_start
 from cornet.training.run_summary import summarise

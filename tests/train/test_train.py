@@ -37,6 +37,7 @@ def test_a_run_leaves_what_it_says_and_is_not_repeated(train, tmp_path):
     assert all(path.stat().st_mtime_ns == when for path, when in before.items())
 
 
+@pytest.mark.slow  # trains
 def test_the_last_checkpoint_is_of_the_last_epoch_though_another_was_best(train, tmp_path):
     """Found with a run whose accuracy had stopped rising: its last epochs were lost."""
     code, _, err = train("recipe.epochs=4", "recipe.learning_rate=1e-9", "monitor=train/learning_rate")

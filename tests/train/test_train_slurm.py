@@ -46,7 +46,7 @@ def runs(folder: Path) -> list[Path]:
     ],
 )
 def test_without_the_package_one_sentence_says_what_to_install(overrides, missing, monkeypatch, train):
-    monkeypatch.setattr("cornet.training.overrides.find_spec", lambda name: None)
+    monkeypatch.setattr("cornet.training.config_errors.find_spec", lambda name: None)
     Plugins.instance()  # fills the store
     monkeypatch.delitem(ConfigStore.instance().repo["hydra"]["launcher"], f"{missing}.yaml")
     code, _, err = train(*overrides)

@@ -93,6 +93,7 @@ def test_what_has_no_folder_keeps_its_name() -> None:
     assert known("model.width=0.1")[0].parent.name == "model.width-0.1"
 
 
+@pytest.mark.slow  # trains
 def test_a_sweep_knows_copies_and_goes_on_without_images(photographs: Path, tmp_path: Path) -> None:
     other = shutil.copytree(photographs, tmp_path / "copy")
     given = ["-m", "data=imagefolder", f"root={tmp_path}/runs"]

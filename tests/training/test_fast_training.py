@@ -160,6 +160,7 @@ def test_a_stopped_training_goes_on_with_its_average(tmp_path):
         torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.slow  # trains for many steps
 def test_averaged_statistics_fit_the_averaged_weights():
     """The network in evaluation is as good as one whose statistics were estimated for these very weights."""
     train = batches(6, images=16)
@@ -229,6 +230,7 @@ def test_step_loss_needs_steps():
         classifier("cornet_z", step_loss=0.5)
 
 
+@pytest.mark.slow  # compiles
 def test_compiled_training_is_that_of_the_plain_one():
     """With all the rest at once: channels-last, clipping, smaller images first, averaging, read-outs."""
     found = []

@@ -16,8 +16,8 @@ from pytorch_lightning.loggers import Logger, TensorBoardLogger
 from cornet.errors import CornetError
 from cornet.runs.labels import MAX_TAG_LENGTH
 from cornet.runs.metrics import read_metrics
+from cornet.training.config_errors import check_installed
 from cornet.training.loggers.wandb_run import ForgivingWandbLogger
-from cornet.training.overrides import check_installed
 from cornet.training.ranks.processes import is_first_rank
 
 __all__ = ["tensorboard", "upload_results", "wandb"]

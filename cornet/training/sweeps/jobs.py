@@ -64,7 +64,7 @@ def check(config: DictConfig) -> None:
     from cornet.instantiate import make
     from cornet.models import describe
     from cornet.training.build import as_dict
-    from cornet.training.overrides import check_missing
+    from cornet.training.config_errors import check_missing
     from cornet.training.sweeps.halving import parse_halving
 
     check_missing(config)

@@ -118,12 +118,12 @@ def test_pixels_do_not_explain_it_and_v4_as_knowing_the_object_does(brain):
 
 def test_responses_are_the_same_at_every_start(brain, monkeypatch, tmp_path):
     monkeypatch.setenv("CORNET_CACHE", str(tmp_path / "one"))
-    first = SimulatedBrain(images=128, seed=3).bundle()
+    first = SimulatedBrain(images=128, size=32, seed=3).bundle()
     files = list((tmp_path / "one" / "simulated").iterdir())
     assert len(files) == 1
-    kept = SimulatedBrain(images=128, seed=3).bundle()
+    kept = SimulatedBrain(images=128, size=32, seed=3).bundle()
     monkeypatch.setenv("CORNET_CACHE", str(tmp_path / "two"))
-    anew = SimulatedBrain(images=128, seed=3).bundle()
+    anew = SimulatedBrain(images=128, size=32, seed=3).bundle()
     for other in (kept, anew):
         np.testing.assert_array_equal(first.assembly.values, other.assembly.values)
         assert first.identity == other.identity

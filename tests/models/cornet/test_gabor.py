@@ -110,6 +110,7 @@ def test_complex_cells_do_not_mind_the_phase_but_simple_cells_do():
     assert (sizes < 4).sum() > 10
 
 
+@pytest.mark.slow  # many gratings
 def test_a_cell_prefers_its_orientation_and_spatial_frequency():
     area = GaborArea(3, 5, 150, 150, stride=12, noise=False)
     bank = draw_bank(300)

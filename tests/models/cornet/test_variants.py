@@ -81,17 +81,12 @@ def test_every_one(variant):
     assert not torch.equal(logits[0], logits[1])
 
 
-OFTEN = ("feedback",)
-
-
 def graphs():
-    """In training, circuits that differ in several ways are slow tests; others, and all in evaluation, the longest."""
+    """In training, circuits that differ in several ways are slow tests; all others are among the longest."""
     for name in (*FILES, *MORE):
         for training in (True, False):
-            often = [] if training and name in OFTEN else [pytest.mark.longest]
-            yield pytest.param(
-                name, training, marks=[pytest.mark.slow] if training and name in MORE else often
-            )
+            mark = pytest.mark.slow if training and name in MORE else pytest.mark.longest
+            yield pytest.param(name, training, marks=mark)
 
 
 @pytest.mark.parametrize(("name", "training"), [*graphs()])

@@ -299,6 +299,7 @@ def test_other_brain_data_are_told(runs: list[Path], tmp_path: Path):
     assert part("compare.differing", names=differing_benchmarks([first, second])) == ""
 
 
+@pytest.mark.slow  # draws a page
 def test_where_nothing_matches_the_published_curves_stand_alone(runs: list[Path]):
     text = compare_page([open_run(runs[2], 1)])
     found = drawings(text)
@@ -441,7 +442,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
         yield browser
 
 
-@pytest.mark.parametrize("width", [1280, 400])
+@pytest.mark.parametrize("width", [pytest.param(1280, marks=pytest.mark.slow), 400])
 def test_a_browser_shows_it_without_a_network(width: int, browser: Browser, page: Path):
     browser.open(page, width)
     asked = [event["request"]["url"] for event in browser.told("Network.requestWillBeSent")]

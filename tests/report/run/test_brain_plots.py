@@ -221,6 +221,7 @@ def test_images_that_no_split_tested_are_not_called_unsolved(tmp_path: Path, fig
     assert f"solved when tested: {solved} of 70" in figures[0].axes[0].get_title(loc="left")
 
 
+@pytest.mark.slow  # draws many panels
 def test_many_benchmarks_make_further_tables(figures: list[Figure]):
     one = matrix((6,))
     one = pd.concat(

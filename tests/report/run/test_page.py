@@ -363,7 +363,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
         yield browser
 
 
-@pytest.mark.parametrize("width", [1280, 400])
+@pytest.mark.parametrize("width", [pytest.param(1280, marks=pytest.mark.slow), 400])
 def test_a_browser_shows_it_without_a_network(width: int, browser: Browser, folder: Path):
     browser.open(folder / "report.html", width)
     asked = [event["request"]["url"] for event in browser.told("Network.requestWillBeSent")]

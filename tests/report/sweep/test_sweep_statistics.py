@@ -93,6 +93,7 @@ def test_what_cannot_be_tested_is_nan():
     assert np.isnan(pair_difference([np.nan, np.nan], [1, 2]).mean)
 
 
+@pytest.mark.slow  # many forests
 def test_a_planted_effect_is_found_and_one_that_is_not_there_is_not():
     """200 made-up sweeps, Holm over all comparisons of each; a's step from the base is 20 standard deviations."""
     rng = np.random.default_rng(7)

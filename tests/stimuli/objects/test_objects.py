@@ -208,6 +208,7 @@ def _decoding(variation: float) -> float:
     return float((nearest == np.arange(240) % 8).mean())
 
 
+@pytest.mark.slow  # renders hundreds of images
 def test_pixels_tell_categories_the_less_the_more_they_vary() -> None:
     easy, hard = _decoding(0.0), _decoding(1.0)
     assert easy > 0.35

@@ -24,6 +24,7 @@ def small_device(module, most):
     return module
 
 
+@pytest.mark.slow  # trains many times
 def test_the_size_that_fits_is_told():
     module = small_device(classifier(batch_size=24), 7)
     told = (

@@ -120,6 +120,7 @@ def test_the_last_score_is_that_of_the_finished_network(source, bundle, tmp_path
         assert row["raw"] == pytest.approx(one.run(subject).raw, abs=1e-9)
 
 
+@pytest.mark.slow  # trains with scores
 def test_the_best_checkpoint_may_be_the_most_brain_like(source, bundle, tmp_path):
     keep = pl.callbacks.ModelCheckpoint(tmp_path / "best", filename="brain", monitor="brain/IT", mode="max")
     stop = pl.callbacks.EarlyStopping("brain/V4", mode="max", patience=50)

@@ -28,6 +28,7 @@ def session(folder, steps, **arguments):
     wandb_package.finish()
 
 
+@pytest.mark.slow  # starts W&B twice
 def test_two_offline_sessions_have_one_id(tmp_path, caplog, capfd):
     with caplog.at_level(logging.INFO):
         session(tmp_path / "run", range(3), config={"width": 2})

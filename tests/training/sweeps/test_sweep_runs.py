@@ -158,6 +158,7 @@ def told_of(name: str, runs: int) -> None:
     assert str(runs) in line
 
 
+@pytest.mark.slow  # composes many configurations
 def test_a_sweep_on_other_images():
     sweep = swept("experiment=[tiny_s,sweeps/bottleneck]", "data.folder=x", "seed=7")
     assert [job.label for job in sweep.jobs] == [f"bottleneck={k}" for k in (1, 2, 4, 6)]
@@ -196,6 +197,7 @@ def test_random_networks_are_compact_always_the_same_and_written_down(monkeypatc
 # whether a run is finished
 
 
+@pytest.mark.slow  # composes many configurations
 def test_a_finished_run_is_known_by_its_folder(tmp_path):
     given = ("-m", "seed=0,1", "model.width=0.1", f"root={tmp_path}")
     sweep = swept(*given)

@@ -10,8 +10,7 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 
 from cornet.errors import CornetError
-from cornet.training.config_errors import config_error, near
-from cornet.training.overrides import check_missing
+from cornet.training.config_errors import check_missing, config_error, near
 
 pytestmark = pytest.mark.usefixtures("elsewhere")
 
