@@ -249,7 +249,7 @@ print("compiled:", net.compiled)
     assert "C++ compiler" in done.stderr
 
 
-@pytest.mark.slow  # minutes of C++ compilation
+@pytest.mark.longest  # minutes of C++ compilation
 def test_the_real_compiler():
     """In float64: in float32 batch norms over eight images of one pixel magnify rounding, up to 4 % of a gradient."""
     images, found = torch.randn(8, 3, 32, 32, dtype=torch.float64), []
