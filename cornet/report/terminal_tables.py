@@ -277,7 +277,7 @@ def verdict(rerun: "Rerun") -> str:
     """Return the outcome as one sentence."""
     same = "The results are equal, bit for bit" if rerun.same else "The results differ"
     if rerun.made_with:
-        return f"{same}; the two runs used different {', '.join(rerun.made_with)}."
+        return f"{same}; the two runs differ in {', '.join(rerun.made_with)}."
     if rerun.same:
         return f"{same}, with the same versions, commit, hardware, threads and images."
     return (

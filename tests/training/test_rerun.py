@@ -78,7 +78,7 @@ def test_the_same_bit_for_bit_and_then_what_differs(first, tmp_path):
     assert "raw by at most 0.25" in out
     assert out.count("equal bit for bit") == 1
     assert f"different torch: 1.0 then, {versions['torch']} now" in out
-    assert "The results differ; the two runs used different torch" in out
+    assert "The results differ; the two runs differ in torch" in out
 
 
 def test_every_result_says_what_it_was_made_of(first):
