@@ -58,6 +58,7 @@ CHOICES = {
 
 
 @pytest.mark.parametrize("what", CHOICES)
+@pytest.mark.slow  # chooses layers twice
 def test_a_choice_of_layers_after_a_change(tmp_path, what):
     files, before, after = CHOICES[what]
     net = nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), nn.ReLU(), nn.Conv2d(4, 4, 3, 2, 1))

@@ -137,6 +137,7 @@ def test_layers_are_chosen_on_a_bundle_set_aside(bundle, tmp_path):
         run("score", SMALL, "--on", bundle, "--area", "auto")
 
 
+@pytest.mark.slow  # scores two networks
 def test_untrained_networks_are_scored_beside(bundle, tmp_path):
     torch.manual_seed(7)  # not the seed of the untrained one
     net = create_model("cornet_z", num_classes=4)

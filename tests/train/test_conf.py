@@ -46,6 +46,7 @@ def test_every_experiment_opens_with_its_facts(name):
 
 
 @pytest.mark.parametrize("name", VARIANTS)
+@pytest.mark.slow  # composes each
 def test_every_variant_opens_with_its_facts(name):
     """It changes the network, or what is trained of it, alone: so it goes with any data and any recipe."""
     text = (CONF / "experiment" / "variants" / f"{name}.yaml").read_text()

@@ -65,6 +65,7 @@ def test_the_command_takes_old_names_of_keys():
     assert "did you mean model.width?" in str(misspelt.exception)
 
 
+@pytest.mark.slow  # trains many times
 def test_a_batch_that_does_not_fit_is_refused_with_one_that_does(monkeypatch):
     def training_step(*_):
         raise MemoryError

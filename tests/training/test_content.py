@@ -66,6 +66,7 @@ def test_images_by_any_path(photographs: Path, tmp_path: Path, monkeypatch: pyte
 LOCAL = "brain.benchmarks.local"
 
 
+@pytest.mark.slow  # composes many configurations
 def test_bundles_by_any_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     bundle = write_bundle(tmp_path / "mine", assembly(("V4",) * 4 + ("IT",) * 4))

@@ -187,6 +187,7 @@ def test_within_an_epoch_the_rest_is_trained_and_equals_the_uninterrupted_run(fi
     )
 
 
+@pytest.mark.slow  # trains three times
 def test_the_same_command_goes_on_from_its_own_checkpoint_and_a_rerun_repeats_it(first, tmp_path):
     start = tmp_path / "start.ckpt"
     shutil.copy(first / "end.ckpt", start)

@@ -11,6 +11,8 @@ from cornet.errors import CornetError
 from cornet.stimuli.objects import CATEGORIES, OBJECTS, draw_latents, render
 from tests.helpers.brain.simulated_brain import fresh_brain
 
+pytestmark = pytest.mark.slow  # renders 640 images
+
 
 @pytest.fixture(scope="module")
 def brain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatedBrain]:

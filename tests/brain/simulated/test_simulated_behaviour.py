@@ -15,6 +15,8 @@ from cornet.brain.simulated.randomness import uniform
 from cornet.stimuli.objects import CATEGORIES
 from tests.helpers.brain.simulated_brain import fresh_brain
 
+pytestmark = pytest.mark.slow  # renders 640 images
+
 
 @pytest.fixture(scope="module")
 def brain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatedBrain]:

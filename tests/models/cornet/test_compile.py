@@ -74,6 +74,7 @@ def test_one_graph_on_ranks_too(tmp_path):
     assert not counters["graph_break"]
 
 
+@pytest.mark.slow  # compiles
 def test_training_is_captured_with_its_gradients_and_statistics():
     images, found = torch.randn(3, 3, 32, 32), []
     for compiled in (False, True):
@@ -128,6 +129,7 @@ def test_one_graph_per_size_and_mode(name):
     assert net.compiled
 
 
+@pytest.mark.slow  # compiles
 def test_recording_is_compiled_once_and_records_the_same():
     stimuli = torch.randint(0, 256, (5, 3, 32, 32), dtype=torch.uint8)
     sites = [Site("V4", 2), Site("IT", 1), Site("logits")]

@@ -124,6 +124,7 @@ def test_squashed_images_are_what_was_published(tmp_path: Path):
     assert not any("squashed" in note for note in run.notes)
 
 
+@pytest.mark.slow  # draws a page
 def test_simulated_scores_stand_on_no_axis(page: Path, runs: list[Path]):
     run = open_run(runs[2], 3)
     assert not run.scored

@@ -126,6 +126,7 @@ def test_a_ceiling_far_above_is_named_instead(figures: list[Figure]):
 
 
 @pytest.mark.parametrize("epochs", [(0,), (3,), (0, 1), (0.25, 0.5)])
+@pytest.mark.slow  # draws all panels
 def test_few_evaluations(epochs: tuple[float, ...], tmp_path: Path, figures: list[Figure]):
     folder = make_run(
         tmp_path, scores=scores(epochs, BENCHMARKS[:2]), step_matrix=matrix(epochs), solution_times=times(3)

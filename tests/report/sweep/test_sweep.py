@@ -156,6 +156,7 @@ def test_other_benchmarks_are_never_averaged(folder: Path, column: str, value: o
     assert text.endswith("score the older runs again, or move them to another folder.")
 
 
+@pytest.mark.slow  # draws a page
 def test_half_finished_runs_are_counted_in_a_sentence(folder: Path):
     variant = folder / "model.times.v4-4+model.bottleneck-2"
     (variant / "seed0" / "finished.json").unlink()
@@ -171,6 +172,7 @@ def test_half_finished_runs_are_counted_in_a_sentence(folder: Path):
     assert "2 runs are left out" in printed(folder)
 
 
+@pytest.mark.slow  # draws a page
 def test_runs_stopped_early_are_marked_and_in_no_mean(folder: Path):
     for variant, seeds in (
         ("model.times.v4-1+model.bottleneck-1", (0,)),

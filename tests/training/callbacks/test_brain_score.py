@@ -65,6 +65,7 @@ def test_training_is_the_same_with_and_without(source, bundle, tmp_path):
 
 
 @pytest.mark.parametrize("average", [None, 0.9])
+@pytest.mark.slow  # trains with scores
 def test_the_matrix_is_of_the_weights_that_are_scored(source, bundle, tmp_path, average):
     brain = BrainScore([bundle], tmp_path)
     _, module = train(source, tmp_path, [brain, StepMatrix(tmp_path)], epochs=1, average=average)
@@ -132,6 +133,7 @@ def test_the_best_checkpoint_may_be_the_most_brain_like(source, bundle, tmp_path
     )
 
 
+@pytest.mark.slow  # trains with scores
 def test_the_most_brain_like_checkpoint_is_of_the_weights_that_were_scored(source, bundle, tmp_path):
     from cornet.brain import NetworkSubject
     from cornet.brain.benchmarks import open_benchmarks

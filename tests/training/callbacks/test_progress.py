@@ -149,6 +149,7 @@ def test_terminal():
     assert terminal.raw.count(b"\x1b[?25l") == terminal.raw.count(b"\x1b[?25h")  # the cursor is given back
 
 
+@pytest.mark.slow  # trains
 def test_no_terminal_prints_only_the_lines_that_stay(capsys):
     trainer(num_sanity_val_steps=0).fit(Tiny(), loader(), loader())
     out = capsys.readouterr().out

@@ -74,6 +74,7 @@ def train(source, folder, bundles):
     return before.state == after.state
 
 
+@pytest.mark.slow  # trains
 def test_a_run_keeps_what_its_network_sees(source, bundle, tmp_path):
     folder = tmp_path / "run"
     assert train(source, folder, [bundle])

@@ -82,6 +82,7 @@ def test_rows_hold_their_axis_and_details_that_come_later_too(tmp_path):
     assert r"brain/my\.data-ost/low" in names  # unescaped, wandb takes it for my: {data-ost/low: ...}
 
 
+@pytest.mark.slow  # starts W&B
 def test_unreachable_server_means_offline(tmp_path, monkeypatch, caplog):
     monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")

@@ -31,6 +31,7 @@ def test_what_is_no_sweep_over_seeds(overrides: list[str]):
     assert folders(*overrides) == []
 
 
+@pytest.mark.slow  # composes many configurations
 def test_submitted_runs_are_checked_and_the_command_that_shows_them_is_printed(train, monkeypatch, tmp_path):
     submitit = pytest.importorskip("hydra_plugins.hydra_submitit_launcher.submitit_launcher")
     submitted: list[Sequence[str]] = []

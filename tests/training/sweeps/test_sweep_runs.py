@@ -41,6 +41,7 @@ def composed(overrides):
 # what runs there are
 
 
+@pytest.mark.slow  # composes many configurations
 def test_the_runs_of_a_command(tmp_path):
     sweep = swept(
         "-m", "model.times.V4=1,2", "seed=0,1", "name=try", "sweep.at_once=2", "hydra.verbose=false"
@@ -82,6 +83,7 @@ def test_the_runs_of_a_command(tmp_path):
         (["experiment=sweeps/random", "draw=-1"], r"draw=-1 must be a whole number, 0 or more"),
     ],
 )
+@pytest.mark.slow  # composes many configurations
 def test_what_cannot_be_is_refused_before_anything_runs(argv, said, tmp_path):
     with pytest.raises(CornetError, match=said) as refused:
         swept(*argv)

@@ -58,6 +58,7 @@ def check(data, values):
     ],
     ids=lambda form: ", ".join(f"{key} {value}" for key, value in form.items()) or "plain",
 )
+@pytest.mark.slow  # writes large files
 def test_accepted_forms(form, values, tmp_path):
     path = write(tmp_path / "dataset.h5", values, **form)
     assert problem(path) == ""

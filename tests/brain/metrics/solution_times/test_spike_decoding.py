@@ -30,6 +30,7 @@ def made_up(trials: int = 40, neurons: int = 30, onset: int = 60) -> tuple[np.nd
 
 
 @pytest.mark.parametrize("onset", [60, 120])
+@pytest.mark.slow  # decodes many bins
 def test_objects_are_solved_soon_after_the_onset(onset: int) -> None:
     result = brain.decode_over_time(*made_up(onset=onset), STARTS, window=30, threshold=1.5)
     assert result.objects.tolist() == OBJECTS
@@ -48,6 +49,7 @@ def test_objects_are_solved_soon_after_the_onset(onset: int) -> None:
     assert (result.solved == 1).all()
 
 
+@pytest.mark.slow  # decodes many bins
 def test_accuracy_as_the_measure() -> None:
     counts, labels = made_up()
     result = brain.decode_over_time(counts, labels, STARTS, measure="accuracy", threshold=1.01)
