@@ -5,77 +5,29 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import threading
 import time
 
-import numpy as np
 import pytest
-from typer.testing import CliRunner
 
 from cornet import CornetError, brain
 from cornet.brain.data.public import fetching
 from cornet.brain.data.public.fetching import download_status, fetch, require
-from cornet.brain.data.public.listing import BASE_URL, PUBLIC, PublicData, PublicFile
-from cornet.cli import app, main
-from tests.helpers.brain.kar2019_file import lines, write
-from tests.helpers.file_server import Server, serving
+from cornet.brain.data.public.listing import BASE_URL, PUBLIC
+from tests.helpers.brain.public_data import (
+    CONTENT,
+    DATA,
+    NAMES,
+    complete,
+    described,
+    locate,
+    refused,
+    script,
+    visible,
+)
+from tests.helpers.file_server import Server
 
-NAMES = ("assy_some_Data2020_public.nc", "stimulus_some-public.csv", "stimulus_some-public.zip")
-
-
-@pytest.fixture
-def server():
-    with serving() as server:
-        server.content = dict(CONTENT)
-        yield server
-
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path, monkeypatch):
-    """Where the data set goes."""
-    monkeypatch.setenv("CORNET_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("no_proxy", "*")
-    monkeypatch.delenv("CORNET_DATA_URL", raising=False)
-    return tmp_path / "cache" / "data" / "some2020"
-
-
-def described(content):
-    files = tuple(PublicFile(name, hashlib.sha1(data).hexdigest()) for name, data in content.items())
-    return PublicData(name="some2020", summary="", content="", files=files)
-
-
-SIZES = zip(NAMES, (40_000, 300, 9_000), strict=True)
-CONTENT = {name: np.random.default_rng(size).bytes(size) for name, size in SIZES}
-DATA = described(CONTENT)
-
-
-def refused(*arguments, data=DATA, **more):
-    with pytest.raises(CornetError) as caught:
-        fetch(data, *arguments, **more)
-    message = str(caught.value)
-    assert "\n" not in message
-    return message
-
-
-def visible(folder):
-    return sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
-
-
-def complete(folder):
-    assert visible(folder) == sorted(NAMES)
-    return all((folder / name).read_bytes() == data for name, data in CONTENT.items())
-
-
-def script(folder, url, before=""):
-    """The command of a process that fetches the set, after it ran other code."""
-    code = (
-        f"{before}\nfrom cornet.brain.data.public.listing import PublicData, PublicFile\n"
-        "from cornet.brain.data.public.fetching import fetch\n"
-        f"data = PublicData(name='some2020', summary='', content='', files={DATA.files!r})\n"
-        f"print(fetch(data, {url!r}, {str(folder)!r}))"
-    )
-    return [sys.executable, "-c", code]
+pytestmark = pytest.mark.usefixtures("folder")
 
 
 def test_the_table():
@@ -111,14 +63,6 @@ def test_the_table():
 
 def test_the_public_name_stays_a_function():
     assert brain.fetch is fetch
-
-
-def locate(data, folder=None):
-    """The folder that `require` returns, or None."""
-    try:
-        return require(data, folder)
-    except CornetError:
-        return None
 
 
 def test_well_served(server, folder):
@@ -413,95 +357,3 @@ def test_a_folder_of_others(server, folder):
         assert fetch(DATA) == locate(DATA) == folder
     finally:
         folder.chmod(0o700)
-
-
-@pytest.fixture
-def dataset(tmp_path):
-    return write(tmp_path / "my dataset.h5", lines(np.random.default_rng(0)))
-
-
-def test_kar2019(dataset, tmp_path, monkeypatch):
-    place = tmp_path / "cache" / "data" / "kar2019"
-    message = refused(data="kar2019")
-    assert (
-        "download dataset.h5 from the authors' page, https://github.com/kohitij-kar/image_metrics" in message
-    )
-    assert f"place it at {place / 'dataset.h5'}" in message
-    assert "must be fetched by hand" in refused("http://127.0.0.1:9/", data="kar2019")
-    with pytest.raises(CornetError, match=r"dataset.h5 is missing from .*; run `cornet fetch kar2019`"):
-        brain.load_kar2019()
-    wrong = tmp_path / "wrong.h5"
-    wrong.write_bytes(b"<html>")
-    message = refused(wrong, data="kar2019")
-    assert f"{wrong} is truncated, damaged or not an HDF5 file" in message
-    assert "copy it again, or download it from the authors' page" in message
-    assert visible(place) == []
-    assert fetch("kar2019", dataset) == place
-    assert len(brain.load_kar2019().stimuli) == 1318
-    assert fetch("kar2019") == locate("kar2019") == place
-    os.truncate(place / "dataset.h5", 1_000_000)
-    assert locate("kar2019") is None
-    assert "truncated file" in refused(data="kar2019")
-    assert "); delete it to fetch it again" in refused(data="kar2019")
-    (place / "dataset.h5").unlink()
-    dataset.rename(tmp_path / "dataset.h5")
-    monkeypatch.setenv("CORNET_DATA_URL", str(tmp_path))
-    assert fetch("kar2019") == place
-
-
-def run(*arguments, columns=80):
-    return CliRunner().invoke(app, ["fetch", *arguments], env={"COLUMNS": str(columns), "TERM": "dumb"})
-
-
-@pytest.mark.parametrize("columns", [80, 120])
-def test_list(columns, dataset, tmp_path):
-    fetch("kar2019", dataset)
-    result = run("--list", columns=columns)
-    assert result.exit_code == 0
-    assert result.output.count("not fetched") == 3
-    assert max(map(len, result.output.splitlines())) <= columns
-    for data in PUBLIC.values():
-        assert data.name in result.output
-        assert data.citation in " ".join(result.output.split())
-    words = "".join(result.output.split())
-    assert "148,480" in words
-    assert "585,511" in words
-
-
-def test_command(dataset, tmp_path, monkeypatch, capsys):
-    place = tmp_path / "cache" / "data" / "kar2019" / "dataset.h5"
-    result = run("kar2019")
-    assert result.exit_code == 2
-    for text in ("https://github.com/kohitij-kar/image_metrics", "dataset.h5", "--from PATH", str(place)):
-        assert text in result.output
-    assert 3 <= result.output.count("\n") <= 6
-    result = run("kar2019", "--from", str(dataset), "--to", str(tmp_path / "other"))
-    assert (result.exit_code, result.output) == (0, f"kar2019: {tmp_path / 'other'}\n")
-    assert run("kar2019").exit_code == 2
-    result = run("kar2019", "--from", str(tmp_path / "other"))
-    assert (result.exit_code, result.output) == (0, f"kar2019: {place.parent}\n")
-    assert run("kar2019").exit_code == 0
-    for arguments, message in (
-        (["nothing"], "'nothing' is unknown; choose one of majajhong2015"),
-        ([], "a data set is missing; name one or more of majajhong2015"),
-        (["kar2019", "rajalingham2018", "--to", "x"], "--to allows only one data set, and you gave 2"),
-        (
-            ["rajalingham2018", "--from", str(tmp_path)],
-            "assy_dicarlo_Rajalingham2018_public.nc cannot be read",
-        ),
-        (["rajalingham2018", "--from", "http://127.0.0.1:9/"], "cannot be reached ("),
-    ):
-        monkeypatch.setattr(sys, "argv", ["cornet", "fetch", *arguments])
-        with pytest.raises(SystemExit) as caught:
-            main()
-        assert caught.value.code == 2
-        captured = capsys.readouterr()
-        assert message in captured.err
-        assert captured.err.startswith("cornet: ")
-        assert captured.err.count("\n") == 1
-
-
-def test_a_bar_is_drawn_on_a_terminal(server, monkeypatch, capsys):
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    fetch(DATA, server.url)
-    assert NAMES[0] in capsys.readouterr().err
