@@ -7,7 +7,7 @@
     python benchmarks/battery_cost.py --images-per-second 2500                 # the share of an ImageNet epoch
 
 Writes made-up data of the real sizes (see made_up_public.py) to a temporary cache folder, opens the benchmarks by their
-public names, and runs what the callback BrainScore runs: `battery` of a SharedSubject, all from those files. Between
+public names, and runs what the callback BrainScore runs: `evaluate` of a SharedNetwork, all from those files. Between
 evaluations the weights are moved, so that nothing recorded before can answer.
 
 The first evaluation also reads the data: opening the files, hashing the stimuli, decoding them (their screens are kept,
@@ -61,16 +61,16 @@ from cornet.files import atomic_write
 from cornet.runs.provenance import versions
 from cornet.stimuli.normalisation import normalise
 from cornet.stimuli.stimulus_set import StimulusSet
-from cornet.training.callbacks.brain_checks import check_benchmark
-from cornet.training.callbacks.brain_score import battery
-from cornet.training.callbacks.shared_subject import SharedSubject
+from cornet.training.callbacks.brain.checks import check_benchmark
+from cornet.training.callbacks.brain.evaluation import evaluate as evaluate_benchmarks
+from cornet.training.callbacks.brain.shared_subject import SharedNetwork
 
 RESULTS = Path(__file__).parent / "results" / "battery_cost.json"
 IMAGENET = 1_281_167
 TARGET_S, TARGET_SHARE = 15.0, 0.04
 
 
-class TimedSubject(SharedSubject):
+class TimedSubject(SharedNetwork):
     """Notes how long each recording took: (stimulus set, stimuli, seconds).
 
     made_up: None, or the seed of features that are returned instead of the network's.
@@ -120,7 +120,7 @@ def evaluate(
     start, cpu = time.perf_counter(), time.process_time()
     subject = TimedSubject(net, "network", size=size, made_up=made_up)
     subject.screen_cache = screens
-    results: list[Result] = battery(subject, benchmarks, strict=True)
+    results: list[Result] = evaluate_benchmarks(subject, benchmarks, strict=True)
     seconds = time.perf_counter() - start
     recording = {name: taken for name, _, taken in subject.recorded}
     comparison = {result.benchmark.name: result.seconds for result in results}
@@ -152,7 +152,7 @@ def prepare(
         return result
 
     benchmarks = timed("open", lambda: open_benchmarks(names, device=device))
-    subject = SharedSubject(net, "network", size=size)
+    subject = SharedNetwork(net, "network", size=size)
     for one in benchmarks:
         timed("open", lambda one=one: check_benchmark(one, subject))
     for one in benchmarks:
@@ -266,7 +266,7 @@ def measure(arguments: argparse.Namespace, made: dict[str, int]) -> dict[str, An
         )
         print(f"round {number + 1}: {rounds[-1]['seconds']:.2f} s", flush=True)
     later = medians(rounds)
-    steps = {one.name: [str(site) for site in one.sites(SharedSubject(net))] for one in benchmarks}
+    steps = {one.name: [str(site) for site in one.sites(SharedNetwork(net))] for one in benchmarks}
     figures = {
         "made": made,
         "sites": steps,

@@ -9,17 +9,31 @@ from cornet.errors import CornetError
 
 if TYPE_CHECKING:
     from cornet import brain as brain
+    from cornet.brain.scoring import score as score
     from cornet.models import create_model as create_model
     from cornet.models import list_models as list_models
     from cornet.models import load_published as load_published
     from cornet.models import to_published as to_published
     from cornet.runs.folder import load_run as load_run
+    from cornet.training.callbacks.brain_score import BrainScore as BrainScore
+    from cornet.training.callbacks.solution_times import ObjectSolutionTimes as ObjectSolutionTimes
+    from cornet.training.callbacks.step_matrix import StepMatrix as StepMatrix
 
     __version__: str
 
 MODELS = ("create_model", "list_models", "load_published", "to_published")
 
-__all__ = ["CornetError", "__version__", "brain", "load_run", *MODELS]
+ELSEWHERE = {
+    "BrainScore": "cornet.training.callbacks.brain_score",
+    "ObjectSolutionTimes": "cornet.training.callbacks.solution_times",
+    "StepMatrix": "cornet.training.callbacks.step_matrix",
+    "load_run": "cornet.runs.folder",
+    "score": "cornet.brain.scoring",
+    **dict.fromkeys(MODELS, "cornet.models"),
+}
+"""Public names, and the module that defines each; it is imported on first use."""
+
+__all__ = ["CornetError", "__version__", "brain", *ELSEWHERE]
 
 
 def __getattr__(name: str) -> Any:
@@ -35,12 +49,10 @@ def __getattr__(name: str) -> Any:
         from importlib import import_module
 
         value = import_module("cornet.brain")
-    elif name == "load_run":
-        from cornet.runs.folder import load_run as value
-    elif name in MODELS:
-        from cornet import models
+    elif name in ELSEWHERE:
+        from importlib import import_module
 
-        value = getattr(models, name)
+        value = getattr(import_module(ELSEWHERE[name]), name)
     else:
         raise AttributeError(f"module 'cornet' has no attribute {name!r}")
     globals()[name] = value

@@ -11,7 +11,7 @@ from cornet.brain.subjects import NetworkSubject
 from cornet.errors import CornetError
 from cornet.memory import available_memory
 from cornet.models import create_model
-from cornet.training.callbacks.brain_checks import check_memory
+from cornet.training.callbacks.brain.checks import check_memory
 from tests.helpers.brain.drawn_bundle import assembly, write
 
 
@@ -39,7 +39,7 @@ def test_features_beyond_memory_need_room_on_the_disk(tmp_path, monkeypatch):
     (site,) = one.sites(subject)
     assert subject.widths([site]) == {site: subject.record(one.stimuli, [site])[site].shape[1]}
     check_memory(one, subject)
-    monkeypatch.setattr("cornet.training.callbacks.brain_checks.DEFAULT_MEMORY", 1)
+    monkeypatch.setattr("cornet.training.callbacks.brain.checks.DEFAULT_MEMORY", 1)
     check_memory(one, subject)  # on the disk then, where there is room
     subject.widths = lambda sites: dict.fromkeys(sites, 10**14)
     with pytest.raises(

@@ -130,6 +130,7 @@ def test_a_run_with_old_names_is_the_same_run(tmp_path):
     assert opened.identity["model"] == model
 
 
+@pytest.mark.slow  # trains
 def test_a_training_with_old_names_goes_on(tmp_path, monkeypatch, warnings_):
     """In the same folder, from its last checkpoint; also where the user's own file still has the old names."""
     monkeypatch.chdir(tmp_path)

@@ -21,33 +21,52 @@ __all__ = ["SeveralValues", "score"]
 
 
 class SeveralValues(TyperCommand):
-    """A command whose option --on takes all words up to the next option: --on one two three."""
+    """A command whose options --on and --layers take all words up to the next option: --on one two three."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         expanded: list[str] = []
-        after_on = False
+        option = ""
         for word in args:
             if word.startswith("-"):
-                after_on = word == "--on"
-                expanded += [] if after_on else [word]
+                option = word if word in ("--on", "--layers") else ""
+                expanded += [] if option else [word]
             else:
-                expanded += ["--on", word] if after_on else [word]
+                expanded += [option, word] if option else [word]
         return super().parse_args(ctx, expanded)
 
 
 def score(
     models: Annotated[
-        list[str], typer.Argument(help="A name, a run's folder, a checkpoint, pixels, gabor, ...")
+        list[str],
+        typer.Argument(
+            help="A name, a run's folder, a checkpoint, your code as MODULE:FUNCTION, pixels, ..."
+        ),
     ],
     on: Annotated[
-        list[str], typer.Option("--on", help="Names of benchmarks or groups, or folders with a bundle.")
-    ],
+        list[str] | None,
+        typer.Option("--on", help="Names of benchmarks or groups, or folders with a bundle."),
+    ] = None,
+    layers: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--layers", help="Layers of regions: V4=layer3 IT=layer4; auto: choose them on --choose-on."
+        ),
+    ] = None,
+    size: Annotated[
+        int | None, typer.Option(help="Pixels per side of the input (default: the model's own, or 224).")
+    ] = None,
+    step_ms: Annotated[
+        float | None,
+        typer.Option(
+            "--step-ms", help="Duration of a step in ms, of layers that run several times in a forward pass."
+        ),
+    ] = None,
     area: Annotated[
-        str, typer.Option(help="V1, V2, V4, IT or a layer, for all regions; auto: choose it on --choose-on.")
+        str, typer.Option(help="An area or layer to compare with all regions; auto: as --layers auto.")
     ] = "",
     choose_on: Annotated[
         str,
-        typer.Option(help="With --area auto: a separate bundle on which to choose each region's layer."),
+        typer.Option(help="With --layers auto: a separate bundle on which to choose each region's layer."),
     ] = "",
     metric: Annotated[str, typer.Option(help="pls, ridge, linear or neuron_to_neuron.")] = "pls",
     scale: Annotated[str, typer.Option(help="Scale of neural scores: r^2/c, (r/c)^2, r/c or raw.")] = "r^2/c",
@@ -96,8 +115,8 @@ def score(
     """Compare networks with brains.
 
     MODEL is a network's name (published weights), a run's folder, a checkpoint, torchvision:NAME,
-    timm:NAME, pixels, gabor, or recorded features; options follow a question mark:
-    cornet_s?untrained&seed=3, torchvision:resnet18?V4=layer2.
+    timm:NAME, MODULE:FUNCTION (your own code), pixels, gabor, or recorded features; options follow a
+    question mark: cornet_s?untrained&seed=3, torchvision:resnet18?V4=layer2.
 
     Each stimulus set is shown once to each model, and the recorded features are cached.
 
@@ -109,11 +128,19 @@ def score(
 
       cornet score cornet_s cornet_rt --on majajhong2015 rajalingham2018-i2n --csv scores.csv
 
-      cornet score torchvision:resnet18 --on my-bundle --area auto --choose-on other-bundle
+      cornet score my_package.nets:build --on my-bundle --layers V4=layer3 IT=layer4 --size 64
+
+      cornet score torchvision:resnet18 --on my-bundle --layers auto --choose-on other-bundle
     """
     from cornet.brain.benchmarks import open_benchmarks, run_battery
+    from cornet.brain.scoring import AUTO, choose, with_times
     from cornet.brain.subjects.base import site_or_layer
 
+    if not on:
+        raise CornetError(
+            f"--on is missing; name the benchmarks, as in cornet score {models[0]} --on simulated (`cornet benchmarks` "
+            "lists them)."
+        )
     if trust:
         from cornet.instantiate import find_own_modules
 
@@ -128,11 +155,20 @@ def score(
     opened = open_benchmarks(
         on, metric=metric, scale=scale, area=site, decoder=decoder, device=device, **local
     )
-    subjects = open_subjects(models, device, untrained, seed, trust)
-    if (area == "auto") != bool(choose_on):
-        raise CornetError("--area auto and --choose-on BUNDLE need each other; give both, or neither.")
+    by_region = parse_layers(layers or [])
+    automatic = AUTO in (area, *(layers or []))
+    subjects = open_subjects(
+        models, untrained, device=device, seed=seed, trust=trust, size=size, regions=by_region
+    )
+    if automatic != bool(choose_on):
+        raise CornetError("--layers auto and --choose-on BUNDLE need each other; give both, or neither.")
+    if step_ms is not None:
+        subjects = [with_times(subject, step_ms, None) for subject in subjects]
     if choose_on:
-        subjects = [with_chosen_layers(subject, choose_on, metric, device, local) for subject in subjects]
+        asked = {**local, "metric": metric}
+        subjects = [
+            subject.with_regions(choose(subject, choose_on, asked, device).regions) for subject in subjects
+        ]
     interactive = sys.stderr.isatty()
 
     def show(message: str) -> None:
@@ -140,7 +176,8 @@ def score(
             typer.echo(message, err=True)
 
     results = []
-    for result in run_battery(subjects, opened, strict=not keep_going, progress=interactive, log=show):
+    options: dict[str, Any] = {"strict": not keep_going, "progress": interactive, "log": show, "named": on}
+    for result in run_battery(subjects, opened, **options):
         results.append(result)
         if csv:
             import pandas as pd
@@ -161,57 +198,31 @@ def score(
         raise typer.Exit(1)
 
 
-def open_subjects(
-    models: list[str], device: str, untrained: bool, seed: int, trust: bool = False
-) -> "list[Subject]":
+def open_subjects(models: list[str], untrained: bool, seed: int, **options: Any) -> "list[Subject]":
     """Open the subjects. untrained: also open each network's untrained version, placed after it."""
     from cornet.brain import open_subject
     from cornet.runs.checkpoints import KINDS
 
     subjects = []
     for model in models:
-        subjects.append(open_subject(model, device=device, seed=seed, trust=trust))
+        subjects.append(open_subject(model, seed=seed, **options))
         name, _, text = model.partition("?")
-        options = [option for option in text.split("&") if option and option not in KINDS]
-        if untrained and "untrained" not in options and name not in ("pixels", "gabor"):
-            untrained_name = f"{name}?{'&'.join([*options, 'untrained'])}"
-            subjects.append(open_subject(untrained_name, device=device, seed=seed, trust=trust))
+        given = [option for option in text.split("&") if option and option not in KINDS]
+        if untrained and "untrained" not in given and name not in ("pixels", "gabor"):
+            untrained_name = f"{name}?{'&'.join([*given, 'untrained'])}"
+            subjects.append(open_subject(untrained_name, seed=seed, **options))
     return subjects
 
 
-def with_chosen_layers(
-    subject: "Subject", folder: str, metric: str, device: str, local: dict[str, Any]
-) -> "Subject":
-    """Return the subject with, for each region, the layer that predicts the separate bundle best.
-
-    local: the options time_bin, groups, stratify and ignore. The bundle is split as it is for scoring. Raises
-    CornetError if the bundle has one fixed split.
-    """
-    from cornet.brain import choose_layers, load_bundle
-    from cornet.brain.data.split_rule import SplitOptions, read_rule_file, split_rule
-
-    bundle = load_bundle(folder)
-    asked = SplitOptions(local["groups"], local["stratify"], local["ignore"] and tuple(local["ignore"]))
-    rule = split_rule(bundle, read_rule_file(Path(folder).expanduser()), asked)
-    if rule.fixed:
-        raise CornetError(
-            f"{folder} defines one fixed split, but choosing layers needs several; give --groups or --stratify."
-        )
-    choice = choose_layers(
-        subject,
-        bundle,
-        time_bin=local["time_bin"],
-        metric=metric,
-        stratify=rule.stratify,
-        groups=rule.groups,
-        ignore=rule.ignore,
-        device=device,
-    )
-    layers = ", ".join(f"{region}: {site}" for region, site in choice.regions.items())
-    typer.echo(f"{subject.name}: chosen on {choice.bundle}: {layers} ({rule})", err=True)
-    for note in choice.notes:
-        typer.echo(f"  {note}", err=True)
-    return subject.with_regions(choice.regions)
+def parse_layers(words: list[str]) -> dict[str, str]:
+    """Parse V4=layer3 IT=layer4; auto is left out. Raises CornetError for other words."""
+    found = {}
+    for word in (part for given in words for part in given.split(",") if part != "auto"):
+        region, equals, layer = word.partition("=")
+        if not (region and equals and layer):
+            raise CornetError(f"--layers {word} must be a region and its layer, such as V4=layer3, or auto.")
+        found[region] = layer
+    return found
 
 
 def scored_rows(results: "list[Result]", subjects: "list[Subject]") -> "list[dict[str, object]]":

@@ -12,7 +12,7 @@ from cornet.files import atomic_write
 from cornet.report.style import gridlines, png, style
 from cornet.report.thinning import thinned
 
-__all__ = ["plot_curves"]
+__all__ = ["label", "plot_curves"]
 
 COLOURS = ("#1b6ca8", "#d1495b", "#3c8d53", "#b07d2b", "#6b4c9a", "#4d4d4d")
 
@@ -84,3 +84,12 @@ def epoch_length(metrics: pd.DataFrame) -> float:
     if not len(validations):
         return float(max(1, metrics["step"].max() + 1))
     return float(np.median((validations["step"] + 1) / (validations["epoch"] + 1)))
+
+
+def label(name: str) -> str:
+    """Return a metric's label: val/top1_squash -> top-1, squash; brain/IT -> IT; brain/mean -> mean brain score."""
+    if name.startswith("brain/"):
+        return {"brain/mean": "mean brain score"}.get(name, name.removeprefix("brain/"))
+    metric, _, view = name.removeprefix("val/").partition("_")
+    shown = {"top1": "top-1", "top5": "top-5", "loss": "validation loss"}.get(metric, metric)
+    return f"{shown}, {view}" if view else shown

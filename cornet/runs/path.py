@@ -23,6 +23,7 @@ __all__ = [
     "is_ignored",
     "parse_overrides",
     "variant_name",
+    "without_nulls",
     "without_seed",
 ]
 
@@ -33,6 +34,7 @@ IGNORED = tuple(
         "data.": "cache cache_gb storage_options",
         "loader.": "workers val_batch_size",
         "callbacks.": "progress sample_stimuli brain_checkpoint last_checkpoint throughput halving",
+        "callbacks.brain_score.": "task_metric",
         "trainer.": "accelerator strategy devices num_nodes enable_progress_bar log_every_n_steps",
     }.items()
     for key in keys.split()
@@ -151,7 +153,7 @@ def _read_identity(parent: Path) -> dict[str, Any] | None:
     """Read the identity of the runs seed<k> in a folder from the first readable file. Return None without runs."""
     for path in sorted(parent.glob("seed*/identity.json")):
         try:
-            content = with_current_names(json.loads(read_bytes(path)))
+            content = without_nulls(with_current_names(json.loads(read_bytes(path))))
             seed = int(path.parent.name.removeprefix("seed").partition(".")[0])
         except (OSError, ValueError, RecursionError):
             continue
@@ -199,7 +201,14 @@ def identity_of(config: dict[str, Any]) -> dict[str, Any]:
     identity = json.loads(json.dumps(without_ignored(with_current_names(config), ""), default=str))
     if identity.get("ckpt_path") in _DEFAULT_CKPT_PATHS:
         identity.pop("ckpt_path", None)
-    return identity
+    return without_nulls(identity)
+
+
+def without_nulls(node: Any) -> Any:
+    """Remove keys whose value is null: a version that adds such a key leaves the identity of earlier runs as it is."""
+    if not isinstance(node, dict):
+        return node
+    return {key: without_nulls(value) for key, value in node.items() if value is not None}
 
 
 def _entries(override: Override) -> dict[str, str]:

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,18 @@ import pandas as pd
 from cornet.csv_cells import unescape_cell
 from cornet.errors import CornetError
 
-__all__ = ["EITHER", "NUMBER", "SCORES", "TEXT", "TRUTH", "read_rows", "read_scores", "read_table"]
+__all__ = [
+    "EITHER",
+    "NUMBER",
+    "OLD_ACCURACY",
+    "SCORES",
+    "TEXT",
+    "TRUTH",
+    "read_rows",
+    "read_scores",
+    "read_table",
+    "with_current_columns",
+]
 
 NUMBER, TEXT, TRUTH, EITHER = "number", "text", "truth", "number or text"
 
@@ -26,7 +38,8 @@ CELLS_PER_PART = 2**18
 SCORES: Mapping[str, str] = {
     "epoch": NUMBER,
     "step": NUMBER,
-    "top1": NUMBER,
+    "task_metric": TEXT,
+    "task_value": NUMBER,
     "weights": TEXT,
     "model": TEXT,
     "benchmark": TEXT,
@@ -55,8 +68,11 @@ SCORES: Mapping[str, str] = {
     "versions": TEXT,
     "config": TEXT,
 }
-"""The columns of scores.csv: epoch, step, accuracy and weights of an evaluation, those of `Result.row`, and provenance
-(`cornet.runs.provenance`)."""
+"""The columns of scores.csv: epoch, step, the task's metric (its name and value, such as val/top1) and weights of an
+evaluation, those of `Result.row`, and provenance (`cornet.runs.provenance`)."""
+
+OLD_ACCURACY = "top1"
+"""Column of earlier versions, which is now task_value with the task_metric val/top1."""
 
 
 def read_rows(path: Path | str) -> pd.DataFrame:
@@ -71,7 +87,21 @@ def read_scores(path: Path | str) -> pd.DataFrame:
     """
     path = Path(path)
     path = path / "scores.csv" if path.is_dir() else path
-    return read_table(path, SCORES, needs=("epoch", "benchmark", "value"))
+    table = read_table(path, SCORES, needs=("epoch", "benchmark", "value"))
+    if OLD_ACCURACY not in table or not table["task_metric"].eq("").all():
+        return table
+    old = pd.to_numeric(table[OLD_ACCURACY], errors="coerce")
+    return table.drop(columns=OLD_ACCURACY).assign(task_metric="val/top1", task_value=old)
+
+
+def with_current_columns(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of scores with the names of this version."""
+    if OLD_ACCURACY not in row:
+        return dict(row)
+    current: dict[str, Any] = {}
+    for name, value in row.items():
+        current |= {"task_metric": "val/top1", "task_value": value} if name == OLD_ACCURACY else {name: value}
+    return current
 
 
 def read_table(

@@ -1,12 +1,20 @@
 """Write the scores of a run, one row per benchmark and evaluation, so that they survive a stop and a resume."""
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from cornet.errors import CornetError
 from cornet.runs.journal import Journal, Row, write_table
-from cornet.runs.score_tables import NUMBER, SCORES, read_rows, read_scores
+from cornet.runs.score_tables import (
+    NUMBER,
+    OLD_ACCURACY,
+    SCORES,
+    read_rows,
+    read_scores,
+    with_current_columns,
+)
 
 __all__ = ["RunScores", "read_scores"]
 
@@ -38,6 +46,20 @@ class RunScores:
         self._create_journal()
         self.journal.filter(lambda row: self._key(row)[0] <= step)
 
+    def move_aside(self) -> str:
+        """Rename the files of an earlier run to scores-1.* (or 2, ...). Returns the new name of scores.csv, or ""."""
+        paths = [path for path in (self.path, self.journal.path) if path.exists()]
+        if not paths:
+            return ""
+        number = next(
+            n
+            for n in itertools.count(1)
+            if not any(path.with_stem(f"scores-{n}").exists() for path in (self.path, self.journal.path))
+        )
+        for path in paths:
+            path.rename(path.with_stem(f"scores-{number}"))
+        return str(self.path.with_stem(f"scores-{number}"))
+
     def add(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Add the rows of an evaluation. They replace those of an earlier one with the same step and weights."""
         self._create_journal()
@@ -46,7 +68,8 @@ class RunScores:
         write_table(self.path, lambda: self.rows, nan="")
 
     def _all(self) -> Iterable[Row]:
-        return self.journal.read() if self.journal.path.exists() else self._read_table()
+        rows = self.journal.read() if self.journal.path.exists() else self._read_table()
+        return map(with_current_columns, rows)
 
     def _create_journal(self) -> None:
         """Create the journal from scores.csv if it does not exist."""
@@ -87,7 +110,7 @@ class RunScores:
 
 def parse_cell(name: str, text: str) -> Any:
     """Convert a cell of scores.csv to its original type: a number in NUMBER columns, None if empty, else text."""
-    if SCORES.get(name) != NUMBER:
+    if SCORES.get(name) != NUMBER and name != OLD_ACCURACY:
         return text
     if text.lstrip("-").isdigit():
         return int(text)

@@ -1,5 +1,6 @@
 """The Lightning module that trains a network to classify images."""
 
+import contextlib
 import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -129,6 +130,19 @@ class Classifier(pl.LightningModule):
     def forward(self, images: Tensor, **arguments: Any) -> Any:
         """Run the network on uint8 images (batch, 3, y, x), which it normalises."""
         return self.net(images, pixels=(self.pixel_mean, self.pixel_std), **arguments)
+
+    @property
+    def scored_network(self) -> str:
+        """Name of the network that brain scores record: without the wrapper of a user's own module."""
+        return "net.net" if isinstance(self.net, OwnNetwork) else "net"
+
+    def averaged_weights(self) -> contextlib.AbstractContextManager[None]:
+        """A context in which the network holds the averaged weights, if there are any."""
+        return contextlib.nullcontext() if self.average is None else self.average.swapped_in()
+
+    def provenance_columns(self) -> dict[str, Any]:
+        """Columns for every row of scores.csv."""
+        return self.provenance.columns()
 
     @property
     def scored_weights(self) -> str:

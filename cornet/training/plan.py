@@ -37,7 +37,6 @@ from cornet.stimuli.samples import Batch
 from cornet.training.build import Training, build
 from cornet.training.callbacks.batch_fit import BatchFit
 from cornet.training.callbacks.brain_score import BrainScore
-from cornet.training.callbacks.shared_subject import SharedSubject
 from cornet.training.config_errors import check_missing
 from cornet.training.run import quieten
 
@@ -226,8 +225,7 @@ def measure(training: Training) -> dict[str, Any]:
 
 def brain_seconds(one: Benchmark[Any], brain: BrainScore, training: Any) -> tuple[float, float]:
     """Return seconds per stimulus (from a sample), and of the comparison (from random features of the real size)."""
-    source = training.source
-    subject = SharedSubject(training.net, mean=source.mean, std=source.std, size=brain.size or source.size)
+    subject = brain.subject(training.trainer, training.module, training.source)
     count, sites, rng = len(one.stimuli), one.sites(subject), np.random.default_rng(0)
     rows = np.linspace(0, count - 1, min(SAMPLE, count)).astype(int)
     for _ in range(2):  # the first is a warm-up

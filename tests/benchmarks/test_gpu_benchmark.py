@@ -47,8 +47,8 @@ def test_every_part_runs(tmp_path, parts):
     assert "left)" not in again.stdout
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(300)
+@pytest.mark.longest  # a minute
 def test_a_part_that_fails_stops_no_other_and_is_tried_again(tmp_path):
     broken = tmp_path / "broken.zip"
     broken.write_bytes(b"no zip")

@@ -73,6 +73,7 @@ def test_a_truncated_entry_is_made_again(folder):
     assert path.read_bytes()[-22:] == whole[-22:]
 
 
+@pytest.mark.slow  # reads many files
 def test_any_flipped_byte_gives_the_arrays(folder):
     compute = Compute()
     cached_arrays("responses", KEY, compute)

@@ -127,13 +127,14 @@ def test_an_empty_benchmark_is_refused(name):
         run("score", "pixels", "--on", name)
 
 
-def test_layers_are_chosen_on_a_bundle_set_aside(bundle, tmp_path):
+@pytest.mark.parametrize("option", ["--area", "--layers"])
+def test_layers_are_chosen_on_a_bundle_set_aside(bundle, tmp_path, caplog, option):
     aside = str(write(tmp_path / "aside"))
-    result = run("score", SMALL, "--on", bundle, "--area", "auto", "--choose-on", aside, "--json")
-    assert "chosen on test.assembly: V4: " in result.stderr
-    chosen = re.search(r"V4: (\S+)", result.stderr)[1]
+    result = run("score", SMALL, "--on", bundle, option, "auto", "--choose-on", aside, "--json")
+    assert "chosen on test.assembly: V4: " in caplog.text
+    chosen = re.search(r"chosen on test.assembly: V4: (\S+)", caplog.text)[1]
     assert json.loads(result.stdout)[0]["sites"] == chosen
-    with pytest.raises(CornetError, match="--area auto and --choose-on BUNDLE need each other"):
+    with pytest.raises(CornetError, match="--layers auto and --choose-on BUNDLE need each other"):
         run("score", SMALL, "--on", bundle, "--area", "auto")
 
 

@@ -32,7 +32,8 @@ def seeds(tmp_path: Path) -> Path:
     return tmp_path / "seeds"
 
 
-@pytest.mark.parametrize("kind", ["run", pytest.param("seeds", marks=pytest.mark.slow)])
+@pytest.mark.slow  # starts Python
+@pytest.mark.parametrize("kind", ["run", "seeds"])
 def test_a_report_loads_no_library_for_training(kind: str, request: pytest.FixtureRequest):
     folder = request.getfixturevalue(kind)
     done = subprocess.run(

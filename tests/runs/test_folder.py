@@ -303,10 +303,15 @@ def test_another_configuration_never_lands_there(tmp_path):
         opened(path, model={"width": 3})
     with pytest.raises(
         CornetError,
-        match=r"trainer\.limit is missing there and 1 here, x is missing there and null here, y is .* here, 1 more",
+        match=r"trainer\.limit is missing there and 1 here, x is missing there and 0 here, y is .* here, 1 more",
     ):
-        opened(path, trainer={"limit": 1}, x=None, y=1, z=2)
+        opened(path, trainer={"limit": 1}, x=0, y=1, z=2)
     assert {name: (path / name).read_bytes() for name in os.listdir(path)} == before
+
+
+def test_a_key_that_a_later_version_adds_with_null_changes_nothing(tmp_path):
+    first = opened(tmp_path / "run").run_id
+    assert opened(tmp_path / "run", later=None, model={"width": 2, "later": None}).run_id == first
 
 
 def test_fresh_moves_the_old_one_aside(tmp_path):

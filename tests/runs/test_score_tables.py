@@ -15,6 +15,7 @@ from cornet.brain.benchmarks import Result, open_benchmarks
 from cornet.runs import score_tables
 from cornet.runs.provenance import COLUMNS
 from cornet.runs.score_tables import NUMBER, SCORES, TEXT, read_rows, read_scores, read_table
+from cornet.runs.scores import RunScores
 
 TABLE = pd.DataFrame(
     {
@@ -51,11 +52,33 @@ def test_numbers_are_exact_and_what_is_absent_is_not_a_number(tmp_path: Path):
         assert (table["weights"] == "").all()
 
 
+def test_the_accuracy_of_earlier_versions_is_read(tmp_path):
+    (tmp_path / "scores.csv").write_text("epoch,step,top1,benchmark,value\n0,0,,a.V4,.1\n1,9,0.25,a.V4,.2\n")
+    table = read_scores(tmp_path)
+    assert set(table["task_metric"]) == {"val/top1"}
+    assert list(table["task_value"].fillna(-1)) == [-1, 0.25]
+    scores = RunScores(tmp_path)
+    scores.add(
+        [
+            {
+                "epoch": 2,
+                "step": 18,
+                "task_metric": "val/top1",
+                "task_value": 0.5,
+                "benchmark": "a.V4",
+                "value": 0.3,
+            }
+        ]
+    )
+    assert list(read_scores(tmp_path)["task_value"].fillna(-1)) == [-1, 0.25, 0.5]
+    assert "top1" not in (tmp_path / "scores.csv").read_text().splitlines()[0].split(",")
+
+
 @pytest.mark.slow
 def test_the_columns_are_those_that_a_result_has():
     (one,) = open_benchmarks(["simulated.IT"])
     row = Result("net", one, Score(raw=0.5)).row()
-    assert set(SCORES) == {"epoch", "step", "top1", "weights", *row, *COLUMNS}
+    assert set(SCORES) == {"epoch", "step", "task_metric", "task_value", "weights", *row, *COLUMNS}
     for name, value in row.items():
         assert (SCORES[name] == TEXT) == isinstance(value, str), name
 

@@ -44,6 +44,7 @@ def test_train_py_tells_and_leaves_nothing(tmp_path):
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.slow  # trains some steps
 def test_described_hardware_is_taken_and_said():
     plain = told("brain=none")
     described = told(

@@ -55,6 +55,7 @@ def call(*words: object) -> tuple[int, str]:
     return done.exit_code, done.output
 
 
+@pytest.mark.slow  # trains twice
 def test_the_same_bit_for_bit_and_then_what_differs(first, tmp_path):
     code, out = call("rerun", first)
     assert code == 0, out

@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,11 +13,13 @@ import torch
 
 from cornet.brain.benchmarks.base import Benchmark
 from cornet.brain.score import Score
-from cornet.brain.subjects.subject import Recording, Site, Subject
+from cornet.brain.subjects.subject import NoLayer, Recording, Site, Subject
 from cornet.errors import CornetError
 from cornet.memory import first_that_fits, free_memory, out_of_memory
 
-__all__ = ["Result", "run_battery"]
+__all__ = ["Result", "run_battery", "with_layers"]
+
+logger = logging.getLogger("cornet")
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,15 +73,24 @@ def run_battery(
     compare: bool = True,
     progress: bool = False,
     log: Callable[[str], None] = lambda message: None,
+    named: Sequence[Any] | None = None,
 ) -> Iterator[Result]:
     """Score every subject on every benchmark, subject by subject.
 
     Benchmarks with the same stimuli and visual angle share a recording. strict=False: errors of the type `tolerate`
     become a Result with `failure`. A comparison that does not fit in GPU memory runs on the CPU, with a note.
     compare=False: only record. progress: show progress bars of recordings. log: called with a line before each step.
+    named: what the user asked for; benchmarks without a layer are then left out, see `with_layers`.
     """
     for number, subject in enumerate(subjects):
-        for group in _by_stimuli(benchmarks, strict, tolerate):
+        chosen = benchmarks
+        if named is not None:
+            try:
+                chosen = with_layers(benchmarks, subject, named)
+            except NoLayer:
+                if strict:
+                    raise
+        for group in _by_stimuli(chosen, strict, tolerate):
             if isinstance(group, Result):
                 yield dataclasses.replace(group, subject=subject.name)
                 continue
@@ -105,6 +117,45 @@ def run_battery(
                     continue
                 log(f"{prefix}: comparing with {benchmark.name}")
                 yield _result(benchmark, subject, recording, compared, strict, tolerate)
+
+
+def with_layers(
+    benchmarks: Sequence[Benchmark[Any]], subject: Subject, named: Sequence[Any]
+) -> list[Benchmark[Any]]:
+    """The benchmarks for which the subject has a layer.
+
+    named: what the user asked for. A benchmark that is asked for by its own name, or as FOLDER:REGION, must have a
+    layer; those of a group or a folder are left out, with a line in the log.
+
+    Raises NoLayer if none is left, or one that must have a layer has none.
+    """
+    found, missing = [], {}
+    for benchmark in benchmarks:
+        try:
+            benchmark.sites(subject)
+            found.append(benchmark)
+        except NoLayer as error:
+            region = benchmark.region
+            asked = any(one is benchmark or one == benchmark.name or _is_region(one, region) for one in named)
+            if asked:
+                raise
+            missing[benchmark.name] = error
+    if missing and not found:
+        raise next(iter(missing.values()))
+    if missing:
+        regions = ", ".join(dict.fromkeys(one.region for one in benchmarks if one.name in missing))
+        logger.warning(
+            "%s %s left out: no layer is given for %s.",
+            ", ".join(missing),
+            "is" if len(missing) == 1 else "are",
+            regions,
+        )
+    return found
+
+
+def _is_region(name: Any, region: str) -> bool:
+    """Whether a name has the form FOLDER:REGION of a bundle."""
+    return isinstance(name, str) and name.endswith(f":{region}")
 
 
 def _result(

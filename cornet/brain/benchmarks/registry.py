@@ -244,6 +244,10 @@ def _local_benchmarks(
 ) -> list[Benchmark[Any]]:
     """The benchmarks of a bundle folder, or of one of its regions."""
     path, region = _split_region(text)
+    if not path.exists() and os.sep in text:
+        raise CornetError(
+            f"the folder {path} does not exist; give a folder with a bundle, or a benchmark (see `cornet benchmarks`)."
+        )
     if not path.exists():
         near = difflib.get_close_matches(text, [*known, *GROUPS], n=3, cutoff=0.4)
         hint = f"did you mean {', '.join(near)}?" if near else "see `cornet benchmarks`."

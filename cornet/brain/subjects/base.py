@@ -14,6 +14,7 @@ from torch import nn
 from cornet.brain.subjects.recording import DEFAULT_MEMORY, DTYPES, Screen, feature_counts, record_pass
 from cornet.brain.subjects.recording_cache import RecordingCache
 from cornet.brain.subjects.screen_cache import ScreenCache
+from cornet.brain.subjects.step_times import Interval
 from cornet.brain.subjects.subject import Recording, Site
 from cornet.errors import CornetError, check_choice
 from cornet.hashing import code_version, digest
@@ -43,6 +44,7 @@ class ScreenSubject(ABC):
         self.degrees = float(degrees)
         self._device = None if device is None else checked_device(device)
         self.regions: dict[str, Site | str] = {}
+        self.caches = True  # store recordings on disk; not worth it while the weights change
         # Set for a subject that is shown the same stimuli repeatedly.
         self.screen_cache: ScreenCache | None = None
 
@@ -59,6 +61,14 @@ class ScreenSubject(ABC):
 
     @abstractmethod
     def readout_site(self) -> Site: ...
+
+    def region_sites(self) -> list[Site]:
+        """The sites that can stand for a brain region: areas, or the layers assigned to regions, at every step."""
+        return self.sites()
+
+    def first_interval(self, region: str) -> Interval | None:
+        """The (start, end) in ms of the first step of a region that the image reaches; None if unknown."""
+        return None
 
     @abstractmethod
     def _extractor(self, sites: Sequence[Site]) -> Any:
@@ -118,7 +128,7 @@ class ScreenSubject(ABC):
         degrees: float | None = None,
         label: str = "",
         *,
-        cache: RecordingCache | bool = True,
+        cache: RecordingCache | bool | None = None,
         memory: int = DEFAULT_MEMORY,
         dtype: str = "float32",
         batch: int | None = None,
@@ -126,7 +136,8 @@ class ScreenSubject(ABC):
         """Show all stimuli once and record these sites, or read them from the cache.
 
         degrees: visual angle of the stimuli; None: that of the stimulus set, or else of this subject.
-        label: label of the progress bar. cache: False: no cache; True: the one in `cornet.files.cache_folder()`.
+        label: label of the progress bar. cache: False: no cache; True: the one in `cornet.files.cache_folder()`; None:
+        as the attribute `caches`.
         memory: bytes of features held in memory; larger sites are memory maps. dtype: "float32" or "float16", which
         halves the size and rounds each value by at most 1 part in 2048. batch: images per forward pass.
 
@@ -141,6 +152,7 @@ class ScreenSubject(ABC):
                 f"memory={memory!r} and batch={batch!r} must be above 0; leave out an argument for its default."
             )
         angle = next(value for value in (degrees, stimuli.degrees, self.degrees) if value is not None)
+        cache = self.caches if cache is None else cache
         store = RecordingCache() if cache is True else cache or None
         keys: dict[Site, str] = {}
         features: dict[Site, NDArray[Any]] = {}
@@ -175,13 +187,18 @@ class ScreenSubject(ABC):
 
 
 @contextlib.contextmanager
-def eval_mode(net: nn.Module, device: torch.device) -> Iterator[None]:
-    """Evaluation mode without gradients, with a fixed seed. Restores training flags and random state on exit."""
+def eval_mode(net: nn.Module, device: torch.device, inference: bool = True) -> Iterator[None]:
+    """Evaluation mode without gradients, with a fixed seed. Restores training flags and random state on exit.
+
+    inference: use PyTorch's inference mode. A network that keeps tensors from a forward pass, such as position codes,
+    cannot be trained with tensors from that mode.
+    """
     flags = [(module, module.training) for module in net.modules()]
     on_gpu = device.type == "cuda"
     devices = [device.index if device.index is not None else torch.cuda.current_device()] if on_gpu else []
     try:
-        with torch.random.fork_rng(devices=devices, device_type="cuda"), torch.inference_mode():
+        without_gradients = torch.inference_mode() if inference else torch.no_grad()
+        with torch.random.fork_rng(devices=devices, device_type="cuda"), without_gradients:
             torch.default_generator.manual_seed(0)
             if on_gpu:
                 with torch.cuda.device(devices[0]):

@@ -1,9 +1,10 @@
 """Any network with named layers as a subject: from torchvision, timm, or your own."""
 
 import contextlib
+import copy
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -12,8 +13,8 @@ from cornet.brain.subjects.base import ScreenSubject, suggestion
 from cornet.brain.subjects.identity import module_identity
 from cornet.brain.subjects.networks import device_of, eval_on_device
 from cornet.brain.subjects.recording import Extractor
-from cornet.brain.subjects.step_times import Intervals, check_intervals, step_for
-from cornet.brain.subjects.subject import Site
+from cornet.brain.subjects.step_times import Interval, Intervals, check_intervals, layer_intervals, step_for
+from cornet.brain.subjects.subject import NoLayer, Site
 from cornet.errors import CornetError
 from cornet.memory import out_of_memory
 from cornet.stimuli.normalisation import IMAGENET_MEAN, IMAGENET_STD, check_normalisation, normalise
@@ -36,11 +37,13 @@ class LayerSubject(ScreenSubject):
     regions: layer of each region (V1, V2, V4, IT): "features.9", or with a step "features.9[0]".
     readout: the layer for behaviour; None: the input of the last linear layer, or the last layer if none is linear.
     name, mean, std, size, degrees, device, precision: as in `NetworkSubject`.
-    intervals: by layer, the (start, end) of each step in ms, for recurrent layers: each call in a forward pass is a
-        step. A layer without intervals is compared at its last step at all times.
+    intervals: by layer or region, the (start, end) of each step in ms, for recurrent layers: each call in a forward
+        pass is a step. A layer without intervals is compared at its last step at all times. `with_times` sets them.
 
-    Features are flattened to (stimulus, feature); for a tuple or list, the first tensor is used. Raises CornetError for
-    unknown layers, and on first use for a layer whose output is not a tensor with one row per stimulus.
+    Features are flattened to (stimulus, feature); for a tuple or list, the first tensor is used. Recording leaves the
+    network as it is: training flags, buffers, device, random state. A compiled network is recorded without compilation.
+    Raises CornetError for unknown layers, and on first use for a layer whose output is not a tensor with one row per
+    stimulus.
     """
 
     def __init__(
@@ -61,14 +64,15 @@ class LayerSubject(ScreenSubject):
         super().__init__(name, size, degrees, device, precision)
         self.module = module
         self.mean, self.std = check_normalisation(mean, std)
-        self.intervals = dict(intervals or {})
+        self.intervals: dict[str, Sequence[Interval | None]] = dict(intervals or {})
         check_intervals(self.intervals)
         self.layers = None if layers is None else list(dict.fromkeys(layers))
         self.readout = readout
         self._call_counts: dict[str, int] | None = None
         self._default_layers: list[str] = []
         self._last_linear: str | None = None
-        for layer in [*(self.layers or []), *self.intervals, *([readout] if readout else [])]:
+        timed = [key for key in self.intervals if key not in (regions or {})]
+        for layer in [*(self.layers or []), *timed, *([readout] if readout else [])]:
             self._check_layer(layer)
         if regions:
             self.regions = self.with_regions(regions).regions
@@ -85,27 +89,59 @@ class LayerSubject(ScreenSubject):
         return [Site(layer, step) for layer in layers for step in range(calls.get(layer, 1))]
 
     def site(self, region: str, time_bin: tuple[float, float] | None = None) -> Site:
-        """The layer assigned to a region. Raises CornetError if none is."""
+        """The layer assigned to a region, at the step for the time bin. Raises NoLayer if none is assigned."""
         layer = self.regions.get(region)
         if layer is None:
-            assigned = f"only to {', '.join(self.regions)}" if self.regions else "to no region"
-            raise CornetError(
-                f"{self.name} has layers assigned {assigned}, but not to {region!r}; assign one, or have it chosen "
-                "(auto)."
+            assigned = ", ".join(f"{other}={site}" for other, site in self.regions.items()) or "none"
+            raise NoLayer(
+                f"{self.name} has no layer for region {region!r} (assigned: {assigned}); assign one, such as "
+                f"{region}={self._example()}, or choose it on a separate bundle (auto)."
             )
         if isinstance(layer, Site):
             return layer
-        if layer in self.intervals:
-            return Site(layer, step_for(self.intervals[layer], time_bin))
-        return Site(layer, self._calls()[layer] - 1)
+        if intervals := self._intervals(region, layer):
+            return Site(layer, step_for(intervals, time_bin))
+        return self._last(layer)
+
+    def with_times(
+        self, step_ms: float | Mapping[str, float], onset_ms: float | Mapping[str, float] | None = None
+    ) -> Self:
+        """Copy of the subject whose recurrent layers have times in ms, as in `layer_intervals`."""
+        layers = {region: layer for region, layer in self.regions.items() if not isinstance(layer, Site)}
+        calls = {region: self._calls()[layer] for region, layer in layers.items()}
+        subject = copy.copy(self)
+        subject.intervals = {**self.intervals, **layer_intervals(calls, step_ms, onset_ms)}
+        return subject
+
+    def region_sites(self) -> list[Site]:
+        """The layers assigned to regions, at each of their steps."""
+        calls = self._calls()
+        layers = [site.layer if isinstance(site, Site) else site for site in self.regions.values()]
+        return [Site(layer, step) for layer in dict.fromkeys(layers) for step in range(calls[layer])]
+
+    def first_interval(self, region: str) -> Interval | None:
+        layer = self.regions.get(region)
+        return next(filter(None, self._intervals(region, layer)), None) if isinstance(layer, str) else None
+
+    def _intervals(self, region: str, layer: str) -> Sequence[Interval | None]:
+        return self.intervals.get(region) or self.intervals.get(layer, ())
+
+    def _example(self) -> str:
+        """The name of a layer late in the network, for messages."""
+        self._calls()
+        return (self._default_layers or ["layer3"])[len(self._default_layers) * 3 // 4]
 
     def readout_site(self) -> Site:
         """The layer for behaviour, at its last step."""
-        calls = self._calls()
+        self._calls()
         layer = self.readout
         if layer is None:
             layer = f"{self._last_linear}{INPUT}" if self._last_linear else self.sites()[-1].layer
-        return Site(layer, calls[layer] - 1)
+        return self._last(layer)
+
+    def _last(self, layer: str) -> Site:
+        self._check_site(Site(layer))
+        return Site(layer, self._calls()[layer] - 1)
 
     def _check_layer(self, layer: str) -> None:
         name = self._module_name(layer)
@@ -158,7 +194,7 @@ class LayerSubject(ScreenSubject):
                 linear = name
             latest = (name, tensor)
 
-        with eval_on_device(self.module, self._device) as (net, device), contextlib.ExitStack() as hooks:
+        with self._unchanged() as (net, device), contextlib.ExitStack() as hooks:
             for name, part in net.named_modules():
                 hooks.callback(part.register_forward_hook(partial(hook, name)).remove)
             self._run(net, grey_screens(2, self.size).to(device), device)
@@ -189,6 +225,21 @@ class LayerSubject(ScreenSubject):
                 ) from error
 
     @contextlib.contextmanager
+    def _unchanged(self) -> Iterator[tuple[nn.Module, torch.device]]:
+        """The network in evaluation mode, not compiled, whose buffers are restored on exit."""
+        with contextlib.ExitStack() as held:
+            net, device = held.enter_context(eval_on_device(self.module, self._device, inference=False))
+            if any(module._compiled_call_impl is not None for module in net.modules()):
+                held.enter_context(torch.compiler.set_stance("force_eager"))  # compiled code calls no hooks
+            before = [(buffer, buffer.clone()) for buffer in net.buffers()]
+            try:
+                yield net, device
+            finally:
+                for buffer, value in before:
+                    if not torch.equal(buffer, value):
+                        buffer.copy_(value)
+
+    @contextlib.contextmanager
     def _extractor(self, sites: Sequence[Site]) -> Iterator[tuple[Extractor, torch.device]]:
         wanted = set(sites)
         recorded: dict[Site, Tensor] = {}
@@ -200,7 +251,7 @@ class LayerSubject(ScreenSubject):
             if site in wanted:
                 recorded[site] = self._rows(site, value, images)
 
-        with eval_on_device(self.module, self._device) as (net, device), contextlib.ExitStack() as hooks:
+        with self._unchanged() as (net, device), contextlib.ExitStack() as hooks:
             parts = dict(net.named_modules())
             count = 0
 

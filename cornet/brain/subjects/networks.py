@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from cornet.brain.subjects.base import ScreenSubject, eval_mode, suggestion
 from cornet.brain.subjects.identity import module_identity
 from cornet.brain.subjects.recording import Extractor
-from cornet.brain.subjects.step_times import network_intervals, step_for
-from cornet.brain.subjects.subject import Site
+from cornet.brain.subjects.step_times import Interval, network_intervals, step_for
+from cornet.brain.subjects.subject import NoLayer, Site
 from cornet.errors import CornetError
 from cornet.models import CORnet
 from cornet.models.cornet.variants import Times, resolve_steps
@@ -85,8 +85,15 @@ class NetworkSubject(ScreenSubject):
         if layer == LOGITS and region in self.regions:
             return Site(LOGITS)
         if layer not in self.intervals:
-            raise CornetError(f"{self.name} has no region {region!r}; {suggestion(region, self.intervals)}")
+            raise NoLayer(f"{self.name} has no region {region!r}; {suggestion(region, self.intervals)}")
         return Site(layer, step_for(self.intervals[layer], time_bin))
+
+    def region_sites(self) -> list[Site]:
+        return [site for site in self.sites() if site.layer in self.steps]
+
+    def first_interval(self, region: str) -> Interval | None:
+        intervals = self.intervals.get(self.site(region).layer, ())
+        return next((interval for interval in intervals if interval is not None), None)
 
     def readout_site(self) -> Site:
         """The decoder's average-pooled features at the last step."""
@@ -131,12 +138,17 @@ class NetworkSubject(ScreenSubject):
 
 
 @contextlib.contextmanager
-def eval_on_device(net: nn.Module, target: torch.device | None) -> Iterator[tuple[nn.Module, torch.device]]:
-    """The network in evaluation mode: itself, or a copy if `target` is another device than its own."""
+def eval_on_device(
+    net: nn.Module, target: torch.device | None, inference: bool = True
+) -> Iterator[tuple[nn.Module, torch.device]]:
+    """The network in evaluation mode: itself, or a copy if `target` is another device than its own.
+
+    inference: as in `eval_mode`.
+    """
     device = device_of(net)
     if target is not None and not is_same_device(target, device):
         net, device = copy.deepcopy(net).to(target), target
-    with eval_mode(net, device):
+    with eval_mode(net, device, inference):
         yield net, device
 
 

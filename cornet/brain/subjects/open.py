@@ -10,13 +10,15 @@
     my-network.pth                           a checkpoint file of train.py, or in the published layout
     torchvision:resnet18                     pretrained; ?untrained, ?weights=PATH as above
     timm:resnet18?V4=layer2&IT=layer4        with layers for regions, which can also be chosen (auto)
+    my_package.nets:build?size=64&V4=layer3  your own code: a function or class that returns a torch.nn.Module
     pixels, gabor                            image filters
     my-features, my-features.npz             recorded features: stimulus_ids and an array per site
 
 Options follow a question mark and are joined by &: untrained, seed, weights, best, last, best_brain, model, size and
-degrees (of the input), steps (of cornet's networks), readout, and V1, V2, V4, IT (layers of these regions). Cornet's
-networks also take their own arguments, such as cornet_s?untrained&width=0.25&times=3. The norms of untrained networks
-have initial statistics (mean 0, variance 1).
+degrees (of the input), mean and std (of own code; three numbers joined by commas; default: ImageNet's), steps (of
+cornet's networks), readout, and V1, V2, V4, IT (layers of these regions). Further options of own code are arguments of
+its function. Cornet's networks also take their own arguments, such as cornet_s?untrained&width=0.25&times=3. The norms
+of untrained networks have initial statistics (mean 0, variance 1).
 """
 
 import difflib
@@ -27,10 +29,12 @@ from typing import Any
 import torch
 from torch import nn
 
+from cornet.brain.subjects.any_network import BEHAVIOUR, subject_of
 from cornet.brain.subjects.base import suggestion
 from cornet.brain.subjects.filters import GaborSubject, PixelSubject
 from cornet.brain.subjects.layers import LayerSubject
 from cornet.brain.subjects.networks import NetworkSubject
+from cornet.brain.subjects.own_code import build_own, how_to_name, is_own
 from cornet.brain.subjects.recorded import RecordedSubject
 from cornet.brain.subjects.subject import Subject
 from cornet.errors import CornetError
@@ -72,13 +76,15 @@ def open_subject(
     if untrained:
         options.setdefault("untrained", True)
     options.setdefault("seed", seed)
-    for option, value in (("size", size), ("degrees", degrees), *(regions or {}).items()):
+    for option, value in (("size", size), ("degrees", degrees)):
         if value is not None:
             options.setdefault(option, value)
     settings: dict[str, Any] = {"device": device, "name": text}
     if "degrees" in options:
         settings["degrees"] = _number(text, "degrees", options, float)
-    layers = {region: str(options[region]) for region in REGIONS if region in options}
+    layers = {**(regions or {}), **{region: str(options[region]) for region in REGIONS if region in options}}
+    if BEHAVIOUR in layers:
+        options.setdefault("readout", layers.pop(BEHAVIOUR))
     kind, _, rest = name.partition(":")
     if kind in ("torchvision", "timm") and rest:
         return _library(text, kind, rest, options, settings, layers, precision)
@@ -88,6 +94,8 @@ def open_subject(
             settings["size"] = _number(text, "size", options, int)
         return FILTERS[name](**settings)
     path = Path(name).expanduser()
+    if is_own(name) and not path.exists():
+        return _own(text, name, options, settings, layers, precision)
     if name not in list_models() and (path.suffix == ".npz" or (path / "features.npz").is_file()):
         _refuse_options(text, options, COMMON)
         return RecordedSubject(path, layers, text)
@@ -125,7 +133,7 @@ def _network(text: str, name: str, path: Path, options: dict[str, Any], trust: b
                 f"{path} contains neither a run of train.py (checkpoints/) nor features.npz; give another folder."
             )
         return network_of_run(run, kind, untrained, seed, size, trust)
-    if path.is_file():
+    if path.is_file() and path.suffix != ".py":
         _refuse_options(text, options, ("untrained", "size", "model", *COMMON))
         return network_of_file(path, untrained, seed, size, options.get("model"), trust)
     raise CornetError(_unknown(name, path))
@@ -162,6 +170,41 @@ def _library(
         precision=precision,
         **settings,
     )
+
+
+def _own(
+    text: str,
+    name: str,
+    options: dict[str, Any],
+    settings: dict[str, Any],
+    regions: Mapping[str, str],
+    precision: str,
+) -> LayerSubject | NetworkSubject:
+    """Build a network with the user's own code."""
+    if options.get("untrained"):
+        raise CornetError(
+            f"{text}: {name} decides about its weights itself; name a function that returns the untrained network."
+        )
+    known = ("seed", "weights", "size", "mean", "std", "readout", *COMMON)
+    arguments = {key: _parse(value) for key, value in options.items() if key not in known}
+    with seeded(_number(text, "seed", options, int)):
+        module = build_own(name, arguments)
+    if "weights" in options:
+        _load(module, Path(str(options["weights"])).expanduser(), text)
+    size = _number(text, "size", options, int) if "size" in options else 224
+    channels: Any = {key: _channels(text, key, options[key]) for key in ("mean", "std") if key in options}
+    layers = {**regions, **({BEHAVIOUR: str(options["readout"])} if "readout" in options else {})}
+    return subject_of(module, layers, size=size, precision=precision, **channels, **settings)
+
+
+def _channels(text: str, option: str, value: Any) -> list[float]:
+    """Parse 0.5,0.5,0.5."""
+    try:
+        return [float(part) for part in str(value).split(",")]
+    except ValueError:
+        raise CornetError(
+            f"{text} has {option}={value!r}, which must be three numbers joined by commas, such as 0.5,0.5,0.5."
+        ) from None
 
 
 LibraryModel = tuple[nn.Module, int, tuple[float, ...], tuple[float, ...]]
@@ -312,9 +355,11 @@ def _parse(value: Any) -> Any:
 
 def _unknown(name: str, path: Path) -> str:
     """Error message for a name that cannot be opened."""
+    if own := how_to_name(name):
+        return own
     if path.exists():
         return f"{name!r} is neither a file nor a folder; give a model, a run folder, or a checkpoint."
-    known = [*list_models(), *FILTERS, "torchvision:NAME", "timm:NAME"]
+    known = [*list_models(), *FILTERS, "torchvision:NAME", "timm:NAME", "MODULE:FUNCTION"]
     near = difflib.get_close_matches(name, known, 2)
     if path.parent.is_dir() and not near:
         near = [str(path.parent / n) for n in difflib.get_close_matches(path.name, _names(path.parent), 3)]

@@ -22,7 +22,16 @@ import numpy as np
 
 from cornet.errors import CornetError
 
-__all__ = ["DEFAULT_BIN", "Intervals", "check_bin", "check_intervals", "network_intervals", "step_for"]
+__all__ = [
+    "DEFAULT_BIN",
+    "Interval",
+    "Intervals",
+    "check_bin",
+    "check_intervals",
+    "layer_intervals",
+    "network_intervals",
+    "step_for",
+]
 
 Interval = tuple[float, float]
 Intervals = Mapping[str, Sequence[Interval | None]]
@@ -88,6 +97,47 @@ def network_intervals(
         )
         for area, count in (net.steps if steps is None else steps).items()
     }
+
+
+def layer_intervals(
+    calls: Mapping[str, int],
+    step_ms: float | Mapping[str, float],
+    onset_ms: float | Mapping[str, float] | None = None,
+) -> dict[str, tuple[Interval, ...]]:
+    """The intervals of the layers of any network, by region, for layers that run several times in a forward pass.
+
+    calls: by region, how often its layer runs. step_ms: duration of one call in ms, for all regions or by region.
+    onset_ms: start of the first call in ms after stimulus onset; None, or a region that is not named: as in CORnet-S
+    (V1 50, V2 70, V3 80, V4 90, IT 100).
+
+    Raises CornetError if no layer runs several times, for a region without an onset, and for values that are not times.
+    """
+    lengths = dict(step_ms) if isinstance(step_ms, Mapping) else dict.fromkeys(calls, step_ms)
+    starts = dict(onset_ms or {}) if isinstance(onset_ms, Mapping | None) else dict.fromkeys(calls, onset_ms)
+    for name, by_region in (("step_ms", lengths), ("onset_ms", starts)):
+        if unknown := [region for region in by_region if region not in calls]:
+            raise CornetError(
+                f"{name} names the region {unknown[0]!r}, which has no layer; choose from {', '.join(calls)}."
+            )
+    repeated = {region: count for region, count in calls.items() if region in lengths and count > 1}
+    if not repeated:
+        raise CornetError(
+            f"step_ms={step_ms} needs a layer that runs several times in one forward pass, but the layers of "
+            f"{', '.join(calls)} run once; leave it out."
+        )
+    found = {}
+    for region, count in repeated.items():
+        length, start = lengths[region], starts.get(region, PUBLISHED["bottleneck"].get(region, (None, 0))[0])
+        if start is None:
+            raise CornetError(
+                f"onset_ms is missing for {region}; give it, such as onset_ms={{{region!r}: 100}}."
+            )
+        for name, value, low in (("step_ms", length, "above 0"), ("onset_ms", start, "0 or more")):
+            number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+            if not number or value < 0 or (value == 0 and name == "step_ms"):
+                raise CornetError(f"{name}={value!r} of {region} must be {low}, in ms.")
+        found[region] = tuple((start + k * length, start + (k + 1) * length) for k in range(count))
+    return found
 
 
 def step_for(intervals: Sequence[Interval | None], time_bin: Interval | None = None) -> int:

@@ -10,7 +10,11 @@ from numpy.typing import NDArray
 from cornet.errors import CornetError
 from cornet.stimuli.stimulus_set import StimulusSet
 
-__all__ = ["Recording", "Site", "Subject"]
+__all__ = ["NoLayer", "Recording", "Site", "Subject"]
+
+
+class NoLayer(CornetError):
+    """The subject has no layer for a region."""
 
 
 class Site(NamedTuple):
@@ -60,7 +64,7 @@ class Subject(Protocol):
     def site(self, region: str, time_bin: tuple[float, float] | None = None) -> Site:
         """The site for a region (V1, V2, V4, IT) and a time bin, in ms after onset (None: 70 to 170).
 
-        Raises CornetError if no layer is assigned to the region.
+        Raises NoLayer, a CornetError, if no layer is assigned to the region.
         """
         ...
 

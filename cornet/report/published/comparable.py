@@ -89,7 +89,7 @@ def open_run(path: Path, number: int) -> ComparedRun:
     if rows is not None:
         epoch = float(rows["epoch"].max())
         values |= part_scores(rows[rows["epoch"] == epoch], notes)
-        values["imagenet"] = latest(rows.loc[rows["epoch"] == epoch, "top1"])
+        values["imagenet"] = latest(accuracy_of(rows[rows["epoch"] == epoch]))
     placed = any(math.isfinite(values[part]) for part in PARTS)
     if not math.isfinite(values["imagenet"]):
         values["imagenet"] = _accuracy(metrics, epoch if placed else math.nan)
@@ -244,7 +244,7 @@ def curves(
         if not own and view == "val/top1":
             notes.append("top-1 is of centre crops, and that of the published training of squashed images")
     elif rows is not None:
-        by_name["top1"] = by_epoch(rows["epoch"], rows["top1"])
+        by_name["top1"] = by_epoch(rows["epoch"], accuracy_of(rows))
     for name, one in CURVE.items():
         part = rows[rows["benchmark"] == one.benchmark] if rows is not None and one.benchmark else None
         if part is None or part.empty or _not_comparable(part, one.benchmark, notes):
@@ -253,6 +253,11 @@ def curves(
         if by_name[name].empty:
             notes.append(f"{one.benchmark} has no value as {one.scale}: raw score or ceiling is missing")
     return {name: curve for name, curve in by_name.items() if len(curve)}
+
+
+def accuracy_of(rows: pd.DataFrame) -> pd.Series:
+    """Return top-1 beside the scores; NaN where another metric is beside them."""
+    return rows["task_value"].where(rows["task_metric"] == "val/top1")
 
 
 def _on_scale(rows: pd.DataFrame, scale: str) -> list[float]:

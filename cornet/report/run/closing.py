@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from cornet.errors import CornetError, printable
-from cornet.report.curves import plot_curves
+from cornet.report.curves import label, plot_curves
 from cornet.report.run.data import read_curves
 from cornet.report.terminal_tables import facts_table
 from cornet.terminal import Terminal, cell
@@ -138,12 +138,3 @@ def print_summary_table(summary: dict[str, Any], folder: Path, already_finished:
         "train.py data=imagefolder data.folder=/path/to/it  your own photographs: train/<class>/, val/<class>/",
     ):
         console.print(f"  {line}", highlight=False, soft_wrap=True)
-
-
-def label(name: str) -> str:
-    """Return a metric's label: val/top1_squash -> top-1, squash; brain/IT -> IT; brain/mean -> mean brain score."""
-    if name.startswith("brain/"):
-        return {"brain/mean": "mean brain score"}.get(name, name.removeprefix("brain/"))
-    metric, _, view = name.removeprefix("val/").partition("_")
-    shown = {"top1": "top-1", "top5": "top-5", "loss": "validation loss"}.get(metric, metric)
-    return f"{shown}, {view}" if view else shown

@@ -98,7 +98,7 @@ def _page(
         parts.append(picture("run.picture", one.wide, one.narrow, name=one.name))
         if one.name == "solution_times.png":
             parts.append(times_table(tables.times, metrics))
-    if scores is not None and not np.isfinite(scores["top1"]).any():
+    if scores is not None and not np.isfinite(scores["task_value"]).any():
         parts.append(part("run.no_accuracy"))
     curves = read_picture(folder / "curves.png")
     if curves is not None:

@@ -12,6 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from cornet.report import style as brain_style
+from cornet.report.curves import label
 from cornet.report.run.data import latest, series
 from cornet.report.style import (
     epoch_axis,
@@ -50,16 +51,16 @@ def draw_scores(scores: pd.DataFrame, columns: int = 3) -> bytes:
 
 
 def draw_accuracy(scores: pd.DataFrame, columns: int = 3) -> bytes | None:
-    """Return a PNG of each benchmark's values against top-1, connected in order of epochs. None: no accuracy known."""
-    if not np.isfinite(scores["top1"]).any():
+    """Return a PNG of each benchmark's values against the task's metric, in order of epochs. None: it is unknown."""
+    if not np.isfinite(scores["task_value"]).any():
         return None
-    most = float(np.nanmax(scores["top1"]))
+    most = float(np.nanmax(scores["task_value"]))
     last = max(float(scores["epoch"].max()), 1e-9)
     with brain_style.style():
         figure, panels = _panels(scores, columns, "Brain scores against accuracy")
         points = None
         for axes, rows in panels:
-            both = rows[np.isfinite(rows["value"]) & np.isfinite(rows["top1"])]
+            both = rows[np.isfinite(rows["value"]) & np.isfinite(rows["task_value"])]
             if both.empty:
                 message(axes, "no accuracy was measured at these evaluations")
                 continue
@@ -67,7 +68,7 @@ def draw_accuracy(scores: pd.DataFrame, columns: int = 3) -> bytes | None:
             _untrained(axes, rows)
             _value_axis(axes, rows)
             axes.set_xlim(-0.04 * most, 1.1 * most or 1)
-            axes.set_xlabel("top-1 (fraction of images)", fontsize=8)
+            axes.set_xlabel(_metric_label(both), fontsize=8)
         if points is not None and last > 1e-9:
             look: dict[str, Any] = {"shrink": 0.6, "pad": 0.01, "aspect": 30}
             look["location"] = "right" if figure.get_figwidth() > 5 else "bottom"
@@ -75,6 +76,12 @@ def draw_accuracy(scores: pd.DataFrame, columns: int = 3) -> bytes | None:
             places = figure.axes[: len(series(scores))]
             figure.colorbar(points, ax=places, **look).set_label("epoch", fontsize=8)
         return brain_style.png(figure)
+
+
+def _metric_label(rows: pd.DataFrame) -> str:
+    """Label of the task's metric, for an axis."""
+    name = str(rows["task_metric"].iloc[-1])
+    return "top-1 (fraction of images)" if name == "val/top1" else label(name) or "the task's metric"
 
 
 def _panels(scores: pd.DataFrame, columns: int, title: str) -> tuple[Figure, list[tuple[Axes, pd.DataFrame]]]:
@@ -101,8 +108,8 @@ def _panels(scores: pd.DataFrame, columns: int, title: str) -> tuple[Figure, lis
 def _path(axes: Axes, rows: pd.DataFrame, most: float, last: float) -> PathCollection:
     """Plot values against accuracy for each kind of weights. most: highest accuracy. last: last epoch."""
     for number, (part, line) in enumerate(_kinds(rows)):
-        part = thinned(part, "value", "top1")
-        x, y, error = part["top1"], part["value"], part["value_error"].fillna(0.0)
+        part = thinned(part, "value", "task_value")
+        x, y, error = part["task_value"], part["value"], part["value_error"].fillna(0.0)
         axes.errorbar(x, y, yerr=error, fmt="none", ecolor="0.8", lw=1, zorder=1)
         axes.plot(x, y, color="0.6", lw=1, ls=line, zorder=2)
         shades: dict[str, Any] = {"c": part["epoch"], "cmap": "viridis_r", "vmin": 0, "vmax": last}
@@ -201,11 +208,11 @@ def _value_axis(axes: Axes, rows: pd.DataFrame) -> None:
 def _label_first_and_last(axes: Axes, part: pd.DataFrame, most: float) -> None:
     """Label the points of the first and the last epoch."""
     for k, (_, row) in enumerate(part.iloc[[0, -1] if len(part) > 1 else [0]].iterrows()):
-        left = row["top1"] > 0.8 * most
+        left = row["task_value"] > 0.8 * most
         place: dict[str, Any] = {"xytext": (-5 if left else 5, -9 if k == 0 else 6)}
         place |= {"textcoords": "offset points", "ha": "right" if left else "left"}
         text = f"epoch {epoch_text(row['epoch'])}"
-        axes.annotate(text, (row["top1"], row["value"]), fontsize=7, color="0.25", **place)
+        axes.annotate(text, (row["task_value"], row["value"]), fontsize=7, color="0.25", **place)
 
 
 def _missing_text(rows: pd.DataFrame) -> str:

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
+from cornet.report.curves import label
 from cornet.report.render import part, simulated_banner
 from cornet.report.run.data import is_simulated, latest, seconds_of, series
 from cornet.report.run.plots import BrainTables
@@ -88,14 +89,21 @@ def evaluations(scores: pd.DataFrame, metrics: pd.DataFrame | None = None) -> Ma
     cells = [
         {
             "epoch": epoch,
-            "top1": top1,
+            "task_value": value,
             "seconds": f"{seconds[epoch]:,.1f}" if epoch in seconds else "-",
             "cells": [by_epoch.get(epoch) for by_epoch in values],
         }
-        for epoch, top1 in scores.groupby("epoch")["top1"].last().items()
+        for epoch, value in scores.groupby("epoch")["task_value"].last().items()
     ]
     times = list(seconds.values())
-    return part("run.evaluations", columns=columns, rows=cells, seconds=times, with_recording=with_recording)
+    return part(
+        "run.evaluations",
+        metric=label(str(scores["task_metric"].iloc[-1])) or "accuracy",
+        columns=columns,
+        rows=cells,
+        seconds=times,
+        with_recording=with_recording,
+    )
 
 
 def times_table(times: pd.DataFrame | None, metrics: pd.DataFrame | None) -> Markup:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cornet.report.run.closing import label
+from cornet.report.curves import label
 from cornet.report.run.data import by_epoch, latest
 from cornet.report.seeds.seed_runs import SeedRun
 from cornet.report.statistics import Estimate, mean_interval

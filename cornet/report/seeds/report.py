@@ -10,8 +10,8 @@ import pandas as pd
 
 from cornet.errors import CornetError
 from cornet.files import atomic_write
+from cornet.report.curves import label
 from cornet.report.render import interval_text, number, page, part, picture, simulated_banner
-from cornet.report.run.closing import label
 from cornet.report.run.page import chance_fact, find_run_folder, training_facts, write_page
 from cornet.report.seeds.measures import Measure
 from cornet.report.seeds.plots import draw_seeds

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cornet.brain.benchmarks import Benchmark
-from cornet.brain.subjects import NetworkSubject
+from cornet.brain.subjects.base import ScreenSubject
 from cornet.files import atomic_write
 from cornet.stimuli.screen import place_on_screen
 from cornet.stimuli.sheet import contact_sheet
@@ -63,7 +63,7 @@ class SampleStimuli(pl.Callback):
         except Exception as error:  # a missing picture must not stop the training
             log.warning("the report will show no sample stimuli: %s", error)
 
-    def write(self, benchmarks: list[Benchmark[Any]], subject: NetworkSubject) -> list[dict[str, Any]]:
+    def write(self, benchmarks: list[Benchmark[Any]], subject: ScreenSubject) -> list[dict[str, Any]]:
         """Write the sheet of each set. Returns the entries of sets.json for those that could be written."""
         self.folder.mkdir(parents=True, exist_ok=True)
         groups: dict[tuple[str, float | None], list[Benchmark[Any]]] = {}
@@ -82,7 +82,7 @@ class SampleStimuli(pl.Callback):
                 log.warning("the report will show no stimuli of %s: %s", name, error)
         return sets
 
-    def write_sheet(self, benchmark: Benchmark[Any], subject: NetworkSubject, file: str) -> dict[str, Any]:
+    def write_sheet(self, benchmark: Benchmark[Any], subject: ScreenSubject, file: str) -> dict[str, Any]:
         """Write the sheet of one set. Returns its part of the entry in sets.json."""
         stimuli, screen = benchmark.stimuli, subject.degrees
         degrees = benchmark.degrees if benchmark.degrees is not None else stimuli.degrees

@@ -26,11 +26,11 @@ class ObjectSolutionTimes(pl.Callback):
     interval over images), /share_solved, /share_solved_first_bin, /images (in a split's correlation, on average),
     /untrained (raw score before training), and /accuracy_step<k> and /dprime_step<k> for every distinct state of IT.
 
-    folder: the run's.
+    folder: where to write; None: the folder of `BrainScore`.
     """
 
-    def __init__(self, folder: str | Path) -> None:
-        self.path = Path(folder) / "solution_times.csv"
+    def __init__(self, folder: str | Path | None = None) -> None:
+        self.folder = folder
 
     def on_brain_scores(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, results: Sequence[Result], epoch: float
@@ -47,14 +47,20 @@ class ObjectSolutionTimes(pl.Callback):
                 logger.log_metrics({**values, "brain/epoch": epoch}, step=trainer.global_step)
             tables.append(times_table(benchmark, result.score, epoch))
         if tables:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            atomic_write(self.path, csv_text(pd.concat(tables)))
+            folder = self.folder or brain_callbacks(trainer)[0].path
+            path = Path(folder) / "solution_times.csv"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            atomic_write(path, csv_text(pd.concat(tables)))
+
+
+def brain_callbacks(trainer: pl.Trainer) -> list[BrainScore]:
+    return [callback for callback in trainer.callbacks if isinstance(callback, BrainScore)]  # type: ignore[attr-defined]
 
 
 def untrained(trainer: pl.Trainer, name: str) -> float:
     """Return the benchmark's raw score before training; NaN if it was not computed or is undefined."""
-    for brain in trainer.callbacks:  # type: ignore[attr-defined]
-        for row in brain.scores.rows if isinstance(brain, BrainScore) else ():
+    for brain in brain_callbacks(trainer):
+        for row in brain.scores.rows if brain.scores else ():
             if row["benchmark"] == name and int(row["step"]) == 0:
                 return float(row["raw"] or math.nan)
     return math.nan

@@ -1,6 +1,5 @@
 """Score every step of every area against every region at the end of a training."""
 
-import contextlib
 import logging
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from cornet.brain.benchmarks import NeuralBenchmark
 from cornet.csv_cells import csv_text
 from cornet.errors import CornetError
 from cornet.files import atomic_write
+from cornet.training.callbacks.brain.scored_module import averaged_weights
 from cornet.training.callbacks.brain_score import BrainScore
 
 __all__ = ["StepMatrix"]
@@ -25,11 +25,13 @@ class StepMatrix(pl.Callback):
     It uses the same weights as the scores: averaged ones, if any. Columns: epoch, benchmark, region, simulated, area,
     step, value, scale, raw, error, notes. Read the matrix as a whole: the best of many candidates is biased upwards.
 
-    folder: the run's. wanted: False to do nothing.
+    For networks other than cornet's, an area is a layer that `layers` of `BrainScore` names.
+
+    folder: where to write; None: the folder of `BrainScore`. wanted: False to do nothing.
     """
 
-    def __init__(self, folder: str | Path, wanted: bool = True) -> None:
-        self.path, self.wanted = Path(folder) / "step_matrix.csv", wanted
+    def __init__(self, folder: str | Path | None = None, wanted: bool = True) -> None:
+        self.folder, self.wanted = folder, wanted
         self.written = False
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -49,8 +51,7 @@ class StepMatrix(pl.Callback):
         if not self.wanted or not brains:
             return
         rows: list[dict[str, Any]] = []
-        average = getattr(pl_module, "average", None)
-        with contextlib.nullcontext() if average is None else average.swapped_in():
+        with averaged_weights(trainer, pl_module):
             for benchmark, brain in [(one, callback) for callback in brains for one in callback.benchmarks]:
                 if isinstance(benchmark, NeuralBenchmark):
                     try:
@@ -58,14 +59,16 @@ class StepMatrix(pl.Callback):
                     except (CornetError, MemoryError) as error:
                         log.warning("%s is missing from step_matrix.csv: %s", benchmark.name, error)
         if rows and trainer.is_global_zero:
-            atomic_write(self.path, csv_text(pd.DataFrame(rows)))
+            atomic_write(
+                Path(self.folder or brains[0].path) / "step_matrix.csv", csv_text(pd.DataFrame(rows))
+            )
 
     def benchmark_rows(
         self, benchmark: NeuralBenchmark, brain: BrainScore, trainer: pl.Trainer, pl_module: Any, epoch: int
     ) -> list[dict[str, Any]]:
         """Return the rows of one benchmark. Every rank records its share, rank 0 compares."""
         subject = brain.subject(trainer, pl_module)
-        sites = [site for site in subject.sites() if site.layer in subject.net.steps]
+        sites = subject.region_sites()
         recording = subject.record(benchmark.stimuli, sites, benchmark.degrees)
         if not trainer.is_global_zero:
             return []

@@ -184,7 +184,10 @@ class Transposed(nn.Module):
             "no layer 'agian'; did you mean again",
         ),
         (lambda: LayerSubject(Loop(), layers=["nothing.9"], size=16), "no layer 'nothing.9'"),
-        (lambda: LayerSubject(Loop(), size=16).site("V4"), "layers assigned to no region, but not to 'V4'"),
+        (
+            lambda: LayerSubject(Loop(), size=16).site("V4"),
+            "no layer for region 'V4' .assigned: none.; assign one, such as V4=",
+        ),
         (lambda: LayerSubject(Loop(), size=16).record(stimuli(2), [Site("again", 3)]), "called 3 times"),
         (
             lambda: LayerSubject(Loop(), size=16).record(stimuli(2), [Site("unused")]),

@@ -154,6 +154,7 @@ def test_decoding_goes_on_while_the_network_computes():
     assert seen == 24
 
 
+@pytest.mark.slow  # records many batches
 def test_a_batch_that_does_not_fit_is_halved():
     sizes = []
 

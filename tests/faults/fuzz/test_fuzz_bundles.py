@@ -280,6 +280,7 @@ def test_tables_of_trials(watched, tmp_path, effort):
 
 
 @EFFORT
+@pytest.mark.slow  # writes many files
 def test_file_of_solution_times(watched, tmp_path, effort):
     sound = write_kar2019(tmp_path / "sound.h5", lines(np.random.default_rng(0)), leave_out=("images",))
     small = sound.read_bytes()

@@ -216,6 +216,7 @@ def test_tables_of_a_report(watched, tmp_path, effort):
 
 
 @EFFORT
+@pytest.mark.slow  # draws pages
 def test_reports(watched, tmp_path, effort):
     fuzz(effort, 1, odd_run(), watched, report, tmp_path / "mine", lay_out)
 

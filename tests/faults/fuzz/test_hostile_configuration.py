@@ -69,8 +69,13 @@ def test_the_call_itself_would_make_the_marker(marker) -> None:
     assert marker.exists()
 
 
+def longest(*values):
+    """Parameters that start a process each, for the longest tests."""
+    return [pytest.param(value, marks=pytest.mark.longest) for value in values]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("key", ["callbacks.x", "data", "model", "recipe", "brain.benchmarks.x"])
+@pytest.mark.parametrize("key", ["callbacks.x", "model", *longest("data", "recipe", "brain.benchmarks.x")])
 def test_by_a_rerun(started, tmp_path, marker, key) -> None:
     config = OmegaConf.create(recorded())
     OmegaConf.update(config, key, touching(marker), merge=False, force_add=True)
@@ -82,7 +87,7 @@ def test_by_a_rerun(started, tmp_path, marker, key) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "name", ["os.system", "cornet.files.atomic_write", "cornet.stimuli.datasets.shards.os.system"]
+    "name", ["cornet.files.atomic_write", *longest("os.system", "cornet.stimuli.datasets.shards.os.system")]
 )
 def test_by_the_folder_of_a_run(started, tmp_path, marker, name) -> None:
     """`cornet score` reads a run's configuration for the size of its images, and calls nothing that it names."""

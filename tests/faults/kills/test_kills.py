@@ -58,6 +58,7 @@ def test_killed_at_moments_that_are_sure(starter, overrides, whole):
     same(whole, ours)
 
 
+@pytest.mark.longest  # a minute
 def test_killed_with_accumulated_batches_and_workers(starter, overrides):
     """A checkpoint comes between two steps, never between the parts of one; and workers go on where they were."""
     more = [*overrides, "recipe.accumulate=2", "loader.workers=1"]
@@ -80,8 +81,8 @@ def test_killed_with_accumulated_batches_and_workers(starter, overrides):
     [
         signal.SIGTERM,
         signal.SIGINT,
-        signal.SIGUSR1,
-        signal.SIGUSR2,
+        pytest.param(signal.SIGUSR1, marks=pytest.mark.longest),
+        pytest.param(signal.SIGUSR2, marks=pytest.mark.longest),
     ],
 )
 def test_a_signal_ends_a_step_and_leaves_a_checkpoint_of_it(starter, overrides, whole, signum):

@@ -138,8 +138,18 @@ def test_a_signal_stops_all_with_checkpoints(tmp_path, signum):
     assert set(runs_of(tmp_path / "asked")) == {"seed0", "seed1"}
 
 
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory) -> Path:
+    """A run that nothing disturbs."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    environment = {"CORNET_CACHE": str(folder / "cache"), "HOME": str(folder), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, str(ROOT / "train.py"), *SMALL, "seed=1", EPOCHS, "root=whole"]
+    subprocess.run(command, cwd=folder, env={**os.environ, **environment}, check=True, capture_output=True)
+    return folder / "whole"
+
+
 @pytest.mark.slow
-def test_a_killed_sweep_takes_its_runs_with_it_and_they_go_on_later(one_by_one, tmp_path):
+def test_a_killed_sweep_takes_its_runs_with_it_and_they_go_on_later(undisturbed, tmp_path):
     given = ("seed=0,1", EPOCHS, "root=alone", "data.train_images=64", "sweep.at_once=2")
     process = sweep(tmp_path, *given)
     until(lambda: begun(tmp_path / "alone", "seed0", "seed1"), PATIENCE)
@@ -149,8 +159,9 @@ def test_a_killed_sweep_takes_its_runs_with_it_and_they_go_on_later(one_by_one, 
     until(lambda: not any(Path(f"/proc/{pid}/cmdline").exists() for pid in started), 60)
     code, out, err = ended(sweep(tmp_path, *given))
     assert code == 0, out + err
-    for name, run in runs_of(tmp_path / "alone").items():
-        alike(runs_of(one_by_one)[name], run)
+    assert "2 of 2 done" in out
+    ((name, whole),) = runs_of(undisturbed).items()
+    alike(whole, runs_of(tmp_path / "alone")[name])
 
 
 @pytest.mark.longest

@@ -53,9 +53,11 @@ MOMENTS = {
     "checkpoint: the most brain-like": moment("os.rename", r"checkpoints/best_brain\.ckpt$", 1),
     # brain scores: before training, in mid-epoch, after each epoch
     "scores: first recording": moment(
-        "call", "cornet.training.callbacks.shared_subject:SharedSubject.record", 2
+        "call", "cornet.training.callbacks.brain.shared_subject:SharedSubject.record", 2
     ),
-    "scores: recording": moment("call", "cornet.training.callbacks.shared_subject:SharedSubject.record", 4),
+    "scores: recording": moment(
+        "call", "cornet.training.callbacks.brain.shared_subject:SharedSubject.record", 4
+    ),
     "scores: comparison in mid-epoch": moment(
         "call", "cornet.brain.benchmarks.neural:NeuralBenchmark.compare", 4
     ),

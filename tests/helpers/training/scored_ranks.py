@@ -10,8 +10,8 @@ import pytorch_lightning as pl
 
 from cornet import create_model
 from cornet.stimuli.objects import RenderedObjects
+from cornet.training.callbacks.brain.shared_subject import SharedSubject
 from cornet.training.callbacks.brain_score import BrainScore
-from cornet.training.callbacks.shared_subject import SharedSubject
 from cornet.training.classifier import Classifier
 from cornet.training.loaders import ImageLoaders
 from cornet.training.loggers.csv import CsvLogger
@@ -35,7 +35,7 @@ def main(folder: str, bundle: str, failing: str, devices: int) -> None:
         devices=devices,
         strategy="ddp" if devices > 1 else "auto",
         logger=CsvLogger(folder),
-        callbacks=[BrainScore([bundle], folder)],
+        callbacks=[BrainScore([bundle], folder=folder)],
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,

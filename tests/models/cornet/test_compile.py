@@ -148,10 +148,8 @@ def test_recording_is_compiled_once_and_records_the_same():
     assert module_identity(net) == identity
 
 
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(one, marks=[] if one == "cornet_s" else [pytest.mark.slow]) for one in list_models()],
-)
+@pytest.mark.slow  # compiles
+@pytest.mark.parametrize("name", list_models())
 def test_compiled_is_the_same_with_every_option(name):
     """Pixels normalised inside, states, read-outs of every step."""
     net = create_model(name, num_classes=5, width=0.05).to(memory_format=torch.channels_last).eval()

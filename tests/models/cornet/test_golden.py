@@ -96,6 +96,7 @@ def test_five_steps_of_training_in_float64(letter, golden):
 
 
 @pytest.mark.parametrize("letter", LETTERS)
+@pytest.mark.slow  # trains at 224 pixels
 def test_two_steps_of_training_in_float32(letter, golden):
     losses, norms, _ = train(letter, golden, torch.float32, steps=2)
     expected = golden[f"{letter}/train_losses"]

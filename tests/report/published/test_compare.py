@@ -88,7 +88,7 @@ def test_the_numbers_of_a_run(runs: list[Path]):
     assert run.values["behaviour"] == last.loc["rajalingham2018-i2n", "raw"]
     parts = ["majajhong2015.V4", "majajhong2015.IT", "rajalingham2018-i2n", "kar2019-ost"]
     assert run.values["brain_score"] == pytest.approx(last.loc[parts, "raw"].mean())
-    assert run.values["imagenet"] == last["top1"].iloc[0]
+    assert run.values["imagenet"] == last["task_value"].iloc[0]
     assert (run.values["depth"], run.parameters, run.epoch) == (15, FINISHED["parameters"], 4)
     assert (run.own_images, run.finished, run.scored) == (False, True, True)
     assert run.title == "cornet_s on imagenet, seed 0"
@@ -139,6 +139,7 @@ def test_simulated_scores_stand_on_no_axis(page: Path, runs: list[Path]):
     assert "Run 1" not in text
 
 
+@pytest.mark.slow  # draws a page
 def test_runs_are_drawn_where_they_have_numbers(page: Path):
     found = drawings(page)
     for heading in ("ImageNet against Brain-Score", "ImageNet against IT", "ImageNet against solution times"):
@@ -269,7 +270,7 @@ def test_a_score_of_another_epoch_is_not_taken(tmp_path: Path):
 
 def test_scores_and_accuracy_are_of_one_epoch(tmp_path: Path):
     """Scored before training alone, and trained for four epochs since."""
-    table = public_scores().assign(top1=math.nan)
+    table = public_scores().assign(task_value=math.nan)
     run = open_run(made(tmp_path / "a", table[table["epoch"] == 0]), 1)
     assert math.isnan(run.values["imagenet"])
     assert "no accuracy was measured at epoch 0, at which the brain was scored" in run.notes

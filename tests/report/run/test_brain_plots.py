@@ -53,6 +53,7 @@ def words(figure: Figure) -> str:
     return "\n".join(text.get_text() for text in figure.findobj(Text))
 
 
+@pytest.mark.slow  # draws all panels
 def test_every_picture_is_drawn_and_says_that_it_is_simulated(tmp_path: Path, figures: list[Figure]):
     paths = draw_brain_plots(make_run(tmp_path))
     assert [path.name for path in paths] == FILES
@@ -64,6 +65,7 @@ def test_every_picture_is_drawn_and_says_that_it_is_simulated(tmp_path: Path, fi
     assert not list(tmp_path.glob(".*"))
 
 
+@pytest.mark.slow  # draws all panels
 def test_real_data_are_not_called_simulated(tmp_path: Path, figures: list[Figure]):
     real = [("majajhong2015.V4", "V4", "r^2/c", 0.8), ("kar2019-ost", "IT", "r/c", 0.79)]
     one = matrix()
@@ -95,17 +97,17 @@ def test_the_curve_is_the_table(figures: list[Figure]):
 
 def test_accuracy_is_drawn_as_a_path_in_the_order_of_epochs(figures: list[Figure]):
     table = scores()
-    table.loc[table["epoch"] == 2, "top1"] = np.nan
+    table.loc[table["epoch"] == 2, "task_value"] = np.nan
     draw_accuracy(table)
     rows = table[(table["benchmark"] == "simulated.V1") & (table["epoch"] != 2)]
     path = figures[0].axes[0].lines[0]
-    assert np.array_equal(path.get_xdata(), rows["top1"])
+    assert np.array_equal(path.get_xdata(), rows["task_value"])
     assert np.array_equal(path.get_ydata(), rows["value"])
     assert "epoch 6" in words(figures[0])
 
 
 def test_without_any_accuracy_there_is_no_such_picture(tmp_path: Path):
-    table = scores((0, 1), BENCHMARKS[:1]).assign(top1=np.nan)
+    table = scores((0, 1), BENCHMARKS[:1]).assign(task_value=np.nan)
     paths = draw_brain_plots(make_run(tmp_path, scores=table, step_matrix=None, solution_times=None))
     assert "brain_accuracy.png" not in [path.name for path in paths]
 
@@ -139,7 +141,7 @@ def test_few_evaluations(epochs: tuple[float, ...], tmp_path: Path, figures: lis
 def test_what_failed_is_said_in_its_panel(tmp_path: Path, figures: list[Figure]):
     table = scores()
     lost = table["benchmark"] == "simulated-ost"
-    table.loc[lost, ["value", "raw", "value_error", "error", "ceiling", "top1"]] = np.nan
+    table.loc[lost, ["value", "raw", "value_error", "error", "ceiling", "task_value"]] = np.nan
     table.loc[lost, "failure"] = "the decoder solves 3 images and at least 10 are needed."
     once = (table["benchmark"] == "simulated.V4") & (table["epoch"] == 1)
     table.loc[once, ["value", "raw"]] = np.nan
@@ -253,7 +255,7 @@ def test_long_names_in_the_matrix_stay_apart(figures: list[Figure]):
 
 def test_the_untrained_start_and_errors_are_on_the_plot_against_accuracy(figures: list[Figure]):
     table = scores((0, 1, 2), BENCHMARKS[:1])
-    table.loc[table["epoch"] == 0, "top1"] = np.nan
+    table.loc[table["epoch"] == 0, "task_value"] = np.nan
     draw_accuracy(table)
     axes = figures[0].axes[0]
     assert table["value"].iloc[0] in [line.get_ydata()[0] for line in axes.lines]

@@ -125,6 +125,7 @@ def hostile_run(path: Path, bad: str = BAD) -> Path:
     return folder
 
 
+@pytest.mark.slow  # draws pages
 def test_all_text_stays_text(tmp_path: Path):
     bad, folder = BAD, hostile_run(tmp_path)
     path = write_page(folder)
@@ -176,6 +177,7 @@ def test_what_is_missing_is_left_out(absent: str, tmp_path: Path):
     assert ("No brain scores" in page.text) == (absent == "scores")
 
 
+@pytest.mark.slow  # draws pages
 def test_damaged_files_beside_the_tables_do_not_matter(tmp_path: Path):
     folder = make_run(tmp_path, scores=FEW, step_matrix=None, solution_times=None)
     (folder / "stimuli").mkdir()
@@ -197,7 +199,7 @@ def test_few_evaluations(epochs: tuple[float, ...], tmp_path: Path):
 def test_failures_and_undefined_scores_are_said():
     table = scores()
     lost = table["benchmark"] == "simulated-ost"
-    table.loc[lost, ["value", "value_error", "raw", "error", "ceiling", "n", "top1"]] = np.nan
+    table.loc[lost, ["value", "value_error", "raw", "error", "ceiling", "n", "task_value"]] = np.nan
     table.loc[lost, "failure"] = "it solves 3 images and needs 10."
     table.loc[table["benchmark"] == "simulated.V4", "notes"] = "2 neuroids are constant"
     page = Page(missing_scores(table) + summary_table(table) + notes(table) + evaluations(table))

@@ -83,7 +83,7 @@ def rises(folder, shuffled, seed=0, names=NAMES):
         gradient_clip_val=2.0,
         logger=CsvLogger(folder),
         callbacks=[
-            BrainScore(names, folder, every=0),
+            BrainScore(names, folder=folder, every=0),
             StepMatrix(folder, wanted=not shuffled),
             ObjectSolutionTimes(folder),
         ],

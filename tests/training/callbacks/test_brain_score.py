@@ -16,8 +16,8 @@ from cornet.instantiate import make
 from cornet.runs.metrics import read_metrics
 from cornet.runs.scores import read_scores
 from cornet.stimuli.objects import RenderedObjects
+from cornet.training.callbacks.brain.metrics import averages, in_mean, mean_value, monitor_names
 from cornet.training.callbacks.brain_checkpoint import BestCheckpoint
-from cornet.training.callbacks.brain_metrics import averages, in_mean, mean_value, monitor_names
 from cornet.training.callbacks.brain_score import BrainScore, Schedule
 from cornet.training.callbacks.progress import Progress
 from cornet.training.callbacks.step_matrix import StepMatrix
@@ -46,7 +46,7 @@ def source(tmp_path_factory):
 def test_training_is_the_same_with_and_without(source, bundle, tmp_path):
     """Losses, weights, statistics and random state after three epochs, bit for bit."""
     states = []
-    for number, callbacks in enumerate(([], [BrainScore([bundle], tmp_path / "on", fractions=[0.5])])):
+    for number, callbacks in enumerate(([], [BrainScore([bundle], folder=tmp_path / "on", fractions=[0.5])])):
         folder = tmp_path / f"run{number}"
         _, module = train(source, folder, callbacks)
         losses = read_metrics(folder)[["train/loss", "val/loss", "val/top1"]]
@@ -67,7 +67,7 @@ def test_training_is_the_same_with_and_without(source, bundle, tmp_path):
 @pytest.mark.parametrize("average", [None, 0.9])
 @pytest.mark.slow  # trains with scores
 def test_the_matrix_is_of_the_weights_that_are_scored(source, bundle, tmp_path, average):
-    brain = BrainScore([bundle], tmp_path)
+    brain = BrainScore([bundle], folder=tmp_path)
     _, module = train(source, tmp_path, [brain, StepMatrix(tmp_path)], epochs=1, average=average)
     scores = read_scores(tmp_path)
     last = scores[(scores["epoch"] == 1) & (scores["benchmark"] == "mine.V4")].iloc[0]
@@ -79,16 +79,18 @@ def test_the_matrix_is_of_the_weights_that_are_scored(source, bundle, tmp_path, 
 
 
 def test_rows_and_logs_hold_the_same_numbers(source, bundle, tmp_path):
-    trainer, _ = train(source, tmp_path, [BrainScore([bundle], tmp_path, every=2)])
+    trainer, _ = train(
+        source, tmp_path, [BrainScore([bundle], folder=tmp_path, every=2, task_metric="val/top1")]
+    )
     scores = read_scores(tmp_path)
     assert list(scores["epoch"].unique()) == [0, 2, 3]
     assert list(scores["step"].unique()) == [0, 8, 12]
     assert set(scores["benchmark"]) == {"mine.V4", "mine.IT"}
     assert set(scores["scale"]) == {"r^2/c"}
     assert set(scores["weights"]) == {"raw"}
-    assert scores[scores["epoch"] == 0]["top1"].isna().all()
+    assert scores[scores["epoch"] == 0]["task_value"].isna().all()
     metrics = read_metrics(tmp_path)
-    assert scores["top1"].iloc[-1] == pytest.approx(metrics["val/top1"].dropna().iloc[-1])
+    assert scores["task_value"].iloc[-1] == pytest.approx(metrics["val/top1"].dropna().iloc[-1])
     logged = metrics.dropna(subset=["brain/mine.V4"])
     v4 = scores[scores["benchmark"] == "mine.V4"]
     assert list(logged["step"]) == [0, 8, 12]
@@ -104,7 +106,7 @@ def test_rows_and_logs_hold_the_same_numbers(source, bundle, tmp_path):
 def test_the_line_of_an_epoch_tells_only_what_was_measured_then(source, bundle, tmp_path):
     console = Console(file=io.StringIO(), width=200)
     progress = Progress([["brain/V4", "V4"], ["brain/IT", "IT"]], console)
-    score = BrainScore([bundle], tmp_path, every=2)
+    score = BrainScore([bundle], folder=tmp_path, every=2)
     train(source, tmp_path, [score, progress], enable_progress_bar=True, epochs=3)
     lines = [line for line in console.file.getvalue().splitlines() if line.startswith("epoch ")]
     assert ["  V4 " in line for line in lines] == ["  IT " in line for line in lines] == [False, True, True]
@@ -114,7 +116,7 @@ def test_the_last_score_is_that_of_the_finished_network(source, bundle, tmp_path
     from cornet.brain import NetworkSubject
     from cornet.brain.benchmarks import open_benchmarks
 
-    _, module = train(source, tmp_path, [BrainScore([bundle], tmp_path)], epochs=1)
+    _, module = train(source, tmp_path, [BrainScore([bundle], folder=tmp_path)], epochs=1)
     subject = NetworkSubject(module.net, mean=source.mean, std=source.std, size=32)
     for one in open_benchmarks([bundle]):
         row = read_scores(tmp_path).query("epoch == 1 and benchmark == @one.name").iloc[0]
@@ -125,7 +127,7 @@ def test_the_last_score_is_that_of_the_finished_network(source, bundle, tmp_path
 def test_the_best_checkpoint_may_be_the_most_brain_like(source, bundle, tmp_path):
     keep = pl.callbacks.ModelCheckpoint(tmp_path / "best", filename="brain", monitor="brain/IT", mode="max")
     stop = pl.callbacks.EarlyStopping("brain/V4", mode="max", patience=50)
-    train(source, tmp_path, [BrainScore([bundle], tmp_path), keep, stop], enable_checkpointing=True)
+    train(source, tmp_path, [BrainScore([bundle], folder=tmp_path), keep, stop], enable_checkpointing=True)
     after = read_scores(tmp_path).query("benchmark == 'mine.IT' and epoch > 0")
     assert float(keep.best_model_score) == pytest.approx(after["value"].max(), abs=1e-6)
     assert float(stop.best_score) == pytest.approx(
@@ -142,7 +144,11 @@ def test_the_most_brain_like_checkpoint_is_of_the_weights_that_were_scored(sourc
         dirpath=tmp_path / "best", filename="brain", monitor="brain/mean", mode="max", optional=True
     )
     train(
-        source, tmp_path, [BrainScore([bundle], tmp_path, every=2), keep], epochs=5, enable_checkpointing=True
+        source,
+        tmp_path,
+        [BrainScore([bundle], folder=tmp_path, every=2), keep],
+        epochs=5,
+        enable_checkpointing=True,
     )
     scores = read_scores(tmp_path).query("epoch > 0").groupby("epoch")["value"].mean()
     assert list(scores.index) == [2, 4, 5]  # what stood in the log of epochs 1 and 3 was another network's
@@ -161,7 +167,7 @@ def test_the_most_brain_like_checkpoint_is_of_the_weights_that_were_scored(sourc
 
 def test_without_brain_scores_no_checkpoint_asks_for_one(source, tmp_path):
     keep = BestCheckpoint(dirpath=tmp_path / "best", monitor="brain/mean", mode="max", optional=True)
-    train(source, tmp_path, [BrainScore({}, tmp_path), keep], epochs=1, enable_checkpointing=True)
+    train(source, tmp_path, [BrainScore({}, folder=tmp_path), keep], epochs=1, enable_checkpointing=True)
     assert not (tmp_path / "best").exists()
 
 
@@ -183,7 +189,7 @@ def test_without_brain_scores_no_checkpoint_asks_for_one(source, tmp_path):
 )
 def test_a_monitor_that_is_never_logged(source, bundle, tmp_path, benchmarks, options, words):
     keep = BestCheckpoint(dirpath=tmp_path / "best", mode="max", **options)
-    score = BrainScore([bundle] if benchmarks else {}, tmp_path)
+    score = BrainScore([bundle] if benchmarks else {}, folder=tmp_path)
     with pytest.raises(CornetError, match=words):
         train(source, tmp_path, [score, keep], enable_checkpointing=True)
     assert not (tmp_path / "metrics.csv").exists()
@@ -216,7 +222,7 @@ def test_other_callbacks_hear_of_every_evaluation(source, bundle, tmp_path):
         def on_brain_scores(self, trainer, pl_module, results, epoch):
             self.heard.append((epoch, [result.benchmark.name for result in results]))
 
-    train(source, tmp_path, [BrainScore([bundle], tmp_path), Listener()], epochs=1)
+    train(source, tmp_path, [BrainScore([bundle], folder=tmp_path), Listener()], epochs=1)
     assert Listener.heard == [(0.0, ["mine.IT", "mine.V4"]), (1.0, ["mine.IT", "mine.V4"])]
 
 
@@ -234,14 +240,14 @@ def test_a_benchmark_that_fails_is_told_once_and_training_goes_on(
 
     monkeypatch.setattr(NeuralBenchmark, "compare", compare)
     with caplog.at_level(logging.WARNING, "cornet"):
-        train(source, tmp_path / "a", [BrainScore([bundle], tmp_path / "a")], epochs=2)
+        train(source, tmp_path / "a", [BrainScore([bundle], folder=tmp_path / "a")], epochs=2)
     told = [record for record in caplog.records if "mine.IT could not be scored" in record.getMessage()]
     assert len(told) == 1
     scores = read_scores(tmp_path / "a")
     assert scores.query("benchmark == 'mine.IT'")["failure"].str.contains("does not fit in memory").all()
     assert scores.query("benchmark == 'mine.V4'")["raw"].notna().all()
     with pytest.raises(CornetError, match="IT could not be scored, and strict=true"):
-        train(source, tmp_path / "b", [BrainScore([bundle], tmp_path / "b", strict=True)], epochs=2)
+        train(source, tmp_path / "b", [BrainScore([bundle], folder=tmp_path / "b", strict=True)], epochs=2)
 
 
 @pytest.mark.parametrize(
@@ -264,14 +270,14 @@ def test_a_benchmark_that_fails_is_told_once_and_training_goes_on(
 def test_mistakes_are_told_before_the_first_batch(source, bundle, tmp_path, options, words):
     given = {"benchmarks": [bundle], **options}
     with pytest.raises(CornetError, match=words):
-        train(source, tmp_path, [BrainScore(given.pop("benchmarks"), tmp_path, **given)])
+        train(source, tmp_path, [BrainScore(given.pop("benchmarks"), folder=tmp_path, **given)])
     assert not (tmp_path / "metrics.csv").exists()
 
 
 def test_a_region_that_the_network_lacks_is_told_before_the_first_batch(source, tmp_path):
     folder = str(write(tmp_path / "alien", assembly(("PIT",) * 8)))
     with pytest.raises(CornetError, match="no region 'PIT'"):
-        train(source, tmp_path, [BrainScore([folder], tmp_path)])
+        train(source, tmp_path, [BrainScore([folder], folder=tmp_path)])
 
 
 @pytest.mark.slow
@@ -299,12 +305,12 @@ def test_a_benchmark_larger_than_memory_is_told_before_the_first_batch(source, t
         r"but \d+\.\d GB are free; remove it, score a part of it, or use a machine with more memory\."
     )
     with pytest.raises(CornetError, match=said):
-        train(source, tmp_path, [BrainScore([str(folder)], tmp_path)])
+        train(source, tmp_path, [BrainScore([str(folder)], folder=tmp_path)])
     assert not (tmp_path / "metrics.csv").exists()
 
 
 def test_the_old_argument_ends(tmp_path, caplog):
-    assert BrainScore({}, tmp_path, ends=["mine.V4"]).start_and_end_only == ["mine.V4"]
+    assert BrainScore({}, folder=tmp_path, ends=["mine.V4"]).start_and_end_only == ["mine.V4"]
     assert "ends of BrainScore was renamed to start_and_end_only" in caplog.text
     caplog.clear()
     config = {

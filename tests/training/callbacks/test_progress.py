@@ -131,6 +131,7 @@ class Terminal:
 STAYS = r"epoch {}/{}  top-1 \.412  top-5 1\.000  loss 1\.62 \(train \d\.\d\d\)  IT -\.034  [\d,]+ images/s  [\d.]+ s"
 
 
+@pytest.mark.slow  # trains
 def test_terminal():
     with Terminal(80) as terminal:
         trainer(terminal.console).fit(Tiny(), loader(), loader())

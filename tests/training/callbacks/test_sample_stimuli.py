@@ -57,7 +57,7 @@ def train(source, folder, bundles):
     """An epoch of two batches; whether the callback left the random state alone."""
     net = create_model("cornet_s", num_classes=8, width=0.125)
     recipe = Recipe(epochs=1, batch_size=8, learning_rate=0.1, schedule="constant")
-    brain = BrainScore([str(one) for one in bundles], folder, before=False)
+    brain = BrainScore([str(one) for one in bundles], folder=folder, before=False)
     before, after = RandomState(), RandomState()
     trainer = pl.Trainer(
         max_epochs=1,

@@ -58,6 +58,7 @@ def test_two_offline_sessions_have_one_id(tmp_path, caplog, capfd):
     assert os.listdir(tmp_path / "run") == ["wandb"]
 
 
+@pytest.mark.slow  # trains twice
 def test_a_sweep_in_one_process_has_a_run_each(tmp_path):
     for name in ("one", "two"):
         logger = loggers.wandb(tmp_path / name, f"id{name}", offline=True)

@@ -65,7 +65,8 @@ def plain(table: pd.DataFrame) -> pd.DataFrame:
 
 
 @pytest.mark.parametrize(
-    "simulated", [pytest.param(brain, marks=pytest.mark.slow) for brain in (None, "simulated")]
+    "simulated",
+    [pytest.param(None, marks=pytest.mark.slow), pytest.param("simulated", marks=pytest.mark.longest)],
 )
 def test_a_run_is_read_back_whole(call, monkeypatch, tmp_path, simulated):
     """Axes, pictures, tables, configuration, group and tags; no key; and a finished run logs nothing more."""

@@ -16,6 +16,7 @@ def folders(*overrides: str) -> list[list[str]]:
     return [[str(run) for run in runs] for runs in seed_groups(swept(*overrides).jobs)]
 
 
+@pytest.mark.slow  # composes many configurations
 def test_the_runs_of_a_sweep():
     assert folders("-m", "seed=0,1,2") == [[f"runs/objects-cornet_s/default/seed{k}" for k in range(3)]]
     assert folders("-m", "seed=range(3,5)", "model.width=0.5,0.25", "root=there", "logger=csv") == [

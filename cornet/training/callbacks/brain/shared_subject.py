@@ -7,16 +7,18 @@ import numpy as np
 import torch.distributed as dist
 from numpy.typing import NDArray
 
-from cornet.brain.subjects import NetworkSubject
+from cornet.brain.subjects.base import ScreenSubject
+from cornet.brain.subjects.layers import LayerSubject
+from cornet.brain.subjects.networks import NetworkSubject
 from cornet.brain.subjects.subject import Recording, Site
 from cornet.errors import CornetError
 from cornet.stimuli.stimulus_set import StimulusSet
 from cornet.training.loaders import rank_and_world
 
-__all__ = ["SharedSubject", "raise_on_all_ranks"]
+__all__ = ["SHARED", "SharedLayers", "SharedNetwork", "SharedSubject", "raise_on_all_ranks"]
 
 
-class SharedSubject(NetworkSubject):
+class SharedSubject(ScreenSubject):
     """Each rank records its share of the stimuli, then all gather all features. No cache: the weights change."""
 
     def record(self, stimuli: StimulusSet, sites: Sequence[Site], *rest: Any, **options: Any) -> Recording:
@@ -37,6 +39,17 @@ class SharedSubject(NetworkSubject):
         raise_on_all_ranks(error)
         features = {site: _gather(part[site] if part else None, [len(r) for r in rows]) for site in sites}
         return Recording(stimuli.ids, features)
+
+
+class SharedNetwork(SharedSubject, NetworkSubject):
+    """One of cornet's networks in training."""
+
+
+class SharedLayers(SharedSubject, LayerSubject):
+    """Any other network in training."""
+
+
+SHARED = (SharedNetwork, SharedLayers)
 
 
 def raise_on_all_ranks(error: str) -> None:

@@ -5,19 +5,23 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import pytorch_lightning as pl
 
 from cornet.brain.benchmarks import Benchmark, NeuralBenchmark
 from cornet.brain.subjects.base import ScreenSubject
 from cornet.brain.subjects.recording import DEFAULT_MEMORY
+from cornet.brain.subjects.subject import Site
 from cornet.errors import CornetError
 from cornet.memory import OutOfMemory, available_memory, first_that_fits
-from cornet.training.callbacks.shared_subject import SharedSubject
+from cornet.training.callbacks.brain.shared_subject import SharedNetwork, SharedSubject
 from cornet.training.loaders import rank_and_world
 
-__all__ = ["check_benchmark", "check_memory", "check_monitors"]
+__all__ = ["check_benchmark", "check_memory", "check_monitors", "check_strategy"]
+
+
+SPLITTING = ("FSDPStrategy", "DeepSpeedStrategy", "ModelParallelStrategy")
 
 
 def check_memory(benchmark: Benchmark[Any], subject: ScreenSubject) -> None:
@@ -55,10 +59,11 @@ def check_benchmark(benchmark: Benchmark[Any], subject: SharedSubject) -> None:
     """Raise CornetError if the network or this machine cannot score a benchmark."""
     len(benchmark.stimuli)
     for site in benchmark.sites(subject):
-        if site.layer in subject.net.steps and site.step < subject.net.first_driven_step(site.layer):
+        first = subject.net.first_driven_step(site.layer) if is_area(subject, site) else 0
+        if site.step < first:
             raise CornetError(
-                f"{benchmark.name} needs {site}, which the image reaches only at step "
-                f"{subject.net.first_driven_step(site.layer)}; choose a later time bin or another area."
+                f"{benchmark.name} needs {site}, which the image reaches only at step {first}; choose a later time bin "
+                "or another area."
             )
     if isinstance(benchmark, NeuralBenchmark):
         check_time_bin(benchmark, subject)
@@ -67,14 +72,29 @@ def check_benchmark(benchmark: Benchmark[Any], subject: SharedSubject) -> None:
         first_that_fits([benchmark.prepare], f"the data of {benchmark.name}")
 
 
+def is_area(subject: SharedSubject, site: Site) -> TypeGuard[SharedNetwork]:
+    """Whether a site is an area of one of cornet's networks."""
+    return isinstance(subject, SharedNetwork) and site.layer in subject.net.steps
+
+
+def check_strategy(trainer: pl.Trainer) -> None:
+    """Raise CornetError for a strategy that splits the network between devices, so that no device can run it alone."""
+    name = type(trainer.strategy).__name__
+    if any(kind.__name__ in SPLITTING for kind in type(trainer.strategy).__mro__):
+        raise CornetError(
+            f"brain scores need the whole network on each device, but {name} splits it; use strategy=ddp, or score its "
+            "checkpoints with cornet score."
+        )
+
+
 def check_time_bin(benchmark: NeuralBenchmark, subject: SharedSubject) -> None:
     """Raise CornetError if a time bin ends before the image reaches the area."""
     (site,) = benchmark.sites(subject)
-    starts = [interval[0] for interval in subject.intervals.get(site.layer, ()) if interval is not None]
-    if starts and benchmark.step_bin[1] <= min(starts):
+    first = subject.first_interval(benchmark.region)
+    if first is not None and benchmark.step_bin[1] <= first[0]:
         raise CornetError(
             f"{benchmark.name} is compared at {benchmark.step_bin[0]:g} to {benchmark.step_bin[1]:g} ms, before the "
-            f"image reaches {site.layer} (its first step begins at {min(starts):g} ms); choose a later brain.time_bin."
+            f"image reaches {site.layer} (its first step begins at {first[0]:g} ms); choose a later brain.time_bin."
         )
 
 

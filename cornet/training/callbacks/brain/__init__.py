@@ -1,0 +1,1 @@
+"""Parts of the callback that scores a network on brain benchmarks."""
