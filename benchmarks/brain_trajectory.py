@@ -58,8 +58,8 @@ def course(run: Path) -> dict[str, pd.DataFrame]:
     for region, rows in scores.groupby("region"):
         name = rows["benchmark"].iloc[0]
         found[str(region)] = rows[rows["benchmark"] == name][["epoch", "value", "value_error"]]
-    top1 = scores.drop_duplicates("epoch")[["epoch", "top1"]].dropna()
-    found["top-1"] = top1.rename(columns={"top1": "value"}).assign(value_error=math.nan)
+    top1 = scores.drop_duplicates("epoch")[["epoch", "task_value"]].dropna()
+    found["top-1"] = top1.rename(columns={"task_value": "value"}).assign(value_error=math.nan)
     return found
 
 

@@ -1,6 +1,6 @@
 """A training on two processes with brain scores, which test_brain_ddp.py runs as a module.
 
-Arguments: folder, bundle, what fails, number of processes.
+Arguments: folder, bundle, what fails (or "foreign": a user's own module), number of processes.
 """
 
 import os
@@ -16,6 +16,7 @@ from cornet.training.classifier import Classifier
 from cornet.training.loaders import ImageLoaders
 from cornet.training.loggers.csv import CsvLogger
 from cornet.training.recipe import Recipe
+from tests.helpers.training.foreign import fit
 
 
 def main(folder: str, bundle: str, failing: str, devices: int) -> None:
@@ -25,6 +26,12 @@ def main(folder: str, bundle: str, failing: str, devices: int) -> None:
             raise MemoryError("no room on this rank")
 
         SharedSubject._extractor = extractor
+    if failing == "foreign":
+        brain = BrainScore(
+            [bundle], {"V4": "0", "IT": "1"}, "encoder", 16, folder=folder, task_metric="val/acc"
+        )
+        fit(folder, [brain], epochs=1, devices=devices, strategy="ddp" if devices > 1 else "auto")
+        return
     pl.seed_everything(0, verbose=False)
     source = RenderedObjects(train_images=64, val_images=32, size=32, cache=f"{folder}/objects")
     net = create_model("cornet_s", num_classes=8, width=0.125)

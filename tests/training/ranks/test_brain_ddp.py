@@ -51,6 +51,15 @@ def test_two_ranks_give_the_numbers_of_one(bundle, tmp_path):
     assert two["raw"].notna().all()
 
 
+def test_two_ranks_score_a_module_of_the_user(bundle, tmp_path):
+    one = run(tmp_path / "one", bundle, "foreign", devices=1)
+    two = run(tmp_path / "two", bundle, "foreign")
+    before = [scores[scores["epoch"] == 0]["raw"].to_numpy() for scores in (one, two)]
+    assert np.abs(before[0] - before[1]).max() < 1e-6
+    assert list(two["epoch"]) == [0, 0, 1, 1]
+    assert two["task_value"].notna().tolist() == [False, False, True, True]
+
+
 def test_a_rank_that_fails_is_told_and_training_goes_on(bundle, tmp_path):
     scores = run(tmp_path / "failing", bundle, failing="recording")
     assert scores["failure"].str.contains("MemoryError: no room on this rank").all()
