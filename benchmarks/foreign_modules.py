@@ -2,9 +2,9 @@
 
     python benchmarks/foreign_modules.py --images tiny-imagenet-75 --bundle cowley2023-V4-190925 --epochs 4
 
-images: a folder with train/<class>/ and val/<class>/. Neither network nor its module uses anything of cornet's but
-the callbacks. Each network is trained with the true labels and, as a control, with labels that are shuffled once. At the end,
-the trained network is compared with responses whose stimuli are shuffled: that must give zero. Writes
+images: a folder with train/<class>/ and val/<class>/. Neither network nor its module uses anything of cornet but the
+callbacks. Each network is trained with the true labels and, as a control, with labels that are shuffled once. At the
+end, the trained network is compared with responses whose stimuli are shuffled: that must give zero. Writes
 results/foreign_modules.json.
 """
 
