@@ -7,6 +7,7 @@ import typer
 
 from cornet.cli.benchmarks import benchmarks
 from cornet.cli.fetch import fetch
+from cornet.cli.init import init
 from cornet.cli.models import models
 from cornet.cli.plan import plan
 from cornet.cli.prepare import prepare
@@ -29,6 +30,7 @@ app = typer.Typer(
     help="Recurrent models of the primate ventral stream, trained and compared with brains.",
 )
 app.command(cls=WordsForHydra)(train)
+app.command()(init)
 app.command()(models)
 app.command()(fetch)
 app.command()(benchmarks)
