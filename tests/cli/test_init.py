@@ -1,8 +1,10 @@
 """`cornet init`: what it writes, what it refuses; the project as written trains, and both its networks are scored."""
 
+import json
 import os
 import sys
 
+import pandas as pd
 import pytest
 import torch
 from omegaconf import OmegaConf, open_dict
@@ -20,6 +22,8 @@ from cornet.training.config_errors import config_error
 def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CORNET_CACHE", str(tmp_path / "cache"))
+    for name in ("my_network", "my_images", "my_callback"):  # of the project of another test
+        monkeypatch.delitem(sys.modules, name, raising=False)
     return tmp_path
 
 
@@ -76,6 +80,22 @@ def test_a_folder_that_cannot_be_made_is_one_sentence(here, monkeypatch, capsys)
     assert (stop.value.code, error.count("\n"), "demo" in error) == (2, 1, True)
 
 
+@pytest.mark.slow  # trains
+def test_the_project_trains_as_written(here, cornet, monkeypatch):
+    """By the first command of its README."""
+    assert cornet("init")[0] == 0
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    command = (here / "README.md").read_text().partition("```sh\ncornet ")[2].partition("\n")[0]
+    code, out, err = cornet(*command.split())
+    assert code == 0, err
+    assert "own on my_images" in out
+    assert out.count("the decoder's weights have the size") == 6
+    run = here / "runs/mine/seed0"
+    summary = json.loads((run / "finished.json").read_text())
+    assert summary["best"] > 3 * summary["chance"]
+    assert pd.read_csv(run / "metrics.csv")["mine/decoder"].count() == 6
+
+
 @pytest.fixture
 def project(here, monkeypatch):
     """The current folder is a new project; returns its composed experiment."""
@@ -83,8 +103,6 @@ def project(here, monkeypatch):
 
     assert init().exit_code == 0
     monkeypatch.syspath_prepend(str(here))
-    for name in ("my_network", "my_images", "my_callback"):
-        monkeypatch.delitem(sys.modules, name, raising=False)
     try:
         with initialize_config_dir(str(conf_folder()), version_base="1.3"):
             config = compose("config", [f"hydra.searchpath=[file://{here}/conf]", "experiment=mine"])

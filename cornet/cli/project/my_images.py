@@ -21,13 +21,7 @@ class MyImages:
     mean, std = (0.5, 0.5, 0.5), (0.1, 0.1, 0.1)  # per channel, of images from 0 to 1
 
     def __init__(
-        self,
-        train_images: int,
-        val_images: int,
-        size: int,
-        contrast: float = 1.0,
-        seed: int = 0,
-        name: str = name,
+        self, train_images: int, val_images: int, size: int, contrast: float, seed: int = 0, name: str = name
     ) -> None:
         self.objects = RenderedObjects(train_images=train_images, val_images=val_images, size=size)
         self.classes = self.objects.classes  # names, in the order of the labels
