@@ -7,14 +7,13 @@ uv run train.py experiment=tiny_z                 200 classes of small photograp
 uv run train.py -m model.bottleneck=1,2,4 seed=0,1,2    a sweep; repeat it to run what is missing
 """
 
-from pathlib import Path
-
 import hydra
 from omegaconf import DictConfig
 
+from cornet.cli.program import conf_folder
 from cornet.cli.train import start, train_one
 
-CONF = Path(__file__).parent / "conf"
+CONF = conf_folder()
 
 
 @hydra.main(config_path=str(CONF), config_name="config", version_base="1.3")

@@ -47,7 +47,7 @@ def make(config: Any, what: str, **extra: Any) -> Any:
         if inner is None or isinstance(inner, TypeError | ValueError | MisconfigurationException):
             reason = " ".join(str(inner or error).split()).rstrip(".!")
             raise CornetError(
-                f"the configuration's {what} is invalid: {reason}; see train.py --help."
+                f"the configuration's {what} is invalid: {reason}; `cornet train --help` lists every key."
             ) from error
         raise inner from None
 

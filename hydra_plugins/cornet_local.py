@@ -1,7 +1,6 @@
 """Hydra's default sweeper and launcher: all combinations of values, each run a process on this machine."""
 
 import contextlib
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -77,12 +76,14 @@ class LocalLauncher(BasicLauncher):
 
     def command(self) -> list[str]:
         """Return the command that starts a single run, without that run's overrides."""
+        from cornet.cli.program import start_command
+
         assert self.config is not None
         given = {name: value for name, value in vars(get_args_parser().parse_args()).items() if value}
         folders = ("config_path", "config_name", "config_dir")
         flags = [f"--{name.replace('_', '-')}={given[name]}" for name in folders if name in given]
         hydra = [one for one in self.config.hydra.overrides.hydra if not one.startswith("hydra.mode=")]
-        return [sys.executable, os.path.abspath(sys.argv[0]), *flags, *hydra, "hydra.mode=RUN"]
+        return [*start_command(), *flags, *hydra, "hydra.mode=RUN"]
 
 
 def best_of(folder: Path) -> float | None:

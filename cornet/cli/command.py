@@ -7,12 +7,14 @@ import typer
 
 from cornet.cli.benchmarks import benchmarks
 from cornet.cli.fetch import fetch
+from cornet.cli.init import init
 from cornet.cli.models import models
 from cornet.cli.plan import plan
 from cornet.cli.prepare import prepare
 from cornet.cli.report import report
 from cornet.cli.rerun import rerun
 from cornet.cli.score import SeveralValues, score
+from cornet.cli.train_command import WordsForHydra, train
 from cornet.compiled import keep_compiled_code
 from cornet.errors import CornetError
 from cornet.files import file_error
@@ -27,6 +29,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Recurrent models of the primate ventral stream, trained and compared with brains.",
 )
+app.command(cls=WordsForHydra)(train)
+app.command()(init)
 app.command()(models)
 app.command()(fetch)
 app.command()(benchmarks)

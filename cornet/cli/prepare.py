@@ -48,11 +48,11 @@ def prepare(
 
       cornet prepare imagenet /data/imagenet /scratch/imagenet-500 --long-side 500
 
-      train.py data=imagenet data.folder=/scratch/imagenet-256
+      cornet train data=imagenet data.folder=/scratch/imagenet-256
 
       cornet prepare imagenet /scratch/imagenet-256 /scratch/shards --shards
 
-      train.py data=imagenet_litdata data.folder=/scratch/shards
+      cornet train data=imagenet_litdata data.folder=/scratch/shards
     """
     from cornet.stimuli.prepare import prepare_copy, verify_copy, verify_shards, write_shards
 

@@ -1,4 +1,4 @@
-"""Run a composed configuration for train.py, and report errors and stops."""
+"""Run a composed configuration for train.py and `cornet train`, and report errors and stops."""
 
 import contextlib
 import logging
@@ -6,18 +6,20 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
+from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 import cornet.training.sweeps.random_network  # noqa: F401 (resolves ${cornet.draw:...})
+from cornet.cli.program import program_name
 from cornet.errors import CornetError
 from cornet.instantiate import find_own_modules
 from cornet.old_names import with_current_overrides
 from cornet.terminal import steady_streams
-from cornet.training.config_errors import config_error
+from cornet.training.config_errors import config_error, did_you_mean, near
 from cornet.training.secrets import mask_logs, message_without_secrets
 from cornet.training.sweeps.local import follow_parent, in_sweep
 
@@ -26,8 +28,7 @@ __all__ = ["start", "train_one"]
 STOPPED = 130
 """Exit status after Ctrl-C before the first step, or after a second Ctrl-C: 128 + SIGINT."""
 
-MULTIRUN = ("-m", "--multirun")
-"""Moved to the front of the command line, because argparse does not accept options between overrides."""
+OmegaConf.register_new_resolver("cornet.program", program_name, replace=True)  # for the text of --help
 
 
 def start(application: Callable[[], Any], conf: Path) -> None:
@@ -40,16 +41,43 @@ def start(application: Callable[[], Any], conf: Path) -> None:
     find_own_modules()
     logging.basicConfig(level=logging.INFO, format="%(message)s", force=True)
     mask_logs()
-    sys.argv[1:] = sorted(with_current_overrides(sys.argv[1:]), key=lambda text: text not in MULTIRUN)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # so that Hydra raises errors instead of printing them
     try:
+        sys.argv[1:] = options_first(with_current_overrides(sys.argv[1:]))
         application()
+    except KeyboardInterrupt:  # before the run began
+        print_once("\nStopped. Repeat the command to start again.")
+        sys.exit(STOPPED)
     except Exception as error:
         mistake = config_error(error, conf, sys.argv[1:])
         if mistake is None:
             raise
         notify_ranks(mistake)
         report_error(mistake)
+
+
+def options_first(words: list[str]) -> list[str]:
+    """Return the words of a command line with its options before its overrides, which Hydra requires.
+
+    Raises CornetError for an unknown option, or one with a missing or an unknown value.
+    """
+
+    def refuse(message: str) -> NoReturn:
+        raise CornetError(f"{message.rstrip('.')}; --hydra-help lists the options.")
+
+    parser = get_args_parser()
+    parser.error = refuse  # type: ignore[method-assign]
+    known, unknown = parser.parse_known_intermixed_args(words)
+    if unknown:
+        options = [
+            name for action in parser._actions for name in action.option_strings if name.startswith("--")
+        ]
+        similar = did_you_mean(near(unknown[0].partition("=")[0], options))
+        raise CornetError(f"{unknown[0]} is not an option{similar} --hydra-help lists the options.")
+    rest = list(words)
+    for override in known.overrides:
+        rest.remove(override)
+    return [*rest, *known.overrides]
 
 
 def train_one(config: DictConfig) -> float | None:
@@ -73,7 +101,7 @@ def train_one(config: DictConfig) -> float | None:
         outcome = run(config, list(hydra.overrides.task), sweep=sweep)
         if outcome is None:
             return None
-        best = print_run_summary(outcome.folder, outcome.summary, outcome.already, brief=in_sweep())
+        best = print_run_summary(outcome.folder, outcome.summary, outcome.already, in_sweep(), program_name())
         upload_results(outcome.folder, outcome.loggers)
         return best
     except Stopped as stopped:

@@ -168,7 +168,7 @@ def check_plain_arguments(path: Path, arguments: Mapping[str, Any]) -> None:
     for word, value in arguments.items():
         if not is_plain(value) or word in ("pretrained", "weights_url", "accept_hash"):
             raise CornetError(
-                f"{path} names a network with {word}={value!r}, which train.py never writes; give another file."
+                f"{path} names a network with {word}={value!r}, which cornet never writes; give another file."
             )
     times = arguments.get("times")
     check_times(path, times.values() if isinstance(times, Mapping) else [times])

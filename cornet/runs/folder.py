@@ -245,7 +245,7 @@ def load_run(path: Path | str) -> RunFolder:
     run = folder if (folder / "config.yaml").is_file() else find_run(folder)
     if run is None:
         raise CornetError(
-            f"{folder} contains no run of train.py; name a run's folder, such as runs/objects-cornet_s."
+            f"{folder} contains no run of cornet; name a run's folder, such as runs/objects-cornet_s."
         )
     return RunFolder(run)
 

@@ -21,7 +21,7 @@ from cornet.errors import CornetError, own_error
 from cornet.files import file_error
 from cornet.runs.path import parse_overrides
 
-__all__ = ["check_installed", "check_missing", "config_error", "near"]
+__all__ = ["check_installed", "check_missing", "config_error", "did_you_mean", "near"]
 
 READERS = ("hydra", "omegaconf", "yaml", "antlr4")
 """Packages that read a configuration: an error that they raise is an error in the configuration."""
@@ -118,6 +118,7 @@ def near(word: str, candidates: Iterable[str]) -> list[str]:
 
 
 def did_you_mean(names: Sequence[str]) -> str:
+    """Return the end of a sentence that names similar names, if there are any."""
     return f"; did you mean {' or '.join(names)}?" if names else "."
 
 

@@ -120,7 +120,7 @@ def fit(training: Training, start: str | None) -> None:
         if start is not None and not begun.is_set():
             reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
             raise CornetError(
-                f"the training cannot resume from {start}, because its content differs from what train.py writes "
+                f"the training cannot resume from {start}, because its content differs from what cornet writes "
                 f"({reason}); give another ckpt_path, or start again with fresh=true."
             ) from error
         raise

@@ -213,7 +213,7 @@ def test_load_run(trained):
 
 
 def test_load_run_without_one(tmp_path):
-    with pytest.raises(CornetError, match=r"contains no run of train\.py"):
+    with pytest.raises(CornetError, match=r"contains no run of cornet"):
         cornet.load_run(tmp_path)
     (tmp_path / "config.yaml").write_text("seed: 0\n")
     started = cornet.load_run(tmp_path)

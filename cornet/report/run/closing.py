@@ -30,12 +30,17 @@ SUMMARY: dict[str, Any] = {
 
 
 def print_run_summary(
-    folder: Path, summary: dict[str, Any], already_finished: bool = False, brief: bool = False
+    folder: Path,
+    summary: dict[str, Any],
+    already_finished: bool = False,
+    brief: bool = False,
+    program: str = "train.py",
 ) -> float:
     """Plot the run's curves, write its report, print its summary, and return the best monitored value.
 
     already_finished: the run was finished before this command. brief: print one line, as for the runs of a sweep.
-    Raises CornetError if the run was finished before and its finished.json is incomplete.
+    program: the command that trains, for what to try next. Raises CornetError if the run was finished before and its
+    finished.json is incomplete.
     """
     if already_finished:
         check_summary(folder, summary)
@@ -53,7 +58,7 @@ def print_run_summary(
     if brief:
         print(printable(summary_line(summary, folder)))
     else:
-        print_summary_table(summary, folder, already_finished)
+        print_summary_table(summary, folder, already_finished, program)
     return float(summary["best"])
 
 
@@ -98,8 +103,10 @@ def epochs(summary: dict[str, Any]) -> str:
     return f"{early} of {total}, stopped early" if early else total
 
 
-def print_summary_table(summary: dict[str, Any], folder: Path, already_finished: bool = False) -> None:
-    """Print the table of a finished run, its files, and commands to try next."""
+def print_summary_table(
+    summary: dict[str, Any], folder: Path, already_finished: bool = False, program: str = "train.py"
+) -> None:
+    """Print the table of a finished run, its files, and commands to try next, of the program `program`."""
     console = Terminal()
     if already_finished:
         message = "This run was already finished; nothing was done. Repeat it with fresh=true, or give another seed.\n"
@@ -133,8 +140,8 @@ def print_summary_table(summary: dict[str, Any], folder: Path, already_finished:
         console.print(f"  {name:34} {content}", highlight=False)
     console.print("\nTry next")
     for line in (
-        "train.py --help                                    every choice and key",
-        "train.py model=cornet_rt                           another network (cornet_z, cornet_r, cornet_rt, cornet_s)",
-        "train.py data=imagefolder data.folder=/path/to/it  your own photographs: train/<class>/, val/<class>/",
+        "--help                                    every choice and key",
+        "model=cornet_rt                           another network (cornet_z, cornet_r, cornet_rt, cornet_s)",
+        "data=imagefolder data.folder=/path/to/it  your own photographs: train/<class>/, val/<class>/",
     ):
-        console.print(f"  {line}", highlight=False, soft_wrap=True)
+        console.print(f"  {program} {line}", highlight=False, soft_wrap=True)
