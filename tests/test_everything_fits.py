@@ -19,7 +19,7 @@ from cornet.stimuli.datasets.shards import ImageShards
 from cornet.stimuli.objects import RenderedObjects
 from cornet.stimuli.prepare import write_shards
 from cornet.stimuli.samples import ImageSource
-from cornet.training.classifier import Classifier
+from cornet.training.learner import Learner
 from cornet.training.loaders import ImageLoaders
 from cornet.training.recipe import Recipe
 from tests.helpers.brain import drawn_bundle, rdm_bundle
@@ -68,7 +68,7 @@ def trained(network: str, source: ImageSource) -> NetworkSubject:
         enable_model_summary=False,
         limit_val_batches=1,
     )
-    module = Classifier(net, recipe, source.mean, source.std, views=source.views)
+    module = Learner(net, recipe, source.mean, source.std, views=source.views)
     trainer.fit(module, datamodule=ImageLoaders(source, batch_size=4, workers=0))
     assert trainer.global_step == 1
     assert math.isfinite(trainer.callback_metrics["val/loss"])

@@ -15,6 +15,8 @@ LEVELS = [
     {"stimuli", "models"},
     {"runs"},
     {"brain"},
+    {"tasks"},
+    {"losses"},
     {"training", "report"},  # of which neither imports the other
     {"cli", "__main__"},
 ]

@@ -124,7 +124,7 @@ def test_a_run_with_old_names_is_the_same_run(tmp_path):
         assert find_run_path(tmp_path, "mine", 0, "x", identity) == folder
         RunFolder.open(folder, config, identity)
     other = {**config, "model": {**model, "v1": None}}
-    with pytest.raises(cornet.errors.CornetError, match=r'model.v1 is "gabor" there and null here'):
+    with pytest.raises(cornet.errors.CornetError, match=r'model.v1 is "gabor" there and missing here'):
         RunFolder.open(folder, other, identity_of(other))
     (opened,), _ = open_runs([folder])
     assert opened.identity["model"] == model

@@ -17,6 +17,7 @@ from omegaconf import OmegaConf
 from cornet.errors import CornetError
 from cornet.old_names import with_current_names
 from cornet.opening import read_bytes
+from cornet.runs.path import DEFAULT_TASK
 from cornet.sizes import is_seed
 
 __all__ = [
@@ -45,12 +46,14 @@ EXACT = {
 
 PROVIDED = {
     "data": (("cornet.stimuli.datasets", "cornet.stimuli.objects"), "val"),
+    "task": (("cornet.tasks",), "monitor"),
+    "losses.*": (("cornet.losses",), "needs_readouts"),
     "callbacks.*": (
         ("cornet.training.callbacks", "cornet.training.loggers", "cornet.training.sweeps"),
         "state_key",
     ),
 }
-"""{key: packages whose classes it may name, and an attribute that only sources or callbacks have}."""
+"""{key: packages whose classes it may name, and an attribute that only classes of that kind have}."""
 
 PARTS = ("model", "data", "recipe", "trainer", "loader", "brain", "callbacks")
 DROPPED = ("hardware", "hydra", "logger", "sweep")
@@ -135,7 +138,7 @@ def refusal_reason(key: str, value: Any) -> str:
     """Return why an entry of an untrusted configuration is refused; "" if it is allowed."""
     part, _, last = key.rpartition(".")
     if "_target_" in key.split("."):
-        owner = re.sub(r"^callbacks\.[^.]+$", "callbacks.*", part)
+        owner = re.sub(r"^(callbacks|losses)\.[^.]+$", r"\1.*", part)
         return "" if is_provided(owner, value) else "which cornet does not allow for this key"
     if {"_args_", "_partial_", "_recursive_", "_convert_"} & set(key.split(".")):
         return "which changes what is called"
@@ -198,6 +201,9 @@ def moved_to_new_folder(config: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(callback, dict) and is_provided("callbacks.*", callback.get("_target_")):
             callback.update({key: value for key, value in outputs.items() if key in callback})
     rerun["data"].pop("cache", None)  # use this user's own cache
+    if "task" not in rerun:  # a run of a version without a choice of tasks
+        rerun["task"] = {**DEFAULT_TASK, "label_smoothing": rerun["recipe"].get("label_smoothing", 0.0)}
+    rerun.setdefault("losses", {})
     logger = {"csv": {"_target_": "cornet.training.loggers.csv.CsvLogger", "folder": "${run_folder}"}}
     reset = {"run_folder": None, "run_id": None, "fresh": False, "plan": False, "root": "."}
     return {**rerun, **reset, "logger": logger}

@@ -17,7 +17,7 @@ from cornet.old_names import with_current_names
 from cornet.opening import read_bytes
 from cornet.runs.config import differences, read_config
 from cornet.runs.metrics import read_metrics
-from cornet.runs.path import without_nulls
+from cornet.runs.path import without_defaults
 from cornet.runs.provenance import versions
 from cornet.runs.score_tables import SCORES, read_scores
 
@@ -113,7 +113,7 @@ class RunFolder:
     @property
     def identity(self) -> dict[str, Any] | None:
         """The content of identity.json with current names, or None if it is missing."""
-        return without_nulls(with_current_names(self.read("identity.json")))
+        return without_defaults(with_current_names(self.read("identity.json")))
 
     @property
     def finished(self) -> dict[str, Any] | None:

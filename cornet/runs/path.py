@@ -16,6 +16,7 @@ from cornet.old_names import with_current_names
 from cornet.opening import read_bytes
 
 __all__ = [
+    "DEFAULT_TASK",
     "IGNORED",
     "check_name",
     "find_run_path",
@@ -23,7 +24,7 @@ __all__ = [
     "is_ignored",
     "parse_overrides",
     "variant_name",
-    "without_nulls",
+    "without_defaults",
     "without_seed",
 ]
 
@@ -43,6 +44,9 @@ IGNORED = tuple(
 caches, logging, sweep settings, devices and processes. `trainer=` is only the choice of that group: a run that started
 on one GPU can resume on eight (other differences between two trainers are in the identity). Images and brain data enter
 by their content, see `content_of`."""
+
+DEFAULT_TASK = {"_target_": "cornet.tasks.Classification"}
+"""The task of runs of versions without a choice of tasks; its label smoothing is the recipe's."""
 
 _DEFAULT_CKPT_PATHS = (None, "auto")
 """Values of ckpt_path that do not change the identity; a path does."""
@@ -153,7 +157,7 @@ def _read_identity(parent: Path) -> dict[str, Any] | None:
     """Read the identity of the runs seed<k> in a folder from the first readable file. Return None without runs."""
     for path in sorted(parent.glob("seed*/identity.json")):
         try:
-            content = without_nulls(with_current_names(json.loads(read_bytes(path))))
+            content = without_defaults(with_current_names(json.loads(read_bytes(path))))
             seed = int(path.parent.name.removeprefix("seed").partition(".")[0])
         except (OSError, ValueError, RecursionError):
             continue
@@ -201,14 +205,26 @@ def identity_of(config: dict[str, Any]) -> dict[str, Any]:
     identity = json.loads(json.dumps(without_ignored(with_current_names(config), ""), default=str))
     if identity.get("ckpt_path") in _DEFAULT_CKPT_PATHS:
         identity.pop("ckpt_path", None)
-    return without_nulls(identity)
+    return without_defaults(identity)
 
 
-def without_nulls(node: Any) -> Any:
-    """Remove keys whose value is null: a version that adds such a key leaves the identity of earlier runs as it is."""
+def without_defaults(config: Any) -> Any:
+    """Remove what an earlier version did not have, if it changes nothing, so that earlier runs keep their identity.
+
+    These are keys with null, empty groups, and the task that all runs had before there were others.
+    """
+    if not isinstance(config, dict):
+        return config
+    smoothing = (config.get("recipe") or {}).get("label_smoothing", 0.0)
+    default = {**DEFAULT_TASK, "label_smoothing": smoothing}
+    return _without_nulls({key: value for key, value in config.items() if (key, value) != ("task", default)})
+
+
+def _without_nulls(node: Any) -> Any:
     if not isinstance(node, dict):
         return node
-    return {key: without_nulls(value) for key, value in node.items() if value is not None}
+    kept = {key: _without_nulls(value) for key, value in node.items() if value is not None}
+    return {key: value for key, value in kept.items() if value != {}}
 
 
 def _entries(override: Override) -> dict[str, str]:

@@ -5,8 +5,8 @@ augmentation.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import NamedTuple, Protocol, runtime_checkable
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -33,28 +33,48 @@ class Sample(NamedTuple):
     label: class index, or IGNORED.
     index: position in the dataset.
     bad: paths of files that could not be read for this sample (usually none), escaped by `cornet.names.escaped`.
+    targets: further targets by name: numbers, or arrays of the same shape in all samples.
     """
 
     image: Tensor
     label: int
     index: int  # type: ignore[assignment]  # hides tuple.index, which is not used
     bad: tuple[str, ...] = ()
+    targets: Mapping[str, Any] = {}
 
 
 class Batch(NamedTuple):
-    """Samples of a step: images (batch, [view,] 3, y, x) uint8; labels and indices (batch,) int64."""
+    """Samples of a step.
 
-    images: Tensor
-    labels: Tensor
+    inputs: images (batch, [view,] 3, y, x) uint8. targets: by name, (batch, ...): "label" int64, others float32.
+    indices: (batch,) int64. bad: paths of files that could not be read.
+    """
+
+    inputs: Tensor
+    targets: dict[str, Tensor]
     indices: Tensor
     bad: tuple[str, ...] = ()
+
+    @property
+    def images(self) -> Tensor:
+        """The inputs."""
+        return self.inputs
+
+    @property
+    def labels(self) -> Tensor:
+        """The target "label", (batch,)."""
+        return self.targets["label"]
 
 
 def collate(samples: Sequence[Sample]) -> Batch:
     """Stack samples into a batch (in a worker process, in shared memory)."""
+    targets = {"label": torch.tensor([s.label for s in samples], dtype=torch.int64)}
+    for name in samples[0].targets:
+        values = np.array([s.targets[name] for s in samples], dtype=np.float32)
+        targets[name] = torch.from_numpy(values)
     return Batch(
-        images=default_collate([s.image for s in samples]),
-        labels=torch.tensor([s.label for s in samples], dtype=torch.int64),
+        inputs=default_collate([s.image for s in samples]),
+        targets=targets,
         indices=torch.tensor([s.index for s in samples], dtype=torch.int64),
         bad=tuple(path for s in samples for path in s.bad),
     )

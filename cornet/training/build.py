@@ -13,12 +13,14 @@ from torch import nn
 
 from cornet.errors import CornetError
 from cornet.instantiate import make
+from cornet.losses import Loss
 from cornet.models import CORnet, create_model
 from cornet.models.own_network import OwnNetwork, make_network
 from cornet.old_names import with_current_arguments
 from cornet.stimuli.samples import ImageSource
+from cornet.tasks import Task
 from cornet.training.checkpoint_io import AtomicCheckpointIO
-from cornet.training.classifier import Classifier
+from cornet.training.learner import Learner
 from cornet.training.loaders import ImageLoaders
 from cornet.training.ranks.processes import RankInfo, find_ranks
 from cornet.training.recipe import Recipe
@@ -47,7 +49,7 @@ class Training:
 
     source: ImageSource
     net: CORnet | OwnNetwork
-    module: Classifier
+    module: Learner
     data: ImageLoaders
     trainer: pl.Trainer
 
@@ -66,13 +68,38 @@ def build(config: DictConfig, source: ImageSource | None = None) -> Training:
     net = make_network(arguments, len(source.classes)) if is_own else create_model(**arguments)
     facts = {f"model.{key}": value for key, value in arguments.items() if key != "pretrained"}
     facts["data.classes"] = describe_classes(source.classes)
-    module = Classifier(net, recipe, source.mean, source.std, source.views, facts)
+    parts: dict[str, Any] = {"task": make_task(config), "losses": make_losses(config), "source": source}
+    module = Learner(net, recipe, source.mean, source.std, source.views, facts, **parts)
     loader = as_dict(config.loader)
     loader["batch_size"] //= recipe.accumulate  # the loader's batch goes through the network at once
     data = ImageLoaders(source, **loader)
     check_batch_norm(net, data.batch_size // find_ranks().world, source, recipe)
     steps = len(data.train_images) // data.batch_size
     return Training(source, net, module, data, make_trainer(config, recipe, steps))
+
+
+def make_task(config: DictConfig) -> Task:
+    """Build the task. Raises CornetError for something else than a Task."""
+    task = make(config.task, "task")
+    if not isinstance(task, Task):
+        raise CornetError(
+            f"task._target_={config.task.get('_target_')} returns a {type(task).__name__}, not a cornet.tasks.Task; "
+            "name a subclass of it."
+        )
+    return task
+
+
+def make_losses(config: DictConfig) -> dict[str, Loss]:
+    """Build the losses beside the task's, by name. Raises CornetError for something else than a Loss."""
+    losses = {
+        str(name): make(part, f"losses.{name}") for name, part in config.losses.items() if part is not None
+    }
+    for name, loss in losses.items():
+        if not isinstance(loss, Loss):
+            raise CornetError(
+                f"losses.{name} is a {type(loss).__name__}, not a cornet.losses.Loss; name a subclass of it."
+            )
+    return losses
 
 
 def check_once(config: DictConfig) -> None:

@@ -26,10 +26,10 @@ NO_INFLUENCE = "does not influence training"
 OUTCOMES = {
     key: outcome
     for outcome, keys in {
-        TAKES_EFFECT: "recipe data.folder deterministic trainer callbacks brain monitor",
+        TAKES_EFFECT: "recipe task.label_smoothing losses data.folder deterministic trainer callbacks brain monitor",
         WHOLE_EPOCHS: "recipe.batch_size recipe.accumulate data seed loader trainer.limit_train_batches "
         "trainer.overfit_batches",
-        REFUSED: "recipe._target_ recipe.decay_norms_and_biases model",
+        REFUSED: "recipe._target_ recipe.decay_norms_and_biases model task",
         NO_INFLUENCE: "data.cache data.cache_gb data.storage_options loader.val_batch_size loader.workers "
         "trainer.limit_val_batches trainer.log_every_n_steps trainer.num_sanity_val_steps name root run_folder "
         "run_id ckpt_path fresh plan sweep hardware logger",
@@ -45,6 +45,7 @@ WHY = {
     "recipe._target_": "another optimiser cannot use the state of this one",
     "recipe.decay_norms_and_biases": "the checkpoint stores the momentum in other parameter groups",
     "model": "the network and its weights are the checkpoint's",
+    "task": "the heads and the metrics are the checkpoint's",
 }
 
 

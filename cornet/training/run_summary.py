@@ -21,7 +21,8 @@ def summarise(training: Training, config: DictConfig, folder: Path) -> dict[str,
     stopped_early: number of epochs after which successive halving stopped the run. Epochs are counted from 1.
     """
     metrics = read_metrics(folder / "metrics.csv")
-    epochs = metrics.dropna(subset=["val/top1"]).groupby("epoch").last()
+    task = training.module.task
+    epochs = metrics.dropna(subset=[task.monitor]).groupby("epoch").last()
     best, best_epoch = best_of(metrics, config.monitor)
     brain, brain_epoch = best_of(metrics, config.brain.monitor)
     rates = metrics.get("train/images_per_second")
@@ -41,7 +42,9 @@ def summarise(training: Training, config: DictConfig, folder: Path) -> dict[str,
         "brain_best": None if math.isnan(brain) else brain,
         "brain_best_epoch": None if math.isnan(brain) else brain_epoch,
         "last": {name: float(epochs[name].iloc[-1]) for name in epochs.columns if name.startswith("val/")},
-        "chance": 1 / len(training.source.classes),
+        "task": type(task).__name__,
+        "task_metric": task.monitor,
+        "chance": task.chance.get(task.monitor),
         "images_per_second": None if rates is None else float(rates.median()),
         "bad_files": (folder / "bad_files.csv").exists(),
         **stopped_early(training.trainer.callbacks),  # type: ignore[attr-defined]

@@ -12,14 +12,14 @@ from cornet.stimuli.datasets.photographs import ImageFolder
 from cornet.training.callbacks.guards import FiniteLoss
 from cornet.training.callbacks.last_checkpoint import LastCheckpoint
 from cornet.training.checkpoint_io import AtomicCheckpointIO
-from cornet.training.classifier import Classifier
+from cornet.training.learner import Learner
 from cornet.training.loaders import ImageLoaders
 from cornet.training.recipe import Recipe
 from tests.helpers.faults.run_results import refused
 from tests.helpers.training.small_runs import SMALL
 
 
-class InfiniteGradient(Classifier):
+class InfiniteGradient(Learner):
     """At the eighth step (of six an epoch) the loss is what it was, and one gradient is infinite."""
 
     def training_step(self, batch, batch_idx):
@@ -30,7 +30,7 @@ class InfiniteGradient(Classifier):
         return loss
 
 
-class NanGradient(Classifier):
+class NanGradient(Learner):
     def training_step(self, batch, batch_idx):
         loss = super().training_step(batch, batch_idx)
         if self.trainer.global_step == 7:
@@ -39,7 +39,7 @@ class NanGradient(Classifier):
         return loss
 
 
-def fit(images: Path, run: Path, module: type[Classifier], accelerator: str = "cpu", **options) -> None:
+def fit(images: Path, run: Path, module: type[Learner], accelerator: str = "cpu", **options) -> None:
 
     recipe = Recipe(epochs=2, batch_size=4, learning_rate=0.01, schedule="constant", **options)
     source = ImageFolder(images, size=32)

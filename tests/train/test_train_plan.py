@@ -71,7 +71,7 @@ def test_a_batch_that_does_not_fit_is_refused_with_one_that_does(monkeypatch):
     def training_step(*_):
         raise MemoryError
 
-    monkeypatch.setattr("cornet.training.classifier.Classifier.training_step", training_step)
+    monkeypatch.setattr("cornet.training.learner.Learner.training_step", training_step)
     with pytest.raises(CornetError, match=r"recipe\.batch_size=16 does not fit .*set recipe\.accumulate=2"):
         told("brain=none")
 

@@ -15,8 +15,8 @@ from torchmetrics.classification import MulticlassAccuracy
 
 from cornet.errors import CornetError
 from cornet.stimuli.samples import IGNORED, Batch
+from cornet.tasks.classification import TopK
 from cornet.training.callbacks.guards import FiniteLoss
-from cornet.training.classifier import TopK
 from cornet.training.recipe import shrink, size_at
 from tests.helpers.paths import ROOT
 from tests.helpers.training.small_trainings import batches, classifier, fit
@@ -29,9 +29,10 @@ def test_accumulated_parts_train_as_the_whole_batch():
         module = classifier(precision="64-true", accumulate=accumulate, weight_decay=0.01)
         whole = batches(3)
         parts = [
-            Batch(*(x[start : start + 8 // accumulate] for x in batch[:3]))
+            Batch(batch.inputs[part], {"label": batch.labels[part]}, batch.indices[part])
             for batch in whole
             for start in range(0, 8, 8 // accumulate)
+            for part in [slice(start, start + 8 // accumulate)]
         ]
         trainer = fit(module, parts)
         assert trainer.global_step == 6
@@ -213,20 +214,20 @@ def test_shrinking_keeps_what_is_shown():
 def test_step_loss_trains_and_measures_the_readout_of_every_step(name, tmp_path):
     module = classifier(name, step_loss=0.5, label_smoothing=0.1, precision="64-true").double()
     batch = batches(1)[0]
-    loss, logits = module.loss(batch.images, batch.labels)
+    loss, outputs, _ = module.loss(batch, batch.inputs)
     _, states = module.net((batch.images - module.pixel_mean) / module.pixel_std, return_states=True)
     steps = range(module.net.first_driven_step("IT"), module.net.steps["IT"])
     each = [module.net.decoder(states["IT"][k].mean((2, 3))) for k in steps]
     losses = [F.cross_entropy(one, batch.labels, label_smoothing=0.1) for one in each]
     torch.testing.assert_close(loss, losses[-1] + 0.5 * sum(losses[:-1]) / (len(losses) - 1))
-    torch.testing.assert_close(logits, each[-1])
+    torch.testing.assert_close(outputs.predictions["label"], each[-1])
     logged = fit(module, batches(2), batches(2, views=True)).callback_metrics
     assert {f"val/top1_step{k}" for k in steps} <= logged.keys()
     assert logged[f"val/top1_step{steps[-1]}"] == logged["val/top1"]
 
 
 def test_step_loss_needs_steps():
-    with pytest.raises(CornetError, match=r"step_loss=0.5 needs several steps .* IT only at its last"):
+    with pytest.raises(CornetError, match=r"reaches IT only at its last step.* set recipe.step_loss to 0"):
         classifier("cornet_z", step_loss=0.5)
 
 

@@ -14,7 +14,7 @@ from cornet.stimuli.samples import Batch
 from cornet.training.callbacks.batch_fit import BatchFit
 from cornet.training.callbacks.guards import FiniteLoss
 from cornet.training.callbacks.throughput import Throughput
-from cornet.training.classifier import Classifier
+from cornet.training.learner import Learner
 from cornet.training.recipe import Recipe
 
 FAST = {"channels_last": True, "clip": 1.0, "average": 0.99, "label_smoothing": 0.1}
@@ -25,7 +25,7 @@ def batches(count, images=256, size=224):
     return [
         Batch(
             torch.empty(shape, dtype=torch.uint8, device="meta"),
-            torch.empty(images, dtype=torch.int64, device="meta"),
+            {"label": torch.empty(images, dtype=torch.int64, device="meta")},
             torch.empty(images, dtype=torch.int64, device="meta"),
         )
         for _ in range(count)
@@ -90,7 +90,7 @@ def classifier(name, **recipe):
     with torch.device("meta"):
         net = create_model(name)
     settings = {"epochs": 1, "batch_size": 256, "learning_rate": 0.1, "schedule": "constant", **recipe}
-    return Classifier(net, Recipe(**settings), [0.5] * 3, [0.25] * 3)
+    return Learner(net, Recipe(**settings), [0.5] * 3, [0.25] * 3)
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,7 @@ from cornet.models import create_model
 from cornet.stimuli.datasets.photographs import ImageFolder
 from cornet.training.callbacks.last_checkpoint import LastCheckpoint
 from cornet.training.checkpoint_io import AtomicCheckpointIO
-from cornet.training.classifier import Classifier
+from cornet.training.learner import Learner
 from cornet.training.loaders import ImageLoaders
 from cornet.training.recipe import Recipe
 from cornet.training.resume import position_in
@@ -109,7 +109,7 @@ def train(folder, start=None, callbacks=(), seed=0, **changes):
     source = ImageFolder(folder, size=32, seed=seed)
     recipe = Recipe(**{**FIRST, **changes})
     net = create_model("cornet_z", num_classes=2, width=0.03)
-    module = Classifier(net, recipe, source.mean, source.std)
+    module = Learner(net, recipe, source.mean, source.std)
     module.begins_with_seed = None if start is None else seed
     steps = Steps()
     trainer = pl.Trainer(

@@ -14,7 +14,7 @@ from cornet.stimuli.datasets.photographs import ImageFolder
 from cornet.stimuli.datasets.shards import ImageShards
 from cornet.stimuli.prepare import write_shards
 from cornet.training.checkpoint_io import AtomicCheckpointIO
-from cornet.training.classifier import Classifier
+from cornet.training.learner import Learner
 from cornet.training.loaders import EpochSampler, ImageLoaders
 from cornet.training.recipe import Recipe
 from tests.helpers.stimuli.pictures import class_folders
@@ -63,7 +63,7 @@ def train(folder, workers=0, callbacks=(), start=None, seed=0, batch=BATCH):
     source = kind(folder, size=32, seed=seed)
     recipe = Recipe(epochs=EPOCHS, batch_size=batch, learning_rate=0.01, schedule="cosine")
     net = create_model("cornet_s", num_classes=2, width=0.03125, times=1)
-    module = Classifier(net, recipe, source.mean, source.std)
+    module = Learner(net, recipe, source.mean, source.std)
     seen = Seen()
     trainer = pl.Trainer(
         accelerator="cpu",

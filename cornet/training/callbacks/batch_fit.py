@@ -1,7 +1,7 @@
 """Find the largest batch that fits after a training runs out of memory."""
 
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytorch_lightning as pl
@@ -23,9 +23,11 @@ class BatchFit(pl.Callback):
 
     def __init__(self) -> None:
         self.images: tuple[int, ...] | None = None
+        self.targets: dict[str, Any] = {}
 
     def on_train_batch_start(self, trainer: pl.Trainer, _: Any, batch: Batch, batch_idx: int) -> None:
-        self.images = tuple(batch.images.shape)
+        self.images = tuple(batch.inputs.shape)
+        self.targets = {name: (values.shape[1:], values.dtype) for name, values in batch.targets.items()}
 
     def on_exception(self, trainer: pl.Trainer, pl_module: Any, exception: BaseException) -> None:
         if not out_of_memory(exception):
@@ -41,7 +43,7 @@ class BatchFit(pl.Callback):
         accumulate, batch_size = recipe.accumulate, recipe.batch_size
         too_large = f"recipe.batch_size={batch_size} does not fit in the memory of {device}"
         for part in smaller_batches(images):
-            if step_fits(trainer, pl_module, part, shape):
+            if step_fits(trainer, pl_module, part, shape, self.targets):
                 raise CornetError(
                     f"{too_large}: {images} images of {shape[-1]} pixels at once are too many, {part} fit; set "
                     f"recipe.accumulate={accumulate * images // part} to keep the batch, or "
@@ -61,8 +63,13 @@ def smaller_batches(batch: int) -> Iterator[int]:
             yield last
 
 
-def step_fits(trainer: pl.Trainer, module: Any, batch: int, shape: tuple[int, ...]) -> bool:
-    """Return whether a training step on `batch` images of this shape fits, with gradients and momentum."""
+def step_fits(
+    trainer: pl.Trainer, module: Any, batch: int, shape: tuple[int, ...], targets: Mapping[str, Any]
+) -> bool:
+    """Return whether a training step on `batch` images of this shape fits, with gradients and momentum.
+
+    targets: by name, the shape of one image's target and its dtype.
+    """
     module.zero_grad(set_to_none=True)
     free_memory()
     momentum: list[Tensor] = []
@@ -71,9 +78,13 @@ def step_fits(trainer: pl.Trainer, module: Any, batch: int, shape: tuple[int, ..
         if not optimiser.state:  # the first step would allocate the momentum
             momentum = [torch.empty_like(p) for p in module.net.parameters()]
         images = torch.zeros(batch, *shape, dtype=torch.uint8, device=module.device)
-        labels = torch.zeros(batch, dtype=torch.int64, device=module.device)
+        zeros = {
+            name: torch.zeros(batch, *rest, dtype=dtype, device=module.device)
+            for name, (rest, dtype) in targets.items()
+        }
+        indices = torch.zeros(batch, dtype=torch.int64, device=module.device)
         with trainer.precision_plugin.train_step_context():
-            loss, _ = module.loss(images, labels)
+            loss, _, _ = module.loss(Batch(images, zeros, indices), images)
         loss.backward()
         float(loss.detach())  # waits for the GPU, which reports errors late
         return True

@@ -19,7 +19,6 @@ __all__ = ["Progress"]
 
 _REFRESH = 0.2  # seconds between updates of the live line
 _READ_LOSS = 1.0  # seconds between reads of the loss, which wait for the device
-_MAIN = (("val/top1", "top-1"), ("val/top5", "top-5"))
 
 
 class Progress(ProgressBar):
@@ -171,7 +170,9 @@ class Progress(ProgressBar):
 
     def _numbers(self, trainer: pl.Trainer, training_loss: float | None) -> list[str]:
         metrics = trainer.callback_metrics
-        shown = [f"{label} {_fraction(metrics[key])}" for key, label in _MAIN if key in metrics]
+        task = getattr(trainer.lightning_module, "task", None)
+        main = getattr(task, "shown", ())
+        shown = [f"{label} {_fraction(metrics[key])}" for key, label in main if key in metrics]
         train = None if training_loss is None else f"{training_loss:.2f}"
         if "val/loss" in metrics:
             shown.append(f"loss {float(metrics['val/loss']):.2f}" + (f" (train {train})" if train else ""))

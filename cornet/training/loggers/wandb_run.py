@@ -26,7 +26,8 @@ START_TIMEOUT = 30  # seconds that Weights & Biases may take to start
 FINISH_TIMEOUT = 60  # seconds that it may take to upload the rest at the end
 
 _AXES = ("epoch", "brain/epoch", "trainer/global_step")
-_EACH_EPOCH = ("train/top1", "train/images_per_second")
+_EACH_STEP = ("train/loss", "train/learning_rate")
+"""Beginnings of the names of training metrics that are logged every few steps; the others are of an epoch."""
 
 
 def definition(name: str, row: Collection[str]) -> dict[str, Any]:
@@ -43,7 +44,8 @@ def definition(name: str, row: Collection[str]) -> dict[str, Any]:
         return {"step_metric": "brain/epoch", "summary": "max,last", "hidden": not visible}
     if name.startswith("val/"):
         return {"step_metric": "epoch", "summary": f"{best_mode(name)},last"}
-    return {"step_metric": "epoch"} if name in _EACH_EPOCH else {}
+    each_epoch = name.startswith("train/") and not name.startswith(_EACH_STEP)
+    return {"step_metric": "epoch"} if each_epoch else {}
 
 
 def best_mode(name: str) -> str:

@@ -84,9 +84,10 @@ class Halving(pl.Callback):
         if self.rungs is None or epochs == trainer.max_epochs or not self.rungs.include(epochs):
             return
         if self.monitor not in trainer.callback_metrics:
+            main = getattr(getattr(pl_module, "task", None), "monitor", "val/loss")
             why = f"monitor={self.monitor}, which is not measured after each epoch"
             raise CornetError(
-                f"sweep.halving compares runs by {why}; set monitor=val/top1, or sweep.halving=false."
+                f"sweep.halving compares runs by {why}; set monitor={main}, or sweep.halving=false."
             )
         value = float(trainer.callback_metrics[self.monitor])
         if trainer.strategy.broadcast(trainer.is_global_zero and self.is_stopped(value, epochs)):

@@ -38,10 +38,10 @@ def test_a_signal_in_a_validation_of_a_session_that_had_gone_on_from_within_an_e
 ):
     """Found by benchmarks/endurance.py: the steps logged after it were one too high."""
     root = starter.folder / "gone-on-then-signal"
-    within = moment("call", "cornet.training.classifier:Classifier.training_step", 6)
+    within = moment("call", "cornet.training.learner:Learner.training_step", 6)
     starter.start(*overrides, f"root={root}", environment=within)
     assert starter.wait() == -signal.SIGKILL
-    name = "cornet.training.classifier:Classifier.validation_step"
+    name = "cornet.training.learner:Learner.validation_step"
     run = starter.start(*overrides, f"root={root}", environment=moment("call", name, signum=signal.SIGTERM))
     assert starter.wait() == 128 + signal.SIGTERM, run.said.read_text()
     run = starter.start(*overrides, f"root={root}")

@@ -79,7 +79,7 @@ def test_killed_at_random_moments(starter, overrides, whole):
     [
         (0, moment("os.rename", r"checkpoints/last\.ckpt$", 5)),
         (1, moment("call", "cornet.training.callbacks.brain.shared_subject:SharedSubject.record", 2)),
-        (1, moment("call", "cornet.training.classifier:Classifier.validation_step", 4)),
+        (1, moment("call", "cornet.training.learner:Learner.validation_step", 4)),
     ],
     ids=["rank 0 writes a checkpoint", "rank 1 records for brain scores", "rank 1 validates"],
 )

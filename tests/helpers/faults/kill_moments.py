@@ -75,11 +75,11 @@ MOMENTS = {
     ),
     "metrics: metrics.csv written aside": moment("os.rename", r"/metrics\.csv$", 2),
     # the parts of an epoch
-    "epoch: before a step": moment("call", "cornet.training.classifier:Classifier.training_step", 7),
+    "epoch: before a step": moment("call", "cornet.training.learner:Learner.training_step", 7),
     "epoch: between gradients and step": moment(
-        "call", "cornet.training.classifier:Classifier.configure_gradient_clipping", 21
+        "call", "cornet.training.learner:Learner.configure_gradient_clipping", 21
     ),
-    "epoch: in the validation": moment("call", "cornet.training.classifier:Classifier.validation_step", 3),
+    "epoch: in the validation": moment("call", "cornet.training.learner:Learner.validation_step", 3),
     "epoch: after the validation": moment(
         "call", "cornet.training.callbacks.last_checkpoint:LastCheckpoint.on_train_epoch_end", 2
     ),

@@ -3,7 +3,7 @@
 import pytorch_lightning as pl
 
 from cornet import create_model
-from cornet.training.classifier import Classifier
+from cornet.training.learner import Learner
 from cornet.training.loaders import ImageLoaders
 from cornet.training.loggers.csv import CsvLogger
 from cornet.training.recipe import Recipe
@@ -14,7 +14,7 @@ def train(source, folder, callbacks=(), epochs=3, average=None, **more):
     pl.seed_everything(0, verbose=False)
     net = create_model("cornet_s", num_classes=8, width=0.125)
     recipe = Recipe(epochs=epochs, batch_size=16, learning_rate=0.1, schedule="constant", average=average)
-    module = Classifier(net, recipe, source.mean, source.std)
+    module = Learner(net, recipe, source.mean, source.std)
     trainer = pl.Trainer(
         max_epochs=epochs,
         accelerator="cpu",

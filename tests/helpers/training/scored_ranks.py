@@ -12,7 +12,7 @@ from cornet import create_model
 from cornet.stimuli.objects import RenderedObjects
 from cornet.training.callbacks.brain.shared_subject import SharedSubject
 from cornet.training.callbacks.brain_score import BrainScore
-from cornet.training.classifier import Classifier
+from cornet.training.learner import Learner
 from cornet.training.loaders import ImageLoaders
 from cornet.training.loggers.csv import CsvLogger
 from cornet.training.recipe import Recipe
@@ -50,7 +50,7 @@ def main(folder: str, bundle: str, failing: str, devices: int) -> None:
         log_every_n_steps=1,
     )
     trainer.fit(
-        Classifier(net, recipe, source.mean, source.std),
+        Learner(net, recipe, source.mean, source.std),
         datamodule=ImageLoaders(source, batch_size=16, workers=0),
     )
 

@@ -5,7 +5,7 @@ import torch
 
 from cornet.models import create_model
 from cornet.stimuli.samples import Batch
-from cornet.training.classifier import Classifier
+from cornet.training.learner import Learner
 from cornet.training.recipe import Recipe
 
 MEAN, STD = [0.5, 0.5, 0.5], [0.25, 0.25, 0.25]
@@ -18,7 +18,7 @@ def batches(count, size=32, images=8, views=False):
     return [
         Batch(
             torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator),
-            torch.randint(0, 5, (images,), generator=generator),
+            {"label": torch.randint(0, 5, (images,), generator=generator)},
             torch.arange(images),
         )
         for _ in range(count)
@@ -30,7 +30,7 @@ def classifier(name="cornet_z", norm=None, width=0.125, **changes):
     defaults = {"epochs": 2, "batch_size": 8, "learning_rate": 0.05, "schedule": "constant"}
     variant = {"norm": norm} if norm else {}
     net = create_model(name, num_classes=5, width=width, **variant)
-    return Classifier(net, Recipe(**{**defaults, **changes}), MEAN, STD)
+    return Learner(net, Recipe(**{**defaults, **changes}), MEAN, STD)
 
 
 def fit(module, train, val=(), callbacks=(), ckpt_path=None, logger=False, **options):

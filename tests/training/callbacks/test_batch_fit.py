@@ -13,14 +13,14 @@ from tests.helpers.training.small_trainings import batches, classifier, fit
 
 def small_device(module, most):
     """The module, on a device that holds a step of `most` images."""
-    loss = module.loss
+    loss = module.task.loss
 
-    def limited(images, labels):
-        if len(images) > most:
+    def limited(predictions, targets):
+        if len(targets["label"]) > most:
             raise torch.OutOfMemoryError("CUDA out of memory.")
-        return loss(images, labels)
+        return loss(predictions, targets)
 
-    module.loss = limited
+    module.task.loss = limited
     return module
 
 
@@ -57,7 +57,11 @@ def test_not_even_one_image_fits():
 def test_other_errors_stay_what_they_are():
     module = classifier()
     with pytest.raises(IndexError):
-        fit(module, [batch._replace(labels=batch.labels + 9) for batch in batches(1)], callbacks=[BatchFit()])
+        fit(
+            module,
+            [batch._replace(targets={"label": batch.labels + 9}) for batch in batches(1)],
+            callbacks=[BatchFit()],
+        )
 
 
 def test_parts_divide_the_batch():

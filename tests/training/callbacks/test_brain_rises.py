@@ -12,7 +12,7 @@ from cornet.stimuli.objects import RenderedObjects
 from cornet.training.callbacks.brain_score import BrainScore
 from cornet.training.callbacks.solution_times import ObjectSolutionTimes
 from cornet.training.callbacks.step_matrix import StepMatrix
-from cornet.training.classifier import Classifier
+from cornet.training.learner import Learner
 from cornet.training.loaders import ImageLoaders
 from cornet.training.loggers.csv import CsvLogger
 from cornet.training.recipe import Recipe
@@ -92,7 +92,7 @@ def rises(folder, shuffled, seed=0, names=NAMES):
         enable_model_summary=False,
         use_distributed_sampler=False,
     )
-    trainer.fit(Classifier(net, recipe, source.mean, source.std), datamodule=data)
+    trainer.fit(Learner(net, recipe, source.mean, source.std), datamodule=data)
     scores = read_scores(folder).set_index(["benchmark", "epoch"])["value"]
     return {name: scores[name, EPOCHS] - scores[name, 0] for name in names}
 

@@ -14,12 +14,12 @@ from cornet.stimuli.datasets.photographs import ImageFolder
 from cornet.training.callbacks.guards import FiniteLoss, UnreadableFiles
 from cornet.training.callbacks.last_checkpoint import LastCheckpoint
 from cornet.training.checkpoint_io import AtomicCheckpointIO
-from cornet.training.classifier import Classifier
+from cornet.training.learner import Learner
 from cornet.training.loaders import ImageLoaders
 from cornet.training.recipe import Recipe
 
 
-def fit(photographs: Path, run: Path, epochs=2, learning_rate=0.01, module=Classifier, callbacks=()):
+def fit(photographs: Path, run: Path, epochs=2, learning_rate=0.01, module=Learner, callbacks=()):
     recipe = Recipe(epochs=epochs, batch_size=4, learning_rate=learning_rate, schedule="constant")
     source = ImageFolder(photographs, size=32)
     net = create_model("cornet_z", num_classes=2, width=0.1)
@@ -40,7 +40,7 @@ def fit(photographs: Path, run: Path, epochs=2, learning_rate=0.01, module=Class
     return trainer
 
 
-class BreaksAtStep8(Classifier):
+class BreaksAtStep8(Learner):
     """Its loss is NaN at the second epoch's second step (of six), from numbers, as an overflow would be."""
 
     def training_step(self, batch, batch_idx):

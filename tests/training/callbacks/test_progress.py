@@ -12,6 +12,7 @@ import pytorch_lightning as pl
 import torch
 from rich.console import Console
 
+from cornet.tasks import Classification
 from cornet.training.callbacks.progress import Progress, _fraction
 from tests.helpers.paths import ROOT
 
@@ -38,6 +39,7 @@ class Tiny(pl.LightningModule):
     def __init__(self, fail_at=None):
         super().__init__()
         self.layer, self.fail_at = torch.nn.Linear(4, 2), fail_at
+        self.task = Classification()
 
     def training_step(self, batch, index):
         if self.fail_at == self.global_step:

@@ -19,7 +19,7 @@ from cornet.stimuli.objects import RenderedObjects
 from cornet.stimuli.screen import place_on_screen
 from cornet.training.callbacks.brain_score import BrainScore
 from cornet.training.callbacks.sample_stimuli import SampleStimuli, choose
-from cornet.training.classifier import Classifier
+from cornet.training.learner import Learner
 from cornet.training.loaders import ImageLoaders
 from cornet.training.loggers.csv import CsvLogger
 from cornet.training.recipe import Recipe
@@ -69,7 +69,7 @@ def train(source, folder, bundles):
         enable_model_summary=False,
         log_every_n_steps=1,
     )
-    trainer.fit(Classifier(net, recipe, source.mean, source.std), ImageLoaders(source, 8, workers=0))
+    trainer.fit(Learner(net, recipe, source.mean, source.std), ImageLoaders(source, 8, workers=0))
     assert trainer.global_step == 2
     return before.state == after.state
 

@@ -1,4 +1,4 @@
-"""The Lightning module that trains a network to classify images."""
+"""The Lightning module that trains a network on a task."""
 
 import contextlib
 import logging
@@ -7,71 +7,46 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
-from torchmetrics import Metric, SumMetric
 
 from cornet.errors import CornetError
+from cornet.losses import Loss, Readouts
 from cornet.models import CORnet
 from cornet.models.own_network import OwnNetwork
 from cornet.old_names import with_current_facts
 from cornet.runs.provenance import Provenance
 from cornet.stimuli.normalisation import pixel_scale
-from cornet.stimuli.samples import IGNORED, Batch
+from cornet.stimuli.samples import Batch
+from cornet.tasks import Classification, Outputs, Task
 from cornet.training.averaging import AveragedWeights
 from cornet.training.recipe import Recipe, learning_rate_factor, shrink, size_at
 from cornet.training.resume import begin_at, position_now, steps_per_epoch
 
-__all__ = ["Classifier"]
+__all__ = ["Learner"]
 
 log = logging.getLogger("cornet")
 
-COUNTS = ("correct", "images")  # state of the training accuracy in checkpoints
+READOUTS = "readouts"
+"""Name of the loss that the recipe's `step_loss` adds."""
 
 
-class TopK(Metric):
-    """Share of images whose class is among the k highest logits; images of the class IGNORED are not counted.
-
-    It never waits for the device, unlike torchmetrics' accuracy with an ignored class.
-    """
-
-    correct: Tensor
-    images: Tensor
-
-    def __init__(self, k: int) -> None:
-        super().__init__()
-        self.k = k
-        for name in COUNTS:
-            self.add_state(name, torch.tensor(0), dist_reduce_fx="sum")
-
-    def update(self, logits: Tensor, labels: Tensor) -> None:
-        """logits: (batch, class). labels: (batch,)."""
-        # With equal logits argmax returns the first, topk any.
-        best = logits.argmax(1, keepdim=True) if self.k == 1 else logits.topk(self.k).indices
-        self.correct += (best == labels[:, None]).sum()
-        self.images += (labels != IGNORED).sum()
-
-    def compute(self) -> Tensor:
-        return self.correct / self.images.clamp(min=1)
-
-
-class Classifier(pl.LightningModule):
-    """Trains a network on labelled images and measures top-1 and top-5 accuracy on each validation view.
+class Learner(pl.LightningModule):
+    """Trains a network on a task with losses by a recipe.
 
     net: the network. recipe: how to train it. mean, std: per channel, of images scaled to 0..1; images arrive as uint8
-    and are normalised here, on the device. views: names of the validation protocols; the first is logged as val/top1,
-    others as val/top1_<name>. facts: the network's name and arguments, and the classes; stored in every checkpoint, and
-    a checkpoint with other facts is refused.
+    and are normalised here, on the device. task: what is learned (None: the class of each image). losses: terms beside
+    the task's loss, by name. source: the images, for the task. views: names of the validation protocols. facts: the
+    network's name and arguments, and the classes; stored in every checkpoint, and a checkpoint with other facts is
+    refused.
 
-    Logs train/loss (mean over the ranks) and train/learning_rate every few steps; train/top1, val/loss, val/top1 and
-    val/top5 (fractions) every epoch; with recipe.step_loss also val/top1_step<k>, the read-out at each step k (from 0)
-    of the last area that the image reaches. Metrics stay on the device: only logged training steps wait for it.
+    Logs train/loss (mean over the ranks), every further loss as train/loss_<name>, and train/learning_rate every few
+    steps, and the metrics of the task every epoch. Metrics stay on the device: only logged training steps wait for it.
 
     With recipe.average the network holds the averaged weights during a validation, for callbacks too; see
     `scored_weights`. Checkpoints store the averaged weights as the network's, and those in training as `raw_weights`,
     from which a training resumes.
 
-    Raises CornetError for a recipe that the network cannot follow.
+    Raises CornetError for a recipe, a task or a loss that does not fit the network, and for a loss whose name is taken.
     """
 
     pixel_mean: Tensor
@@ -85,6 +60,9 @@ class Classifier(pl.LightningModule):
         std: Sequence[float],
         views: Sequence[str] = ("center",),
         facts: Mapping[str, Any] | None = None,
+        task: Task | None = None,
+        losses: Mapping[str, Loss] | None = None,
+        source: Any = None,
     ):
         super().__init__()
         self.net = net
@@ -95,37 +73,17 @@ class Classifier(pl.LightningModule):
         self.begins_with_seed: int | None = None  # set if the checkpoint is from another run
         for name, scale in zip(("pixel_mean", "pixel_std"), pixel_scale(mean, std), strict=True):
             self.register_buffer(name, scale, persistent=False)
-        self.train_top1 = TopK(1)
-        # A check for NaN would wait for the device, and without the check MeanMetric ignores its weights.
-        self.val_loss = SumMetric(nan_strategy="disable")
-        self.val_images = SumMetric(nan_strategy="disable")
-        self.val_accuracy = nn.ModuleDict(
-            {
-                f"top{k}{self.suffix(view)}": TopK(min(k, net.num_classes))
-                for view in self.views
-                for k in (1, 5)
-            }
-        )
+        self.losses = nn.ModuleDict(with_step_loss(losses or {}, recipe.step_loss))
+        self.needs_readouts = any(loss.needs_readouts for loss in self.losses.values())
+        self.needs_states = any(loss.needs_states for loss in self.losses.values())
+        self.task = Classification(recipe.label_smoothing) if task is None else task
+        self.task.attach(net, source, self.views, self.needs_readouts)
         self.average: AveragedWeights | None = None
         self.loaded_average: tuple[dict[str, Tensor], int] | None = None
-        last = list(net.steps)[-1]
-        self.read_steps = range(net.first_driven_step(last), net.steps[last])
-        self.step_accuracy = nn.ModuleDict()
-        if recipe.step_loss:
-            if len(self.read_steps) < 2:
-                raise CornetError(
-                    f"recipe.step_loss={recipe.step_loss} needs several steps to read out, but the image "
-                    f"reaches {last} only at its last; set it to 0, or raise model.times."
-                )
-            self.step_accuracy.update({f"top1_step{k}": TopK(1) for k in self.read_steps})
         if recipe.channels_last:
             self.net.to(memory_format=torch.channels_last)
         if recipe.compile:
             self.net.compile(recipe.memory_budget)
-
-    def suffix(self, view: str) -> str:
-        """Return the suffix of a view's metrics: empty for the first view."""
-        return "" if view == self.views[0] else f"_{view}"
 
     def forward(self, images: Tensor, **arguments: Any) -> Any:
         """Run the network on uint8 images (batch, 3, y, x), which it normalises."""
@@ -149,62 +107,54 @@ class Classifier(pl.LightningModule):
         """The weights that the network holds now: "averaged", or "raw" for those in training."""
         return "averaged" if self.average is not None and self.average.swapped else "raw"
 
+    def outputs(self, inputs: Tensor, readouts: bool = False, states: bool = False) -> Outputs:
+        """Run the network and the heads of the task on uint8 images (batch, 3, y, x)."""
+        pixels = (self.pixel_mean, self.pixel_std)
+        found: Outputs = self.task(self.net, inputs, readouts, states, pixels=pixels)
+        return found
+
+    def loss(self, batch: Batch, inputs: Tensor) -> tuple[Tensor, Outputs, dict[str, Tensor]]:
+        """Return the whole loss, the outputs, and the terms beside the task's loss by name (loss_<name>).
+
+        inputs: those of the batch, perhaps smaller.
+        """
+        outputs = self.outputs(inputs, self.needs_readouts, self.needs_states)
+        loss = self.task.loss(outputs.predictions, batch.targets)
+        terms = {}
+        for name, term in self.losses.items():
+            terms[f"loss_{name}"] = term(self.net, self.task, batch, outputs)
+            loss = loss + term.weight * terms[f"loss_{name}"]
+        return loss, outputs, terms
+
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         if batch_idx == 0:
-            self.train_top1.reset()
-        images = shrink(batch.images, size_at(self.recipe.sizes, self.current_epoch))
-        loss, logits = self.loss(images, batch.labels)
-        self.train_top1.update(logits.detach(), batch.labels)
+            self.task.start_epoch()
+        inputs = shrink(batch.inputs, size_at(self.recipe.sizes, self.current_epoch))
+        loss, outputs, terms = self.loss(batch, inputs)
+        self.task.update_training(outputs.predictions, batch.targets)
         if (self.trainer.global_step + 1) % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
-            mean_loss = self.trainer.strategy.reduce(loss.detach().clone(), reduce_op="mean")
-            self.log("train/loss", mean_loss, on_step=True)
+            for name, value in {"loss": loss, **terms}.items():
+                mean = self.trainer.strategy.reduce(value.detach().clone(), reduce_op="mean")
+                self.log(f"train/{name}", mean, on_step=True)
             rate = self.trainer.optimizers[0].param_groups[0]["lr"]
             self.log("train/learning_rate", rate, on_step=True)
         return loss
 
-    def loss(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the loss and the logits (batch, class) of the last step."""
-        if not self.recipe.step_loss:
-            logits = self(images)
-            return self.cross_entropy(logits, labels), logits
-        *earlier, logits = self(images, readouts=True).unbind()
-        earlier_loss = torch.stack([self.cross_entropy(one, labels) for one in earlier]).mean()
-        return self.cross_entropy(logits, labels) + self.recipe.step_loss * earlier_loss, logits
-
-    def cross_entropy(self, logits: Tensor, labels: Tensor) -> Tensor:
-        return F.cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
-
     def on_train_epoch_end(self) -> None:
-        self.log("train/top1", self.train_top1.compute())
+        self.log_dict(self.task.training_metrics())
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         for position, view in enumerate(self.views):
-            if self.step_accuracy and position == 0:
-                all_logits = self(batch.images[:, position], readouts=True).float()
-                for metric, one in zip(self.step_accuracy.values(), all_logits, strict=True):
-                    metric.update(one, batch.labels)  # type: ignore[operator]
-                logits = all_logits[-1]
-            else:
-                logits = self(batch.images[:, position]).float()
-            for k in (1, 5):
-                self.val_accuracy[f"top{k}{self.suffix(view)}"].update(logits, batch.labels)  # type: ignore[operator]
-            if position == 0:
-                labelled = (batch.labels != IGNORED).sum()
-                loss = F.cross_entropy(logits, batch.labels, ignore_index=IGNORED, reduction="sum")
-                self.val_loss.update(loss)
-                self.val_images.update(labelled)
+            outputs = self.outputs(batch.inputs[:, position], self.needs_readouts and position == 0)
+            self.task.update(outputs, batch.targets, view)
 
     def on_validation_epoch_start(self) -> None:
         if self.average is not None and self.trainer.state.fn == "fit":
             self.average.swap()
 
     def on_validation_epoch_end(self) -> None:
-        self.log("val/loss", self.val_loss.compute() / self.val_images.compute().clamp(min=1))
-        self.val_loss.reset()
-        self.val_images.reset()
-        for name, metric in [*self.val_accuracy.items(), *self.step_accuracy.items()]:
-            self.log(f"val/{name}", metric.compute())  # type: ignore[operator]
-            metric.reset()  # type: ignore[operator]
+        for name, value in self.task.metrics().items():
+            self.log(name, value)
         if self.scored_weights == "averaged":  # after all callbacks
             assert self.average is not None
             self.average.swap()
@@ -272,8 +222,7 @@ class Classifier(pl.LightningModule):
         checkpoint["cornet"] = self.facts
         checkpoint["provenance"] = self.provenance.content()
         checkpoint["position"] = position_now(self.trainer)
-        with self.train_top1.sync_context():
-            checkpoint["train_top1"] = {name: getattr(self.train_top1, name).clone() for name in COUNTS}
+        self.task.on_save(checkpoint)
         if self.average is not None:
             self.average.pack(checkpoint, "net.")
 
@@ -296,13 +245,19 @@ class Classifier(pl.LightningModule):
         if self.begins_with_seed is not None:
             begin_at(checkpoint, self.trainer, self.begins_with_seed)
         self.loaded_average = AveragedWeights.unpack(checkpoint, "net.")
-        counts = checkpoint.get("train_top1")
-        if counts is not None and self.trainer.is_global_zero:  # the counts are sums over all ranks
-            if "tp" in counts:  # from a version that counted with torchmetrics
-                counts = {"correct": counts["tp"], "images": counts["tp"] + counts["fn"]}
-            self.train_top1.update(torch.zeros(1, 1), torch.full((1,), IGNORED))
-            for name in COUNTS:
-                getattr(self.train_top1, name).copy_(counts[name].squeeze())
+        self.task.on_load(checkpoint, self.trainer.is_global_zero)
+
+
+def with_step_loss(losses: Mapping[str, Loss], weight: float) -> dict[str, Loss]:
+    """Return the losses with that of the recipe's `step_loss`. Raises CornetError if its name is taken."""
+    if not weight:
+        return dict(losses)
+    if READOUTS in losses:
+        raise CornetError(
+            f"recipe.step_loss={weight:g} adds a loss named {READOUTS}, but losses.{READOUTS} is there already; give "
+            "one of them, or rename yours."
+        )
+    return {READOUTS: Readouts(weight), **losses}
 
 
 def shape_text(state: Mapping[str, Any], key: str) -> str:
