@@ -64,7 +64,7 @@ def build(config: DictConfig, source: ImageSource | None = None) -> Training:
     arguments = network_arguments(config.model, source)
     is_own = "_target_" in arguments
     net = make_network(arguments, len(source.classes)) if is_own else create_model(**arguments)
-    facts = {f"model.{key}": value for key, value in arguments.items() if key != "pretrained"}
+    facts = {f"model.{key}": value for key, value in arguments.items() if key not in ("pretrained", "ema")}
     facts["data.classes"] = describe_classes(source.classes)
     module = Classifier(net, recipe, source.mean, source.std, source.views, facts)
     loader = as_dict(config.loader)
