@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from cornet.errors import CornetError
 from cornet.instantiate import make
 from cornet.models import CORnet
-from cornet.models.cornet.published import extract_weights
+from cornet.models.weight_files import extract_weights
 
 __all__ = ["OwnNetwork", "load_own", "make_network"]
 
@@ -30,14 +30,15 @@ def make_network(arguments: Mapping[str, Any], classes: int) -> "CORnet | OwnNet
 
 def load_own(net: "CORnet | OwnNetwork", content: Mapping[str, Any], label: str) -> None:
     """Load weights from a checkpoint of train.py. Raises CornetError if they do not fit the network."""
-    state = {key.removeprefix("net."): value for key, value in extract_weights(content, label).items()}
+    found = extract_weights(content, label, [net.state_dict()])
     try:
-        net.load_state_dict(state)
+        net.load_state_dict(found.tensors)
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:200]
         raise CornetError(
             f"{label} does not fit the network that it names ({reason}); restore its code."
         ) from None
+    found.report(label, ("net.",))
 
 
 class OwnNetwork(nn.Module):

@@ -24,6 +24,7 @@ def create_model(
     pretrained: bool | str | PathLike[str] = False,
     weights_url: str | PathLike[str] | None = None,
     accept_hash: bool = False,
+    ema: bool = False,
     **arguments: Any,
 ) -> CORnet:
     """Build a network by name, e.g. create_model("cornet_s", num_classes=10, width=0.25).
@@ -33,6 +34,7 @@ def create_model(
     weights_url: URL or folder to fetch from; default: the environment variable CORNET_WEIGHTS_URL, else the
         original server.
     accept_hash: accept a file whose SHA-256 does not match its name.
+    ema: load the averaged weights of the file `pretrained`.
     arguments: keyword arguments of `CORnet`; defaults are the published values.
 
     Raises CornetError for an unknown name or argument, for weights that exceed the free memory, and for weights that
@@ -47,12 +49,14 @@ def create_model(
             hint = f"did you mean {near[0]}?" if near else f"choose from {', '.join(known)}."
             raise CornetError(f"{name} has no argument {word!r}; {hint}")
     arguments = {**published.arguments, **arguments}
+    if ema and (pretrained is True or not pretrained):
+        raise CornetError("ema=True chooses averaged weights in a file; give pretrained=PATH too.")
     check_memory(name, arguments)
     net = CORnet(**arguments)
     if pretrained is True:
         load_published(net, fetch_published(name, weights_url, accept_hash=accept_hash))
     elif pretrained:
-        load_published(net, pretrained)
+        load_published(net, pretrained, ema)
     return net
 
 

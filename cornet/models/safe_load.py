@@ -14,10 +14,14 @@ import torch
 from cornet.errors import CornetError
 from cornet.opening import open_regular
 
-__all__ = ["looks_like_checkpoint", "read_checkpoint"]
+__all__ = ["ContentError", "looks_like_checkpoint", "read_checkpoint", "refused_error"]
 
 ZIP = b"PK\x03\x04"
 PICKLE = b"\x80"  # first byte of files from torch before 1.6
+
+
+class ContentError(CornetError):
+    """The content of a file is damaged or holds objects, so that `read_checkpoint` refuses it."""
 
 
 def looks_like_checkpoint(path: Path) -> bool:
@@ -27,7 +31,10 @@ def looks_like_checkpoint(path: Path) -> bool:
 
 
 def read_checkpoint(path: str | PathLike[str]) -> dict[str, Any]:
-    """Load a checkpoint on the CPU with weights_only=True. Raises CornetError if it is damaged or holds code."""
+    """Load a checkpoint on the CPU with weights_only=True. Raises CornetError if it is damaged or holds code.
+
+    Training resumes from this. For weights alone, `cornet.models.weight_files` reads more kinds of files.
+    """
     path = Path(path)
     try:
         if not looks_like_checkpoint(path):
@@ -45,21 +52,30 @@ def read_checkpoint(path: str | PathLike[str]) -> dict[str, Any]:
     except pickle.UnpicklingError as error:
         name = refused_global(str(error))
         if name is None:
-            raise damaged_error(path, error) from None
-        key = key_of_global(path, name)
-        raise CornetError(
-            f"{path} holds {name}{f' under {key!r}' if key else ''}, which is neither a tensor nor plain data and "
-            "could execute code, so it was refused; if you trust the file, convert it with d = torch.load(old, "
-            "map_location='cpu', weights_only=False); torch.save({'state_dict': d['state_dict']}, new)."
-        ) from None
+            raise ContentError(str(damaged_error(path, error))) from None
+        raise refused_error(path, name, key_of_global(path, name)) from None
     except CornetError:
         raise
     # Damaged files can raise any exception in the reader; no code of the file has run.
     except Exception as error:
-        raise damaged_error(path, error) from None
+        raise ContentError(str(damaged_error(path, error))) from None
     if not isinstance(content, dict):
         raise CornetError(f"{path} holds {type(content).__name__}, not a dict of weights; give another file.")
     return content
+
+
+def refused_error(
+    label: object, name: str, key: str | None, weights: str = "d['state_dict']"
+) -> ContentError:
+    """Return the error for an object in place of plain data.
+
+    key: of the dict that holds it, if known. weights: the code that gives the weights of the content d.
+    """
+    return ContentError(
+        f"{label} holds {name}{f' under {key!r}' if key else ''}, which is neither a tensor nor plain data and "
+        "could execute code, so it was refused; if you trust the file, convert it with d = torch.load(old, "
+        f"map_location='cpu', weights_only=False); torch.save({{'state_dict': {weights}}}, new)."
+    )
 
 
 def check_archive(path: Path) -> None:

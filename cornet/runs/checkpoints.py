@@ -21,11 +21,10 @@ from cornet.errors import CornetError
 from cornet.models import CORnet, create_model, load_published
 from cornet.models.cornet.published import (
     check_published,
-    extract_weights,
     infer_arguments,
     rename_own_layout,
 )
-from cornet.models.safe_load import read_checkpoint
+from cornet.models.weight_files import extract_weights, read_weight_file
 from cornet.names import is_old_or_rerun
 from cornet.old_names import with_current_facts
 from cornet.runs.config import is_provided
@@ -108,14 +107,16 @@ def network_of_file(
     size: int | None = None,
     model: str | None = None,
     trust: bool = False,
+    ema: bool = False,
 ) -> Prepared:
     """Load the network of a checkpoint file of train.py or in the published layout.
 
     model: cornet_r or cornet_rt, whose files have the same layout; None: by the file's name. size: pixels per side;
     None: from the run's config.yaml, or 224 for the published layout. trust: import and build a custom network that
-    the file names. Raises CornetError if the file cannot be read safely, or its network or images are unknown.
+    the file names. ema: take averaged weights. Raises CornetError if the file cannot be read safely, or its network or
+    images are unknown.
     """
-    content = read_checkpoint(path)
+    content = read_weight_file(path)
     facts = content.get("cornet")
     if isinstance(facts, Mapping) and "model.name" in facts:
         facts = with_current_facts(facts)
@@ -128,15 +129,12 @@ def network_of_file(
             return Prepared(
                 load_custom(path, content, arguments, untrained, seed, trust), size or own_size, mean, std
             )
-        net = build_checked(path, content, seed, lambda: create_model(**arguments))
+        net = build_checked(path, content, seed, lambda: create_model(**arguments), ema)
     else:
-        net = build_checked(path, content, seed, lambda: _network_by_weights(path, content, model))
+        net = build_checked(path, content, seed, lambda: _network_by_weights(path, content, model, ema), ema)
         own_size, mean, std = 224, IMAGENET_MEAN, IMAGENET_STD
     if not untrained:
-        try:
-            load_published(net, content)
-        except CornetError as error:
-            raise CornetError(str(error).replace("the state dict", str(path))) from None
+        load_published(net, content, ema, str(path))
     return Prepared(net, size or own_size, mean, std)
 
 
@@ -166,7 +164,7 @@ def load_custom(
 def check_plain_arguments(path: Path, arguments: Mapping[str, Any]) -> None:
     """Raise CornetError for network arguments that train.py does not write to a checkpoint."""
     for word, value in arguments.items():
-        if not is_plain(value) or word in ("pretrained", "weights_url", "accept_hash"):
+        if not is_plain(value) or word in ("pretrained", "weights_url", "accept_hash", "ema"):
             raise CornetError(
                 f"{path} names a network with {word}={value!r}, which cornet never writes; give another file."
             )
@@ -188,23 +186,27 @@ def check_times(path: Path, times: Iterable[Any]) -> None:
         raise CornetError(f"{path} names a network of {excess[0]} steps; at most {MAX_STEPS} are allowed.")
 
 
-def build_checked(path: Path, content: Mapping[str, Any], seed: int, make: Callable[[], CORnet]) -> CORnet:
+def build_checked(
+    path: Path, content: Mapping[str, Any], seed: int, make: Callable[[], CORnet], ema: bool = False
+) -> CORnet:
     """Build the network after checking on the meta device that the file's weights fit: this needs no memory."""
     try:
         with torch.device("meta"):
-            check_published(make(), content)
+            check_published(make(), content, str(path), ema)
         with seeded(seed):
             return make()
-    except CornetError as error:
-        raise CornetError(str(error).replace("the state dict", str(path))) from None
+    except CornetError:
+        raise
     except (TypeError, ValueError, OverflowError, RuntimeError) as error:
         raise CornetError(
             f"{path} names a network that cannot be built ({error}); give another file."
         ) from None
 
 
-def _network_by_weights(path: Path, content: Mapping[str, Any], model: str | None) -> CORnet:
-    weights = extract_weights(content, str(path))
+def _network_by_weights(
+    path: Path, content: Mapping[str, Any], model: str | None, ema: bool = False
+) -> CORnet:
+    weights = extract_weights(content, str(path), starts=("areas.V1.", "V1."), ema=ema).tensors
     own = rename_own_layout(weights)
     arguments = infer_arguments(weights if own is None else own)
     block = arguments.get("block")
@@ -222,7 +224,9 @@ def _network_by_weights(path: Path, content: Mapping[str, Any], model: str | Non
         shown = ", ".join(
             f"{key}={value}" for key, value in arguments.items() if key not in ("block", "norm")
         )
-        log.warning(
+        level = logging.DEBUG if torch.get_default_device().type == "meta" else logging.WARNING  # once
+        log.log(
+            level,
             "%s: loaded as a network with block %s, %s and images of 224 pixels; a state dict does not contain other "
             "arguments: if the network has any, name them, as in cornet_s?weights=%s&gate=soft&size=64",
             *(path, block, shown, path),

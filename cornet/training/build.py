@@ -66,7 +66,7 @@ def build(config: DictConfig, source: ImageSource | None = None) -> Training:
     arguments = network_arguments(config.model, source)
     is_own = "_target_" in arguments
     net = make_network(arguments, len(source.classes)) if is_own else create_model(**arguments)
-    facts = {f"model.{key}": value for key, value in arguments.items() if key != "pretrained"}
+    facts = {f"model.{key}": value for key, value in arguments.items() if key not in ("pretrained", "ema")}
     facts["data.classes"] = describe_classes(source.classes)
     parts: dict[str, Any] = {"task": make_task(config), "losses": make_losses(config), "source": source}
     module = Learner(net, recipe, source.mean, source.std, source.views, facts, **parts)

@@ -8,17 +8,18 @@
     runs/my-run?untrained                    the network of that run before training
     runs/my-run?steps.V4=8                   more steps than in training (or ?steps=8, in all areas)
     my-network.pth                           a checkpoint file of train.py, or in the published layout
-    torchvision:resnet18                     pretrained; ?untrained, ?weights=PATH as above
+    my-network.pth?ema                       its averaged weights, as timm writes them
+    torchvision:resnet18                     pretrained; ?untrained, ?weights=PATH, &ema as above; ?num_classes=8
     timm:resnet18?V4=layer2&IT=layer4        with layers for regions, which can also be chosen (auto)
     my_package.nets:build?size=64&V4=layer3  your own code: a function or class that returns a torch.nn.Module
     pixels, gabor                            image filters
     my-features, my-features.npz             recorded features: stimulus_ids and an array per site
 
-Options follow a question mark and are joined by &: untrained, seed, weights, best, last, best_brain, model, size and
-degrees (of the input), mean and std (of own code; three numbers joined by commas; default: ImageNet's), steps (of
-cornet's networks), readout, and V1, V2, V4, IT (layers of these regions). Further options of own code are arguments of
-its function. Cornet's networks also take their own arguments, such as cornet_s?untrained&width=0.25&times=3. The norms
-of untrained networks have initial statistics (mean 0, variance 1).
+Options follow a question mark and are joined by &: untrained, seed, weights, ema, num_classes, best, last,
+best_brain, model, size and degrees (of the input), mean and std (of own code; three numbers joined by commas; default:
+ImageNet's), steps (of cornet's networks), readout, and V1, V2, V4, IT (layers of these regions). Further options of own
+code are arguments of its function. Cornet's networks also take their own arguments, such as
+cornet_s?untrained&width=0.25&times=3. The norms of untrained networks have initial statistics (mean 0, variance 1).
 """
 
 import difflib
@@ -27,20 +28,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from cornet.brain.subjects.any_network import BEHAVIOUR, subject_of
 from cornet.brain.subjects.base import suggestion
 from cornet.brain.subjects.filters import GaborSubject, PixelSubject
 from cornet.brain.subjects.layers import LayerSubject
+from cornet.brain.subjects.library import MAX_CLASSES, LibraryModel, library_network, with_weights_of_file
 from cornet.brain.subjects.networks import NetworkSubject
 from cornet.brain.subjects.own_code import build_own, how_to_name, is_own
 from cornet.brain.subjects.recorded import RecordedSubject
 from cornet.brain.subjects.subject import Subject
 from cornet.errors import CornetError
 from cornet.models import CORnet, create_model, list_models
-from cornet.models.cornet.published import check_floating_point, extract_weights
-from cornet.models.safe_load import read_checkpoint
 from cornet.runs.checkpoints import KINDS, Prepared, find_run, network_of_file, network_of_run, seeded
 from cornet.stimuli.normalisation import IMAGENET_MEAN, IMAGENET_STD
 
@@ -48,7 +47,7 @@ __all__ = ["open_subject"]
 
 REGIONS = ("V1", "V2", "V4", "IT")
 FILTERS = {"pixels": PixelSubject, "gabor": GaborSubject}
-FLAGS = ("untrained", *KINDS)
+FLAGS = ("untrained", "ema", *KINDS)
 COMMON = ("degrees", *REGIONS)
 
 
@@ -117,7 +116,7 @@ def _network(text: str, name: str, path: Path, options: dict[str, Any], trust: b
         pretrained: bool | str = False if untrained else str(options.get("weights", "")) or True
         with seeded(seed):
             try:
-                net = create_model(name, pretrained=pretrained, **arguments)
+                net = create_model(name, pretrained=pretrained, ema="ema" in options, **arguments)
             except CornetError as error:
                 if pretrained is not True:
                     raise
@@ -134,8 +133,8 @@ def _network(text: str, name: str, path: Path, options: dict[str, Any], trust: b
             )
         return network_of_run(run, kind, untrained, seed, size, trust)
     if path.is_file() and path.suffix != ".py":
-        _refuse_options(text, options, ("untrained", "size", "model", *COMMON))
-        return network_of_file(path, untrained, seed, size, options.get("model"), trust)
+        _refuse_options(text, options, ("untrained", "ema", "size", "model", *COMMON))
+        return network_of_file(path, untrained, seed, size, options.get("model"), trust, "ema" in options)
     raise CornetError(_unknown(name, path))
 
 
@@ -149,15 +148,23 @@ def _library(
     precision: str,
 ) -> LayerSubject:
     """Load a network from torchvision or timm."""
-    _refuse_options(text, options, ("untrained", "weights", "size", "readout", *COMMON))
+    _refuse_options(text, options, ("untrained", "weights", "ema", "num_classes", "size", "readout", *COMMON))
     if options.get("untrained") and "weights" in options:
         raise CornetError(f"{text} has both untrained and weights, which exclude each other; remove one.")
-    make = _torchvision if library == "torchvision" else _timm
-    pretrained = not options.get("untrained") and "weights" not in options
-    with seeded(_number(text, "seed", options, int)):
-        module, size, mean, std = make(name, pretrained)
-    if "weights" in options:
-        _load(module, Path(str(options["weights"])).expanduser(), text)
+    if "ema" in options and "weights" not in options:
+        raise CornetError(f"{text} has ema, which chooses averaged weights in a file; give weights=PATH too.")
+    classes = _number(text, "num_classes", options, int) if "num_classes" in options else None
+    if classes is not None and not 1 <= classes <= MAX_CLASSES:
+        raise CornetError(f"{text} has num_classes={classes}, which must be 1 to {MAX_CLASSES:,}.")
+    module, size, mean, std = library_network(
+        library,
+        name,
+        pretrained=not options.get("untrained"),
+        weights=Path(str(options["weights"])).expanduser() if "weights" in options else None,
+        classes=classes,
+        ema="ema" in options,
+        seed=_number(text, "seed", options, int),
+    )
     if "size" in options:
         size = _number(text, "size", options, int)
     return LayerSubject(
@@ -185,12 +192,19 @@ def _own(
         raise CornetError(
             f"{text}: {name} decides about its weights itself; name a function that returns the untrained network."
         )
-    known = ("seed", "weights", "size", "mean", "std", "readout", *COMMON)
+    known = ("seed", "weights", "ema", "size", "mean", "std", "readout", *COMMON)
     arguments = {key: _parse(value) for key, value in options.items() if key not in known}
-    with seeded(_number(text, "seed", options, int)):
-        module = build_own(name, arguments)
+    seed = _number(text, "seed", options, int)
+
+    def make(pretrained: bool = False, classes: int | None = None) -> LibraryModel:
+        with seeded(seed):
+            return LibraryModel(build_own(name, arguments), 224, IMAGENET_MEAN, IMAGENET_STD)
+
     if "weights" in options:
-        _load(module, Path(str(options["weights"])).expanduser(), text)
+        path = Path(str(options["weights"])).expanduser()
+        module = with_weights_of_file(name, make, path, None, "ema" in options).module
+    else:
+        module = make().module
     size = _number(text, "size", options, int) if "size" in options else 224
     channels: Any = {key: _channels(text, key, options[key]) for key in ("mean", "std") if key in options}
     layers = {**regions, **({BEHAVIOUR: str(options["readout"])} if "readout" in options else {})}
@@ -205,79 +219,6 @@ def _channels(text: str, option: str, value: Any) -> list[float]:
         raise CornetError(
             f"{text} has {option}={value!r}, which must be three numbers joined by commas, such as 0.5,0.5,0.5."
         ) from None
-
-
-LibraryModel = tuple[nn.Module, int, tuple[float, ...], tuple[float, ...]]
-
-
-def _torchvision(name: str, pretrained: bool) -> LibraryModel:
-    from torchvision import models
-
-    known = models.list_models(module=models)
-    if name not in known:
-        raise CornetError(f"torchvision has no classification network {name!r}; {suggestion(name, known)}")
-    weights = models.get_model_weights(name).DEFAULT
-    preprocessing = weights.transforms()
-    module = _create(
-        f"torchvision:{name}",
-        pretrained,
-        lambda: models.get_model(name, weights=weights if pretrained else None),
-    )
-    return module, preprocessing.crop_size[0], tuple(preprocessing.mean), tuple(preprocessing.std)
-
-
-def _timm(name: str, pretrained: bool) -> LibraryModel:
-    try:
-        import timm
-    except ImportError:
-        raise CornetError(
-            f"timm:{name} needs timm, which is not installed; install it with pip install 'cornet-ventral[timm]'."
-        ) from None
-    if not timm.is_model(name.partition(".")[0]):
-        raise CornetError(f"timm has no network {name!r}; {suggestion(name, timm.list_models())}")
-
-    def make() -> nn.Module:
-        try:
-            return timm.create_model(name, pretrained=pretrained)
-        except RuntimeError as error:  # an unknown tag, or a model without weights
-            raise CornetError(f"cannot create timm:{name} ({error}); use another, or ?untrained.") from None
-
-    module = _create(f"timm:{name}", pretrained, make)
-    config = timm.data.resolve_model_data_config(module)
-    return module, int(config["input_size"][1]), tuple(config["mean"]), tuple(config["std"])
-
-
-def _create(text: str, pretrained: bool, make: Callable[[], nn.Module]) -> nn.Module:
-    """Call `make`, which may download weights. Raises CornetError if the download fails."""
-    try:
-        return make()
-    except CornetError:
-        raise
-    except Exception as error:  # libraries and network backends raise various types
-        if not pretrained:
-            raise
-        reason = (str(error).splitlines() or [""])[0].strip().rstrip(".")[:160] or type(error).__name__
-        raise CornetError(
-            f"the pretrained weights of {text} could not be loaded ({reason}); give a file, as in {text}?weights=PATH, "
-            f"or use {text}?untrained."
-        ) from None
-
-
-def _load(module: nn.Module, path: Path, text: str) -> None:
-    """Load weights from a file into a library network. Raises CornetError if names or shapes differ."""
-    state = extract_weights(read_checkpoint(path), str(path))
-    own = module.state_dict()
-    missing = [key for key in own if key not in state and not key.endswith("num_batches_tracked")]
-    extra = [key for key in state if key not in own]
-    misshapen = [key for key in own if key in state and getattr(state[key], "shape", None) != own[key].shape]
-    if missing or extra or misshapen:
-        raise CornetError(
-            f"{path} does not contain the weights of {text.partition('?')[0]}: {len(missing)} are missing, "
-            f"{len(extra)} unexpected, {len(misshapen)} of another shape, such as "
-            f"{(missing + extra + misshapen)[0]}; give another file."
-        )
-    check_floating_point(str(path), state, own)
-    module.load_state_dict(state, strict=False)
 
 
 def _split(text: str) -> tuple[str, dict[str, Any]]:
@@ -330,7 +271,7 @@ def _refuse_options(text: str, options: Mapping[str, Any], known: tuple[str, ...
 
 def _arguments(options: Mapping[str, Any]) -> dict[str, Any]:
     """The remaining options, as arguments of `create_model`, which checks them."""
-    known = ("untrained", "seed", "weights", "size", *COMMON)
+    known = ("untrained", "seed", "weights", "ema", "size", *COMMON)
     arguments: dict[str, Any] = {}
     for option, value in options.items():
         if option in known:

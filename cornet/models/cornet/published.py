@@ -5,6 +5,7 @@ A published file is a dict with the weights under "state_dict"; each key starts 
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from os import PathLike
 from typing import Any
 
@@ -15,12 +16,11 @@ from cornet.errors import CornetError
 from cornet.models.cornet.network import CORnet
 from cornet.models.cornet.norm import SteppedNorm
 from cornet.models.cornet.variants import CHANNELS
-from cornet.models.safe_load import read_checkpoint
+from cornet.models.weight_files import Weights, extract_weights, read_weight_file
 
 __all__ = [
     "check_floating_point",
     "check_published",
-    "extract_weights",
     "infer_arguments",
     "load_published",
     "published_names",
@@ -28,7 +28,8 @@ __all__ = [
     "to_published",
 ]
 
-PREFIX = "module."
+USUAL = ("module.", "net.")
+"""Prefixes of published files and of train.py's checkpoints."""
 OPTIONAL = ".num_batches_tracked"
 KINDS = {"feedforward": "cornet_z", "recurrent": "cornet_r or cornet_rt", "bottleneck": "cornet_s"}
 
@@ -66,68 +67,44 @@ def to_published(net: CORnet) -> dict[str, Tensor]:
     return {published: state[ours] for ours, published in published_names(net).items()}
 
 
-def load_published(net: CORnet, source: str | PathLike[str] | Mapping[str, Any]) -> CORnet:
+def load_published(
+    net: CORnet, source: str | PathLike[str] | Mapping[str, Any], ema: bool = False, label: str | None = None
+) -> CORnet:
     """Load weights in the published layout into `net`, in place, and return it.
 
     source: a file, or its content: a state dict, or a dict with one under "state_dict" (other entries, such as
         the optimiser, are ignored). Keys may start with "module."; num_batches_tracked may be missing.
-        Checkpoints of train.py are accepted, too ("net." and our own keys).
+        Checkpoints of train.py are accepted, too ("net." and our own keys), and files of other programs whose
+        weights have another prefix or key; what was done is then logged in one line.
+    ema: take averaged weights (under "state_dict_ema" or "model_ema"). label: the file, for messages.
 
     The network keeps its device and dtype. R and RT have the same entries, so a file of one loads into the other.
 
     Raises CornetError, before anything is loaded, for a file that cannot be read safely, and for weights of another
     network or with another number of classes, steps or channels.
     """
-    label = "the state dict" if isinstance(source, Mapping) else str(source)
-    content = source if isinstance(source, Mapping) else read_checkpoint(source)
+    label = label or ("the state dict" if isinstance(source, Mapping) else str(source))
+    content = source if isinstance(source, Mapping) else read_weight_file(source)
     names, own = published_names(net), net.state_dict()
-    given = check_published(net, content, label)
+    found = check_published(net, content, label, ema)
     with torch.no_grad():
         for ours, published in names.items():
-            if published in given:
-                own[ours].copy_(given[published])
+            if published in found.tensors:
+                own[ours].copy_(found.tensors[published])
+    found.report(label, USUAL)
     return net
 
 
 def check_published(
-    net: CORnet, content: Mapping[str, Any], label: str = "the state dict"
-) -> dict[str, Tensor]:
+    net: CORnet, content: Mapping[str, Any], label: str = "the state dict", ema: bool = False
+) -> Weights:
     """Return a file's weights by published name. Raises CornetError if they do not fit the network."""
     names, own = published_names(net), net.state_dict()
-    given = {
-        names.get(key.removeprefix("net."), key): value
-        for key, value in extract_weights(content, label).items()
-    }
-    check_same_network(label, given, {published: own[ours] for ours, published in names.items()})
-    return given
-
-
-def extract_weights(content: Mapping[str, Any], label: str) -> dict[str, Tensor]:
-    """Return a checkpoint's weights without the prefix. Raises CornetError for anything but dense tensors."""
-    state = content.get("state_dict", content)
-    if not isinstance(state, Mapping):
-        raise CornetError(
-            f"{label} holds {type(state).__name__} under state_dict, not a dict of tensors; give another file."
-        )
-    if not any(isinstance(value, Tensor) for value in state.values()):
-        raise CornetError(
-            f"{label} holds no weights ({summarise('it has', state) or 'it is empty'}); give another file."
-        )
-    for key, value in state.items():
-        if not isinstance(value, Tensor):
-            raise CornetError(
-                f"{label} holds {type(value).__name__} under {key!r}, not a tensor; "
-                "save only the weights, in a dict under 'state_dict'."
-            )
-        if value.layout != torch.strided or value.is_meta or value.is_complex() or value.is_quantized:
-            raise CornetError(
-                f"{label} does not hold a dense real tensor under {key!r}; save the weights as dense tensors."
-            )
-        if value.numel() * value.element_size() > value.untyped_storage().nbytes():
-            raise CornetError(
-                f"{label} holds too few numbers under {key!r} for its shape {tuple(value.shape)}; give another file."
-            )
-    return {str(key).removeprefix(PREFIX): value for key, value in state.items()}
+    expected = {published: own[ours] for ours, published in names.items()}
+    found = extract_weights(content, label, (expected, own), ema=ema)
+    given = {names.get(key, key): value for key, value in found.tensors.items()}
+    check_same_network(label, given, expected)
+    return replace(found, tensors=given)
 
 
 def check_same_network(label: str, given: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> None:
@@ -175,7 +152,6 @@ def check_floating_point(label: str, given: Mapping[str, Tensor], own: Mapping[s
 
 def rename_own_layout(state: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
     """Rename `net.state_dict()` keys to the published layout, judging by names only; None for other files."""
-    state = {key.removeprefix("net."): value for key, value in state.items()}
     if not any(key.startswith("areas.") for key in state):
         return None
     steps = any(re.search(r"\.norms\.[1-9]", key) for key in state)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = ["describe_run"]
 
-WEIGHT_KEYS = ("pretrained", "weights_url", "accept_hash")
+WEIGHT_KEYS = ("pretrained", "weights_url", "accept_hash", "ema")
 
 
 def describe_run(source: Path, model: Any, classes: Any, size: Any = None) -> "ModelSummary":

@@ -70,7 +70,7 @@ def check(config: DictConfig) -> None:
     check_missing(config)
     parse_halving(OmegaConf.select(config, "sweep.halving"))
     make(config.recipe, "recipe")
-    weights = ("pretrained", "weights_url", "accept_hash")
+    weights = ("pretrained", "weights_url", "accept_hash", "ema")
     model = {key: value for key, value in as_dict(config.model).items() if key not in weights}
     if "_target_" in model:  # the user's own network: only the run builds it
         return
