@@ -33,9 +33,14 @@ from cornet.brain.subjects.any_network import BEHAVIOUR, subject_of
 from cornet.brain.subjects.base import suggestion
 from cornet.brain.subjects.filters import GaborSubject, PixelSubject
 from cornet.brain.subjects.layers import LayerSubject
-from cornet.brain.subjects.library import MAX_CLASSES, LibraryModel, library_network, with_weights_of_file
+from cornet.brain.subjects.named.library import (
+    MAX_CLASSES,
+    LibraryModel,
+    library_network,
+    with_weights_of_file,
+)
+from cornet.brain.subjects.named.own_code import build_own, how_to_name, is_own
 from cornet.brain.subjects.networks import NetworkSubject
-from cornet.brain.subjects.own_code import build_own, how_to_name, is_own
 from cornet.brain.subjects.recorded import RecordedSubject
 from cornet.brain.subjects.subject import Subject
 from cornet.errors import CornetError

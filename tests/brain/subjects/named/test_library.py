@@ -9,7 +9,7 @@ from torchvision import models
 
 from cornet import create_model, to_published
 from cornet.brain.subjects import open_subject
-from cornet.brain.subjects.library import head_of, number_of_classes
+from cornet.brain.subjects.named.library import head_of, number_of_classes
 from cornet.errors import CornetError
 
 NAME = "torchvision:shufflenet_v2_x0_5"

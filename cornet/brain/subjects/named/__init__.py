@@ -1,0 +1,1 @@
+"""Networks of libraries and of the user, by name."""
