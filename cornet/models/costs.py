@@ -62,7 +62,7 @@ def count_macs(net: CORnet, size: int = 224) -> int:
         shapes[name] = shape
     if net.feedback is not None:
         macs += net.feedback.work(shapes, net.steps)
-    return macs + net.decoder.weight.numel()
+    return macs + sum(weight.numel() for weight in net.decoder.parameters() if weight.ndim == 2)
 
 
 def count_depth(net: CORnet) -> Depth:

@@ -10,6 +10,7 @@ import logging
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -129,13 +130,21 @@ def network_of_file(
             return Prepared(
                 load_custom(path, content, arguments, untrained, seed, trust), size or own_size, mean, std
             )
-        net = build_checked(path, content, seed, lambda: create_model(**arguments), ema)
+        whole = facts.get("net.decoder", True) is not False
+        make = partial(create_model, **arguments)
+        net = build_checked(path, content, seed, make if whole else lambda: without_decoder(make()), ema)
     else:
         net = build_checked(path, content, seed, lambda: _network_by_weights(path, content, model, ema), ema)
         own_size, mean, std = 224, IMAGENET_MEAN, IMAGENET_STD
     if not untrained:
         load_published(net, content, ema, str(path))
     return Prepared(net, size or own_size, mean, std)
+
+
+def without_decoder(net: CORnet) -> CORnet:
+    """Return a network without its decoder, as tasks with heads of their own train it."""
+    net.decoder = nn.Identity()  # type: ignore[assignment]
+    return net
 
 
 def load_custom(

@@ -35,7 +35,6 @@ IGNORED = tuple(
         "data.": "cache cache_gb storage_options",
         "loader.": "workers val_batch_size",
         "callbacks.": "progress sample_stimuli brain_checkpoint last_checkpoint throughput halving",
-        "callbacks.brain_score.": "task_metric",
         "trainer.": "accelerator strategy devices num_nodes enable_progress_bar log_every_n_steps",
     }.items()
     for key in keys.split()
@@ -47,6 +46,9 @@ by their content, see `content_of`."""
 
 DEFAULT_TASK = {"_target_": "cornet.tasks.Classification"}
 """The task of runs of versions without a choice of tasks; its label smoothing is the recipe's."""
+
+DEFAULT_MONITOR = "val/top1"
+"""The monitor of that task, which earlier versions recorded."""
 
 _DEFAULT_CKPT_PATHS = (None, "auto")
 """Values of ckpt_path that do not change the identity; a path does."""
@@ -211,20 +213,25 @@ def identity_of(config: dict[str, Any]) -> dict[str, Any]:
 def without_defaults(config: Any) -> Any:
     """Remove what an earlier version did not have, if it changes nothing, so that earlier runs keep their identity.
 
-    These are keys with null, empty groups, and the task that all runs had before there were others.
+    These are keys with null, empty groups and lists, and the task that all runs had before there were others.
     """
     if not isinstance(config, dict):
         return config
     smoothing = (config.get("recipe") or {}).get("label_smoothing", 0.0)
-    default = {**DEFAULT_TASK, "label_smoothing": smoothing}
-    return _without_nulls({key: value for key, value in config.items() if (key, value) != ("task", default)})
+    defaults = [("task", {**DEFAULT_TASK, "label_smoothing": smoothing}), ("monitor", DEFAULT_MONITOR)]
+    kept = {key: value for key, value in config.items() if (key, value) not in defaults}
+    checkpoint = (kept.get("callbacks") or {}).get("checkpoint") or {}
+    if checkpoint.get("monitor") == DEFAULT_MONITOR:
+        callbacks = {**kept["callbacks"], "checkpoint": {**checkpoint, "monitor": None}}
+        kept = {**kept, "callbacks": callbacks}
+    return _without_nulls(kept)
 
 
 def _without_nulls(node: Any) -> Any:
     if not isinstance(node, dict):
         return node
     kept = {key: _without_nulls(value) for key, value in node.items() if value is not None}
-    return {key: value for key, value in kept.items() if value != {}}
+    return {key: value for key, value in kept.items() if value not in ({}, [])}
 
 
 def _entries(override: Override) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """Shift and mirror many small images at once, for in-memory data sets."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -8,7 +9,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from cornet.stimuli.draws import uniform
 from cornet.stimuli.samples import Key
 
-__all__ = ["shift_and_flip"]
+__all__ = ["Moves", "draw_moves", "shift_and_flip"]
 
 
 def shift_and_flip(
@@ -28,18 +29,34 @@ def shift_and_flip(
     None: reflect the image at its edge.
     Returns (key, channel, y, x) uint8, writable.
     """
-    index, epoch = np.array(keys, dtype=np.int64).reshape(-1, 2).T
+    index = np.array(keys, dtype=np.int64).reshape(-1, 2)[:, 0]
     shown = images[index]
+    moves = draw_moves(keys, stream=stream, seed=seed, shift=shift, flip=flip)
     if shift:
-        top, left = (
-            (uniform(stream, seed, epoch, index, axis) * (2 * shift + 1)).astype(int) for axis in ("y", "x")
-        )
         windows = sliding_window_view(pad_images(shown, shift, colour), shown.shape[2:], axis=(2, 3))
-        shown = windows[np.arange(len(index)), :, top, left]
+        shown = windows[np.arange(len(index)), :, shift - moves.down, shift - moves.right]
     if flip:
-        mirrored = uniform(stream, seed, epoch, index, "flip") < 0.5
-        shown[mirrored] = shown[mirrored][..., ::-1]
+        shown[moves.mirrored] = shown[moves.mirrored][..., ::-1]
     return shown
+
+
+class Moves(NamedTuple):
+    """How images are moved, (key,) each: pixels down and right, and whether they are mirrored after that."""
+
+    down: np.ndarray
+    right: np.ndarray
+    mirrored: np.ndarray
+
+
+def draw_moves(keys: Sequence[Key], *, stream: str, seed: int, shift: int, flip: bool) -> Moves:
+    """Draw what `shift_and_flip` does to the images of `keys`, for targets that move with them."""
+    index, epoch = np.array(keys, dtype=np.int64).reshape(-1, 2).T
+    down, right = (
+        shift - (uniform(stream, seed, epoch, index, axis) * (2 * shift + 1)).astype(int)
+        for axis in ("y", "x")
+    )
+    mirrored = uniform(stream, seed, epoch, index, "flip") < 0.5 if flip else np.zeros(len(index), bool)
+    return Moves(down, right, mirrored)
 
 
 def pad_images(images: np.ndarray, pad: int, colour: Sequence[int] | None) -> np.ndarray:

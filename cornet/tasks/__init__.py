@@ -2,5 +2,7 @@
 
 from cornet.tasks.base import Outputs, Task
 from cornet.tasks.classification import Classification
+from cornet.tasks.multitask import ClassHead, Multitask
+from cornet.tasks.regression import Regression
 
-__all__ = ["Classification", "Outputs", "Task"]
+__all__ = ["ClassHead", "Classification", "Multitask", "Outputs", "Regression", "Task"]

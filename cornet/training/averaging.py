@@ -59,23 +59,25 @@ class AveragedWeights:
             if not was_swapped:
                 self.swap()
 
-    def pack(self, checkpoint: dict[str, Any], prefix: str) -> None:
+    def pack(self, checkpoint: dict[str, Any]) -> None:
         """Store the average as the checkpoint's weights, and the weights in training as `raw_weights`."""
         state = checkpoint["state_dict"]
-        weights = {name: state[prefix + name] for name in self.average}
+        weights = {name: state[name] for name in self.average}
         averaged, raw = (weights, self.average) if self.swapped else (self.average, weights)
         checkpoint["raw_weights"] = {"weights": dict(raw), "updates": self.updates}
-        state.update({prefix + name: tensor for name, tensor in averaged.items()})
+        state.update(averaged)
 
     @staticmethod
-    def unpack(checkpoint: dict[str, Any], prefix: str) -> tuple[dict[str, Tensor], int] | None:
+    def unpack(checkpoint: dict[str, Any]) -> tuple[dict[str, Tensor], int] | None:
         """Undo `pack`. Returns the average and its number of updates; None for a checkpoint without an average."""
         if "raw_weights" not in checkpoint:
             return None
-        state, raw = checkpoint["state_dict"], checkpoint["raw_weights"]
-        averaged = {name: state[prefix + name] for name in raw["weights"]}
-        state.update({prefix + name: tensor for name, tensor in raw["weights"].items()})
-        return averaged, raw["updates"]
+        state, raw = checkpoint["state_dict"], dict(checkpoint["raw_weights"]["weights"])
+        if not all(name in state for name in raw):  # of a version that left out the prefix of the network
+            raw = {f"net.{name}": tensor for name, tensor in raw.items()}
+        averaged = {name: state[name] for name in raw}
+        state.update(raw)
+        return averaged, checkpoint["raw_weights"]["updates"]
 
     @torch.no_grad()
     def load(self, averaged: Mapping[str, Tensor], updates: int) -> None:

@@ -68,7 +68,7 @@ class Learner(pl.LightningModule):
         self.net = net
         self.recipe = recipe
         self.views = tuple(views)
-        self.facts = dict(facts or {})
+        self.facts = {**(facts or {})}
         self.provenance = Provenance()  # set by the run after everything is built
         self.begins_with_seed: int | None = None  # set if the checkpoint is from another run
         for name, scale in zip(("pixel_mean", "pixel_std"), pixel_scale(mean, std), strict=True):
@@ -78,6 +78,8 @@ class Learner(pl.LightningModule):
         self.needs_states = any(loss.needs_states for loss in self.losses.values())
         self.task = Classification(recipe.label_smoothing) if task is None else task
         self.task.attach(net, source, self.views, self.needs_readouts)
+        if not isinstance(getattr(net, "decoder", None), nn.Linear) and isinstance(net, CORnet):
+            self.facts["net.decoder"] = False  # the task has heads of its own
         self.average: AveragedWeights | None = None
         self.loaded_average: tuple[dict[str, Tensor], int] | None = None
         if recipe.channels_last:
@@ -90,9 +92,19 @@ class Learner(pl.LightningModule):
         return self.net(images, pixels=(self.pixel_mean, self.pixel_std), **arguments)
 
     @property
+    def trained(self) -> nn.ModuleDict:
+        """Everything with weights: the network, the heads of the task, and the losses."""
+        return nn.ModuleDict({"net": self.net, "task": self.task, "losses": self.losses})
+
+    @property
     def scored_network(self) -> str:
         """Name of the network that brain scores record: without the wrapper of a user's own module."""
         return "net.net" if isinstance(self.net, OwnNetwork) else "net"
+
+    @property
+    def task_metric(self) -> str:
+        """Name of the metric that is written beside brain scores."""
+        return self.task.monitor
 
     def averaged_weights(self) -> contextlib.AbstractContextManager[None]:
         """A context in which the network holds the averaged weights, if there are any."""
@@ -160,7 +172,7 @@ class Learner(pl.LightningModule):
             self.average.swap()
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        return self.recipe.optimiser(self.net)
+        return self.recipe.optimiser(self.trained)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Set the learning rate of this step, a function of the recipe and the position in epochs only."""
@@ -178,7 +190,7 @@ class Learner(pl.LightningModule):
     ) -> None:
         """Clip by the norm of all gradients. Lightning's own method refuses every fused optimiser."""
         if gradient_clip_val:
-            nn.utils.clip_grad_norm_(self.net.parameters(), gradient_clip_val)
+            nn.utils.clip_grad_norm_(self.trained.parameters(), gradient_clip_val)
 
     def on_fit_start(self) -> None:
         if self.device.type != "cpu":
@@ -195,7 +207,7 @@ class Learner(pl.LightningModule):
     def on_train_start(self) -> None:
         self.follow_recipe(self.trainer.optimizers[0])
         if self.recipe.average is not None:
-            self.average = AveragedWeights(self.net, self.recipe.average)
+            self.average = AveragedWeights(self.trained, self.recipe.average)
             if self.loaded_average is not None:
                 self.average.load(*self.loaded_average)
                 self.loaded_average = None
@@ -205,7 +217,7 @@ class Learner(pl.LightningModule):
 
         A restored optimiser has the checkpoint's options, and a fused one reads its tensors in memory order.
         """
-        fresh = self.recipe.optimiser(self.net).param_groups
+        fresh = self.recipe.optimiser(self.trained).param_groups
         for group, own in zip(optimiser.param_groups, fresh, strict=True):
             group.update({name: value for name, value in own.items() if name != "params"})
         for parameter, state in optimiser.state.items():
@@ -224,7 +236,7 @@ class Learner(pl.LightningModule):
         checkpoint["position"] = position_now(self.trainer)
         self.task.on_save(checkpoint)
         if self.average is not None:
-            self.average.pack(checkpoint, "net.")
+            self.average.pack(checkpoint)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Check and unpack a checkpoint. Raises CornetError if it is from another network or other classes."""
@@ -244,7 +256,7 @@ class Learner(pl.LightningModule):
             )
         if self.begins_with_seed is not None:
             begin_at(checkpoint, self.trainer, self.begins_with_seed)
-        self.loaded_average = AveragedWeights.unpack(checkpoint, "net.")
+        self.loaded_average = AveragedWeights.unpack(checkpoint)
         self.task.on_load(checkpoint, self.trainer.is_global_zero)
 
 

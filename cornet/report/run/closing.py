@@ -22,7 +22,7 @@ SUMMARY: dict[str, Any] = {
     "images_per_second": int | float | None,
     "best": int | float,
     "best_epoch": int | float,
-    "chance": int | float,
+    "chance": int | float | None,
     "last": dict,
     "bad_files": bool,
 }
@@ -122,7 +122,8 @@ def print_summary_table(
         table.add_row(cell(label(name)), f"{value:.3f}")
     for name, text in best_values(summary):
         table.add_row(cell(f"best {name}"), text, style="bold")
-    table.add_row("chance", f"{summary['chance']:.3f}")
+    if summary["chance"] is not None:
+        table.add_row("chance", f"{summary['chance']:.3f}")
     console.print(table)
     console.print(f"\nWritten to [bold]{cell(folder)}[/bold]", soft_wrap=True)
     files = {

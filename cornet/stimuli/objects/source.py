@@ -4,7 +4,7 @@ source = RenderedObjects(train_images=4096, variation=0.5)     # renders, or rea
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,18 @@ from cornet.stimuli.objects.image_cache import Cache
 from cornet.stimuli.objects.latents import check_int, draw_latents
 from cornet.stimuli.objects.rendering import RENDERER_VERSION, render
 from cornet.stimuli.samples import InMemory, Key, Sample
-from cornet.stimuli.shift import shift_and_flip
+from cornet.stimuli.shift import draw_moves, shift_and_flip
 
 __all__ = ["RenderedObjects", "TrainObjects", "ValObjects"]
+
+TARGETS = (
+    *("x", "y", "size", "yaw_sin", "yaw_cos", "pitch", "roll", "light_azimuth", "light_elevation", "albedo"),
+    *("background_mean", "background_contrast"),
+)
+"""Latents that a task can learn, see `cornet.stimuli.objects.latents.COLUMNS`; yaw as its sine and cosine."""
+
+MIRRORED = ("x", "yaw_sin", "roll", "light_azimuth")
+"""Targets whose sign changes when an image is mirrored."""
 
 _AUGMENT = "cornet objects augmentation"
 
@@ -37,6 +46,8 @@ class RenderedObjects:
     flip: mirror half of the training images.
     antialias: rays per pixel in each direction, 1 to 4. aperture: grey outside the inscribed circle.
     background, background_contrast: as in `draw_latents`.
+    targets: latents that a task learns, such as [x, y, size, yaw_sin, yaw_cos], names of `TARGETS`. They move with a
+        training image that is shifted or mirrored.
     cache: folder for rendered images; None: CORNET_CACHE or the user's cache folder; False: no cache.
 
     The first call of train() or val() renders the images, which takes seconds for thousands of 64-pixel images.
@@ -64,6 +75,7 @@ class RenderedObjects:
         aperture: bool = False,
         background: str = "mixed",
         background_contrast: Sequence[float] = (0.04, 0.12),
+        targets: Sequence[str] = (),
         cache: str | os.PathLike[str] | bool | None = None,
     ) -> None:
         check_int("train_images", train_images, 1)
@@ -77,6 +89,9 @@ class RenderedObjects:
                 f"background_contrast={background_contrast!r} must be two numbers, the lowest and the highest;"
                 " give for example (0.04, 0.12)."
             )
+        for target in targets:
+            check_choice("target", target, TARGETS)
+        self.targets = list(targets)
         self.classes = list(CATEGORIES)
         self.size = size
         self.counts = {"train": train_images, "val": val_images}
@@ -99,6 +114,16 @@ class RenderedObjects:
         """Latents of the images of "train" (before augmentation) or "val"; see `draw_latents`."""
         check_choice("split", split, self.counts)
         return draw_latents(self.counts[split], stream=split, **self.drawing)  # type: ignore[arg-type]
+
+    def target_values(self, split: str) -> dict[str, np.ndarray]:
+        """The targets of all images of a split, (image,) each, before augmentation."""
+        latents = self.latents(split)
+        return {name: target_of(latents, name) for name in self.targets}
+
+    def target_scales(self) -> dict[str, tuple[float, float]]:
+        """Mean and standard deviation of each target over the training images, before augmentation."""
+        values = self.target_values("train")
+        return {name: (float(each.mean()), float(each.std()) or 1.0) for name, each in values.items()}
 
     def images(self, split: str) -> np.ndarray:
         """The images of "train" (before augmentation) or "val", (n, size, size) uint8."""
@@ -129,40 +154,81 @@ class RenderedObjects:
     def train(self) -> "TrainObjects":
         """Training images, (3, size, size), each shifted and mirrored at random."""
         pixels = round(self.shift * self.size)
-        return TrainObjects(self.images("train"), shift=pixels, flip=self.flip, seed=self.seed)
+        moves: Any = {"shift": pixels, "flip": self.flip, "seed": self.seed}
+        return TrainObjects(self.images("train"), targets=self.target_values("train"), **moves)
 
     def val(self) -> "ValObjects":
         """Unchanged validation images, (1, 3, size, size)."""
-        return ValObjects(self.images("val"))
+        return ValObjects(self.images("val"), self.target_values("val"))
+
+
+def target_of(latents: pd.DataFrame, name: str) -> np.ndarray:
+    """Values of a target, (image,)."""
+    if name in ("yaw_sin", "yaw_cos"):
+        radians = np.deg2rad(latents["yaw"].to_numpy(float))
+        return np.sin(radians) if name == "yaw_sin" else np.cos(radians)
+    return latents[name].to_numpy(float)
 
 
 class ValObjects(InMemory):
     """Unchanged images; image i has category i modulo the number of categories."""
 
-    def __init__(self, images: np.ndarray) -> None:
-        """images: (n, y, x) uint8."""
-        self.images = images
+    def __init__(self, images: np.ndarray, targets: Mapping[str, np.ndarray] | None = None) -> None:
+        """images: (n, y, x) uint8. targets: by name, (n,)."""
+        self.images, self.targets = images, dict(targets or {})
 
     def __getitems__(self, keys: Sequence[Key]) -> list[Sample]:
         index = np.array([key[0] for key in keys], dtype=np.int64)
         # An expanded view of one channel, copied when batches are stacked.
         pixels = torch.from_numpy(self.images[index])[:, None, None].expand(-1, 1, 3, -1, -1)
-        return [Sample(pixels[i], int(k) % len(CATEGORIES), int(k)) for i, k in enumerate(index)]
+        return [
+            Sample(
+                pixels[i],
+                int(k) % len(CATEGORIES),
+                int(k),
+                targets={name: values[k] for name, values in self.targets.items()},
+            )
+            for i, k in enumerate(index)
+        ]
 
 
 class TrainObjects(InMemory):
     """Images with random shifts and flips that depend only on (seed, epoch, index)."""
 
-    def __init__(self, images: np.ndarray, *, shift: int, flip: bool, seed: int) -> None:
-        """images: (n, y, x) uint8. shift: maximum, in pixels."""
-        self.images = images
-        self.shift, self.flip, self.seed = shift, flip, seed
+    def __init__(
+        self,
+        images: np.ndarray,
+        *,
+        shift: int,
+        flip: bool,
+        seed: int,
+        targets: Mapping[str, np.ndarray] | None = None,
+    ) -> None:
+        """images: (n, y, x) uint8. shift: maximum, in pixels. targets: by name, (n,)."""
+        self.images, self.targets = images, dict(targets or {})
+        self.moves = {"stream": _AUGMENT, "seed": seed, "shift": shift, "flip": flip}
 
     def __getitems__(self, keys: Sequence[Key]) -> list[Sample]:
-        shown = shift_and_flip(
-            self.images[:, None], keys, stream=_AUGMENT, seed=self.seed, shift=self.shift, flip=self.flip
-        )
+        shown = shift_and_flip(self.images[:, None], keys, **self.moves)  # type: ignore[arg-type]
         pixels = torch.from_numpy(shown).expand(-1, 3, -1, -1)
+        targets = self.moved_targets(keys) if self.targets else {}
         return [
-            Sample(image, key[0] % len(CATEGORIES), key[0]) for image, key in zip(pixels, keys, strict=True)
+            Sample(
+                image,
+                key[0] % len(CATEGORIES),
+                key[0],
+                targets={name: values[number] for name, values in targets.items()},
+            )
+            for number, (image, key) in enumerate(zip(pixels, keys, strict=True))
         ]
+
+    def moved_targets(self, keys: Sequence[Key]) -> dict[str, np.ndarray]:
+        """The targets of shifted and mirrored images, (key,) each."""
+        index, side = [key[0] for key in keys], self.images.shape[-1]
+        moves = draw_moves(keys, **self.moves)  # type: ignore[arg-type]
+        added = {"x": moves.right / side, "y": -moves.down / side}
+        signs = np.where(moves.mirrored, -1.0, 1.0)
+        return {
+            name: (values[index] + added.get(name, 0.0)) * (signs if name in MIRRORED else 1.0)
+            for name, values in self.targets.items()
+        }

@@ -24,7 +24,7 @@ class BestCheckpoint(ModelCheckpoint):
         self,
         dirpath: str | Path,
         filename: str = "best",
-        monitor: str = "val/top1",
+        monitor: str | None = None,
         mode: str = "max",
         enable_version_counter: bool = False,
         optional: bool = False,

@@ -60,7 +60,8 @@ class BrainScore(pl.Callback):
     start_and_end_only: benchmarks that are scored only before training and at its end (solution times are slow).
     metric, scale: of neural benchmarks; decoder: of solution times; time_bin (ms), groups, stratify, ignore: of local
         bundles; as in `cornet score`.
-    task_metric: name of a logged metric to write beside the scores, such as "val/acc".
+    task_metric: name of a logged metric to write beside the scores, such as "val/acc"; None: that of the module, if it
+        has the attribute `task_metric`.
     folder: of scores.csv; None: the trainer's (`log_dir`, or `default_root_dir` without a logger).
     strict: stop the training if a benchmark fails; otherwise its error is logged once.
     ends: old name of start_and_end_only.
@@ -307,7 +308,7 @@ class BrainScore(pl.Callback):
             columns: dict[str, Any] = {
                 "epoch": epoch,
                 "step": trainer.global_step,
-                "task_metric": self.task_metric or "",
+                "task_metric": self.metric_of(module),
                 "task_value": math.nan,
             }
             columns["weights"] = weights_held(module) if weights is None else weights
@@ -322,13 +323,18 @@ class BrainScore(pl.Callback):
             if hook := getattr(callback, "on_brain_scores", None):
                 hook(trainer, module, results, epoch)
 
+    def metric_of(self, module: Any) -> str:
+        """Return the name of the metric to write beside the scores; "" if there is none."""
+        return str(self.task_metric or getattr(module, "task_metric", "") or "")
+
     def write(self, trainer: pl.Trainer) -> None:
         """Write the rows of the last evaluation, with the task's metric as it is logged by now."""
         if not self.unwritten or self.scores is None:
             return
         rows, self.unwritten = self.unwritten, []
-        if rows[0]["step"] > 0 and self.task_metric in trainer.callback_metrics:
-            value = float(trainer.callback_metrics[self.task_metric])
+        name = rows[0]["task_metric"]
+        if rows[0]["step"] > 0 and name in trainer.callback_metrics:
+            value = float(trainer.callback_metrics[name])
             rows = [{**row, "task_value": value} for row in rows]
         self.scores.add(rows)
 

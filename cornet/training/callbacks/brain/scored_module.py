@@ -32,6 +32,9 @@ class ScoredModule(Protocol):
     scored_weights: str
     """The weights that the network holds now, for the column `weights`: "raw" or "averaged"."""
 
+    task_metric: str
+    """Name of the logged metric to write beside the scores."""
+
     def averaged_weights(self) -> contextlib.AbstractContextManager[None]:
         """A context in which the network holds the averaged weights that validation uses, if there are any."""
         ...

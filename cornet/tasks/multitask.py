@@ -1,0 +1,175 @@
+"""Several tasks at once on one network, each with its own heads."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchmetrics import SumMetric
+
+from cornet.errors import CornetError
+from cornet.stimuli.samples import IGNORED, ImageSource
+from cornet.tasks.base import Outputs, Targets, Task
+from cornet.tasks.classification import LABEL, TopK
+from cornet.tasks.heads import Heads, run_trunk
+
+__all__ = ["ClassHead", "Multitask"]
+
+
+class ClassHead(Task):
+    """Learns the class of each image by a linear head on an area, as a part of `Multitask`.
+
+    area: the area that the head reads; None: the last one. label_smoothing: as in `Classification`. Metrics: val/loss,
+    val/top1, train/top1.
+    """
+
+    monitor = "val/top1"
+    shown = (("val/top1", "top-1"),)
+
+    heads: Heads
+
+    def __init__(self, area: str | None = None, label_smoothing: float = 0.0) -> None:
+        super().__init__()
+        self.area, self.label_smoothing = area, label_smoothing
+
+    def attach(self, net: Any, source: ImageSource, views: Sequence[str], readouts: bool = False) -> None:
+        classes = len(source.classes)
+        self.chance = {self.monitor: 1 / classes}
+        self.heads = Heads({LABEL: classes}, {LABEL: self.area})
+        self.heads.attach(net, source.size)
+        self.view = views[0]
+        self.train_top1, self.val_top1 = TopK(1), TopK(1)
+        self.val_loss, self.val_images = SumMetric(nan_strategy="disable"), SumMetric(nan_strategy="disable")
+
+    def forward(
+        self, net: nn.Module, inputs: Tensor, readouts: bool = False, states: bool = False, **arguments: Any
+    ) -> Outputs:
+        return self.heads(net, inputs, readouts, states, **arguments)
+
+    def loss(self, predictions: Mapping[str, Tensor], targets: Targets) -> Tensor:
+        return F.cross_entropy(predictions[LABEL], targets[LABEL], label_smoothing=self.label_smoothing)
+
+    def start_epoch(self) -> None:
+        self.train_top1.reset()
+
+    def update_training(self, predictions: Mapping[str, Tensor], targets: Targets) -> None:
+        self.train_top1.update(predictions[LABEL].detach(), targets[LABEL])
+
+    def training_metrics(self) -> dict[str, Tensor]:
+        return {"train/top1": self.train_top1.compute()}
+
+    def update(self, outputs: Outputs, targets: Targets, view: str) -> None:
+        if view != self.view:
+            return
+        logits, labels = outputs.predictions[LABEL].float(), targets[LABEL]
+        self.val_top1.update(logits, labels)
+        self.val_loss.update(F.cross_entropy(logits, labels, ignore_index=IGNORED, reduction="sum"))
+        self.val_images.update((labels != IGNORED).sum())
+
+    def metrics(self) -> dict[str, Tensor]:
+        loss = self.val_loss.compute() / self.val_images.compute().clamp(min=1)
+        found = {"val/loss": loss, self.monitor: self.val_top1.compute()}
+        for metric in (self.val_loss, self.val_images, self.val_top1):
+            metric.reset()
+        return found
+
+
+class Multitask(Task):
+    """Learns several tasks at once on one network: the network runs once, and each task has its own heads.
+
+    tasks: by name, tasks with heads, such as {"category": ClassHead(), "pose": Regression(["yaw_sin", "yaw_cos"])}.
+    weights: of their losses by name; 1 if not given.
+
+    Metrics: those of each task with its name, such as val/category_top1 and val/pose_r2; val/loss, the weighted sum;
+    val/mean, the mean of the monitored metrics. Raises CornetError for a task without heads, and an unknown weight.
+    """
+
+    monitor = "val/mean"
+
+    def __init__(self, tasks: Mapping[str, Task], weights: Mapping[str, float] | None = None) -> None:
+        super().__init__()
+        for name, task in tasks.items():
+            if not isinstance(getattr(task, "heads", None), Heads) and not isinstance(task, ClassHead):
+                raise CornetError(
+                    f"task.tasks.{name} is a {type(task).__name__}, which has no heads of its own; use ClassHead or "
+                    "Regression."
+                )
+        for name in weights or {}:
+            if name not in tasks:
+                raise CornetError(f"task.weights names {name!r}, but the tasks are {', '.join(tasks)}.")
+        self.tasks = nn.ModuleDict(dict(tasks))
+        self.weights = {name: float((weights or {}).get(name, 1.0)) for name in tasks}
+        self.shown = [
+            (named(metric, name), f"{name} {label}")
+            for name, task in tasks.items()
+            for metric, label in task.shown
+        ]
+
+    def attach(self, net: Any, source: ImageSource, views: Sequence[str], readouts: bool = False) -> None:
+        self.chance = {}
+        for name, task in self.parts:
+            task.attach(net, source, views, readouts)
+            self.chance |= {named(metric, name): value for metric, value in task.chance.items()}
+
+    @property
+    def parts(self) -> list[tuple[str, Any]]:
+        return list(self.tasks.items())
+
+    def forward(
+        self, net: nn.Module, inputs: Tensor, readouts: bool = False, states: bool = False, **arguments: Any
+    ) -> Outputs:
+        areas = list(dict.fromkeys(area for _, task in self.parts for area in task.heads.read_areas))
+        features, held = run_trunk(net, inputs, areas, readouts, states, **arguments)
+        every = {
+            f"{name}/{head}": values
+            for name, task in self.parts
+            for head, values in task.heads.read(features).items()
+        }
+        return Outputs({key: values[-1] for key, values in every.items()}, every if readouts else None, held)
+
+    def loss(self, predictions: Mapping[str, Tensor], targets: Targets) -> Tensor:
+        losses = [
+            self.weights[name] * task.loss(part_of(predictions, name), targets) for name, task in self.parts
+        ]
+        return torch.stack(losses).sum()
+
+    def start_epoch(self) -> None:
+        for _, task in self.parts:
+            task.start_epoch()
+
+    def update_training(self, predictions: Mapping[str, Tensor], targets: Targets) -> None:
+        for name, task in self.parts:
+            task.update_training(part_of(predictions, name), targets)
+
+    def training_metrics(self) -> dict[str, Tensor]:
+        return {
+            named(metric, name): value
+            for name, task in self.parts
+            for metric, value in task.training_metrics().items()
+        }
+
+    def update(self, outputs: Outputs, targets: Targets, view: str) -> None:
+        for name, task in self.parts:
+            readouts = None if outputs.readouts is None else part_of(outputs.readouts, name)
+            task.update(Outputs(part_of(outputs.predictions, name), readouts), targets, view)
+
+    def metrics(self) -> dict[str, Tensor]:
+        each = {name: task.metrics() for name, task in self.parts}
+        losses = [self.weights[name] * found["val/loss"] for name, found in each.items()]
+        monitored = [each[name][task.monitor].float() for name, task in self.parts]
+        found = {"val/loss": torch.stack(losses).sum(), self.monitor: torch.stack(monitored).mean()}
+        return found | {
+            named(metric, name): value for name, part in each.items() for metric, value in part.items()
+        }
+
+
+def named(metric: str, task: str) -> str:
+    """The name of a task's metric in the log: val/top1 of category is val/category_top1."""
+    split, _, name = metric.partition("/")
+    return f"{split}/{task}_{name}"
+
+
+def part_of(values: Mapping[str, Tensor], task: str) -> dict[str, Tensor]:
+    """The values of one task, by its own names of heads."""
+    return {key.partition("/")[2]: value for key, value in values.items() if key.partition("/")[0] == task}
