@@ -10,7 +10,9 @@ from cornet import CornetError, brain
 from cornet.brain.benchmarks import open_benchmarks, run_battery
 from cornet.brain.benchmarks.registry import local_identity
 from cornet.brain.data.bundle import Bundle
-from cornet.brain.metrics.neural.registry import list_metrics
+from cornet.brain.metrics.neural import registry
+from cornet.brain.metrics.neural.linear_mappings import Predictivity
+from cornet.brain.metrics.neural.registry import list_metrics, register
 from cornet.brain.subjects.subject import NoLayer
 from tests.helpers.brain import rdm_bundle
 from tests.helpers.brain.drawn_bundle import NEUROIDS, STIMULI, Drawn, assembly, write
@@ -119,6 +121,24 @@ def test_several_metrics_are_scored_from_one_recording_and_the_same_responses(fo
         assert (row["raw"], row["ceiling"], row["value"]) == (score.raw, score.ceiling, score.value)
         assert results[name].benchmark.fingerprint == alone.fingerprint
     assert len({result.score.ceiling for result in results.values()}) == 3  # one for all mappings
+
+
+def test_two_metrics_of_one_file_have_cached_ceilings_of_their_own(folder, monkeypatch):
+    monkeypatch.setattr(registry, "METRICS", dict(registry.METRICS))
+
+    class First(Predictivity):
+        def ceiling(self, repetitions, weights=None):
+            return brain.Score.of_splits([0.9])
+
+    class Second(Predictivity):
+        def ceiling(self, repetitions, weights=None):
+            return brain.Score.of_splits([0.7])
+
+    register("first")(First)
+    register("second")(Second)
+    for _ in range(2):
+        ceilings = [one.ceiling.raw for one in open_benchmarks([folder], metric="first,second")]
+        assert ceilings == [0.9, 0.7]
 
 
 def test_the_similarity_of_a_bundle_is_scored_as_by_hand(tmp_path):
