@@ -6,6 +6,7 @@
 | | coordinates | hash of all of them, as held in memory |
 | | region, time bin, ignored coordinates | the values |
 | ceilings (ceilings) | repetitions, presentations of each | hash of the arrays |
+| | metric | its name, and the code of its module |
 | simulated brain (simulated) | images, size, variation, seed | the values |
 | recordings (recordings) | network | `module_identity`: weights, buffers, structure, attributes, hooks, code |
 | | mean, std, steps, size, degrees of the screen | the values |
@@ -14,7 +15,7 @@
 | | layer, step, dtype, and the arguments memory and batch | the values |
 | choice of layers (layer-choices) | features | identity of the subject, as for recordings; candidates |
 | | responses, their notes, splits, degrees | hash of the arrays; the positions in every split |
-| | components, metric, memory, other images, device type | the values, hash of the images |
+| | components, metric, memory, other images, device type | the values, hash of the images, code of the metric |
 | rendered objects (objects) | arguments of the latents and the renderer | the values |
 | fetched shards (shards) | content | hash from the shard index |
 | fetched weights, data (weights, data) | content | hash, verified on each use |
@@ -34,7 +35,7 @@ import hashlib
 import io
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,17 +53,22 @@ Arrays = dict[str, NDArray[Any]]
 
 
 def cached_arrays(
-    kind: str, key: Mapping[str, Any], compute: Callable[[], Mapping[str, NDArray[Any]]]
+    kind: str,
+    key: Mapping[str, Any],
+    compute: Callable[[], Mapping[str, NDArray[Any]]],
+    modules: Sequence[str] = (),
 ) -> Arrays:
     """Return the arrays of `compute()`, from the cache if it has them.
 
     kind: subfolder of `cornet.files.cache_folder()`, e.g. "responses".
     key: everything that the arrays depend on besides code: arrays, options, hashes of files (`file_hash`).
     compute: returns arrays of numbers or text by name. Its module and the module's imports are hashed as the code.
+    modules: further modules that compute, which that module does not import by name, such as that of a metric.
 
     Raises TypeError for object arrays, which would need pickle.
     """
-    name = digest(kind, key, code_version(getattr(compute, "__module__", type(compute).__module__)))
+    own = getattr(compute, "__module__", type(compute).__module__)
+    name = digest(kind, key, code_version(own, *modules))
     path = cache_folder() / kind / f"{name}.npz"
     foreign = is_foreign(path)
     cached = None if foreign else _read(path, name)

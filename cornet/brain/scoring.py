@@ -12,7 +12,7 @@ from torch import nn
 from cornet.brain.benchmarks import Benchmark, open_benchmarks, run_battery
 from cornet.brain.data.bundle import load_bundle
 from cornet.brain.data.split_rule import SplitOptions, read_rule_file, split_rule
-from cornet.brain.metrics.predictivity import Metric
+from cornet.brain.metrics.neural.registry import metric_names
 from cornet.brain.subjects import open_subject
 from cornet.brain.subjects.any_network import Milliseconds, subject_of
 from cornet.brain.subjects.layer_choice import LayerChoice, choose_layers
@@ -57,8 +57,8 @@ def score(
     on: names of benchmarks or groups, folders with a bundle, or benchmarks from `cornet.brain.open_benchmarks`. Open
         them once and pass them to score repeatedly in a loop: their data are then loaded once.
     layers: the layer for each region, as in `cornet.brain.subjects.any_network.subject_of`. "auto": for each region the
-        layer that predicts the bundle `choose_on` best. Cornet's networks need none. Benchmarks of a group or a bundle
-        whose region has no layer are left out, with a line in the log.
+        layer that compares best with the bundle `choose_on`, by the first metric. Cornet's networks need none.
+        Benchmarks of a group or a bundle whose region has no layer are left out, with a line in the log.
     size: pixels per side of the input; None: 224, or for text that of the model. mean, std: per channel, of images
         scaled to 0..1; default: ImageNet's. Text has its own.
     degrees: visual angle of the input; None: 8.
@@ -67,7 +67,8 @@ def score(
     precision: as in `NetworkSubject`.
     strict: raise the error of a benchmark that cannot be scored; False: describe it in the column `failure`.
     progress: show progress on a terminal.
-    options: metric, scale, decoder, time_bin, groups, stratify, ignore, as in `cornet.brain.open_benchmarks`.
+    options: metric, scale, decoder, time_bin, groups, stratify, ignore, as in `cornet.brain.open_benchmarks`. With
+        metric=["pls", "cka"] there is a row for each metric of a benchmark.
 
     Columns: model, benchmark, version, region, simulated, sites (layers compared), metric, split_rule, brain_data
     (hash), value (on `scale`), value_error, scale, raw, error, ceiling, n, splits, neuroids, notes, seconds, failure.
@@ -148,10 +149,10 @@ def with_times(subject: Any, step_ms: Milliseconds, onset_ms: Milliseconds | Non
 def choose(
     subject: Any, folder: str, options: Mapping[str, Any], device: torch.device | str, cache: bool = True
 ) -> LayerChoice:
-    """Choose for each region the layer that predicts a separate bundle best, and log the choice.
+    """Choose for each region the layer that compares best with a separate bundle, and log the choice.
 
-    options: metric, time_bin, groups, stratify and ignore. The bundle is split as it is for scoring. Raises CornetError
-    if the bundle has one fixed split.
+    options: metric (of several, the first is used), time_bin, groups, stratify and ignore. The bundle is split as it is
+    for scoring. Raises CornetError if the bundle has one fixed split.
     """
     bundle = load_bundle(folder)
     ignore = options.get("ignore")
@@ -161,7 +162,7 @@ def choose(
         raise CornetError(
             f"{folder} defines one fixed split, but choosing layers needs several; give groups or stratify."
         )
-    metric: Metric = options.get("metric") or "pls"
+    metric = metric_names(options.get("metric") or "pls")[0]
     time_bin = options.get("time_bin")
     choice = choose_layers(
         subject,

@@ -11,7 +11,7 @@ __all__ = ["benchmarks"]
 def benchmarks(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
-    """List the benchmarks: region, data, splits, time bin, visual degrees, scale.
+    """List the benchmarks: region, data, splits, time bin, visual degrees, scale; and the metrics.
 
     Examples:
 
@@ -20,12 +20,16 @@ def benchmarks(
       cornet score cornet_s --on majajhong2015.IT
     """
     from cornet.brain.benchmarks import GROUPS, list_benchmarks
+    from cornet.brain.metrics.neural.registry import list_metrics, neural_metric
 
     rows = list_benchmarks()
     if not as_json:
         from cornet.report.terminal_tables import print_benchmarks
 
         print_benchmarks(rows, GROUPS)
+        typer.echo("Metrics of benchmarks with neurons (cornet score --metric, brain.metric):")
+        for name in list_metrics():
+            typer.echo(f"  {name}: {neural_metric(name).summary}")
         return
     fields = {name: name for name in ("name", "version", "region")} | {"what": "description"}
     fields |= {name: name for name in ("simulated", "time_bin", "degrees", "split_rule", "scale")}

@@ -68,7 +68,13 @@ def score(
         str,
         typer.Option(help="With --layers auto: a separate bundle on which to choose each region's layer."),
     ] = "",
-    metric: Annotated[str, typer.Option(help="pls, ridge, linear or neuron_to_neuron.")] = "pls",
+    metric: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Comparison with neurons: pls (default), ridge, linear, neuron_to_neuron, cka or rdm; several: "
+            "--metric pls,cka, or repeated. Names of cka and rdm scores end in -cka and -rdm."
+        ),
+    ] = None,
     scale: Annotated[str, typer.Option(help="Scale of neural scores: r^2/c, (r/c)^2, r/c or raw.")] = "r^2/c",
     decoder: Annotated[
         str, typer.Option(help="Decoder of solution times: reference or optimum.")
@@ -131,6 +137,8 @@ def score(
       cornet score my_package.nets:build --on my-bundle --layers V4=layer3 IT=layer4 --size 64
 
       cornet score torchvision:resnet18 --on my-bundle --layers auto --choose-on other-bundle
+
+      cornet score cornet_s --on my-bundle --metric pls,cka,rdm
     """
     from cornet.brain.benchmarks import open_benchmarks, run_battery
     from cornet.brain.scoring import AUTO, choose, with_times
@@ -153,7 +161,7 @@ def score(
     local: dict[str, Any] = {"time_bin": parse_bin(time_bin), "groups": groups, "stratify": stratify}
     local["ignore"] = ignore or None
     opened = open_benchmarks(
-        on, metric=metric, scale=scale, area=site, decoder=decoder, device=device, **local
+        on, metric=metric or "pls", scale=scale, area=site, decoder=decoder, device=device, **local
     )
     by_region = parse_layers(layers or [])
     automatic = AUTO in (area, *(layers or []))
@@ -165,7 +173,7 @@ def score(
     if step_ms is not None:
         subjects = [with_times(subject, step_ms, None) for subject in subjects]
     if choose_on:
-        asked = {**local, "metric": metric}
+        asked = {**local, "metric": metric or "pls"}
         subjects = [
             subject.with_regions(choose(subject, choose_on, asked, device).regions) for subject in subjects
         ]

@@ -12,6 +12,7 @@ from cornet import hashing
 from cornet.brain.benchmarks import open_benchmarks
 from cornet.brain.data.bundle import load_bundle
 from cornet.brain.data.responses import make_responses
+from cornet.brain.metrics.neural.registry import list_metrics, neural_metric
 from cornet.brain.subjects import LayerSubject, NetworkSubject, PixelSubject
 from cornet.brain.subjects.layer_choice import choose_layers
 from cornet.brain.subjects.subject import Site
@@ -113,20 +114,32 @@ def work(kind: str, tmp_path):
         return lambda: make_responses(bundle.assembly, bundle.stimuli, "V4", (70, 80)), [
             "cornet.brain.data.responses"
         ]
-    if kind == "ceiling":
-        (benchmark,) = open_benchmarks([f"{folder}:V4"], time_bin=(70, 80))
+    what, _, metric = kind.partition(" by ")
+    code = type(neural_metric(metric)).__module__ if metric else ""
+    if what == "ceiling":
+        (benchmark,) = open_benchmarks([f"{folder}:V4"], time_bin=(70, 80), metric=metric)
         benchmark.responses  # noqa: B018
-        return lambda: benchmark.ceiling, ["cornet.brain.benchmarks.neural"]
+        return lambda: benchmark.ceiling, ["cornet.brain.benchmarks.neural", code]
     read = type(bundle.stimuli.pictures).__module__
     if kind == "recording":
         subject = NetworkSubject(create_model("cornet_s", width=0.1, num_classes=3), size=16)
         return lambda: subject.record(bundle.stimuli, [Site("IT", 1)]), [type(subject).__module__, read]
     layers = LayerSubject(nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1)), size=8)
-    modules = ["cornet.brain.subjects.layer_choice", type(layers).__module__, read]
-    return lambda: choose_layers(layers, bundle, ["V4"], metric="ridge", time_bin=(70, 80)), modules
+    modules = ["cornet.brain.subjects.layer_choice", code, type(layers).__module__, read]
+    return lambda: choose_layers(layers, bundle, ["V4"], metric=metric, time_bin=(70, 80)), modules
 
 
-@pytest.mark.parametrize("kind", ["responses", "ceiling", "recording", "layer choice", "objects"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "responses",
+        *(f"ceiling by {metric}" for metric in list_metrics()),
+        "recording",
+        "layer choice by ridge",
+        "layer choice by cka",
+        "objects",
+    ],
+)
 def test_all_code_that_runs_is_a_part_of_the_key(tmp_path, kind):
     run, modules = work(kind, tmp_path)
     covered = hashing._sources(modules)
@@ -142,9 +155,14 @@ def test_all_code_that_runs_is_a_part_of_the_key(tmp_path, kind):
     [
         ("responses", "cornet.brain.data.presentations"),
         ("ceilings", "cornet.brain.metrics.correlation"),
+        ("ceilings", "cornet.brain.metrics.neural.linear_mappings"),
+        ("ceilings by cka", "cornet.brain.metrics.neural.cka"),
+        ("ceilings by rdm", "cornet.brain.metrics.similarity"),
         ("recordings", "cornet.models.cornet.areas"),
         ("recordings", "cornet.stimuli.screen"),
         ("layer-choices", "cornet.brain.metrics.gram"),
+        ("layer-choices", "cornet.brain.metrics.predictivity"),
+        ("layer-choices by cka", "cornet.brain.metrics.neural.cka"),
         ("objects", "cornet.stimuli.objects.tracing"),
     ],
 )
@@ -152,16 +170,18 @@ def test_a_change_of_code_makes_entries_anew(tmp_path, caches, monkeypatch, kind
     kept = caches("kept")
     folder = write(tmp_path / "b", table(movie=FILMS), responses())
     net = create_model("cornet_s", width=0.1, num_classes=3)
+    kind, _, metric = kind.partition(" by ")
+    metric = metric or "ridge"
 
     def make():
         if kind == "recordings":
             NetworkSubject(net, size=16).record(stimuli(2), [Site("V1")])
         elif kind == "layer-choices":
-            choose_layers(PixelSubject(8), load_bundle(folder), ["V4"], metric="ridge", time_bin=(70, 80))
+            choose_layers(PixelSubject(8), load_bundle(folder), ["V4"], metric=metric, time_bin=(70, 80))
         elif kind == "objects":
             RenderedObjects(train_images=16, val_images=8, size=16, antialias=1).images("val")
         else:
-            score(folder, (70, 80))
+            score(folder, (70, 80), metric=metric)
         return {path.name for path in (kept / kind).iterdir()}
 
     first = make()

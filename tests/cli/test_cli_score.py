@@ -12,7 +12,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from cornet import create_model, to_published
+from cornet import brain, create_model, to_published
 from cornet.brain import Score
 from cornet.cli import app
 from cornet.errors import CornetError
@@ -121,6 +121,52 @@ def test_how_a_bundle_is_split_can_be_named(bundle):
         rule("--groups", "filename", "--stratify", "object_name")
 
 
+@pytest.mark.parametrize(
+    ("options", "names", "metrics"),
+    [
+        ([], ["mine.V4"], ["pls"]),
+        (["--metric", "ridge"], ["mine.V4"], ["ridge"]),
+        (["--metric", "cka"], ["mine.V4-cka"], ["cka"]),
+        (["--metric", "pls,cka"], ["mine.V4", "mine.V4-cka"], ["pls", "cka"]),
+        (["--metric", "ridge", "--metric", "rdm"], ["mine.V4", "mine.V4-rdm"], ["ridge", "rdm"]),
+    ],
+)
+def test_metrics_can_be_named(bundle, options, names, metrics):
+    for on in (bundle, f"{bundle}:V4"):
+        rows = json.loads(run("score", "pixels", "--on", on, "--json", *options).output)
+        assert [row["benchmark"] for row in rows] == names
+        assert [row["metric"] for row in rows] == metrics
+    rows = json.loads(run("score", "pixels", "--on", f"{bundle}:V4-cka", "--json", *options).output)
+    assert [(row["benchmark"], row["metric"]) for row in rows] == [("mine.V4-cka", "cka")]
+
+
+def test_the_table_has_a_row_for_each_metric(bundle):
+    output = run("score", "pixels", "gabor", "--on", bundle, "--metric", "pls,cka,rdm").output
+    assert max(map(len, output.splitlines())) <= 80
+    for name in ("mine.V4 ", "mine.V4-cka", "mine.V4-rdm"):
+        assert output.count(name) >= 2
+    assert "  mine.V4: gabor" in output
+    assert "  mine.V4-cka: gabor" not in output  # no values per neuroid to pair
+
+
+def test_layers_are_chosen_by_the_first_metric(bundle, tmp_path, caplog):
+    """The choice by cka, of which the scores of all candidates are cached."""
+    aside = str(write(tmp_path / "aside"))
+    chosen = ["--layers", "auto", "--choose-on", aside]
+    run("score", SMALL, "--on", bundle, "--metric", "cka,pls", *chosen)
+    (path,) = (tmp_path / "cache" / "layer-choices").iterdir()
+    candidates = json.loads(path.read_text())["candidates"]
+    subject = brain.open_subject(SMALL)
+    site = subject.site("V4")
+    data = brain.load_bundle(aside)
+    responses = data.responses("V4")
+    features = subject.record(data.stimuli, [site])[site][
+        data.stimuli.positions(list(responses.stimulus_ids))
+    ]
+    row = list(zip(candidates["layer"], candidates["step"], strict=True)).index((site.layer, site.step))
+    assert candidates["score"][row] == pytest.approx(brain.cka(features, responses.mean), abs=1e-6)
+
+
 @pytest.mark.parametrize("name", ["", " "])
 def test_an_empty_benchmark_is_refused(name):
     with pytest.raises(CornetError, match="must be names or folders, and not empty, such as majajhong2015"):
@@ -169,6 +215,10 @@ def test_what_cannot_be_scored_is_said_and_the_rest_goes_on(bundle):
         (["nonsense", "--on", "simulated.V1"], "nonsense"),
         (["pixels", "--on", "simulated.V9"], "did you mean simulated.V"),
         (["pixels", "--on", "simulated.V1", "--metric", "lasso"], "metric='lasso' is unknown"),
+        (
+            ["pixels", "--on", "simulated.V1", "--metric", "pls,rmd"],
+            r"did you mean rdm\?\); choose one of pls, ",
+        ),
         (["pixels", "--on", "simulated.V1", "--scale", "percent"], "scale='percent' is unknown"),
         (["pixels", "--on", "simulated.V1", "--device", "abacus"], "device='abacus' is unknown"),
     ],
@@ -190,6 +240,7 @@ def test_a_mistake_is_one_line_in_a_real_process():
 def test_list_of_benchmarks():
     result = run("benchmarks")
     assert max(map(len, result.output.splitlines())) <= 80
+    assert all(f"  {name}: " in result.output for name in brain.list_metrics())
     names = [row["name"] for row in json.loads(run("benchmarks", "--json").output)]
     assert all(name in result.output for name in names)
     assert {"majajhong2015.IT", "freemanziemba2013.V1", "kar2019-ost", "simulated-ost"} <= set(names)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from cornet.brain.metrics.gram import RowView
 from cornet.brain.metrics.rounding import rounding_notes
 from cornet.brain.score import Score
 from cornet.brain.subjects.subject import Recording, Site, Subject
@@ -69,6 +70,11 @@ class Benchmark(ABC, Generic[Data]):
         """The stimuli to show."""
         return self.data.stimuli
 
+    @property
+    def suffix(self) -> str:
+        """The end of the name that names the metric, such as "-cka"; "" without one."""
+        return ""
+
     @abstractmethod
     def fingerprint_parts(self) -> Sequence[Any]:
         """Arrays that `compare` reads, columns that define the splits, and options that select data."""
@@ -122,22 +128,6 @@ class Benchmark(ABC, Generic[Data]):
         """Record and compare. label: label of the progress bar; "" for no bar."""
         recording = subject.record(self.stimuli, self.sites(subject), self.degrees, label=label)
         return self.compare(recording, subject)
-
-
-class RowView:
-    """Selected rows of a matrix, read in blocks of columns, so that the matrix is never copied as a whole."""
-
-    def __init__(self, matrix: Any, rows: NDArray[np.int64]) -> None:
-        self.matrix, self.rows = matrix, rows
-        self.shape = (len(rows), matrix.shape[1])
-        self.dtype = matrix.dtype
-
-    def __getitem__(self, index: tuple[slice, slice]) -> NDArray[Any]:
-        rows, columns = index
-        return self.matrix[:, columns][self.rows[rows]]
-
-    def __len__(self) -> int:
-        return len(self.rows)
 
 
 def rows_of(recording: Recording, site: Site, stimuli: StimulusSet, ids: Sequence[str] | NDArray[Any]) -> Any:

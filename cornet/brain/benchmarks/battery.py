@@ -135,9 +135,7 @@ def with_layers(
             benchmark.sites(subject)
             found.append(benchmark)
         except NoLayer as error:
-            region = benchmark.region
-            asked = any(one is benchmark or one == benchmark.name or _is_region(one, region) for one in named)
-            if asked:
+            if any(one is benchmark or _names(one, benchmark) for one in named):
                 raise
             missing[benchmark.name] = error
     if missing and not found:
@@ -153,9 +151,13 @@ def with_layers(
     return found
 
 
-def _is_region(name: Any, region: str) -> bool:
-    """Whether a name has the form FOLDER:REGION of a bundle."""
-    return isinstance(name, str) and name.endswith(f":{region}")
+def _names(asked: Any, benchmark: Benchmark[Any]) -> bool:
+    """Whether a text is the benchmark's name or FOLDER:REGION of its bundle, with or without the metric's suffix."""
+    if not isinstance(asked, str):
+        return False
+    name, suffix = benchmark.name, benchmark.suffix
+    region = f":{benchmark.region}"
+    return asked in (name, name.removesuffix(suffix)) or asked.endswith((region, region + suffix))
 
 
 def _result(

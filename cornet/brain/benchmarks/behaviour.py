@@ -24,7 +24,7 @@ from cornet.brain.subjects.subject import Recording, Site, Subject
 from cornet.errors import CornetError
 from cornet.stimuli.stimulus_set import StimulusSet
 
-__all__ = ["ConsistencyBenchmark", "HumanChoices", "I2nBenchmark", "trials_of"]
+__all__ = ["ConsistencyBenchmark", "HumanChoices", "I2nBenchmark", "human_choices", "trials_of"]
 
 LOGITS = "logits"
 
@@ -161,6 +161,11 @@ def stimulus_labels(assembly: xr.DataArray, ids: NDArray[Any]) -> pd.DataFrame:
 def picture_ids(ids: NDArray[Any], conditions: pd.Series) -> NDArray[np.str_]:
     """Ids without the condition, as edge_airplane1 and silhouette_airplane1 show the same airplane."""
     return np.array([str(i).replace(c, "") if c else str(i) for i, c in zip(ids, conditions, strict=True)])
+
+
+def human_choices(bundle: Bundle) -> HumanChoices:
+    """The stimuli and the choices of a bundle. Raises CornetError as `trials_of` does."""
+    return HumanChoices(bundle.stimuli, trials_of(bundle.assembly))
 
 
 def trials_of(assembly: xr.DataArray) -> HumanTrials:

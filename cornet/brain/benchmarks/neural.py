@@ -1,7 +1,7 @@
-"""Neural benchmarks: predict the responses of a brain region from a subject's features."""
+"""Neural benchmarks: compare a subject's features with the responses of a brain region, by any metric."""
 
 import copy
-import math
+import dataclasses
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
@@ -16,8 +16,7 @@ from cornet.brain.data.bundle import Bundle
 from cornet.brain.data.columns import categories
 from cornet.brain.data.responses import Responses
 from cornet.brain.data.split_rule import SplitRule
-from cornet.brain.metrics.ceiling import internal_consistency
-from cornet.brain.metrics.predictivity import Metric, neural_predictivity
+from cornet.brain.metrics.neural.registry import neural_metric
 from cornet.brain.metrics.splits import Split, fixed_splits, make_splits
 from cornet.brain.score import Score
 from cornet.brain.subjects.step_times import DEFAULT_BIN, check_bin
@@ -28,11 +27,12 @@ __all__ = ["NeuralBenchmark"]
 
 
 class NeuralBenchmark(Benchmark[Bundle]):
-    """Predictivity of one region of a bundle, with the internal consistency of repetitions as the ceiling.
+    """A comparison with one region of a bundle. The ceiling is the metric's own, from the repetitions.
 
     stratify, groups: columns of the stimulus table that define the splits; None: not used. rule: split rule of a local
         bundle, which replaces both.
-    metric: as in `neural_predictivity`. response_bin: time bin of the responses, in ms; None: the only one.
+    metric: a name, see `cornet.brain.metrics.neural.registry`.
+    response_bin: time bin of the responses, in ms; None: the only one.
     step_bin: time bin, in ms, that selects the subject's step.
     area: region or layer of the subject to compare; None: the region of the same name.
     """
@@ -47,7 +47,7 @@ class NeuralBenchmark(Benchmark[Bundle]):
         stratify: str | None = None,
         groups: str | None = None,
         rule: SplitRule | None = None,
-        metric: Metric = "pls",
+        metric: str = "pls",
         response_bin: tuple[float, float] | None = None,
         step_bin: tuple[float, float] = DEFAULT_BIN,
         scale: str = "r^2/c",
@@ -60,6 +60,7 @@ class NeuralBenchmark(Benchmark[Bundle]):
             if time_bin is not None:
                 check_bin(time_bin)
         self.rule = SplitRule(groups, stratify) if rule is None else rule
+        self.comparison = neural_metric(metric)
         super().__init__(
             name,
             region,
@@ -68,13 +69,38 @@ class NeuralBenchmark(Benchmark[Bundle]):
             scale=scale,
             degrees=degrees,
             time_bin=response_bin,
-            split_rule=str(self.rule),
+            split_rule=self._split_text(),
             simulated=simulated,
             device=device,
         )
         self.stratify, self.groups = self.rule.stratify, self.rule.groups
         self.metric, self.area = metric, area
         self.step_bin = step_bin
+        self._suffix = ""
+        self._origin: NeuralBenchmark | None = None
+
+    def with_metric(self, metric: str, suffix: str = "") -> "NeuralBenchmark":
+        """Copy with another metric, which shares the data and the responses. suffix: added to the name."""
+        result = copy.copy(self)
+        result.__dict__.pop("ceiling", None)
+        result.metric, result.comparison = metric, neural_metric(metric)
+        result.name, result._suffix = f"{self.name.removesuffix(self.suffix)}{suffix}", suffix
+        result.split_rule, result._origin = result._split_text(), self
+        return result
+
+    @property
+    def suffix(self) -> str:
+        return self._suffix
+
+    def _split_text(self) -> str:
+        if self.comparison.is_mapping:
+            return str(self.rule)
+        return f"all stimuli{f', grouped by {self.rule.groups}' if self.rule.groups else ''}"
+
+    @cached_property
+    def data(self) -> Bundle:
+        """The bundle, loaded on first use."""
+        return self._load() if self._origin is None else self._origin.data
 
     def fingerprint_parts(self) -> list[Any]:
         responses = self.responses
@@ -92,11 +118,15 @@ class NeuralBenchmark(Benchmark[Bundle]):
     @cached_property
     def responses(self) -> Responses:
         """Responses of the region, averaged and by repetition, in the stimulus order that splits index."""
+        if self._origin is not None:
+            return self._origin.responses
         return self.data.responses(self.region, self.time_bin, self.rule.ignore)
 
     @cached_property
     def splits(self) -> list[Split]:
-        """Train and test indices, drawn once for all subjects."""
+        """Train and test indices, drawn once for all subjects; [] for a metric that compares all stimuli at once."""
+        if not self.comparison.is_mapping:
+            return []
         stimuli = len(self.responses.stimulus_ids)
         if self.rule.fixed:
             sides = [np.flatnonzero(np.isin(self.responses.stimulus_ids, ids)) for ids in self.rule.fixed]
@@ -105,18 +135,20 @@ class NeuralBenchmark(Benchmark[Bundle]):
 
     @cached_property
     def ceiling(self) -> Score | None:
-        """Internal consistency of the repetitions; None if the responses are averaged already."""
+        """The metric's ceiling from the repetitions; None if the responses are averaged already."""
         repetitions = self.responses.repetitions
         if repetitions is None:
             return None
         weights = self.responses.weights
 
         def compute() -> dict[str, NDArray[Any]]:
-            score = internal_consistency(repetitions, weights)
+            score = self.comparison.ceiling(repetitions, weights)
             return {"values": score.values, "notes": np.array(score.notes, str)}
 
-        key = {"repetitions": repetitions, "weights": weights}
-        arrays = cached_arrays("ceilings", key, compute) if self.data.identity else compute()
+        key = {"repetitions": repetitions, "weights": weights, "metric": self.metric}
+        # Metrics are found by name, so nothing imports their modules.
+        modules = [type(self.comparison).__module__]
+        arrays = cached_arrays("ceilings", key, compute, modules) if self.data.identity else compute()
         return Score.of_splits(arrays["values"], notes=arrays["notes"].tolist())
 
     def sites(self, subject: Subject) -> list[Site]:
@@ -132,31 +164,32 @@ class NeuralBenchmark(Benchmark[Bundle]):
         return result
 
     def exclusions(self) -> Sequence[str]:
-        return (*self.responses.notes, *self.rule.notes)
+        split = self.comparison.is_mapping or self.rule.groups
+        return (*self.responses.notes, *(self.rule.notes if split else ()))
 
     def score(self, recording: Recording, subject: Subject) -> Score:
         (site,) = self.sites(subject)
         features = rows_of(recording, site, self.stimuli, self.responses.stimulus_ids)
-        score = neural_predictivity(
-            features, self.responses.mean, self.metric, splits=self.splits, device=self.device
+        score = self.comparison.score(
+            features,
+            self.responses.mean,
+            self.splits,
+            groups=self._column(self.groups),
+            device=self.device,
         )
+        score = dataclasses.replace(score, details={**score.details, "metric": self.metric})
         if self.ceiling is None:
-            notes = (
-                *score.notes,
-                "the responses are averaged already, so the ceiling is unknown and the value is raw",
-            )
-            return Score.of_splits(
-                score.values, n=score.n, notes=notes, details=score.details, ceiling=math.nan
-            )
+            note = "the responses are averaged already, so the ceiling is unknown and the value is raw"
+            return dataclasses.replace(score, notes=(*score.notes, note))
         return score.with_ceiling(self.ceiling, self.scale)
 
     def prepare(self) -> None:
         self.responses, self.splits, self.ceiling  # noqa: B018
 
     def memory(self, width: int) -> int:
-        """Bytes of the responses, twice (as loaded and by repetition), and of two Gram matrices."""
+        """Bytes of the responses, twice (as loaded and by repetition), and of the comparison."""
         presentations, neuroids = self._response_shape()
-        return 8 * (2 * presentations * neuroids + 2 * min(width, len(self.stimuli)) ** 2)
+        return 8 * 2 * presentations * neuroids + self.comparison.memory(len(self.stimuli), width)
 
     def describe_size(self) -> str:
         presentations, neuroids = self._response_shape()

@@ -1,41 +1,37 @@
 """Open benchmarks by name or from a folder with a bundle."""
 
-import difflib
 import hashlib
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from cornet.brain.benchmarks.base import Benchmark
-from cornet.brain.benchmarks.behaviour import ConsistencyBenchmark, HumanChoices, I2nBenchmark, trials_of
+from cornet.brain.benchmarks.behaviour import ConsistencyBenchmark, HumanChoices, I2nBenchmark, human_choices
+from cornet.brain.benchmarks.local_bundles import REGIONS, local_benchmarks, split_region
+from cornet.brain.benchmarks.metric_names import by_metric, split_suffix, with_suffix
 from cornet.brain.benchmarks.neural import NeuralBenchmark
-from cornet.brain.benchmarks.rdms import RdmBenchmark
 from cornet.brain.benchmarks.solution_times import TimesBenchmark
 from cornet.brain.cache import file_hash
 from cornet.brain.data.bundle import Bundle, load_bundle
-from cornet.brain.data.bundle_files import assembly_path, checked_folder, images_path, table_path
-from cornet.brain.data.columns import categories
+from cornet.brain.data.bundle_files import assembly_path, images_path, table_path
 from cornet.brain.data.public.fetching import require
 from cornet.brain.data.public.kar2019 import SolutionTimeData, load_kar2019
-from cornet.brain.data.rdm_bundle import RDM_FILE, load_rdms
-from cornet.brain.data.split_rule import RULE_FILE, SplitOptions, read_rule_file, split_rule
+from cornet.brain.data.rdm_bundle import RDM_FILE
+from cornet.brain.data.split_rule import RULE_FILE, SplitOptions
 from cornet.brain.data.trials import HumanTrials
-from cornet.brain.metrics.predictivity import METRICS
+from cornet.brain.metrics.neural.registry import metric_names
 from cornet.brain.scales import check_scale
-from cornet.brain.subjects.step_times import DEFAULT_BIN, check_bin
+from cornet.brain.subjects.step_times import check_bin
 from cornet.brain.subjects.subject import Site
-from cornet.errors import CornetError, check_choice
+from cornet.errors import CornetError
 from cornet.files import cache_folder
 from cornet.names import escaped
 
 __all__ = ["GROUPS", "list_benchmarks", "local_identity", "open_benchmarks"]
 
-REGIONS = ("V1", "V2", "V4", "IT")
 NEURAL_SCALE = "r^2/c"
 GEIRHOS = "geirhos-error-consistency"
 
@@ -58,7 +54,7 @@ GROUPS = {
 def open_benchmarks(
     texts: Sequence[str],
     *,
-    metric: str = "pls",
+    metric: str | Sequence[str] = "pls",
     scale: str | None = None,
     area: str | Site | None = None,
     decoder: str = "reference",
@@ -71,19 +67,23 @@ def open_benchmarks(
 ) -> list[Benchmark[Any]]:
     """Open benchmarks by name ("majajhong2015.IT"), group ("simulated") or folder ("my-bundle" or "my-bundle:V4").
 
-    metric, scale, area: for neural benchmarks: the mapping; the scale (None: r^2/c, or raw without a ceiling); the
-    subject's region or layer (None: the region of the same name). decoder, seeds: for solution times. time_bin: for
-    local bundles, (start, end) in ms after onset, of the responses and of the step compared; None: the only bin of the
-    responses, and 70 to 170 for the step. device: device of the comparison. groups, stratify: split columns of local
-    bundles; "none": do not use; None: see `cornet.brain.data.split_rule`. ignore: presentation coordinates of local
-    bundles that may differ between presentations of a stimulus.
+    metric, scale, area: for neural benchmarks: the metric, or several, also as "pls,cka"; the scale (None: r^2/c, or
+    raw without a ceiling); the subject's region or layer (None: the region of the same name). decoder, seeds: for
+    solution times. time_bin: for local bundles, (start, end) in ms after onset, of the responses and of the step
+    compared; None: the only bin of the responses, and 70 to 170 for the step. device: device of the comparison. groups,
+    stratify: split columns of local bundles; "none": do not use; None: see `cornet.brain.data.split_rule`. ignore:
+    presentation coordinates of local bundles that may differ between presentations of a stimulus.
 
-    Raises CornetError for unknown names, suggesting similar ones, and for two folders of the same name.
+    There is one benchmark for each metric. Names end in the metric for similarities ("my-bundle.V4-cka"), and, among
+    several mappings, for all but pls. With this suffix, a name ("majajhong2015.IT-cka", "my-bundle:V4-cka") gives that
+    metric alone.
+
+    Raises CornetError for unknown names and metrics, suggesting similar ones, and for two folders of the same name.
     """
-    check_choice("metric", metric, METRICS)
+    metrics = metric_names(metric)
     check_scale(scale or NEURAL_SCALE)
     local_bin = None if time_bin is None else check_bin(time_bin)
-    neural = {"metric": metric, "scale": scale or NEURAL_SCALE, "area": area, "device": device}
+    neural = {"scale": scale or NEURAL_SCALE, "area": area, "device": device}
     factories = _factories(neural, {"decoder": decoder, "seeds": seeds, "device": device}, {"device": device})
     opened: dict[str, Benchmark[Any]] = {}
     folders: dict[str, str] = {}
@@ -93,21 +93,30 @@ def open_benchmarks(
             f"the benchmarks {list(texts)} must be names or folders, and not empty, such as majajhong2015.IT; see "
             "`cornet benchmarks`."
         )
+    local = False
     for text in texts:
-        for name in GROUPS.get(text, (text,)):
+        plain, only = _without_suffix(text, factories)
+        found: list[Benchmark[Any]] = []
+        for name in GROUPS.get(plain, (plain,)):
             if name in factories:
                 folder, benchmarks = "", [factories[name]()]
             else:
-                folder = str(_split_region(name)[0])
-                benchmarks = _local_benchmarks(name, neural, local_bin, list(factories), asked)
-            for benchmark in benchmarks:
-                if folders.setdefault(benchmark.name, folder) != folder:
-                    raise CornetError(
-                        f"{folders[benchmark.name]} and {folder} both define the benchmark {benchmark.name}; rename "
-                        "one of the folders."
-                    )
-                opened[benchmark.name] = benchmark
-    if asked != SplitOptions() and opened.keys() <= factories.keys():
+                folder, local = str(split_region(name)[0]), True
+                benchmarks = local_benchmarks(name, neural, local_bin, [*factories, *GROUPS], asked)
+            for one in benchmarks:
+                found += with_suffix(one, only) if only else by_metric(one, metrics)
+        if not found:
+            raise CornetError(
+                f"{text!r} has no responses of neuroids, which the metric {only} compares; leave out -{only}."
+            )
+        for benchmark in found:
+            if folders.setdefault(benchmark.name, folder) != folder:
+                raise CornetError(
+                    f"{folders[benchmark.name]} and {folder} both define the benchmark {benchmark.name}; rename one of "
+                    "the folders."
+                )
+            opened[benchmark.name] = benchmark
+    if asked != SplitOptions() and not local:
         raise CornetError(
             "groups, stratify and ignore only apply to folders with a bundle, but the split rules of "
             f"{', '.join(opened)} are fixed; leave these options out."
@@ -172,7 +181,7 @@ def _public_bundle(name: str) -> Bundle:
 
 
 def _public_trials() -> HumanChoices:
-    return _human_choices(_public_bundle("rajalingham2018"))
+    return human_choices(_public_bundle("rajalingham2018"))
 
 
 def _simulated_bundle(region: str) -> Bundle:
@@ -210,9 +219,27 @@ def _geirhos() -> Bundle:
     return load_bundle(folder)
 
 
+def _without_suffix(text: str, factories: Mapping[str, Any]) -> tuple[str, str]:
+    """Split a text with the suffix of a metric, if only the rest is a benchmark, a group or a folder; else (text, "").
+
+    A folder may be followed by a region, as in my-bundle:V4-cka.
+    """
+
+    def exists(name: str) -> bool:
+        return name in factories or name in GROUPS or split_region(name)[0].exists()
+
+    plain, metric = split_suffix(text)
+    known = exists(plain) and text not in factories and not Path(text).expanduser().exists()
+    return (plain, metric) if known else (text, "")
+
+
 def local_identity(text: str) -> str | None:
     """Folder name, hash of the files and region of a local bundle; None if `text` does not name a bundle."""
-    path, region = _split_region(text)
+    path, region = split_region(text)
+    suffix = ""
+    if not path.is_dir():  # my-bundle-cka
+        plain, metric = split_suffix(text)
+        (path, region), suffix = split_region(plain), f"-{metric}"
     if text in GROUPS or not path.is_dir():
         return None
     try:
@@ -223,91 +250,4 @@ def local_identity(text: str) -> str | None:
         )
     except (OSError, CornetError):  # `open_benchmarks` reports it
         return None
-    return f"{escaped(path.name)}-{digest.hexdigest()[:16]}{region and f':{region}'}"
-
-
-def _split_region(text: str) -> tuple[Path, str]:
-    """Split FOLDER:REGION into the resolved folder, which may be missing, and the region, "" if not given."""
-    path, region = Path(text).expanduser(), ""
-    if not path.exists() and ":" in text:
-        head, _, region = text.rpartition(":")
-        path = Path(head).expanduser()
-    return Path(os.path.realpath(path)), region
-
-
-def _local_benchmarks(
-    text: str,
-    neural: dict[str, Any],
-    time_bin: tuple[float, float] | None,
-    known: list[str],
-    asked: SplitOptions,
-) -> list[Benchmark[Any]]:
-    """The benchmarks of a bundle folder, or of one of its regions."""
-    path, region = _split_region(text)
-    if not path.exists() and os.sep in text:
-        raise CornetError(
-            f"the folder {path} does not exist; give a folder with a bundle, or a benchmark (see `cornet benchmarks`)."
-        )
-    if not path.exists():
-        near = difflib.get_close_matches(text, [*known, *GROUPS], n=3, cutoff=0.4)
-        hint = f"did you mean {', '.join(near)}?" if near else "see `cornet benchmarks`."
-        raise CornetError(f"{text!r} is neither a benchmark nor a folder with a bundle; {hint}")
-    name = escaped(path.name)
-    if (path / RDM_FILE).is_file():
-        return _rdm_benchmarks(path, name, region, neural)
-    bundle = load_bundle(checked_folder(path))
-    coordinates = bundle.assembly.coords
-    options = {"degrees": bundle.stimuli.degrees, "device": neural["device"]}
-    if "sample_obj" in coordinates:
-        trials = partial(_human_choices, bundle)
-        return [I2nBenchmark(f"{name}-i2n", "local choices between two objects", trials, **options)]
-    if "truth" in coordinates and "subject" in coordinates:
-        description = f"local answers of {len(np.unique(coordinates['subject'].values))} observers"
-        return [ConsistencyBenchmark(f"{name}-error-consistency", description, lambda: bundle, **options)]
-    if "region" not in coordinates:
-        raise CornetError(
-            f"{path} has no coordinate region for its neuroids, so the recorded region is unknown; add it."
-        )
-    regions = categories(np.atleast_1d(coordinates["region"].values), "region", f"the assembly of {path}")
-    rule = split_rule(bundle, read_rule_file(path), asked)
-    return [
-        NeuralBenchmark(
-            f"{name}.{area}",
-            area,
-            f"local {area}: {int((regions == area).sum())} neuroids",
-            lambda: bundle,
-            degrees=bundle.stimuli.degrees,
-            response_bin=time_bin,
-            step_bin=time_bin or DEFAULT_BIN,
-            rule=rule,
-            **neural,
-        )
-        for area in _select_regions(region, sorted(set(regions.tolist())), path)
-    ]
-
-
-def _rdm_benchmarks(path: Path, name: str, region: str, neural: dict[str, Any]) -> list[Benchmark[Any]]:
-    """A benchmark for each region, or the selected one, of a folder with dissimilarities."""
-    bundle = load_rdms(path, REGIONS)
-    options = {"degrees": bundle.stimuli.degrees, "area": neural["area"], "device": neural["device"]}
-    return [
-        RdmBenchmark(
-            f"{name}.{area}-rdm",
-            area,
-            f"local {area}: dissimilarities of {len(bundle.stimulus_ids)} stimuli, {len(bundle.rdms[area])} subjects",
-            lambda: bundle,
-            **options,
-        )
-        for area in _select_regions(region, list(bundle.rdms), path)
-    ]
-
-
-def _select_regions(region: str, known: Sequence[str], path: Path) -> Sequence[str]:
-    """The region, or all known regions for "". Raises CornetError for an unknown region."""
-    if region and region not in known:
-        raise CornetError(f"{path} has no region {region!r}, but {', '.join(known)}; choose one of these.")
-    return [region] if region else known
-
-
-def _human_choices(bundle: Bundle) -> HumanChoices:
-    return HumanChoices(bundle.stimuli, trials_of(bundle.assembly))
+    return f"{escaped(path.name)}-{digest.hexdigest()[:16]}{region and f':{region}'}{suffix}"

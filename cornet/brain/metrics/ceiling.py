@@ -1,6 +1,7 @@
 """Internal consistency: the split-half reliability of responses, which is the ceiling of predictivity."""
 
 import math
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from cornet.brain.metrics.splits import half_splits
 from cornet.brain.score import Score
 from cornet.errors import CornetError
 
-__all__ = ["internal_consistency"]
+__all__ = ["checked_repetitions", "internal_consistency", "weighted_mean"]
 
 
 def internal_consistency(
@@ -30,23 +31,8 @@ def internal_consistency(
 
     Raises CornetError for the wrong shape and for fewer than two repetitions.
     """
-    array = np.asarray(responses)
-    if array.ndim != 3 or 0 in array.shape or array.dtype.kind not in "fiub":
-        raise CornetError(
-            f"responses of shape {array.shape} and type {array.dtype} must be numbers, (repetition, stimulus, neuroid)."
-        )
-    if len(array) < 2:
-        raise CornetError(
-            "a ceiling needs at least 2 repetitions, but the responses have 1; score averaged responses without a "
-            "ceiling (scale raw)."
-        )
+    array, counts = checked_repetitions(responses, weights)
     values = np.full((splits, array.shape[2]), math.nan)
-    check_responses(array)
-    counts = None if weights is None else np.asarray(weights)
-    if counts is not None and counts.shape != array.shape:
-        raise CornetError(
-            f"weights of shape {counts.shape} must have the shape of the responses, {array.shape}."
-        )
     shown = np.isfinite(array).any(axis=0)
     stimuli, lost, partly = int(shown.any(axis=1).sum()), 0, 0
     for number, halves in enumerate(half_splits(len(array), splits, seed)):
@@ -78,6 +64,29 @@ def internal_consistency(
     if some := int(absent[:, ~absent.all(axis=0)].sum()):
         notes.append(f"ceiling: skipped {some} of {values.size} undefined consistencies (split, neuroid)")
     return Score.of_splits(values, n=array.shape[1], notes=notes)
+
+
+def checked_repetitions(
+    responses: ArrayLike, weights: ArrayLike | None
+) -> tuple[NDArray[Any], NDArray[Any] | None]:
+    """Check the arguments of `internal_consistency` and return them as arrays. Raises CornetError as it does."""
+    array = np.asarray(responses)
+    if array.ndim != 3 or 0 in array.shape or array.dtype.kind not in "fiub":
+        raise CornetError(
+            f"responses of shape {array.shape} and type {array.dtype} must be numbers, (repetition, stimulus, neuroid)."
+        )
+    if len(array) < 2:
+        raise CornetError(
+            "a ceiling needs at least 2 repetitions, but the responses have 1; score averaged responses without a "
+            "ceiling (scale raw)."
+        )
+    check_responses(array)
+    counts = None if weights is None else np.asarray(weights)
+    if counts is not None and counts.shape != array.shape:
+        raise CornetError(
+            f"weights of shape {counts.shape} must have the shape of the responses, {array.shape}."
+        )
+    return array, counts
 
 
 def weighted_mean(half: NDArray, counts: NDArray | None) -> NDArray[np.float64]:

@@ -15,6 +15,7 @@ __all__ = [
     "MIN_PRODUCT",
     "PRECISIONS",
     "PrecisionLoss",
+    "RowView",
     "as_matrix",
     "centred_blocks",
     "centred_features",
@@ -54,6 +55,22 @@ def as_matrix(features: Any, name: str = "features") -> Any:
     if (kind or np.dtype(features.dtype).kind) not in "fiub":
         raise CornetError(f"{name} of type {features.dtype} must be real numbers.")
     return features
+
+
+class RowView:
+    """Selected rows of a matrix, read in blocks of columns, so that the matrix is never copied as a whole."""
+
+    def __init__(self, matrix: Any, rows: NDArray[np.int64]) -> None:
+        self.matrix, self.rows = matrix, rows
+        self.shape = (len(rows), matrix.shape[1])
+        self.dtype = matrix.dtype
+
+    def __getitem__(self, index: tuple[slice, slice]) -> NDArray[Any]:
+        rows, columns = index
+        return self.matrix[:, columns][self.rows[rows]]
+
+    def __len__(self) -> int:
+        return len(self.rows)
 
 
 def column_blocks(

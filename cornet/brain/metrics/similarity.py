@@ -19,7 +19,16 @@ from cornet.errors import CornetError
 
 log = logging.getLogger("cornet")
 
-__all__ = ["cka", "compare_rdms", "rdm", "rdm_noise_ceiling", "rdm_problem", "rdm_similarity"]
+__all__ = [
+    "centred_gram",
+    "cka",
+    "compare_rdms",
+    "gram_cka",
+    "rdm",
+    "rdm_noise_ceiling",
+    "rdm_problem",
+    "rdm_similarity",
+]
 
 
 def rdm(features: Any, device: str | torch.device = "cpu", memory: int = MEMORY) -> NDArray[np.float64]:
@@ -127,19 +136,38 @@ def cka(
     return both / (own_a * own_b) ** 0.5 if own_a > 0 and own_b > 0 else float("nan")
 
 
+def centred_gram(features: Any, device: str | torch.device = "cpu", memory: int = MEMORY) -> Tensor:
+    """Compute X X' of the centred features, (stimulus, stimulus) float64. Constant features become exactly 0."""
+    gram = torch.zeros(features.shape[0], features.shape[0], dtype=torch.float64, device=device)
+    for block in _centred(features, device, memory):
+        gram += self_product(block)
+    return gram
+
+
+def gram_cka(k: Tensor, m: Tensor) -> float:
+    """Return the unbiased linear CKA from two Gram matrices, (stimulus, stimulus), as `cka` does from features.
+
+    The diagonals are not used. A constant added to all features changes nothing, so the matrices of fewer stimuli are
+    parts of those of all. NaN for fewer than 4 stimuli, and as in `cka`.
+    """
+    if len(k) < 4:
+        return float("nan")
+    both, own_a, own_b = _unbiased(k.clone(), m.clone())
+    return both / (own_a * own_b) ** 0.5 if own_a > 0 and own_b > 0 else float("nan")
+
+
 def _by_gram(
     a: Any, b: Any, unbiased: bool, device: str | torch.device, memory: int
 ) -> tuple[float, float, float]:
     """Return HSIC (a, b), (a, a), (b, b), up to a common factor, from Gram matrices of the centred features."""
-    grams = []
-    for features in (a, b):
-        gram = torch.zeros(a.shape[0], a.shape[0], dtype=torch.float64, device=device)
-        for block in _centred(features, device, memory):
-            gram += self_product(block)
-        grams.append(gram)
-    k, m = grams
+    k, m = centred_gram(a, device, memory), centred_gram(b, device, memory)
     if not unbiased:
         return float((k * m).sum()), float((k * k).sum()), float((m * m).sum())
+    return _unbiased(k, m)
+
+
+def _unbiased(k: Tensor, m: Tensor) -> tuple[float, float, float]:
+    """Return the unbiased HSIC of (k, m), (k, k), (m, m), up to a common factor. Sets the diagonals to 0."""
     k.fill_diagonal_(0.0)
     m.fill_diagonal_(0.0)
     sums = [k.sum(dim=1), m.sum(dim=1)]

@@ -1,9 +1,9 @@
 """Choose the layer of a network for each brain region, on a bundle other than the one scored afterwards.
 
-The features of each candidate are reduced to at most 1000 principal components and scored with cross-validation. The
-components are fitted on other images (in the reference, 1000 of ImageNet's validation set) or on the training stimuli
-of each split. With pls and ridge, if there are at least (training stimuli - 1) components, the reduction would change
-nothing and is skipped.
+For a mapping, the features of each candidate are reduced to at most 1000 principal components and scored with
+cross-validation. The components are fitted on other images (in the reference, 1000 of ImageNet's validation set) or on
+the training stimuli of each split. With pls, ridge and linear, if there are at least (training stimuli - 1) components,
+the reduction would change nothing and is skipped. A similarity, such as cka, is computed from the features themselves.
 """
 
 import json
@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from cornet.brain.data.bundle import Bundle
 from cornet.brain.data.responses import Responses
-from cornet.brain.metrics.gram import MEMORY, gram_factor, gram_matrix
-from cornet.brain.metrics.predictivity import METRICS, Metric, neural_predictivity
+from cornet.brain.metrics.gram import MEMORY, RowView, gram_factor, gram_matrix
+from cornet.brain.metrics.neural.registry import neural_metric
 from cornet.brain.metrics.rounding import rounding_notes
 from cornet.brain.metrics.splits import make_splits
 from cornet.brain.score import Score
@@ -78,7 +78,7 @@ def choose_layers(
     degrees: float | None = None,
     time_bin: tuple[float, float] | None = None,
     components: int = COMPONENTS,
-    metric: Metric = "pls",
+    metric: str = "pls",
     stratify: str | None = None,
     groups: str | None = None,
     ignore: Sequence[str] = (),
@@ -95,7 +95,8 @@ def choose_layers(
     regions: regions of the bundle; None: all. sites: candidates; None: all sites of the subject. images: stimuli to fit
     the principal components on; None: the training stimuli. degrees: visual angle of the bundle's stimuli. time_bin:
     (start, end) of the responses, in ms. stratify, groups: columns of the stimulus table (object_name, movie). ignore:
-    as in `Bundle.responses`. memory: bytes of features held in memory. cache: cache the recordings and the choice.
+    as in `Bundle.responses`. metric: a name, see `cornet.brain.metrics.neural.registry`; one that is not a mapping uses
+    neither components nor images. memory: bytes of features held in memory. cache: cache the recordings and the choice.
     label: label of the progress bar. Other arguments: as in `neural_predictivity`.
 
     The choice is cached in `cornet.files.cache_folder()`/layer-choices, with a hash of everything that it depends on as
@@ -103,33 +104,36 @@ def choose_layers(
 
     Raises CornetError for unknown regions, sites or columns, and if no candidate can be scored.
     """
-    if not components > 0 or metric not in METRICS:
-        raise CornetError(
-            f"components={components!r} and metric={metric!r} must be a number above 0 and one of {', '.join(METRICS)}."
-        )
+    if not components > 0:
+        raise CornetError(f"components={components!r} must be above 0.")
+    comparison = neural_metric(metric)
     wanted = _regions(bundle, regions)
     candidates = list(dict.fromkeys(sites)) if sites is not None else subject.sites()
     if not candidates:
         raise CornetError(f"{subject.name} has no candidate sites; give sites.")
     tasks = {region: bundle.responses(region, time_bin, ignore) for region in wanted}
+    labels = {region: _column(responses, groups) for region, responses in tasks.items()}
     pairs = {
         region: make_splits(
             len(responses.stimulus_ids),
             stratify=_column(responses, stratify),
-            groups=_column(responses, groups),
+            groups=labels[region],
             splits=splits,
             train_fraction=train_fraction,
             seed=seed,
         )
+        if comparison.is_mapping
+        else []
         for region, responses in tasks.items()
     }
     stimuli = [[shown.identity, shown.degrees, shown.code] for shown in (bundle.stimuli, images) if shown]
     compared = [
-        [region, responses.mean, responses.stimulus_ids, responses.notes, pairs[region]]
+        [region, responses.mean, responses.stimulus_ids, responses.notes, pairs[region], labels[region]]
         for region, responses in tasks.items()
     ]
     settings = [candidates, degrees, components, metric, torch.device(device).type, memory]
-    key = digest(subject.identity, stimuli, compared, settings, code_version(__name__))
+    code = code_version(__name__, type(comparison).__module__)  # nothing imports the metric by name
+    key = digest(subject.identity, stimuli, compared, settings, code)
     path = cache_folder() / "layer-choices" / f"{key}.json" if cache and bundle.identity else None
     if path is not None and is_foreign(path):
         path = None
@@ -141,14 +145,19 @@ def choose_layers(
     if memory != DEFAULT_MEMORY:
         options["memory"] = memory
     recording = subject.record(bundle.stimuli, candidates, degrees, **options)
-    fitted = subject.record(images, candidates, **options) if images else None
+    fitted = subject.record(images, candidates, **options) if images and comparison.is_mapping else None
     rows = []
     for site in candidates:
         features = recording[site]
-        reduced = _Reduced(features, fitted[site] if fitted else None, components, torch.device(device))
+        if comparison.is_mapping:
+            reduced = _Reduced(features, fitted[site] if fitted else None, components, torch.device(device))
         for region, responses in tasks.items():
             positions = bundle.stimuli.positions(list(responses.stimulus_ids))
-            score = reduced.score(responses.mean, positions, pairs[region], metric)
+            if comparison.is_mapping:
+                score = reduced.score(responses.mean, positions, pairs[region], metric)
+            else:
+                shown = RowView(features, positions)
+                score = comparison.score(shown, responses.mean, [], groups=labels[region], device=device)
             notes = score.with_notes(*responses.notes, *rounding_notes(features, site)).notes
             result = features.shape[1], score.raw, score.error, "; ".join(notes)
             rows.append((region, site.layer, site.step, *result))
@@ -178,21 +187,20 @@ class _Reduced:
         responses: NDArray[Any],
         rows: NDArray[np.int64],
         pairs: Sequence[tuple[Any, Any]],
-        metric: Metric,
+        metric: str,
     ) -> Score:
         """Predictivity of the components. rows: row of each response stimulus in the recording."""
+        comparison = neural_metric(metric)
+        compare = comparison.score
         if self.features is not None:
-            return neural_predictivity(self.features[rows], responses, metric, splits=pairs)
+            return compare(self.features[rows], responses, pairs)
         rows = rows + self.others
         if self.others:
-            return neural_predictivity(
-                self._project(np.arange(self.others), rows), responses, metric, splits=pairs
-            )
-        if metric != "neuron_to_neuron" and max(len(train) for train, _ in pairs) - 1 <= self.components:
-            return neural_predictivity(self._project(rows, rows), responses, metric, splits=pairs)
+            return compare(self._project(np.arange(self.others), rows), responses, pairs)
+        if comparison.rotation_invariant and max(len(train) for train, _ in pairs) - 1 <= self.components:
+            return compare(self._project(rows, rows), responses, pairs)
         parts = [
-            neural_predictivity(self._project(rows[train], rows), responses, metric, splits=[(train, test)])
-            for train, test in pairs
+            compare(self._project(rows[train], rows), responses, [(train, test)]) for train, test in pairs
         ]
         values = np.concatenate([part.values for part in parts])
         return Score.of_splits(values, n=parts[0].n).with_notes(

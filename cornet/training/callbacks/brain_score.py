@@ -58,8 +58,9 @@ class BrainScore(pl.Callback):
     degrees: visual angle of the screen. step_ms, onset_ms: times of layers that run several times, see `subject_of`.
     before, fractions, every, end: the schedule; see `Schedule`.
     start_and_end_only: benchmarks that are scored only before training and at its end (solution times are slow).
-    metric, scale: of neural benchmarks; decoder: of solution times; time_bin (ms), groups, stratify, ignore: of local
-        bundles; as in `cornet score`.
+    metric, scale: of neural benchmarks; with several metrics, such as ["pls", "cka"], there is a benchmark for each
+        (my-bundle.V4 and my-bundle.V4-cka); decoder: of solution times; time_bin (ms), groups, stratify, ignore: of
+        local bundles; as in `cornet score`.
     task_metric: name of a logged metric to write beside the scores, such as "val/acc"; None: that of the module, if it
         has the attribute `task_metric`.
     folder: of scores.csv; None: the trainer's (`log_dir`, or `default_root_dir` without a logger).
@@ -97,7 +98,7 @@ class BrainScore(pl.Callback):
         fractions: Sequence[float] = (),
         end: bool = True,
         start_and_end_only: Sequence[str] = (),
-        metric: str = "pls",
+        metric: str | Sequence[str] = "pls",
         scale: str = "r^2/c",
         decoder: str = "reference",
         time_bin: Sequence[float] | None = None,

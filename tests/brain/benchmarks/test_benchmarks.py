@@ -44,7 +44,7 @@ def test_ceilings_come_from_the_disk_the_second_time(tmp_path, monkeypatch):
     folder = write(tmp_path / "mine", object_name=np.tile(OBJECTS, 20))
     (first,) = open_benchmarks([str(folder)])
     score = first.run(Drawn())
-    monkeypatch.setattr("cornet.brain.benchmarks.neural.internal_consistency", None)
+    monkeypatch.setattr("cornet.brain.metrics.neural.linear_mappings.internal_consistency", None)
     (second,) = open_benchmarks([str(folder)])
     assert np.array_equal(second.run(Drawn()).values, score.values)
     assert second.ceiling.raw == first.ceiling.raw

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from cornet import brain
 from cornet.brain.benchmarks import Benchmark, TimesBenchmark, open_benchmarks, run_battery
 from cornet.brain.data.public.kar2019 import SolutionTimeData
-from cornet.brain.metrics.predictivity import METRICS
+from cornet.brain.metrics.neural.registry import list_metrics
 from cornet.brain.score import Score
 from cornet.cli import app
 from cornet.runs.scores import RunScores, read_scores
@@ -289,14 +289,14 @@ def test_an_exclusion_is_counted_in_the_score_the_command_and_the_table(case, tm
             assert note in text, (place, note)
 
 
-@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("metric", list_metrics())
 def test_every_neural_metric_counts_the_same(metric, tmp_path):
     folder = str(write(tmp_path / "mine", half_of_the_stimuli()))
     (one,) = open_benchmarks([folder], metric=metric)
     score = one.run(brain.open_subject(record(tmp_path)))
     assert score.n == 30
     assert "skipped 30 of 60 stimuli without responses" in score.notes
-    alone = brain.neural_predictivity(features(), one.responses.mean, metric)
+    alone = brain.neural_metric(metric).score(features(), one.responses.mean, one.splits)
     assert "skipped 30 of 60 stimuli without responses" in alone.notes
 
 

@@ -9,6 +9,7 @@ from sklearn.decomposition import PCA
 from torch import nn
 
 from cornet.brain.data.bundle import Bundle
+from cornet.brain.metrics.neural.registry import neural_metric
 from cornet.brain.metrics.predictivity import neural_predictivity
 from cornet.brain.metrics.splits import make_splits
 from cornet.brain.subjects import LayerSubject, PixelSubject, layer_choice
@@ -97,6 +98,33 @@ def test_every_score_is_that_of_neural_predictivity():
         features = features[bundle.stimuli.positions(list(responses.stimulus_ids))]
         assert row.score == pytest.approx(neural_predictivity(features, responses.mean).raw, abs=1e-6)
         assert row.features == features.shape[1]
+
+
+@pytest.mark.parametrize("metric", ["cka", "rdm"])
+def test_a_similarity_is_that_of_the_features_themselves(metric):
+    subject, bundle = made()
+    options = {"metric": metric, "components": 3, "images": stimuli(20, seed=5)}
+    table = choose_layers(subject, bundle, cache=False, **options).table
+    for row in table.itertuples():
+        responses = bundle.responses(row.region)
+        features = subject.record(bundle.stimuli, [Site(row.layer)], cache=False)[Site(row.layer)]
+        features = features[bundle.stimuli.positions(list(responses.stimulus_ids))]
+        expected = neural_metric(metric).score(features, responses.mean, [])
+        assert (row.score, row.error) == pytest.approx((expected.raw, expected.error), abs=1e-12)
+    chosen = table[table["chosen"]]
+    assert list(chosen["score"]) == [
+        table[table["region"] == region]["score"].max() for region in chosen["region"]
+    ]
+
+
+def test_the_error_of_a_similarity_is_by_groups_and_so_is_the_cached_choice():
+    subject, bundle = made()
+    bundle.stimuli.table["movie"] = np.arange(60) // 20
+    single = choose_layers(subject, bundle, ["V4"], metric="cka")
+    grouped = choose_layers(subject, bundle, ["V4"], metric="cka", groups="movie")
+    assert grouped.path != single.path
+    assert (grouped.table["score"] == single.table["score"]).all()
+    assert (grouped.table["error"] != single.table["error"]).all()
 
 
 @pytest.mark.parametrize("gain", [0, 1e6])

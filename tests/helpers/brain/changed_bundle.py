@@ -76,7 +76,7 @@ BASE = {"rows": table(movie=FILMS), "data": responses(), "time_bin": (70.0, 80.0
 
 
 def score(folder: Path, time_bin=None, **options):
-    (benchmark,) = open_benchmarks([f"{folder}:V4"], metric="ridge", time_bin=time_bin, **options)
+    (benchmark,) = open_benchmarks([f"{folder}:V4"], time_bin=time_bin, **{"metric": "ridge", **options})
     return benchmark, benchmark.run(PixelSubject(8))
 
 

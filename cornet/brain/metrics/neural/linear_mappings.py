@@ -1,0 +1,59 @@
+"""Neural predictivity by four linear mappings. See `cornet.brain.metrics.predictivity`, also for the sources."""
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+import torch
+from numpy.typing import ArrayLike
+
+from cornet.brain.metrics.ceiling import internal_consistency
+from cornet.brain.metrics.neural.base import NeuralMetric
+from cornet.brain.metrics.neural.registry import register
+from cornet.brain.metrics.predictivity import Metric, neural_predictivity
+from cornet.brain.metrics.splits import Split
+from cornet.brain.score import Score
+
+__all__ = ["LeastSquares", "PartialLeastSquares", "Predictivity", "Ridge", "SingleUnits"]
+
+
+class Predictivity(NeuralMetric):
+    """Pearson's r of predicted and measured responses to the test stimuli; the ceiling is the internal consistency."""
+
+    def score(
+        self,
+        features: Any,
+        responses: ArrayLike,
+        splits: Sequence[Split],
+        *,
+        groups: ArrayLike | None = None,
+        device: torch.device | str = "cpu",
+    ) -> Score:
+        """As `neural_predictivity`. groups: not used, since the splits respect them."""
+        return neural_predictivity(features, responses, cast(Metric, self.name), splits=splits, device=device)
+
+    def ceiling(self, repetitions: ArrayLike, weights: ArrayLike | None = None) -> Score:
+        """As `internal_consistency`: the split-half reliability of each neuroid, corrected by 2 r / (1 + r)."""
+        return internal_consistency(repetitions, weights)
+
+
+@register("pls")
+class PartialLeastSquares(Predictivity):
+    summary = "predictivity by partial least squares, 25 components"
+    rotation_invariant = True
+
+
+@register("ridge")
+class Ridge(Predictivity):
+    summary = "predictivity by ridge regression, penalty 1"
+    rotation_invariant = True
+
+
+@register("linear")
+class LeastSquares(Predictivity):
+    summary = "predictivity by least squares"
+    rotation_invariant = True
+
+
+@register("neuron_to_neuron")
+class SingleUnits(Predictivity):
+    summary = "predictivity by the single feature that fits best"
