@@ -26,6 +26,7 @@ from cornet.brain.data.rdm_bundle import RDM_FILE, load_rdms
 from cornet.brain.data.split_rule import RULE_FILE, SplitOptions, read_rule_file, split_rule
 from cornet.brain.data.trials import HumanTrials
 from cornet.brain.metrics.predictivity import METRICS
+from cornet.brain.regions import REGIONS
 from cornet.brain.scales import check_scale
 from cornet.brain.subjects.step_times import DEFAULT_BIN, check_bin
 from cornet.brain.subjects.subject import Site
@@ -35,7 +36,6 @@ from cornet.names import escaped
 
 __all__ = ["GROUPS", "list_benchmarks", "local_identity", "open_benchmarks"]
 
-REGIONS = ("V1", "V2", "V4", "IT")
 NEURAL_SCALE = "r^2/c"
 GEIRHOS = "geirhos-error-consistency"
 
