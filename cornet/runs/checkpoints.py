@@ -5,6 +5,7 @@ are identified by their weights; their images are ImageNet's at 224 pixels.
 """
 
 import contextlib
+import functools
 import inspect
 import logging
 import math
@@ -18,13 +19,9 @@ import torch
 from torch import nn
 
 from cornet.errors import CornetError
-from cornet.models import CORnet, create_model, load_published
-from cornet.models.cornet.published import (
-    check_published,
-    extract_weights,
-    infer_arguments,
-    rename_own_layout,
-)
+from cornet.models import CORnet, Network, create_model, load_published
+from cornet.models.cornet.published import extract_weights, infer_arguments, rename_own_layout
+from cornet.models.loading import load_weights
 from cornet.models.safe_load import read_checkpoint
 from cornet.names import is_old_or_rerun
 from cornet.old_names import with_current_facts
@@ -38,6 +35,9 @@ log = logging.getLogger("cornet")
 
 KINDS = ("best", "last", "best_brain")
 """Checkpoints of a run: best by the monitored metric, last, and best by brain score."""
+Load = Callable[[Any, Mapping[str, Any]], Any]
+"""Loads the content of a checkpoint into a network."""
+
 UNROLLS = {"feedforward": "sequential", "bottleneck": "sequential"}
 
 
@@ -128,13 +128,15 @@ def network_of_file(
             return Prepared(
                 load_custom(path, content, arguments, untrained, seed, trust), size or own_size, mean, std
             )
-        net = build_checked(path, content, seed, lambda: create_model(**arguments))
+        load: Load = functools.partial(load_weights, arguments["name"])
+        net = build_checked(path, content, seed, lambda: create_model(**arguments), load)
     else:
-        net = build_checked(path, content, seed, lambda: _network_by_weights(path, content, model))
+        load = load_published
+        net = build_checked(path, content, seed, lambda: _network_by_weights(path, content, model), load)
         own_size, mean, std = 224, IMAGENET_MEAN, IMAGENET_STD
     if not untrained:
         try:
-            load_published(net, content)
+            load(net, content)
         except CornetError as error:
             raise CornetError(str(error).replace("the state dict", str(path))) from None
     return Prepared(net, size or own_size, mean, std)
@@ -188,11 +190,13 @@ def check_times(path: Path, times: Iterable[Any]) -> None:
         raise CornetError(f"{path} names a network of {excess[0]} steps; at most {MAX_STEPS} are allowed.")
 
 
-def build_checked(path: Path, content: Mapping[str, Any], seed: int, make: Callable[[], CORnet]) -> CORnet:
+def build_checked(
+    path: Path, content: Mapping[str, Any], seed: int, make: Callable[[], Network], load: Load
+) -> Network:
     """Build the network after checking on the meta device that the file's weights fit: this needs no memory."""
     try:
         with torch.device("meta"):
-            check_published(make(), content)
+            load(make(), content)
         with seeded(seed):
             return make()
     except CornetError as error:
