@@ -50,7 +50,7 @@ __all__ = ["open_subject"]
 
 FILTERS = {"pixels": PixelSubject, "gabor": GaborSubject}
 FLAGS = ("untrained", *KINDS)
-COMMON = ("degrees", *REGIONS)
+COMMON = ("degrees", *REGIONS, "layers.NAME")
 
 
 def open_subject(

@@ -2,7 +2,7 @@
 
 Each step of an area has an interval. A time bin is compared with the step whose interval starts nearest to the start
 of the bin. Networks with areas state onset and step length of each area in their table; the published ones are in
-`cornet.models.cornet.steps`. Before the first driven step, the image has not reached the area, so these steps have no
+`cornet.models.cornet.layout`. Before the first driven step, the image has not reached the area, so these steps have no
 interval.
 """
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from cornet.errors import CornetError
 from cornet.models.area_table import Area
-from cornet.models.cornet.steps import CORNET_S
+from cornet.models.cornet.layout import CORNET_S
 
 __all__ = [
     "DEFAULT_BIN",
@@ -34,7 +34,7 @@ Intervals = Mapping[str, Sequence[Interval | None]]
 DEFAULT_BIN: Interval = (70.0, 170.0)
 """The time bin of the static benchmarks, in ms after onset."""
 
-DEFAULT_ONSETS = {region: onset for region, (_, onset, _) in CORNET_S.items()}
+DEFAULT_ONSETS = {spec.name: spec.onset_ms for spec in CORNET_S}
 """Start in ms after onset of a recurrent layer of any network, by region: that of the area in CORnet-S."""
 
 

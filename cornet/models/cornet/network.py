@@ -12,6 +12,7 @@ from cornet.models.cornet.bottleneck import BottleneckArea, Gate
 from cornet.models.cornet.costs import count_depth, count_macs
 from cornet.models.cornet.feedback import Feedback, resolve_feedback
 from cornet.models.cornet.gabor import GaborArea
+from cornet.models.cornet.layout import AreaSpec, area_layout
 from cornet.models.cornet.norm import LaterSteps, NormMode
 from cornet.models.cornet.steps import (
     Unroll,
@@ -24,11 +25,9 @@ from cornet.models.cornet.unroll import UNROLLS
 from cornet.models.cornet.variants import (
     PUBLISHED_INIT,
     PUBLISHED_NORM,
-    AreaSpec,
     Block,
     Init,
     V1Kind,
-    area_layout,
     check_choices,
     check_max_channels,
     check_v1_options,
@@ -104,7 +103,7 @@ class CORnet(Network):
         check_positive("bottleneck", bottleneck)
         layout = area_layout(areas)
         names = [spec.name for spec in layout]
-        super().__init__(network_areas(block, unroll, names, times), num_classes, in_channels)
+        super().__init__(network_areas(block, unroll, layout, times), num_classes, in_channels)
         self.block = block
         self.unroll = unroll
         check_off_after(off_after, unroll, self.steps)

@@ -1,15 +1,8 @@
-"""Steps of the areas of the CORnet family, and the milliseconds after stimulus onset that they represent.
+"""Steps of the areas of a CORnet: its table of areas, and which numbers of steps it can run.
 
-The published intervals:
-
-    CORnet-S     V1 50-150; V2 70-170, 170-270; V4 90-140, 140-190, 190-240, 240-290; IT 100-200, 200-300
-    CORnet-Z     V1 50-150; V2 70-170; V4 90-190; IT 100-200
-    CORnet-R     one clock for all areas: step t is 50 + 30 t to 80 + 30 t; V1 from step 0, later areas from step 1
-    CORnet-RT    (not published) the clock of CORnet-R; V2 from step 1, V4 from step 2, IT from step 3
-
-V3 of networks with five areas is not published; it has the steps of V2, starts at 80 ms and otherwise follows V2.
-Before the first step listed here, the image has not reached the area. Variants keep the onset and step length of each
-area and append further steps. Imports no PyTorch.
+Areas of CORnet-S have the steps and times of `cornet.models.cornet.layout`, those of CORnet-Z one step from the same
+onset, those of CORnet-R and -RT a common clock. Before the first driven step, the image has not reached the area.
+Variants keep the onset and step length of each area and append further steps. Imports no PyTorch.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,11 +10,10 @@ from typing import Literal
 
 from cornet.errors import CornetError
 from cornet.models.area_table import Area, Times, given_steps
+from cornet.models.cornet.layout import AreaSpec
 from cornet.sizes import check_positive_int
 
 __all__ = [
-    "CORNET_S",
-    "PUBLISHED_TIMES",
     "Unroll",
     "check_feedback_arrives",
     "check_off_after",
@@ -32,29 +24,25 @@ __all__ = [
 
 Unroll = Literal["sequential", "cascade", "synchronous"]
 
-CORNET_S: dict[str, tuple[int, float, float]] = {
-    "V1": (1, 50, 100),
-    "V2": (2, 70, 100),
-    "V3": (2, 80, 100),
-    "V4": (4, 90, 50),
-    "IT": (2, 100, 100),
-}
-PUBLISHED_TIMES = {
-    "bottleneck": CORNET_S,
-    "feedforward": {name: (1, onset, 100.0) for name, (_, onset, _) in CORNET_S.items()},
-    "recurrent": dict.fromkeys(CORNET_S, (5, 50.0, 30.0)),
-}
-"""By block: steps, onset in ms and step length in ms of each area."""
+RECURRENT = 5, 50, 30
+"""Steps of CORnet-R and -RT; onset and step length of their common clock in ms."""
 
 
-def network_areas(block: str, unroll: Unroll, names: Sequence[str], times: Times | None) -> list[Area]:
-    """The table of areas of a network. names: of its areas. times: as in `resolve_steps`, which raises CornetError."""
-    known = PUBLISHED_TIMES[block]
-    steps = resolve_steps(block, unroll, times, {name: known[name][0] for name in names})
+def network_areas(block: str, unroll: Unroll, layout: Sequence[AreaSpec], times: Times | None) -> list[Area]:
+    """The table of areas of a network. times: as in `resolve_steps`, which raises CornetError."""
+    published = {spec.name: published_times(block, spec) for spec in layout}
+    steps = resolve_steps(block, unroll, times, {name: known[0] for name, known in published.items()})
     return [
-        Area(name, steps[name], *known[name][1:], first_driven_step=first_driven_step(unroll, position))
-        for position, name in enumerate(names)
+        Area(name, steps[name], onset, step, first_driven_step(unroll, position))
+        for position, (name, (_, onset, step)) in enumerate(published.items())
     ]
+
+
+def published_times(block: str, spec: AreaSpec) -> tuple[int, float, float]:
+    """Steps, onset in ms and step length in ms of an area in the published network of a block."""
+    if block == "recurrent":
+        return RECURRENT
+    return (1, spec.onset_ms, 100) if block == "feedforward" else (spec.steps, spec.onset_ms, spec.step_ms)
 
 
 def first_driven_step(unroll: Unroll, position: int) -> int:

@@ -1,13 +1,14 @@
-"""Area layouts, checks of a network's arguments, and weight initialisation."""
+"""Checks of a network's arguments, and weight initialisation."""
 
 import inspect
 import math
 from collections.abc import Mapping
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, get_args
 
 from torch import nn
 
 from cornet.errors import CornetError, check_choice
+from cornet.models.cornet.layout import CHANNELS
 from cornet.models.cornet.norm import NormMode
 from cornet.models.cornet.unroll import UNROLLS
 from cornet.sizes import MAX_CHANNELS
@@ -16,43 +17,14 @@ __all__ = [
     "CHANNELS",
     "PUBLISHED_INIT",
     "PUBLISHED_NORM",
-    "AreaSpec",
     "Block",
     "Init",
     "V1Kind",
-    "area_layout",
     "check_choices",
     "check_max_channels",
     "check_v1_options",
     "initialise",
 ]
-
-AREAS = ("V1", "V2", "V4", "IT")
-CHANNELS = (64, 128, 256, 512)
-
-
-class AreaSpec(NamedTuple):
-    """Name, channels at width 1, and whether the area halves the map. V1 instead has a total stride of 4."""
-
-    name: str
-    channels: int
-    halves: bool
-
-
-FOUR = tuple(AreaSpec(name, channels, True) for name, channels in zip(AREAS, CHANNELS, strict=True))
-V3 = AreaSpec("V3", CHANNELS[1], False)
-LAYOUTS = {4: FOUR, 5: (*FOUR[:2], V3, *FOUR[2:])}
-
-
-def area_layout(areas: int) -> tuple[AreaSpec, ...]:
-    """Specifications of 4 or 5 areas. Raises CornetError for another number.
-
-    The 2019 paper does not name its fifth area; ours is V3, between V2 and V4, with channels and map size of V2.
-    """
-    if isinstance(areas, bool) or areas not in LAYOUTS:
-        raise CornetError(f"areas={areas!r} is unknown; choose 4, or 5 to add V3 between V2 and V4.")
-    return LAYOUTS[areas]
-
 
 Init = Literal["xavier", "torch", "fan_out", "kaiming"]
 
