@@ -2,11 +2,14 @@
 
 import dataclasses
 import json
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cornet.errors import CornetError
+
+if TYPE_CHECKING:
+    from cornet.models import ModelSummary
 
 __all__ = ["models"]
 
@@ -39,21 +42,40 @@ def models(
       cornet models --json
     """
     from cornet.models import describe, list_models
+    from cornet.models.registry import registered
     from cornet.report.terminal_tables import print_intervals, print_models
 
     names, changes = [word for word in variant or [] if "=" not in word], parse_variant(variant or [])
     if len(names) > 1 or (changes and not names):
         raise CornetError(f"{' '.join(variant or [])}: name one network, such as cornet_s, before its keys.")
-    arguments = {"width": width, "num_classes": classes, **changes}
-    rows = [describe(name, size=size, **arguments) for name in names or list_models()]
+    rows = []
+    for name in names or list_models():
+        arguments = {**common_arguments(name, width, classes), **changes}
+        unknown = [word for word in arguments if word not in registered(name).accepts]
+        if unknown and not names:
+            typer.echo(f"{name} is left out, as it has no argument {unknown[0]!r}.", err=True)
+            continue
+        rows.append(describe(name, size=size, **arguments))
     if as_json:
-        typer.echo(
-            json.dumps([{**dataclasses.asdict(row), "depth": row.depth._asdict()} for row in rows], indent=2)
-        )
+        typer.echo(json.dumps([as_plain(row) for row in rows], indent=2))
         return
     print_models(rows)
     if names:
         print_intervals(names[0], arguments)
+
+
+def common_arguments(name: str, width: float, classes: int) -> dict[str, Any]:
+    """The arguments for --width and --classes, without those at their default that a network does not take."""
+    from cornet.models.registry import registered
+
+    given = {"width": (width, 1.0), "num_classes": (classes, 1000)}
+    accepts = registered(name).accepts
+    return {word: value for word, (value, default) in given.items() if word in accepts or value != default}
+
+
+def as_plain(row: "ModelSummary") -> dict[str, Any]:
+    """A network's row as plain data for JSON."""
+    return {**dataclasses.asdict(row), "depth": row.depth and row.depth._asdict()}
 
 
 def parse_variant(words: list[str]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Use any torch.nn.Module that maps images to logits in place of a CORnet."""
+"""Use any torch.nn.Module that maps images to logits in place of a network with areas."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,17 +7,18 @@ from torch import Tensor, nn
 
 from cornet.errors import CornetError
 from cornet.instantiate import make
-from cornet.models import CORnet
+from cornet.models.base import Network
 from cornet.models.weight_files import extract_weights
 
 __all__ = ["OwnNetwork", "load_own", "make_network"]
 
 
-def make_network(arguments: Mapping[str, Any], classes: int) -> "CORnet | OwnNetwork":
+def make_network(arguments: Mapping[str, Any], classes: int) -> Any:
     """Call `model._target_` with the other keys of `model`, except `name`.
 
-    classes: number of outputs if the network has no attribute `num_classes`. Raises CornetError if the name cannot be
-    imported, if it rejects the arguments, or if the result is not a torch.nn.Module.
+    Returns a `Network`, or an `OwnNetwork` around any other module. classes: number of outputs if the network has no
+    attribute `num_classes`. Raises CornetError if the name cannot be imported, if it rejects the arguments, or if the
+    result is not a torch.nn.Module.
     """
     net = make({key: value for key, value in arguments.items() if key != "name"}, "model")
     if not isinstance(net, nn.Module):
@@ -25,10 +26,10 @@ def make_network(arguments: Mapping[str, Any], classes: int) -> "CORnet | OwnNet
             f"model._target_={arguments['_target_']} returns a {type(net).__name__}, not a torch.nn.Module; name "
             "the class of a network."
         )
-    return net if isinstance(net, CORnet) else OwnNetwork(net, classes)
+    return net if isinstance(net, Network) else OwnNetwork(net, classes)
 
 
-def load_own(net: "CORnet | OwnNetwork", content: Mapping[str, Any], label: str) -> None:
+def load_own(net: "Network | OwnNetwork", content: Mapping[str, Any], label: str) -> None:
     """Load weights from a checkpoint of train.py. Raises CornetError if they do not fit the network."""
     found = extract_weights(content, label, [net.state_dict()])
     try:
@@ -45,7 +46,9 @@ class OwnNetwork(nn.Module):
     """Wrap any module as a network of one step, with the interface that training needs.
 
     It has no areas, so it is trained and validated, but not scored against brain data; subclasses of
-    `cornet.models.CORnet` are. net: takes normalised images (batch, 3, y, x) and returns logits (batch, class).
+    `cornet.models.Network`, such as `CORnet`, are.
+
+    net: takes normalised images (batch, 3, y, x) and returns logits (batch, class).
     """
 
     compiled = False
@@ -57,7 +60,7 @@ class OwnNetwork(nn.Module):
         self.steps = {"output": 1}
 
     def forward(self, images: Tensor, pixels: tuple[Tensor, Tensor] | None = None) -> Tensor:
-        """Return logits (batch, class). pixels: mean and std, as in `cornet.models.CORnet.forward`."""
+        """Return logits (batch, class). pixels: mean and std, as in `cornet.models.Network.forward`."""
         if pixels is not None:
             mean, std = pixels
             images = (images.to(mean.dtype) - mean) / std

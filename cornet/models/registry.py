@@ -1,77 +1,119 @@
-"""Build networks by name."""
+"""Names of networks: a family registers its classes, or functions that build variants, with a decorator.
 
-import difflib
+    @register("two_areas", summary="two recurrent areas", paper="me, 2026")
+    class TwoAreas(Network):
+        ...
+
+The decorator stands at the beginning of a line of any file below cornet/models, with the name as text. These names are
+found in the source, and a file is imported when its first network is created, so listing names needs no PyTorch. A
+network that is registered anywhere else is known once its module is imported.
+"""
+
+import functools
+import importlib
 import inspect
-from collections.abc import Mapping
-from os import PathLike
-from typing import Any
-
-import torch
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
 
 from cornet.errors import CornetError
-from cornet.models.catalogue import published_model
-from cornet.models.cornet.network import CORnet
-from cornet.models.cornet.published import load_published
-from cornet.models.weights import fetch_published
-from cornet.old_names import with_current_arguments
 
-__all__ = ["create_model"]
+__all__ = ["Registered", "list_models", "register", "registered"]
+
+Make = TypeVar("Make", bound=Callable[..., Any])
+
+_REGISTERS = re.compile(r"""^@register\(\s*["'](\w+)["']""", re.MULTILINE)
 
 
-def create_model(
+@dataclass(frozen=True)
+class Registered:
+    """A named network.
+
+    make: builds it from keyword arguments. accepts: the names of its arguments. summary: a few words for tables.
+    top1: published ImageNet top-1 (fraction), or None; top1_note: how the images were cropped.
+    weights: URL of the published checkpoint, "" for none; the 8 hex digits at the end of its name are the start of its
+    SHA-256 (torch.hub's convention). load: loads a checkpoint, a path or its content, into a network; None: as
+    `cornet.models.loading.load_state`. paper: source of the network.
+    """
+
+    name: str
+    make: Callable[..., Any]
+    accepts: tuple[str, ...]
+    summary: str
+    top1: float | None
+    top1_note: str
+    weights: str
+    load: Callable[..., Any] | None
+    paper: str
+
+    @property
+    def file(self) -> str:
+        """Name of the published checkpoint."""
+        return self.weights.rpartition("/")[2]
+
+
+REGISTERED: dict[str, Registered] = {}
+"""The networks whose module has been imported."""
+
+
+def register(
     name: str,
     *,
-    pretrained: bool | str | PathLike[str] = False,
-    weights_url: str | PathLike[str] | None = None,
-    accept_hash: bool = False,
-    ema: bool = False,
-    **arguments: Any,
-) -> CORnet:
-    """Build a network by name, e.g. create_model("cornet_s", num_classes=10, width=0.25).
+    summary: str = "",
+    top1: float | None = None,
+    top1_note: str = "",
+    weights: str = "",
+    load: Callable[..., Any] | None = None,
+    paper: str = "",
+    accepts: Callable[..., Any] | None = None,
+) -> Callable[[Make], Make]:
+    """Decorate a `cornet.models.Network`, or a function that builds one, to give it a name for `create_model`.
 
-    name: one of `list_models()`.
-    pretrained: True loads the published weights, fetched once and cached; a path loads them from that file.
-    weights_url: URL or folder to fetch from; default: the environment variable CORNET_WEIGHTS_URL, else the
-        original server.
-    accept_hash: accept a file whose SHA-256 does not match its name.
-    ema: load the averaged weights of the file `pretrained`.
-    arguments: keyword arguments of `CORnet`; defaults are the published values.
-
-    Raises CornetError for an unknown name or argument, for weights that exceed the free memory, and for weights that
-    cannot be fetched or do not fit.
+    accepts: the class or function whose arguments it takes; default: the decorated one. Others: as in `Registered`.
+    Raises CornetError for a name of other characters than letters, digits and _, and for one that is taken.
     """
-    published = published_model(name)
-    arguments = with_current_arguments(arguments, warn=True)
-    known = list(inspect.signature(CORnet).parameters)
-    for word in arguments:
-        if word not in known:
-            near = difflib.get_close_matches(word, known, 1)
-            hint = f"did you mean {near[0]}?" if near else f"choose from {', '.join(known)}."
-            raise CornetError(f"{name} has no argument {word!r}; {hint}")
-    arguments = {**published.arguments, **arguments}
-    if ema and (pretrained is True or not pretrained):
-        raise CornetError("ema=True chooses averaged weights in a file; give pretrained=PATH too.")
-    check_memory(name, arguments)
-    net = CORnet(**arguments)
-    if pretrained is True:
-        load_published(net, fetch_published(name, weights_url, accept_hash=accept_hash))
-    elif pretrained:
-        load_published(net, pretrained, ema)
-    return net
+
+    def decorate(make: Make) -> Make:
+        if not re.fullmatch(r"\w+", name, re.ASCII):
+            raise CornetError(
+                f"the model name {name!r} must consist of letters, digits and _; choose another."
+            )
+        place = f"{make.__module__}.{make.__qualname__}"
+        known = REGISTERED.get(name)
+        taken = f"{known.make.__module__}.{known.make.__qualname__}" if known else place
+        if known is None and found_modules().get(name, make.__module__) != make.__module__:
+            taken = found_modules()[name]
+        if taken != place:  # the same definition may run again, as in a notebook
+            raise CornetError(f"the model name {name!r} of {place} is taken by {taken}; choose another.")
+        arguments = tuple(inspect.signature(accepts or make).parameters)
+        REGISTERED[name] = Registered(name, make, arguments, summary, top1, top1_note, weights, load, paper)
+        return make
+
+    return decorate
 
 
-def check_memory(name: str, arguments: Mapping[str, Any]) -> None:
-    """Raise CornetError if the weights would exceed the free memory. Counts them on the meta device."""
-    from cornet.memory import available_memory
+def list_models() -> list[str]:
+    """Model names that `create_model` accepts."""
+    return sorted({*REGISTERED, *found_modules()})
 
-    if torch.get_default_device().type == "meta":
-        return
-    with torch.device("meta"):
-        needed = sum(
-            tensor.numel() * tensor.element_size() for tensor in CORnet(**arguments).state_dict().values()
-        )
-    if needed > (free := available_memory()):
-        raise CornetError(
-            f"{name} with these arguments has {needed / 2**30:,.1f} GiB of weights, but only {free / 2**30:,.1f} GiB "
-            "of memory is free; choose a smaller width, bottleneck or number of classes."
-        )
+
+def registered(name: str) -> Registered:
+    """Look up a network, and import its module if necessary. Raises CornetError for an unknown name."""
+    if name not in REGISTERED:
+        if name not in found_modules():
+            raise CornetError(f"model {name!r} is unknown; choose one of {', '.join(list_models())}.")
+        importlib.import_module(found_modules()[name])
+    return REGISTERED[name]
+
+
+@functools.cache
+def found_modules() -> dict[str, str]:
+    """{name: module} of all networks that files below cornet/models register, read from their source."""
+    folder = Path(__file__).parent
+    return {
+        name: ".".join(("cornet.models", *path.relative_to(folder).with_suffix("").parts))
+        for path in sorted(folder.rglob("*.py"))
+        for name in _REGISTERS.findall(path.read_text(encoding="utf-8"))
+    }

@@ -11,13 +11,11 @@ from pathlib import Path
 from cornet.errors import CornetError
 from cornet.fetch import fetch_file, fetch_lock, translate_os_errors
 from cornet.files import atomic_write, cache_folder
-from cornet.models.catalogue import published_model
+from cornet.models.registry import registered
 from cornet.models.safe_load import looks_like_checkpoint
 from cornet.opening import is_foreign, open_entry
 
 __all__ = ["fetch_published"]
-
-BASE_URL = "https://s3.amazonaws.com/cornet-models/"
 
 LARGEST = 2 * 10**9
 """Download limit in bytes; published checkpoints have up to 0.2 GB."""
@@ -30,11 +28,11 @@ def fetch_published(
     accept_hash: bool = False,
     timeout: float = 30.0,
 ) -> Path:
-    """Return the path of a published checkpoint; fetch it from `base_url` if it is not in the cache.
+    """Return the path of a published checkpoint; fetch it if it is not in the cache.
 
     name: one of `cornet.list_models()`.
     base_url: http(s) URL or folder that holds the file; default: the environment variable CORNET_WEIGHTS_URL,
-        else `BASE_URL`.
+        else the server that the family names.
     cache: cache folder; the file goes to its subfolder weights. Default: `cornet.files.cache_folder()`.
     accept_hash: accept a file whose SHA-256 does not match its name, and record its hash.
     timeout: seconds without data after which the download fails.
@@ -42,12 +40,16 @@ def fetch_published(
     The next call resumes an interrupted download if the server supports it. Concurrent processes are safe: one
     downloads, the others wait.
 
-    Raises CornetError if the file cannot be fetched or does not match its name.
+    Raises CornetError if the network has no published weights, and if the file cannot be fetched or does not match its
+    name.
     """
-    file = published_model(name).file
+    entry = registered(name)
+    if not entry.weights:
+        raise CornetError(f"{name} has no published weights; give pretrained=PATH, or pretrained=False.")
+    file = entry.file
     folder = (Path(cache).expanduser() if cache else cache_folder()) / "weights"
     path = folder / file
-    source = os.fspath(base_url or os.environ.get("CORNET_WEIGHTS_URL") or BASE_URL)
+    source = os.fspath(base_url or os.environ.get("CORNET_WEIGHTS_URL") or entry.weights.removesuffix(file))
     remedy = (
         f"place the file by hand at {path}, give pretrained=PATH, or set the environment variable "
         "CORNET_WEIGHTS_URL to a URL or folder that has it"

@@ -4,7 +4,8 @@ import io
 import re
 import textwrap
 import warnings
-from collections.abc import Sequence
+import zlib
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Literal
 
@@ -12,6 +13,8 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+
+from cornet.brain.regions import BEHAVIOUR, REGIONS
 
 __all__ = [
     "epoch_axis",
@@ -22,19 +25,22 @@ __all__ = [
     "message",
     "panel_title",
     "png",
-    "region_colour",
+    "region_colours",
     "style",
     "wrapped",
 ]
 
-COLOURS = {
-    "V1": "#b07d2b",
-    "V2": "#3c8d53",
-    "V4": "#1b6ca8",
-    "IT": "#d1495b",
-    "behaviour": "#6b4c9a",
-}
+COLOURS = dict(
+    zip((*REGIONS, BEHAVIOUR), ("#b07d2b", "#3c8d53", "#1b6ca8", "#d1495b", "#6b4c9a"), strict=True)
+)
+"""From V1 to IT, and of behaviour."""
+MORE_COLOURS = (
+    *("#0f9fb0", "#d664a8", "#8a8f1c", "#7a3b1d"),
+    *("#5b7fd9", "#e08a4a", "#2f4858", "#94c24b"),
+)
+"""Of all other regions."""
 OTHER = "#4d4d4d"
+"""Of values that belong to no region."""
 PANEL = (3.0, 2.45)
 """Width and height of a panel in inches."""
 
@@ -52,8 +58,20 @@ def style() -> AbstractContextManager[Any]:
     )
 
 
-def region_colour(region: str) -> str:
-    return COLOURS.get(region, OTHER)
+def region_colours(regions: Iterable[str]) -> dict[str, str]:
+    """Return a colour for each region of a figure or page, distinct for up to eight regions beside the known ones.
+
+    The colour of another region follows from its name, so it is the same on all pages, unless two names of a page ask
+    for the same one: the later name in the alphabet then takes the next free colour.
+    """
+    chosen = {region: COLOURS.get(region, OTHER) for region in regions}
+    taken: set[str] = set()
+    for region in sorted(name for name in chosen if name and name not in COLOURS):
+        start = zlib.crc32(region.encode()) % len(MORE_COLOURS)
+        wanted = MORE_COLOURS[start:] + MORE_COLOURS[:start]
+        chosen[region] = next((colour for colour in wanted if colour not in taken), wanted[0])
+        taken.add(chosen[region])
+    return chosen
 
 
 def grid(panels: int, columns: int, size: tuple[float, float] = PANEL) -> tuple[Figure, list[Axes]]:

@@ -53,14 +53,21 @@ def print_models(rows: "list[ModelSummary]") -> None:
             row.summary,
             f"{row.parameters:,}",
             f"{row.macs / 1e9:.3f} G" if row.macs >= 1e8 else f"{row.macs / 1e6:.3f} M",
-            f"{row.depth.layers} ({row.depth.unrolled})",
+            "-" if row.depth is None else f"{row.depth.layers} ({row.depth.unrolled})",
             "/".join(str(steps) for steps in row.steps.values()),
             "-" if row.top1 is None else f"{row.top1:.1%}",
         )
     console = Terminal(highlight=False)
     console.print(table)
     size = rows[0].size
-    console.print(f"MACs: multiply-adds per image of {size} x {size}. Steps: in {', '.join(rows[0].steps)}.")
+    areas = dict.fromkeys(", ".join(row.steps) for row in rows)
+    steps = "; ".join(
+        text
+        if len(areas) == 1
+        else f"{text} ({', '.join(r.name for r in rows if ', '.join(r.steps) == text)})"
+        for text in areas
+    )
+    console.print(f"MACs: multiply-adds per image of {size} x {size}. Steps: in {steps}.")
     console.print(
         "Depth: convolutions and linear layers from image to logits; in brackets, counted as often as they run."
     )
@@ -80,7 +87,7 @@ def print_intervals(name: str, arguments: Mapping[str, Any]) -> None:
     from cornet.models import create_model
 
     with torch.device("meta"):
-        intervals = network_intervals(create_model(name, **arguments))  # type: ignore[arg-type]
+        intervals = network_intervals(create_model(name, **arguments).area_table)
     console = Terminal(highlight=False)
     console.print("Milliseconds after stimulus onset that the steps represent:")
     for area, steps in intervals.items():

@@ -19,12 +19,9 @@ import torch
 from torch import nn
 
 from cornet.errors import CornetError
-from cornet.models import CORnet, create_model, load_published
-from cornet.models.cornet.published import (
-    check_published,
-    infer_arguments,
-    rename_own_layout,
-)
+from cornet.models import CORnet, Network, create_model, load_published
+from cornet.models.cornet.published import infer_arguments, rename_own_layout
+from cornet.models.loading import load_weights
 from cornet.models.weight_files import extract_weights, read_weight_file
 from cornet.names import is_old_or_rerun
 from cornet.old_names import with_current_facts
@@ -38,6 +35,9 @@ log = logging.getLogger("cornet")
 
 KINDS = ("best", "last", "best_brain")
 """Checkpoints of a run: best by the monitored metric, last, and best by brain score."""
+Load = Callable[..., Any]
+"""Loads the content of a checkpoint into a network."""
+
 UNROLLS = {"feedforward": "sequential", "bottleneck": "sequential"}
 
 
@@ -130,20 +130,24 @@ def network_of_file(
             return Prepared(
                 load_custom(path, content, arguments, untrained, seed, trust), size or own_size, mean, std
             )
+        load: Load = partial(load_weights, arguments["name"])
         whole = facts.get("net.decoder", True) is not False
         make = partial(create_model, **arguments)
-        net = build_checked(path, content, seed, make if whole else lambda: without_decoder(make()), ema)
+        make = make if whole else partial(without_decoder, make)
     else:
-        net = build_checked(path, content, seed, lambda: _network_by_weights(path, content, model, ema), ema)
+        load, make = load_published, partial(_network_by_weights, path, content, model, ema)
         own_size, mean, std = 224, IMAGENET_MEAN, IMAGENET_STD
+    load = partial(load, ema=ema, label=str(path))
+    net = build_checked(path, content, seed, make, load)
     if not untrained:
-        load_published(net, content, ema, str(path))
+        load(net, content)
     return Prepared(net, size or own_size, mean, std)
 
 
-def without_decoder(net: CORnet) -> CORnet:
-    """Return a network without its decoder, as tasks with heads of their own train it."""
-    net.decoder = nn.Identity()  # type: ignore[assignment]
+def without_decoder(make: Callable[[], Network]) -> Network:
+    """Make a network without its decoder, as tasks with heads of their own train it."""
+    net = make()
+    net.decoder = nn.Identity()
     return net
 
 
@@ -196,12 +200,12 @@ def check_times(path: Path, times: Iterable[Any]) -> None:
 
 
 def build_checked(
-    path: Path, content: Mapping[str, Any], seed: int, make: Callable[[], CORnet], ema: bool = False
-) -> CORnet:
+    path: Path, content: Mapping[str, Any], seed: int, make: Callable[[], Network], load: Load
+) -> Network:
     """Build the network after checking on the meta device that the file's weights fit: this needs no memory."""
     try:
         with torch.device("meta"):
-            check_published(make(), content, str(path), ema)
+            load(make(), content, report=False)
         with seeded(seed):
             return make()
     except CornetError:

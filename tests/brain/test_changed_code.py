@@ -123,7 +123,12 @@ def work(kind: str, tmp_path):
     read = type(bundle.stimuli.pictures).__module__
     if kind == "recording":
         subject = NetworkSubject(create_model("cornet_s", width=0.1, num_classes=3), size=16)
-        return lambda: subject.record(bundle.stimuli, [Site("IT", 1)]), [type(subject).__module__, read]
+        network = type(subject.net).__module__  # in `module_identity`
+        return lambda: subject.record(bundle.stimuli, [Site("IT", 1)]), [
+            type(subject).__module__,
+            network,
+            read,
+        ]
     layers = LayerSubject(nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1)), size=8)
     modules = ["cornet.brain.subjects.layer_choice", code, type(layers).__module__, read]
     return lambda: choose_layers(layers, bundle, ["V4"], metric=metric, time_bin=(70, 80)), modules

@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from cornet import CornetError, create_model, fetch, to_published
-from cornet.models import catalogue
+from cornet.models import registry
+from cornet.models.registry import registered
 from cornet.models.weights import fetch_published
 from tests.helpers.file_server import Server, serving
 
@@ -51,8 +52,9 @@ def published(weights, monkeypatch):
 
 
 def name(monkeypatch, digits):
-    row = dataclasses.replace(catalogue.PUBLISHED["cornet_z"], file=f"cornet_z-{digits}.pth")
-    monkeypatch.setitem(catalogue.PUBLISHED, "cornet_z", row)
+    entry = registered("cornet_z")
+    renamed = dataclasses.replace(entry, weights=entry.weights.replace(entry.file, f"cornet_z-{digits}.pth"))
+    monkeypatch.setitem(registry.REGISTERED, "cornet_z", renamed)
 
 
 def refused(*arguments, **more):
@@ -112,7 +114,7 @@ def test_the_address_of_2018_is_the_default(monkeypatch):
 def test_a_part_is_continued(server, published, cache):
     server.content = published
     cache.mkdir(parents=True)
-    part = cache / f"{catalogue.PUBLISHED['cornet_z'].file}.part"
+    part = cache / f"{registered('cornet_z').file}.part"
     for manner, expected in (("well", ["bytes=1000-"]), ("whole", ["bytes=1000-"])):
         server.manner, server.ranges = manner, []
         part.write_bytes(published[:1000])
@@ -129,7 +131,7 @@ def test_a_part_is_continued(server, published, cache):
 def test_a_part_of_another_file_is_begun_again(server, published, cache, length):
     server.content = published
     cache.mkdir(parents=True)
-    (cache / f"{catalogue.PUBLISHED['cornet_z'].file}.part").write_bytes(bytes(length))
+    (cache / f"{registered('cornet_z').file}.part").write_bytes(bytes(length))
     assert fetch_published("cornet_z", server.url).read_bytes() == published
     assert server.ranges == [f"bytes={length}-", None]
 
@@ -173,7 +175,7 @@ def test_wrong_bytes(server, published, cache):
     wrong = bytearray(published)
     wrong[-1] ^= 1
     server.content = bytes(wrong)
-    own, file = hashlib.sha256(wrong).hexdigest(), catalogue.PUBLISHED["cornet_z"].file
+    own, file = hashlib.sha256(wrong).hexdigest(), registered("cornet_z").file
     message = refused("cornet_z", server.url)
     assert f"has the SHA-256 {own}, but its name says that it begins with {file[9:17]}" in message
     assert "accept_hash=True" in message
@@ -213,7 +215,7 @@ def test_nobody_listens(published, cache):
 
 def test_a_file_placed_by_hand(published, cache):
     cache.mkdir(parents=True)
-    path = cache / catalogue.PUBLISHED["cornet_z"].file
+    path = cache / registered("cornet_z").file
     path.write_bytes(published)
     assert fetch_published("cornet_z", "http://127.0.0.1:9/") == path
     path.write_bytes(published[:-1])
@@ -245,11 +247,11 @@ def test_several_at_once(server, published, cache):
 def test_two_processes_at_once(server, published, cache):
     server.content = published
     script = (
-        "import dataclasses, sys; from cornet.models import catalogue, weights; "
-        "row = dataclasses.replace(catalogue.PUBLISHED['cornet_z'], file=sys.argv[2]); "
-        "catalogue.PUBLISHED['cornet_z'] = row; print(weights.fetch_published('cornet_z', sys.argv[1]))"
+        "import dataclasses, sys; from cornet.models import registry, weights; "
+        "entry = dataclasses.replace(registry.registered('cornet_z'), weights=sys.argv[2]); "
+        "registry.REGISTERED['cornet_z'] = entry; print(weights.fetch_published('cornet_z', sys.argv[1]))"
     )
-    command = [sys.executable, "-c", script, server.url, catalogue.PUBLISHED["cornet_z"].file]
+    command = [sys.executable, "-c", script, server.url, registered("cornet_z").file]
     processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     paths = {process.communicate()[0].strip() for process in processes}
     assert [process.returncode for process in processes] == [0, 0]

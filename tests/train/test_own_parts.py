@@ -10,6 +10,7 @@ import torch
 from omegaconf import OmegaConf
 
 from cornet.brain import open_subject
+from cornet.brain.subjects.subject import Site
 from cornet.errors import CornetError
 from cornet.instantiate import make, targets
 from cornet.models.own_network import OwnNetwork, make_network
@@ -18,7 +19,7 @@ from tests.helpers.paths import ROOT
 MODULE = """
 import pytorch_lightning as pl
 from torch import nn
-from cornet.models import CORnet
+from cornet.models import Area, CORnet, Network
 
 class Net(nn.Module):
     def __init__(self, num_classes, channels=4):
@@ -32,6 +33,21 @@ class Net(nn.Module):
 class Areas(CORnet):
     def __init__(self, num_classes, width):
         super().__init__(num_classes, block="feedforward", width=width)
+
+class Family(Network):
+    def __init__(self, num_classes, times):
+        areas = [Area("low", 1, 50, 100, region="V1"), Area("high", times, 70, 50, region="IT")]
+        super().__init__(areas, num_classes)
+        self.first = nn.Conv2d(3, 4, 3, 2)
+        self.again = nn.Conv2d(4, 4, 3, 1, 1)
+        self.decoder = nn.Linear(4, num_classes)
+
+    def run_areas(self, images, steps, keep_all):
+        low = self.first(images).relu()
+        high = [low]
+        for _ in range(1, steps["high"]):
+            high.append(low + self.again(high[-1]).relu())
+        return {"low": [low], "high": high}
 
 class Steps(pl.Callback):
     def __init__(self, word):
@@ -100,6 +116,20 @@ def test_a_subclass_is_compared_with_brains(own):
     assert done.returncode == 0, done.stderr
     (run,) = own.glob("runs/**/seed0")
     assert "simulated.V4" in (run / "scores.csv").read_text()
+
+
+@pytest.mark.slow
+def test_a_family_with_areas_of_its_own_is_compared_with_brains(own):
+    parts = ["model=own", "model._target_=my_parts.Family", "+model.times=3"]
+    benchmarks = ["brain=simulated", "brain.benchmarks.simulated=[simulated.V1,simulated.IT]"]
+    done = command(own, str(ROOT / "train.py"), *SMALL, *parts, *benchmarks, "brain.before=false")
+    assert done.returncode == 0, done.stderr
+    (run,) = own.glob("runs/**/seed0")
+    scores = (run / "scores.csv").read_text()
+    assert "low[0]" in scores
+    assert "high[0]" in scores
+    subject = open_subject(str(run), trust=True)
+    assert subject.site("IT", (120, 130)) == Site("high", 1)
 
 
 @pytest.mark.slow

@@ -18,13 +18,12 @@ from cornet.brain.data.bundle_files import checked_folder
 from cornet.brain.data.columns import categories
 from cornet.brain.data.rdm_bundle import RDM_FILE, load_rdms
 from cornet.brain.data.split_rule import SplitOptions, read_rule_file, split_rule
+from cornet.brain.regions import REGIONS
 from cornet.brain.subjects.step_times import DEFAULT_BIN
 from cornet.errors import CornetError
 from cornet.names import escaped
 
-__all__ = ["REGIONS", "local_benchmarks", "split_region"]
-
-REGIONS = ("V1", "V2", "V4", "IT")
+__all__ = ["local_benchmarks", "split_region"]
 
 
 def split_region(text: str) -> tuple[Path, str]:

@@ -10,7 +10,7 @@ import torch
 
 from cornet.brain.benchmarks.base import Benchmark
 from cornet.brain.benchmarks.behaviour import ConsistencyBenchmark, HumanChoices, I2nBenchmark, human_choices
-from cornet.brain.benchmarks.local_bundles import REGIONS, local_benchmarks, split_region
+from cornet.brain.benchmarks.local_bundles import local_benchmarks, split_region
 from cornet.brain.benchmarks.metric_names import by_metric, split_suffix, with_suffix
 from cornet.brain.benchmarks.neural import NeuralBenchmark
 from cornet.brain.benchmarks.solution_times import TimesBenchmark
@@ -23,6 +23,7 @@ from cornet.brain.data.rdm_bundle import RDM_FILE
 from cornet.brain.data.split_rule import RULE_FILE, SplitOptions
 from cornet.brain.data.trials import HumanTrials
 from cornet.brain.metrics.neural.registry import metric_names
+from cornet.brain.regions import REGIONS
 from cornet.brain.scales import check_scale
 from cornet.brain.subjects.step_times import check_bin
 from cornet.brain.subjects.subject import Site

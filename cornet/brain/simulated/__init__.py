@@ -17,7 +17,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cornet.brain.data.bundle import Bundle
-from cornet.brain.simulated.brain import REGIONS, SIMULATION_VERSION, SimulatedBrain
+from cornet.brain.regions import REGIONS
+from cornet.brain.simulated.brain import SIMULATION_VERSION, SimulatedBrain
 from cornet.brain.simulated.time_course import SolutionTimes
 from cornet.brain.simulated.truths import NeuralTruth
 from cornet.stimuli.stimulus_set import StimulusSet

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from cornet.brain.cache import cached_arrays
 from cornet.brain.data.bundle import Bundle
 from cornet.brain.metrics.solution_times.timing import solution_times
+from cornet.brain.regions import REGIONS
 from cornet.brain.simulated.early import v1_drive, v2_drive
 from cornet.brain.simulated.objects import BIN, EARLY_BINS, TIME_BIN_START, it_drive
 from cornet.brain.simulated.observer import choice_probabilities, draw_trials
@@ -29,12 +30,10 @@ from cornet.stimuli.objects import CATEGORIES
 from cornet.stimuli.objects.latents import check_int
 from cornet.stimuli.stimulus_set import StimulusSet
 
-__all__ = ["REGIONS", "SIMULATION_VERSION", "SimulatedBrain"]
+__all__ = ["SIMULATION_VERSION", "SimulatedBrain"]
 
 SIMULATION_VERSION = 1
 """Stored in assemblies. Increment it if responses change; tests/brain/simulated/test_simulated.py detects that."""
-
-REGIONS = ("V1", "V2", "V4", "IT")
 
 NEUROIDS = 60
 REPETITIONS = 10

@@ -1,4 +1,4 @@
-"""Make a subject of any torch.nn.Module: one of cornet's networks by its areas, any other by named layers."""
+"""Make a subject of any torch.nn.Module: a network with areas by these, any other by named layers."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,16 +6,15 @@ from typing import Any
 import torch
 from torch import nn
 
+from cornet.brain.regions import BEHAVIOUR
 from cornet.brain.subjects.layers import LayerSubject
 from cornet.brain.subjects.networks import NetworkSubject
 from cornet.brain.subjects.subject import Site
 from cornet.errors import CornetError
-from cornet.models import CORnet
+from cornet.models.base import Network
 from cornet.stimuli.normalisation import IMAGENET_MEAN, IMAGENET_STD
 
-__all__ = ["BEHAVIOUR", "Milliseconds", "subject_of", "unwrapped"]
-
-BEHAVIOUR = "behaviour"
+__all__ = ["Milliseconds", "subject_of", "unwrapped"]
 
 Milliseconds = float | Mapping[str, float]
 """A time in ms, for all regions or by region."""
@@ -39,13 +38,13 @@ def subject_of(
     """Make a subject of a network.
 
     layers: the layer for each region, such as {"V4": "layer3", "IT": "layer4", "behaviour": "avgpool"}; "NAME.input" is
-        the input of a layer, and "rnn[2]" its third call in a forward pass. Cornet's networks have areas, so they need
-        none. Without "behaviour", choices are read out from the input of the last linear layer.
+        the input of a layer, and "rnn[2]" its third call in a forward pass. A `cornet.models.Network` needs none, as it
+        has areas. Without "behaviour", choices are read out from the input of the last linear layer.
     size, mean, std, degrees, device, precision, name: as in `NetworkSubject`.
     step_ms, onset_ms: for layers that run several times in a forward pass: the duration of a call and the start of the
         first one, in ms after stimulus onset, for all regions or by region; see `layer_intervals`. Without step_ms the
         last call is compared at all times.
-    kinds: the classes for cornet's networks and for others.
+    kinds: the classes for networks with areas and for others.
 
     Raises CornetError for something that is not a torch.nn.Module, unknown layers (with near names), layers that never
     run, and invalid times.
@@ -58,10 +57,10 @@ def subject_of(
     chosen = dict(layers or {})
     options: dict[str, Any] = {"name": name, "size": size, "mean": mean, "std": std, "degrees": degrees}
     options |= {"device": device, "precision": precision}
-    if isinstance(net, CORnet):
+    if isinstance(net, Network):
         if BEHAVIOUR in chosen:
             raise CornetError(
-                f"layers names {chosen[BEHAVIOUR]} for behaviour, but cornet's networks are read out from their "
+                f"layers names {chosen[BEHAVIOUR]} for behaviour, but networks with areas are read out from their "
                 "decoder; leave it out."
             )
         times: dict[str, Any] = {"step_length": step_ms, "onset": onset_ms}

@@ -1,4 +1,4 @@
-"""Cornet's networks as subjects: every area at every step, the decoder's pooled features, the logits."""
+"""Networks with areas as subjects: every area at every step, the decoder's pooled features, the logits."""
 
 import contextlib
 import copy
@@ -13,8 +13,8 @@ from cornet.brain.subjects.recording import Extractor
 from cornet.brain.subjects.step_times import Interval, network_intervals, step_for
 from cornet.brain.subjects.subject import NoLayer, Site
 from cornet.errors import CornetError
-from cornet.models import CORnet
-from cornet.models.cornet.variants import Times, resolve_steps
+from cornet.models.area_table import Times
+from cornet.models.base import Network, pooled
 from cornet.stimuli.normalisation import IMAGENET_MEAN, IMAGENET_STD, check_normalisation, pixel_scale
 
 __all__ = ["NetworkSubject", "device_of", "eval_on_device"]
@@ -24,25 +24,26 @@ LOGITS = "logits"
 
 
 class NetworkSubject(ScreenSubject):
-    """A CORnet as a subject.
+    """A `cornet.models.Network` as a subject.
 
     name: label in tables. mean, std: per channel, of images scaled to 0..1. size, degrees: pixels and degrees of visual
     angle per side of the input. device: where to record; None: the network's device; for another device it is copied.
     onset, step_length: in ms, as in `cornet.brain.subjects.step_times.network_intervals`.
-    times: number of steps, as in `CORnet.forward`; None: as in training.
+    times: number of steps, as in `Network.forward`; None: as in training.
     precision: "bfloat16" (autocast), "float32", or "auto": bfloat16 on a GPU. In bfloat16 the error of a feature is
         about 1 part in 256 of its own size and of the terms in its sum.
 
-    Sites: (area, step) for every step that the image reaches; ("decoder.avgpool", step) for IT averaged over y and x
-    at those steps; ("logits", 0). Recording leaves training flags, device and random state of the network unchanged.
-    The identity is computed from the weights on each access, so it changes during training.
+    Sites: (area, step) for every step that the image reaches; ("decoder.avgpool", step) for the last area averaged
+    over y and x at those steps; ("logits", 0). A region is the area with this `region` in the network's table.
+    Recording leaves training flags, device and random state of the network unchanged. The identity is computed from
+    the weights on each access, so it changes during training.
 
     Raises CornetError for a network without three input channels, and for invalid arguments.
     """
 
     def __init__(
         self,
-        net: CORnet,
+        net: Network,
         name: str = "cornet",
         mean: Sequence[float] = IMAGENET_MEAN,
         std: Sequence[float] = IMAGENET_STD,
@@ -61,9 +62,10 @@ class NetworkSubject(ScreenSubject):
             )
         self.net = net
         self.mean, self.std = check_normalisation(mean, std)
-        self.times = None if times is None else resolve_steps(net.block, net.unroll, times, net.steps)
-        self.steps = net.steps if self.times is None else self.times
-        self.intervals = network_intervals(net, onset, step_length, self.steps)  # type: ignore[arg-type]
+        self.areas = net.table_for(times)
+        self.steps = {name: area.steps for name, area in self.areas.items()}
+        self.times = None if times is None else self.steps
+        self.intervals = network_intervals(self.areas, onset, step_length)
 
     @property
     def identity(self) -> str:
@@ -77,7 +79,8 @@ class NetworkSubject(ScreenSubject):
 
     def site(self, region: str, time_bin: tuple[float, float] | None = None) -> Site:
         """The area of a region, at the step for the time bin (ms after onset; None: 70 to 170)."""
-        layer = self.regions.get(region, region)
+        own = {area.region: name for name, area in self.areas.items()}
+        layer = self.regions.get(region, own.get(region, region))
         if isinstance(layer, Site):
             return layer
         if layer == POOLED:
@@ -85,7 +88,9 @@ class NetworkSubject(ScreenSubject):
         if layer == LOGITS and region in self.regions:
             return Site(LOGITS)
         if layer not in self.intervals:
-            raise NoLayer(f"{self.name} has no region {region!r}; {suggestion(region, self.intervals)}")
+            raise NoLayer(
+                f"{self.name} has no region {region!r}; {suggestion(region, {**own, **self.areas})}"
+            )
         return Site(layer, step_for(self.intervals[layer], time_bin))
 
     def region_sites(self) -> list[Site]:
@@ -104,7 +109,7 @@ class NetworkSubject(ScreenSubject):
         return list(self.steps)[-1]
 
     def _steps(self, area: str) -> range:
-        return range(self.net.first_driven_step(area), self.steps[area])
+        return range(self.areas[area].first_driven_step, self.steps[area])
 
     def _check_site(self, site: Site) -> None:
         # `sites` leaves out steps before the image arrives, which are constant, but they can be recorded.
@@ -129,7 +134,7 @@ class NetworkSubject(ScreenSubject):
                     if site.layer == LOGITS:
                         features[site] = logits
                     elif site.layer == POOLED:
-                        features[site] = states[self._last][site.step].float().mean(dim=(-2, -1))
+                        features[site] = pooled(states[self._last][site.step].float())
                     else:
                         features[site] = states[site.layer][site.step].flatten(1)
                 return features

@@ -15,11 +15,12 @@
     pixels, gabor                            image filters
     my-features, my-features.npz             recorded features: stimulus_ids and an array per site
 
-Options follow a question mark and are joined by &: untrained, seed, weights, ema, num_classes, best, last,
-best_brain, model, size and degrees (of the input), mean and std (of own code; three numbers joined by commas; default:
-ImageNet's), steps (of cornet's networks), readout, and V1, V2, V4, IT (layers of these regions). Further options of own
-code are arguments of its function. Cornet's networks also take their own arguments, such as
-cornet_s?untrained&width=0.25&times=3. The norms of untrained networks have initial statistics (mean 0, variance 1).
+Options follow a question mark and are joined by &: untrained, seed, weights, ema, num_classes, best, last, best_brain,
+model, size and degrees (of the input), mean and std (of own code; three numbers joined by commas; default: ImageNet's),
+steps (of networks with areas), readout, the names in `cornet.brain.regions.REGIONS` (layers of these regions), and
+layers.NAME (the layer of any region, such as layers.FFA=layer4). Further options of own code are arguments of its
+function. Cornet's networks also take their own arguments, such as cornet_s?untrained&width=0.25&times=3. The norms of
+untrained networks have initial statistics (mean 0, variance 1).
 """
 
 import difflib
@@ -29,7 +30,8 @@ from typing import Any
 
 import torch
 
-from cornet.brain.subjects.any_network import BEHAVIOUR, subject_of
+from cornet.brain.regions import BEHAVIOUR, REGIONS
+from cornet.brain.subjects.any_network import subject_of
 from cornet.brain.subjects.base import suggestion
 from cornet.brain.subjects.filters import GaborSubject, PixelSubject
 from cornet.brain.subjects.layers import LayerSubject
@@ -44,16 +46,15 @@ from cornet.brain.subjects.networks import NetworkSubject
 from cornet.brain.subjects.recorded import RecordedSubject
 from cornet.brain.subjects.subject import Subject
 from cornet.errors import CornetError
-from cornet.models import CORnet, create_model, list_models
+from cornet.models import Network, create_model, list_models
 from cornet.runs.checkpoints import KINDS, Prepared, find_run, network_of_file, network_of_run, seeded
 from cornet.stimuli.normalisation import IMAGENET_MEAN, IMAGENET_STD
 
 __all__ = ["open_subject"]
 
-REGIONS = ("V1", "V2", "V4", "IT")
 FILTERS = {"pixels": PixelSubject, "gabor": GaborSubject}
 FLAGS = ("untrained", "ema", *KINDS)
-COMMON = ("degrees", *REGIONS)
+COMMON = ("degrees", *REGIONS, "layers.NAME")
 
 
 def open_subject(
@@ -86,7 +87,7 @@ def open_subject(
     settings: dict[str, Any] = {"device": device, "name": text}
     if "degrees" in options:
         settings["degrees"] = _number(text, "degrees", options, float)
-    layers = {**(regions or {}), **{region: str(options[region]) for region in REGIONS if region in options}}
+    layers = {**(regions or {}), **_layers(options)}
     if BEHAVIOUR in layers:
         options.setdefault("readout", layers.pop(BEHAVIOUR))
     kind, _, rest = name.partition(":")
@@ -106,7 +107,7 @@ def open_subject(
     times = _steps(text, options)
     prepared = _network(text, name, path, options, trust)
     settings |= {"mean": prepared.mean, "std": prepared.std, "size": prepared.size, "precision": precision}
-    if not isinstance(prepared.net, CORnet):
+    if not isinstance(prepared.net, Network):
         return LayerSubject(prepared.net, regions=layers, **settings)
     subject = NetworkSubject(prepared.net, times=times, **settings)
     return subject.with_regions(layers) if layers else subject
@@ -256,6 +257,12 @@ def _steps(text: str, options: dict[str, Any]) -> int | dict[str, int] | None:
         del options["steps"]
         return steps
     return {key[6:]: int(_number(text, key, {key: options.pop(key)}, int)) for key in named} or None
+
+
+def _layers(options: dict[str, Any]) -> dict[str, str]:
+    """Remove the options layers.NAME and return the layers by region, with those of the known regions."""
+    named = {key[7:]: str(options.pop(key)) for key in list(options) if key.startswith("layers.")}
+    return {**{region: str(options[region]) for region in REGIONS if region in options}, **named}
 
 
 def _number(text: str, option: str, options: Mapping[str, Any], kind: Callable[[Any], Any]) -> Any:

@@ -1,29 +1,23 @@
 """Map time bins, in ms after stimulus onset, to steps of a network.
 
 Each step of an area has an interval. A time bin is compared with the step whose interval starts nearest to the start
-of the bin. The published intervals, in ms after stimulus onset:
-
-    CORnet-S     V1 50-150; V2 70-170, 170-270; V4 90-140, 140-190, 190-240, 240-290; IT 100-200, 200-300
-    CORnet-Z     V1 50-150; V2 70-170; V4 90-190; IT 100-200
-    CORnet-R     one clock for all areas: step t is 50 + 30 t to 80 + 30 t; V1 from step 0, later areas from step 1
-    CORnet-RT    (not published) the clock of CORnet-R; V2 from step 1, V4 from step 2, IT from step 3
-
-V3 of networks with five areas is not published; it starts at 80 ms and otherwise follows V2.
-
-Before the first step listed here, the image has not reached the area, so these steps have no interval. Variants keep
-the onset and step length of each area and append further steps.
+of the bin. Networks with areas state onset and step length of each area in their table; the published ones are in
+`cornet.models.cornet.layout`. Before the first driven step, the image has not reached the area, so these steps have no
+interval.
 """
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Protocol
 
 import numpy as np
 
 from cornet.errors import CornetError
+from cornet.models.area_table import Area
+from cornet.models.cornet.layout import CORNET_S
 
 __all__ = [
     "DEFAULT_BIN",
+    "DEFAULT_ONSETS",
     "Interval",
     "Intervals",
     "check_bin",
@@ -40,62 +34,45 @@ Intervals = Mapping[str, Sequence[Interval | None]]
 DEFAULT_BIN: Interval = (70.0, 170.0)
 """The time bin of the static benchmarks, in ms after onset."""
 
-# By block, the (onset, step length) of each area in ms.
-PUBLISHED: dict[str, dict[str, Interval]] = {
-    "feedforward": {"V1": (50, 100), "V2": (70, 100), "V3": (80, 100), "V4": (90, 100), "IT": (100, 100)},
-    "bottleneck": {"V1": (50, 100), "V2": (70, 100), "V3": (80, 100), "V4": (90, 50), "IT": (100, 100)},
-    "recurrent": dict.fromkeys(("V1", "V2", "V3", "V4", "IT"), (50, 30)),
-}
-
-
-class Timed(Protocol):
-    """The attributes of `cornet.models.CORnet` that determine its intervals."""
-
-    block: str
-    steps: Mapping[str, int]
-
-    def first_driven_step(self, area: str) -> int: ...
+DEFAULT_ONSETS = {spec.name: spec.onset_ms for spec in CORNET_S}
+"""Start in ms after onset of a recurrent layer of any network, by region: that of the area in CORnet-S."""
 
 
 def network_intervals(
-    net: Timed,
+    areas: Mapping[str, Area],
     onset: Mapping[str, float] | None = None,
     step_length: Mapping[str, float] | float | None = None,
-    steps: Mapping[str, int] | None = None,
 ) -> dict[str, tuple[Interval | None, ...]]:
-    """The intervals of one of cornet's networks, by area.
+    """The intervals of a network with areas, by area.
 
+    areas: its table, `net.area_table`, or `net.table_for(times)` for other numbers of steps.
     onset: start of step 0 of each area in ms (in recurrent networks, the start of the common clock); other areas keep
-        the published onset.
+        the onset of the table.
     step_length: duration of a step in ms, for all areas or by area.
-    steps: number of steps by area; None: as in training.
 
     Raises CornetError for an unknown area, an onset below 0, and a step length of 0 or less.
     """
-    published = {area: PUBLISHED[net.block][area] for area in net.steps}
-    onsets = {**{area: published[area][0] for area in published}, **(onset or {})}
-    lengths = {area: published[area][1] for area in published}
+    onsets = {**{name: area.onset_ms for name, area in areas.items()}, **(onset or {})}
+    lengths = {name: area.step_ms for name, area in areas.items()}
     if isinstance(step_length, Mapping):
         lengths.update(step_length)
     elif step_length is not None:
         lengths = dict.fromkeys(lengths, step_length)
     for name, by_area in (("onset", onsets), ("step_length", lengths)):
         for area, value in by_area.items():
-            if area not in net.steps:
-                raise CornetError(
-                    f"{name} has the unknown area {area!r}; choose from {', '.join(net.steps)}."
-                )
+            if area not in areas:
+                raise CornetError(f"{name} has the unknown area {area!r}; choose from {', '.join(areas)}.")
             if not (0 <= value < math.inf) or (name == "step_length" and value == 0):
                 rule = "0 or more" if name == "onset" else "above 0"
                 raise CornetError(f"{name}={value!r} of {area} must be {rule}, in ms.")
     return {
-        area: tuple(
-            (onsets[area] + step * lengths[area], onsets[area] + (step + 1) * lengths[area])
-            if step >= net.first_driven_step(area)
+        name: tuple(
+            (onsets[name] + step * lengths[name], onsets[name] + (step + 1) * lengths[name])
+            if step >= area.first_driven_step
             else None
-            for step in range(count)
+            for step in range(area.steps)
         )
-        for area, count in (net.steps if steps is None else steps).items()
+        for name, area in areas.items()
     }
 
 
@@ -107,8 +84,8 @@ def layer_intervals(
     """The intervals of the layers of any network, by region, for layers that run several times in a forward pass.
 
     calls: by region, how often its layer runs. step_ms: duration of one call in ms, for all regions or by region.
-    onset_ms: start of the first call in ms after stimulus onset; None, or a region that is not named: as in CORnet-S
-    (V1 50, V2 70, V3 80, V4 90, IT 100).
+    onset_ms: start of the first call in ms after stimulus onset; None, or a region that is not named: as in
+    DEFAULT_ONSETS.
 
     Raises CornetError if no layer runs several times, for a region without an onset, and for values that are not times.
     """
@@ -127,7 +104,7 @@ def layer_intervals(
         )
     found = {}
     for region, count in repeated.items():
-        length, start = lengths[region], starts.get(region, PUBLISHED["bottleneck"].get(region, (None, 0))[0])
+        length, start = lengths[region], starts.get(region, DEFAULT_ONSETS.get(region))
         if start is None:
             raise CornetError(
                 f"onset_ms is missing for {region}; give it, such as onset_ms={{{region!r}: 100}}."

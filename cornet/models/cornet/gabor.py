@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from cornet.errors import CornetError
 from cornet.models.cornet.areas import Size, conv_macs, output_size
 from cornet.models.cornet.gabor_bank import check_frequencies, draw_bank, gabor_kernels
-from cornet.models.cornet.variants import check_positive, check_positive_int
+from cornet.sizes import check_positive, check_positive_int
 from cornet.stimuli.normalisation import IMAGENET_MEAN, IMAGENET_STD
 
 __all__ = ["GaborArea"]

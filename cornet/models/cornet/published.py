@@ -68,7 +68,11 @@ def to_published(net: CORnet) -> dict[str, Tensor]:
 
 
 def load_published(
-    net: CORnet, source: str | PathLike[str] | Mapping[str, Any], ema: bool = False, label: str | None = None
+    net: CORnet,
+    source: str | PathLike[str] | Mapping[str, Any],
+    ema: bool = False,
+    label: str | None = None,
+    report: bool = True,
 ) -> CORnet:
     """Load weights in the published layout into `net`, in place, and return it.
 
@@ -76,7 +80,8 @@ def load_published(
         the optimiser, are ignored). Keys may start with "module."; num_batches_tracked may be missing.
         Checkpoints of train.py are accepted, too ("net." and our own keys), and files of other programs whose
         weights have another prefix or key; what was done is then logged in one line.
-    ema: take averaged weights (under "state_dict_ema" or "model_ema"). label: the file, for messages.
+    ema: take averaged weights (under "state_dict_ema" or "model_ema"). label: the file, for messages. report: log what
+        was unusual in the file.
 
     The network keeps its device and dtype. R and RT have the same entries, so a file of one loads into the other.
 
@@ -91,7 +96,8 @@ def load_published(
         for ours, published in names.items():
             if published in found.tensors:
                 own[ours].copy_(found.tensors[published])
-    found.report(label, USUAL)
+    if report:
+        found.report(label, USUAL)
     return net
 
 

@@ -15,15 +15,14 @@ output of the last area.
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 from torch import Tensor
 
 from cornet.models.cornet.feedback import Feedback
 
-__all__ = ["UNROLLS", "Unroll", "first_driven_step"]
+__all__ = ["UNROLLS"]
 
-Unroll = Literal["sequential", "cascade", "synchronous"]
 Areas = Mapping[str, Any]  # see `cornet.models.cornet.areas`
 History = dict[str, list[Tensor]]
 
@@ -98,10 +97,3 @@ synchronous = partial(time_stepped, lag=1)
 UNROLLS: dict[
     str, Callable[[Areas, Tensor, Mapping[str, int], bool, Feedback | None, int | None], History]
 ] = {"sequential": sequential, "cascade": cascade, "synchronous": synchronous}
-
-
-def first_driven_step(unroll: Unroll, position: int) -> int:
-    """First step (from 0) at which the area at a position (from 0) depends on the image."""
-    if unroll == "synchronous":
-        return position
-    return min(position, 1) if unroll == "cascade" else 0

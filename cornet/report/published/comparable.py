@@ -135,7 +135,7 @@ def _network(
         return math.nan, parameters
     if not math.isfinite(parameters) and is_int(classes):
         parameters = float(known.parameters)
-    return float(known.depth.layers), parameters
+    return float(known.depth.layers) if known.depth else math.nan, parameters
 
 
 def _own_images(config: Mapping[str, Any], summary: Mapping[str, Any]) -> bool:

@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
+from cornet.brain.regions import in_order
 from cornet.report.run.data import is_simulated
 from cornet.report.style import epoch_text, grid, headline, message, png, style, wrapped
 from cornet.report.terminal_tables import with_error
@@ -16,8 +17,6 @@ __all__ = ["draw_matrix"]
 
 PAGE, PHONE = 9.1, 4.2
 """Widths in inches of the page, and of a picture for a phone."""
-
-ORDER = ("V1", "V2", "V4", "IT", "decoder")
 
 
 def draw_matrix(matrix: pd.DataFrame, scores: pd.DataFrame | None = None, columns: int = 2) -> bytes:
@@ -66,10 +65,10 @@ def _blocks(names: list[str], most: int) -> list[list[str]]:
 
 
 def _sites(matrix: pd.DataFrame) -> list[tuple[str, int]]:
-    """Return the (area, step) pairs, ordered by ORDER and by step."""
+    """Return the (area, step) pairs, the areas named like known regions first, from V1 on, by step."""
     sites = list(dict.fromkeys(zip(matrix["area"], matrix["step"], strict=True)))
     areas = list(dict.fromkeys(area for area, _ in sites))
-    areas.sort(key=lambda area: ORDER.index(area) if area in ORDER else len(ORDER))
+    areas.sort(key=in_order)
     return sorted(sites, key=lambda site: (areas.index(site[0]), site[1]))
 
 

@@ -20,7 +20,7 @@ from cornet.report.style import (
     gridlines,
     message,
     panel_title,
-    region_colour,
+    region_colours,
     wrapped,
 )
 from cornet.report.thinning import thinned
@@ -38,8 +38,8 @@ def draw_scores(scores: pd.DataFrame, columns: int = 3) -> bytes:
     """
     with brain_style.style():
         figure, panels = _panels(scores, columns, "Brain scores during training")
-        for axes, rows in panels:
-            _curve(axes, rows)
+        for axes, rows, colour in panels:
+            _curve(axes, rows, colour)
             epoch_axis(axes, float(scores["epoch"].max()), 0.05, 0.05)
             text = _missing_text(rows)
             axes.set_xlabel("epoch" + (f"\n{text}" if text else ""), fontsize=8)
@@ -59,13 +59,13 @@ def draw_accuracy(scores: pd.DataFrame, columns: int = 3) -> bytes | None:
     with brain_style.style():
         figure, panels = _panels(scores, columns, "Brain scores against accuracy")
         points = None
-        for axes, rows in panels:
+        for axes, rows, colour in panels:
             both = rows[np.isfinite(rows["value"]) & np.isfinite(rows["task_value"])]
             if both.empty:
                 message(axes, "no accuracy was measured at these evaluations")
                 continue
             points = _path(axes, both, most, last)
-            _untrained(axes, rows)
+            _untrained(axes, rows, colour)
             _value_axis(axes, rows)
             axes.set_xlim(-0.04 * most, 1.1 * most or 1)
             axes.set_xlabel(_metric_label(both), fontsize=8)
@@ -84,20 +84,23 @@ def _metric_label(rows: pd.DataFrame) -> str:
     return "top-1 (fraction of images)" if name == "val/top1" else label(name) or "the task's metric"
 
 
-def _panels(scores: pd.DataFrame, columns: int, title: str) -> tuple[Figure, list[tuple[Axes, pd.DataFrame]]]:
-    """Make a figure with a panel per benchmark. Return it with the panels and rows of benchmarks that have a value.
+def _panels(
+    scores: pd.DataFrame, columns: int, title: str
+) -> tuple[Figure, list[tuple[Axes, pd.DataFrame, str]]]:
+    """Make a figure with a panel per benchmark. Return it with panel, rows and colour of each benchmark with a value.
 
     The other panels show the reason why they have none.
     """
     names = series(scores)
     figure, axes = brain_style.grid(len(names), columns)
     brain_style.headline(figure, title, [bool(rows["simulated"].any()) for _, rows in names])
+    colours = region_colours(map(str, scores["region"]))
     panels = []
     for one, (name, rows) in zip(axes, names, strict=True):
         region, mark = str(rows["region"].iloc[0]), "simulated" if rows["simulated"].any() else ""
-        panel_title(one, name, [region, mark], region_colour(region))
+        panel_title(one, name, [region, mark], colours[region])
         if np.isfinite(rows["value"]).any():
-            panels.append((one, rows))
+            panels.append((one, rows, colours[region]))
         else:
             message(
                 one, f"no score: {_last_text(rows, 'failure', 'notes') or 'undefined at every evaluation'}"
@@ -140,8 +143,7 @@ def near_ceiling(axes: Axes, top: float, reached: float) -> bool:
     return near
 
 
-def _curve(axes: Axes, rows: pd.DataFrame) -> None:
-    colour = region_colour(str(rows["region"].iloc[0]))
+def _curve(axes: Axes, rows: pd.DataFrame, colour: str) -> None:
     for part, line in _kinds(rows):
         part = thinned(part[np.isfinite(part["value"])], "value")
         if part.empty:
@@ -153,18 +155,18 @@ def _curve(axes: Axes, rows: pd.DataFrame) -> None:
         else:
             low, high = part["value"] - error, part["value"] + error
             axes.fill_between(part["epoch"], low, high, color=colour, alpha=0.2, lw=0)
-    value = _untrained(axes, rows)
+    value = _untrained(axes, rows, colour)
     if math.isfinite(value):
         axes.plot([0], [value], "o", ms=5, mfc="white", mec=colour, zorder=4)
     _value_axis(axes, rows)
 
 
-def _untrained(axes: Axes, rows: pd.DataFrame) -> float:
+def _untrained(axes: Axes, rows: pd.DataFrame, colour: str) -> float:
     """Draw a dotted line at the score before training and return the score, NaN if there is none."""
     start = rows[(rows["epoch"] == 0) & np.isfinite(rows["value"])]
     value = float(start["value"].iloc[0]) if len(start) else math.nan
     if math.isfinite(value):
-        axes.axhline(value, color=region_colour(str(rows["region"].iloc[0])), lw=0.9, ls=":", zorder=1)
+        axes.axhline(value, color=colour, lw=0.9, ls=":", zorder=1)
     return value
 
 

@@ -13,7 +13,7 @@ from cornet.report import style as brain_style
 from cornet.report.run.score_panels import near_ceiling, top_of_scale
 from cornet.report.seeds.measures import Measure
 from cornet.report.seeds.read import Seeds
-from cornet.report.style import PANEL, epoch_axis, gridlines, message, panel_title, region_colour
+from cornet.report.style import PANEL, epoch_axis, gridlines, message, panel_title, region_colours
 from cornet.report.thinning import thinned
 
 __all__ = ["draw_seeds"]
@@ -36,8 +36,10 @@ def draw_seeds(seeds: Seeds, brain: bool, columns: int = 3) -> bytes | None:
         figure, axes = brain_style.grid(len(panels), columns)
         what = "Brain scores during training" if brain else "Accuracy and loss"
         brain_style.headline(figure, what, [one.simulated for one in panels] if brain else [])
+        colours = region_colours(one.region for one in seeds.measures)
         for one, measure in zip(axes, panels, strict=True):
-            _panel(one, measure, seeds.runs[0].summary)
+            colour = PLAIN.get(measure.kind) or colours[measure.region]
+            _panel(one, measure, seeds.runs[0].summary, colour)
         averaged = any(not one.incomparable for one in panels)
         handles = _legend(len(seeds.runs) > 1 and averaged, brain)
         across = {1: 1, 2: 2}.get(round(figure.get_figwidth() / PANEL[0]), len(handles))
@@ -49,8 +51,7 @@ def _shown(one: Measure) -> bool:
     return one.name.startswith(("val/top1", "val/loss")) or one.name == "brain/mean" or bool(one.region)
 
 
-def _panel(axes: Axes, one: Measure, summary: Mapping[str, Any]) -> None:
-    colour = PLAIN.get(one.kind) or region_colour(one.region)
+def _panel(axes: Axes, one: Measure, summary: Mapping[str, Any], colour: str) -> None:
     facts = [one.region, "simulated" * one.simulated, "not averaged" * bool(one.incomparable)]
     panel_title(axes, one.label, facts, colour)
     if not np.isfinite(one.curves.to_numpy(float)).any():

@@ -11,10 +11,9 @@ from matplotlib.ticker import FixedLocator, MaxNLocator, NullFormatter, NullLoca
 from numpy.typing import ArrayLike, NDArray
 
 from cornet.report.drawings import Label, drawing, write_labels
-from cornet.report.seeds.measures import Measure
 from cornet.report.seeds.plots import PLAIN
 from cornet.report.statistics import Estimate
-from cornet.report.style import gridlines, region_colour, style, wrapped
+from cornet.report.style import gridlines, region_colours, style, wrapped
 from cornet.report.sweep.changes import Change, PublishedChange, change_text, name_of, published_change
 from cornet.report.sweep.variants import Sweep, Variant
 
@@ -50,7 +49,7 @@ def draw_changes(sweep: Sweep, base: Variant, changes: Sequence[Change], measure
     finite = np.isfinite(means)
     if not finite.any():
         return ""
-    colour, places = _colour(sweep.measures[measure]), np.arange(len(rows))
+    colour, places = _colour(sweep, measure), np.arange(len(rows))
     texts = [change_text(sweep, base, one.variant) for one in rows]
     published = [published_change(sweep, base, one.variant) for one in rows]
     known = np.array([_published(sweep, measure, one) for one in published])
@@ -122,7 +121,7 @@ def _points(
         return ""
     xs, ys = np.array([x.mean for _, x, _ in points]), np.array([y.mean for _, _, y in points])
     front = pareto_front(ys, better * xs) if better else np.zeros(len(points), bool)
-    colour = _colour(sweep.measures[measure])
+    colour = _colour(sweep, measure)
     names: dict[str, list[str]] = {}
     with style():
         figure = Figure(figsize=SIZE, layout="constrained")
@@ -183,8 +182,9 @@ def _published(sweep: Sweep, measure: str, known: PublishedChange | None) -> flo
     return known.brain_score if known and one.name == "brain/mean" and not one.simulated else math.nan
 
 
-def _colour(measure: Measure) -> str:
-    return PLAIN.get(measure.kind) or region_colour(measure.region)
+def _colour(sweep: Sweep, measure: str) -> str:
+    one = sweep.measures[measure]
+    return PLAIN.get(one.kind) or region_colours(m.region for m in sweep.measures.values())[one.region]
 
 
 def _limit(axes: Axes, values: ArrayLike, ends: Sequence[float], vertical: bool = False) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from cornet.brain.regions import in_order
 from cornet.errors import CornetError
 from cornet.names import is_old_or_rerun
 from cornet.report.run.data import is_int
@@ -223,12 +224,11 @@ def _display_name(one: Measure) -> str:
 
 def _place(one: Measure) -> tuple[int, int]:
     """Return the sort key of a measure: accuracy, the mean, regions from V1 on, averages."""
-    regions = ("V1", "V2", "V4", "IT", "behaviour")
     if one.name == ACCURACY:
         return 0, 0
     if one.name == "brain/mean":
         return 1, 0
-    return (2, regions.index(one.region)) if one.region in regions else (3, 0)
+    return (2, in_order(one.region)) if one.region else (3, 0)
 
 
 def _cost(runs: Sequence[SeedRun]) -> Cost:
@@ -247,7 +247,7 @@ def _cost(runs: Sequence[SeedRun]) -> Cost:
         return Cost(parameters=counted, steps=total, seconds=seconds, note=note)
     counted = counted if math.isfinite(counted) else float(known.parameters)
     total = total if math.isfinite(total) else float(sum(known.steps.values()))
-    layers, unrolled = float(known.depth.layers), float(known.depth.unrolled)
+    layers, unrolled = map(float, known.depth or (math.nan, math.nan))
     return Cost(counted, float(known.macs), layers, unrolled, total, seconds)
 
 

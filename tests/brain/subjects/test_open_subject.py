@@ -149,6 +149,10 @@ def test_torchvision_with_weights_from_a_file(tmp_path):
     assert same_weights(one.module, net)
     assert one.mean == (0.485, 0.456, 0.406)
     assert one.site("V4") == Site("layer2")
+    other = open_subject("torchvision:resnet18?weights=r.pth&size=32&layers.FFA=layer4&layers.V4=layer3")
+    assert (other.site("FFA"), other.site("V4")) == (Site("layer4"), Site("layer3"))
+    with pytest.raises(CornetError, match=r"takes no option 'FFA'; .*layers\.NAME"):
+        open_subject("torchvision:resnet18?untrained&FFA=layer4")
     assert open_subject("torchvision:resnet18?untrained").size == 224
     with pytest.raises(CornetError, match="does not contain the weights of torchvision:alexnet"):
         open_subject("torchvision:alexnet?weights=r.pth")

@@ -8,7 +8,7 @@ SMALL = {"width": 0.125, "num_classes": 2}
 
 
 def intervals(name, times=None, **options):
-    return network_intervals(create_model(name, times=times, **SMALL), **options)
+    return network_intervals(create_model(name, times=times, **SMALL).area_table, **options)
 
 
 def test_published_commitments():

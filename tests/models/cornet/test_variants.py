@@ -12,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from cornet import CornetError, create_model, load_published, to_published
 from cornet.brain.subjects.step_times import network_intervals
 from cornet.models import count_macs, describe
-from cornet.models.costs import count_depth
+from cornet.models.cornet.costs import count_depth
 from tests.helpers.paths import CONF
 
 FILES = sorted({path.stem for path in (CONF / "experiment" / "variants").glob("*.yaml")} - {"front_gabor"})
@@ -201,7 +201,7 @@ def test_parameters_are_as_many_as_the_formula_says(variant):
 
 def test_the_step_to_millisecond_map_names_every_area(variant):
     net = made(variant)
-    intervals = network_intervals(net)
+    intervals = network_intervals(net.area_table)
     assert {area: len(steps) for area, steps in intervals.items()} == net.steps
     onsets = [next(one[0] for one in steps if one) for steps in intervals.values()]
     assert onsets == sorted(onsets)

@@ -14,7 +14,7 @@ from cornet import create_model, list_models
 from cornet.brain.subjects import NetworkSubject
 from cornet.brain.subjects.identity import module_identity
 from cornet.brain.subjects.subject import Site
-from cornet.models.cornet import compiling
+from cornet.models import compiling
 
 PIXELS = (torch.full((3, 1, 1), 120.0), torch.full((3, 1, 1), 60.0))
 

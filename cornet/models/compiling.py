@@ -22,11 +22,11 @@ MOST_GRAPHS = 128
 class CompiledNetwork:
     """Compiles the `run` method of a network: one graph without breaks per image size and mode.
 
-    Modes: training, evaluation, states, read-outs, precision. A training graph serves one batch size, an evaluation
-    graph any batch of 2 or more images; a single image runs uncompiled.
+    Modes: training, evaluation, states, read-outs, features, precision. A training graph serves one batch size, an
+    evaluation graph any batch of 2 or more images; a single image runs uncompiled.
 
-    net: has the method `run(images, steps, return_states, readouts, pixels)`. memory_budget: share (0 to 1) of the
-    activations to store for the backward pass; the rest is recomputed, without updating norm statistics twice.
+    net: has the method `run(images, steps, return_states, readouts, pixels, features)`. memory_budget: share (0 to 1)
+    of the activations to store for the backward pass; the rest is recomputed, without updating norm statistics twice.
     Default: the fastest choice. options: of torch.compile, such as backend or mode.
 
     With several ranks, gradients are reduced after the backward pass. If compilation fails (e.g. without a C
@@ -47,8 +47,9 @@ class CompiledNetwork:
         return_states: bool,
         readouts: bool,
         pixels: tuple[Tensor, Tensor] | None,
+        features: bool = False,
     ) -> Any:
-        arguments = (steps, return_states, readouts, pixels)
+        arguments = (steps, return_states, readouts, pixels, features)
         single = not self.net.training and len(images) < 2
         if self.failed or single or torch.compiler.is_compiling():
             return self.plain(images, *arguments)
