@@ -47,9 +47,6 @@ by their content, see `content_of`."""
 DEFAULT_TASK = {"_target_": "cornet.tasks.Classification"}
 """The task of runs of versions without a choice of tasks; its label smoothing is the recipe's."""
 
-DEFAULT_MONITOR = "val/top1"
-"""The monitor of that task, which earlier versions recorded."""
-
 _DEFAULT_CKPT_PATHS = (None, "auto")
 """Values of ckpt_path that do not change the identity; a path does."""
 
@@ -218,13 +215,8 @@ def without_defaults(config: Any) -> Any:
     if not isinstance(config, dict):
         return config
     smoothing = (config.get("recipe") or {}).get("label_smoothing", 0.0)
-    defaults = [("task", {**DEFAULT_TASK, "label_smoothing": smoothing}), ("monitor", DEFAULT_MONITOR)]
-    kept = {key: value for key, value in config.items() if (key, value) not in defaults}
-    checkpoint = (kept.get("callbacks") or {}).get("checkpoint") or {}
-    if checkpoint.get("monitor") == DEFAULT_MONITOR:
-        callbacks = {**kept["callbacks"], "checkpoint": {**checkpoint, "monitor": None}}
-        kept = {**kept, "callbacks": callbacks}
-    return _without_nulls(kept)
+    default = ("task", {**DEFAULT_TASK, "label_smoothing": smoothing})
+    return _without_nulls({key: value for key, value in config.items() if (key, value) != default})
 
 
 def _without_nulls(node: Any) -> Any:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.plugins.environments import LightningEnvironment, TorchElasticEnvironment
 from torch import nn
 
@@ -69,9 +69,6 @@ def build(config: DictConfig, source: ImageSource | None = None) -> Training:
     facts = {f"model.{key}": value for key, value in arguments.items() if key not in ("pretrained", "ema")}
     facts["data.classes"] = describe_classes(source.classes)
     task = make_task(config)
-    if config.monitor is None:
-        with open_dict(config):
-            config.monitor = task.monitor
     parts: dict[str, Any] = {"task": task, "losses": make_losses(config), "source": source}
     module = Learner(net, recipe, source.mean, source.std, source.views, facts, **parts)
     loader = as_dict(config.loader)

@@ -83,7 +83,8 @@ def test_a_run_with_the_old_key_brain_ends_keeps_its_folder(tmp_path, value):
         return {"brain": {"every": 1, **keys}, "callbacks": {"brain_score": {**target, **keys}}}
 
     current = identity_of(config(start_and_end_only=value, ends=None))
-    assert current == config(start_and_end_only=value)
+    assert current == identity_of(config(start_and_end_only=value))
+    assert current["brain"].get("start_and_end_only", []) == value
     assert identity_of(config(start_and_end_only=["simulated-ost", "kar2019-ost"], ends=value)) == current
     path = begin(tmp_path / "mine/a-variant/seed2", config(ends=value))
     assert find_run_path(tmp_path, "mine", 2, "default", current) == path

@@ -133,13 +133,15 @@ def test_a_family_with_areas_of_its_own_is_compared_with_brains(own):
 
 
 @pytest.mark.slow
-def test_without_areas_there_are_no_brain_scores(own):
-    parts = ["model=own", "model._target_=my_parts.Net", "brain=simulated"]
+def test_a_network_without_areas_is_compared_by_the_layers_that_are_named(own):
+    parts = ["model=own", "model._target_=my_parts.Net", "brain=simulated", "~callbacks.solution_times"]
     done = command(own, str(ROOT / "train.py"), *SMALL, *parts)
+    assert done.returncode == 0, done.stderr
+    assert "simulated.V4" in done.stderr
+    assert "are left out: no layer is given for V1, V2, V4, IT" in done.stderr
+    done = command(own, str(ROOT / "train.py"), *SMALL, *parts, "brain.layers={V4: layr3}", "name=other")
     assert done.returncode == 2
-    assert (
-        done.stderr.strip().splitlines()[-1].endswith("subclass cornet.models.CORnet, or choose brain=none.")
-    )
+    assert "has no layer 'layr3'" in done.stderr
     assert "Traceback" not in done.stderr
 
 

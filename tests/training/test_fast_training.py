@@ -145,7 +145,7 @@ def test_averaged_weights_and_statistics_are_validated_and_training_goes_on_unch
     kept = torch.load(tmp_path / "last.ckpt", weights_only=True)
     for key, tensor in seen.validated[-1].items():
         assert torch.equal(kept["state_dict"][f"net.{key}"], tensor)
-        assert torch.equal(kept["raw_weights"]["weights"][key], ends[1][key])
+        assert torch.equal(kept["raw_weights"]["weights"][f"net.{key}"], ends[1][key])
 
 
 def test_a_stopped_training_goes_on_with_its_average(tmp_path):

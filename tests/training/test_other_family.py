@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from cornet.training.classifier import Classifier
+from cornet.training.learner import Learner
 
 from cornet import BrainScore, StepMatrix, create_model
 from cornet.runs.scores import read_scores
@@ -23,7 +23,7 @@ def family(tmp_path, monkeypatch):
 def test_it_trains_and_is_scored_without_layers(tmp_path, step_loss):
     torch.manual_seed(0)
     recipe = Recipe(epochs=1, batch_size=8, learning_rate=0.05, schedule="constant", step_loss=step_loss)
-    module = Classifier(create_model(NAME, num_classes=5), recipe, MEAN, STD)
+    module = Learner(create_model(NAME, num_classes=5), recipe, MEAN, STD)
     before = module.net.decoder.weight.detach().clone()
     bundle = str(write(tmp_path / "mine", assembly(("A",) * 4 + ("IT",) * 4)))
     brain = BrainScore([bundle], folder=tmp_path, size=32, network="net", metric="ridge")

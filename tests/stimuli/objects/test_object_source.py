@@ -60,7 +60,7 @@ def test_augmentation_is_a_function_of_seed_epoch_and_index() -> None:
         assert torch.equal(train[keys[place]].image, batch[place])
     assert torch.equal(collate(train.__getitems__(keys[::-1])).images.flip(0), batch)
     assert not torch.equal(batch[:16], batch[16:])
-    again = source.TrainObjects(train.images, shift=train.shift, flip=True, seed=1)
+    again = source.TrainObjects(train.images, shift=train.moves["shift"], flip=True, seed=1)
     assert not torch.equal(collate(again.__getitems__(keys)).images, batch)
     plain = source.TrainObjects(train.images, shift=0, flip=False, seed=0)
     assert np.array_equal(plain[Key(5, 8)].image[0].numpy(), train.images[5])
