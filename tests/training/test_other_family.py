@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from cornet.training.learner import Learner
 
 from cornet import BrainScore, StepMatrix, create_model
 from cornet.runs.scores import read_scores
+from cornet.training.learner import Learner
 from cornet.training.recipe import Recipe
 from tests.helpers.brain.drawn_bundle import assembly, write
 from tests.helpers.models.two_areas import NAME, registration
