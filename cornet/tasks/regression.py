@@ -78,7 +78,6 @@ class Regression(Task):
             values = torch.tensor([scales[target][position] for target in self.targets])
             self.register_buffer(name, values, persistent=False)
         self.heads.attach(net, source.size)
-        self.chance = {self.monitor: 0.0}
         self.views = tuple(views)
         count = len(self.targets)
         self.train_r2 = R2(count)

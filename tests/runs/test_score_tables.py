@@ -173,7 +173,7 @@ from pathlib import Path
 from cornet.report.run.data import read_curves, read_metrics
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 before = peak()
-metrics, curves = read_metrics(Path(sys.argv[1])), read_curves(Path(sys.argv[1]))
+metrics, curves = read_metrics(Path(sys.argv[1])), read_curves(Path(sys.argv[1]), "val/top1")
 print(len(curves), len(metrics), peak() - before)
 """
 

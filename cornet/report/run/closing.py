@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from cornet.errors import CornetError, printable
-from cornet.report.curves import label, plot_curves
+from cornet.report.curves import label, plot_curves, task_metric
 from cornet.report.run.data import read_curves
 from cornet.report.terminal_tables import facts_table
 from cornet.terminal import Terminal, cell
@@ -46,9 +46,11 @@ def print_run_summary(
         check_summary(folder, summary)
     title = f"{summary['network']} on {summary['data']}"
     try:
-        metrics = read_curves(folder)
+        metric = task_metric(summary)
+        metrics = read_curves(folder, metric)
         if metrics is not None:
-            plot_curves({summary["network"]: metrics}, folder / "curves.png", summary["chance"], title)
+            runs = {summary["network"]: metrics}
+            plot_curves(runs, folder / "curves.png", summary["chance"], title, metric)
         if (folder / "scores.csv").exists():
             from cornet.report.run.page import write_page
 

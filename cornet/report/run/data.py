@@ -61,8 +61,8 @@ _TIMES: Mapping[str, str] = {
 
 _KEY = ("epoch", "step")
 _EVALUATED = ("val/", "brain/")
-_CURVES = ("train/loss", "val/loss", "val/top1")
-"""Columns of metrics.csv: those of every row, and prefixes of those of evaluations and of learning curves."""
+_LOSSES = ("train/loss", "val/loss")
+"""Columns of metrics.csv: those of every row, and prefixes of those of evaluations and of losses."""
 
 
 def read_scores(folder: Path) -> pd.DataFrame | None:
@@ -100,20 +100,23 @@ def read_metrics(folder: Path) -> pd.DataFrame | None:
     return _logged(folder, _EVALUATED, _evaluated)
 
 
-def read_curves(folder: Path) -> pd.DataFrame | None:
-    """Read the columns of metrics.csv that `cornet.report.curves.plot_curves` draws, all rows. None: missing."""
-    return _logged(folder, _CURVES)
+def read_curves(folder: Path, metric: str) -> pd.DataFrame | None:
+    """Read the columns of metrics.csv that `cornet.report.curves.plot_curves` draws, all rows. None: missing.
+
+    metric: of the task.
+    """
+    return _logged(folder, (*_LOSSES, metric))
 
 
-def read_logged(folder: Path) -> tuple[pd.DataFrame | None, pd.DataFrame | None]:
+def read_logged(folder: Path, metric: str) -> tuple[pd.DataFrame | None, pd.DataFrame | None]:
     """Return the results of `read_metrics` and `read_curves` while reading metrics.csv once."""
-    curves = []
+    curves, drawn = [], (*_LOSSES, metric)
 
     def keep(rows: pd.DataFrame) -> pd.DataFrame:
-        curves.append(rows[_columns(rows, _CURVES)])
+        curves.append(rows[_columns(rows, drawn)])
         return _evaluated(rows[_columns(rows, _EVALUATED)])
 
-    metrics = _logged(folder, (*_CURVES, *_EVALUATED), keep)
+    metrics = _logged(folder, (*drawn, *_EVALUATED), keep)
     if metrics is None:
         return None, None
     return metrics[_columns(metrics, _EVALUATED)], pd.concat(curves, ignore_index=True)

@@ -14,7 +14,7 @@ from cornet.errors import CornetError
 from cornet.files import atomic_write
 from cornet.names import is_old_or_rerun
 from cornet.opening import read_bytes
-from cornet.report.curves import plot_curves
+from cornet.report.curves import label, plot_curves, task_metric
 from cornet.report.render import data_address, page, part, picture
 from cornet.report.run.data import read_json, read_logged, read_metrics
 from cornet.report.run.plots import BrainTables, Picture, draw_pictures, read_brain_tables
@@ -34,21 +34,20 @@ def write_page(folder: Path | str) -> Path:
     folder = Path(folder)
     if not folder.is_dir():
         raise CornetError(f"{folder} is not a folder; name the folder of a run.")
-    tables = read_brain_tables(folder)
-    metrics, curves = (read_metrics(folder), None) if _curves_are_current(folder) else read_logged(folder)
+    tables, finished = read_brain_tables(folder), read_json(folder / "finished.json")
+    metric, current = task_metric(finished), _curves_are_current(folder)
+    metrics, curves = (read_metrics(folder), None) if current else read_logged(folder, metric)
     if tables.scores is None and metrics is None:
         raise CornetError(
             f"{folder} has no metrics.csv and no scores.csv with numbers; name the folder of a run."
         )
-    finished = read_json(folder / "finished.json")
     pictures = draw_pictures(tables, narrow=True)
     for one in pictures:
         atomic_write(folder / one.name, one.wide)
     if curves is not None:
         title, chance = _title(folder, finished), finished.get("chance")
-        plot_curves(
-            {title: curves}, folder / "curves.png", chance if isinstance(chance, float) else None, title
-        )
+        drawn = chance if isinstance(chance, float) else None
+        plot_curves({title: curves}, folder / "curves.png", drawn, title, metric)
     atomic_write(folder / "report.html", _page(folder, tables, metrics, finished, pictures))
     return folder / "report.html"
 
@@ -133,10 +132,11 @@ def _lede(folder: Path, finished: Mapping[str, Any], scored: bool) -> Markup:
     """Render the introduction and the run's facts."""
     facts = training_facts(finished) if finished else ["not finished: results so far"]
     if isinstance(finished.get("best"), float):
-        what = str(finished.get("monitor", "val/top1")).removeprefix("val/").replace("top1", "top-1")
+        what = label(str(finished.get("monitor", task_metric(finished))))
         facts.append(f"best {what} {finished['best']:.3f} (epoch {finished.get('best_epoch', '?')})")
     text = "; ".join([*facts, *chance_fact(finished)])
-    return part("run.lede", scored=scored, facts=text, folder=str(folder))
+    task = str(finished.get("task", "Classification"))
+    return part("run.lede", scored=scored, facts=text, folder=str(folder), task=task)
 
 
 def _made_with(folder: Path) -> Markup:

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from cornet.report import style as brain_style
-from cornet.report.curves import label
+from cornet.report.curves import axis_label
 from cornet.report.run.data import latest, series
 from cornet.report.style import (
     epoch_axis,
@@ -68,7 +68,7 @@ def draw_accuracy(scores: pd.DataFrame, columns: int = 3) -> bytes | None:
             _untrained(axes, rows, colour)
             _value_axis(axes, rows)
             axes.set_xlim(-0.04 * most, 1.1 * most or 1)
-            axes.set_xlabel(_metric_label(both), fontsize=8)
+            axes.set_xlabel(axis_label(str(both["task_metric"].iloc[-1])), fontsize=8)
         if points is not None and last > 1e-9:
             look: dict[str, Any] = {"shrink": 0.6, "pad": 0.01, "aspect": 30}
             look["location"] = "right" if figure.get_figwidth() > 5 else "bottom"
@@ -76,12 +76,6 @@ def draw_accuracy(scores: pd.DataFrame, columns: int = 3) -> bytes | None:
             places = figure.axes[: len(series(scores))]
             figure.colorbar(points, ax=places, **look).set_label("epoch", fontsize=8)
         return brain_style.png(figure)
-
-
-def _metric_label(rows: pd.DataFrame) -> str:
-    """Label of the task's metric, for an axis."""
-    name = str(rows["task_metric"].iloc[-1])
-    return "top-1 (fraction of images)" if name == "val/top1" else label(name) or "the task's metric"
 
 
 def _panels(
