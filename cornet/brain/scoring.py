@@ -21,7 +21,7 @@ from cornet.brain.subjects.subject import Site, Subject
 from cornet.errors import CornetError
 from cornet.stimuli.normalisation import IMAGENET_MEAN, IMAGENET_STD
 
-__all__ = ["AUTO", "check_layers", "choose", "score", "with_times"]
+__all__ = ["AUTO", "check_layers", "choose", "opened_benchmarks", "score", "with_times"]
 
 log = logging.getLogger("cornet")
 

@@ -12,9 +12,9 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.utilities.rank_zero import rank_zero_info
 
-from cornet.brain.benchmarks import Benchmark, open_benchmarks
+from cornet.brain.benchmarks import Benchmark
 from cornet.brain.benchmarks.battery import with_layers
-from cornet.brain.scoring import AUTO, check_layers, choose
+from cornet.brain.scoring import AUTO, check_layers, choose, opened_benchmarks
 from cornet.brain.subjects.any_network import Milliseconds, subject_of
 from cornet.brain.subjects.base import to_site
 from cornet.brain.subjects.screen_cache import ScreenCache
@@ -46,7 +46,8 @@ class BrainScore(pl.Callback):
 
     pl.Trainer(callbacks=[cornet.BrainScore(["my-bundle"], layers={"V4": "layer3", "IT": "layer4"}, size=64)])
 
-    benchmarks: names, groups, or folders with a bundle, as `cornet score --on` takes them; or a mapping from any key
+    benchmarks: names, groups, or folders with a bundle, as `cornet score --on` takes them, or your own `Benchmark`
+        objects; or a mapping from any key
         to such lists, as in conf/brain. If empty, the callback does nothing.
     layers: the layer for each region, see `cornet.brain.subjects.any_network.subject_of`. Cornet's networks have areas
         and need none. Benchmarks of a group or bundle whose region has no layer are left out. "auto": for each region
@@ -82,7 +83,7 @@ class BrainScore(pl.Callback):
 
     def __init__(
         self,
-        benchmarks: Sequence[str] | Mapping[str, Sequence[str]],
+        benchmarks: Sequence[str | Benchmark[Any]] | Mapping[str, Sequence[str | Benchmark[Any]]],
         layers: Mapping[str, str] | str | None = None,
         network: Network = None,
         size: int | None = None,
@@ -258,7 +259,7 @@ class BrainScore(pl.Callback):
 
     def open(self, device: torch.device | str) -> list[Benchmark[Any]]:
         """Open the benchmarks with the callback's options."""
-        return open_benchmarks(self.names, device=device, **self.options)
+        return opened_benchmarks(self.names, device, self.options)
 
     def subject(self, trainer: Any, module: Any, source: Any = None) -> SharedSubject:
         """Return the current network as a subject.
