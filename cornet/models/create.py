@@ -30,7 +30,8 @@ def create_model(
     """Build a `cornet.models.Network` by name, e.g. create_model("cornet_s", num_classes=10, width=0.25).
 
     name: one of `list_models()`.
-    pretrained: True loads the published weights, fetched once and cached; a path loads them from that file.
+    pretrained: True loads the published weights, fetched once and cached; a path loads them from that file. For another
+        number of classes all but the decoder is loaded, with a line in the log.
     weights_url: URL or folder to fetch from; default: the environment variable CORNET_WEIGHTS_URL, else the
         original server.
     accept_hash: accept a file whose SHA-256 does not match its name.
@@ -55,9 +56,10 @@ def create_model(
             f"{name} is a {type(net).__name__}, which must be a subclass of cornet.models.Network."
         )
     if pretrained is True:
-        load_weights(name, net, fetch_published(name, weights_url, accept_hash=accept_hash))
+        source = fetch_published(name, weights_url, accept_hash=accept_hash)
+        load_weights(name, net, source, other_classes=True)
     elif pretrained:
-        load_weights(name, net, os.fspath(pretrained), ema)
+        load_weights(name, net, os.fspath(pretrained), ema, other_classes=True)
     return net
 
 

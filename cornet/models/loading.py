@@ -24,16 +24,24 @@ def load_weights(
     ema: bool = False,
     label: str | None = None,
     report: bool = True,
+    other_classes: bool = False,
 ) -> None:
     """Load a checkpoint into `net`, in place, as the family of the model `name` does. Raises CornetError as it does.
 
     ema: take averaged weights of the file. label: the file, for messages. report: log what was unusual in the file.
+    other_classes: if only the number of classes differs, load all but the decoder, and say so.
     """
-    (registered(name).load or load_state)(net, source, ema=ema, label=label, report=report)
+    options = {"other_classes": True} if other_classes else {}
+    (registered(name).load or load_state)(net, source, ema=ema, label=label, report=report, **options)
 
 
 def load_state(
-    net: Network, source: Source, ema: bool = False, label: str | None = None, report: bool = True
+    net: Network,
+    source: Source,
+    ema: bool = False,
+    label: str | None = None,
+    report: bool = True,
+    other_classes: bool = False,
 ) -> None:
     """Load a state dict into `net`, in place: what a family does that registers no `load`.
 
@@ -44,8 +52,14 @@ def load_state(
     label = label or ("the state dict" if isinstance(source, Mapping) else str(source))
     content = source if isinstance(source, Mapping) else read_weight_file(source)
     own = net.state_dict()
+    note = ""
     found = extract_weights(content, label, [own], ema=ema)
     given = found.tensors
+    decoder = [key for key in own if key.startswith("decoder.")]
+    if other_classes and any(key in given and given[key].shape != own[key].shape for key in decoder):
+        given = {key: value for key, value in given.items() if key not in decoder}
+        own = {key: value for key, value in own.items() if key not in decoder}
+        note = "the decoder is for other classes; it was not loaded and starts untrained"
     missing = [key for key in own if key not in given and not key.endswith("num_batches_tracked")]
     extra = [key for key in given if key not in own]
     misfits = [key for key in own if key in given and given[key].shape != own[key].shape]
@@ -60,4 +74,4 @@ def load_state(
         for key, value in given.items():
             own[key].copy_(value)
     if report:
-        found.report(label, USUAL)
+        found.report(label, USUAL, more=note)

@@ -3,7 +3,7 @@
 import contextlib
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 import pytorch_lightning as pl
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from cornet.errors import CornetError
 from cornet.losses import Loss, Readouts
 from cornet.models import CORnet
+from cornet.models.freezing import check_rates, freeze
 from cornet.models.own_network import OwnNetwork
 from cornet.old_names import with_current_facts
 from cornet.runs.provenance import Provenance
@@ -35,9 +36,9 @@ class Learner(pl.LightningModule):
 
     net: the network. recipe: how to train it. mean, std: per channel, of images scaled to 0..1; images arrive as uint8
     and are normalised here, on the device. task: what is learned (None: the class of each image). losses: terms beside
-    the task's loss, by name. source: the images, for the task. views: names of the validation protocols. facts: the
-    network's name and arguments, and the classes; stored in every checkpoint, and a checkpoint with other facts is
-    refused.
+    the task's loss, by name. source: the images, for the task. frozen: areas or modules of the network that are not
+    trained. views: names of the validation protocols. facts: the network's name and arguments, and the classes; stored
+    in every checkpoint, and a checkpoint with other facts is refused.
 
     Logs train/loss (mean over the ranks), every further loss as train/loss_<name>, and train/learning_rate every few
     steps, and the metrics of the task every epoch. Metrics stay on the device: only logged training steps wait for it.
@@ -63,6 +64,7 @@ class Learner(pl.LightningModule):
         task: Task | None = None,
         losses: Mapping[str, Loss] | None = None,
         source: Any = None,
+        frozen: Sequence[str] = (),
     ):
         super().__init__()
         self.net = net
@@ -78,6 +80,9 @@ class Learner(pl.LightningModule):
         self.needs_states = any(loss.needs_states for loss in self.losses.values())
         self.task = Classification(recipe.label_smoothing) if task is None else task
         self.task.attach(net, source, self.views, self.needs_readouts)
+        self.frozen = freeze(net, frozen)
+        check_rates(net, recipe.rates)
+        self.train()
         if not isinstance(getattr(net, "decoder", None), nn.Linear) and isinstance(net, CORnet):
             self.facts["net.decoder"] = False  # the task has heads of its own
         self.average: AveragedWeights | None = None
@@ -86,6 +91,13 @@ class Learner(pl.LightningModule):
             self.net.to(memory_format=torch.channels_last)
         if recipe.compile:
             self.net.compile(recipe.memory_budget)
+
+    def train(self, mode: bool = True) -> Self:
+        """Set the mode; frozen parts stay in evaluation mode, so that their norms keep their statistics."""
+        super().train(mode)
+        for part in getattr(self, "frozen", ()):
+            part.eval()
+        return self
 
     def forward(self, images: Tensor, **arguments: Any) -> Any:
         """Run the network on uint8 images (batch, 3, y, x), which it normalises."""
@@ -180,7 +192,7 @@ class Learner(pl.LightningModule):
         step = self.current_epoch * per_epoch + batch_idx // self.trainer.accumulate_grad_batches
         rate = self.recipe.learning_rate * learning_rate_factor(self.recipe, step, per_epoch)
         for group in self.trainer.optimizers[0].param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group.get("factor", 1.0)
 
     def configure_gradient_clipping(
         self,

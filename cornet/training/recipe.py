@@ -1,8 +1,8 @@
 """Training recipes: optimiser, schedule, precision. The published recipes are in conf/recipe."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 
 from cornet.errors import CornetError
+from cornet.models.freezing import rate_factor
 from cornet.training.averaging import check_average
 
 __all__ = ["Recipe", "Sizes", "check_sizes", "learning_rate_factor", "parameter_groups", "shrink", "size_at"]
@@ -90,6 +91,7 @@ class Recipe:
     average: decay, per optimiser step, of averaged weights, which are then validated, scored against brains and stored
         in checkpoints; see `cornet.training.averaging`. None: no averaging.
     sizes: [[pixels, epochs], ...], smaller images in the first epochs; the last epochs use the images' own size.
+    rates: factors of the learning rate by area or module, such as {"V1": 0.1, "decoder": 10}; 1 for others.
     step_loss: weight of the mean loss of the read-outs at earlier steps that the image reaches, which makes earlier
         read-outs accurate; 0: train the last step only.
 
@@ -117,6 +119,7 @@ class Recipe:
     average: float | None = None
     sizes: Sizes = ()
     step_loss: float = 0.0
+    rates: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "accumulate"):
@@ -168,7 +171,7 @@ class Recipe:
         devices = {p.device.type for p in net.parameters()}
         unscaled_first = self.precision == "16-mixed" and self.clip is not None
         return torch.optim.SGD(
-            parameter_groups(net, self.weight_decay, self.decay_norms_and_biases),
+            parameter_groups(net, self.weight_decay, self.decay_norms_and_biases, self.rates),
             lr=self.learning_rate,
             momentum=self.momentum,
             nesterov=self.nesterov,
@@ -176,8 +179,27 @@ class Recipe:
         )
 
 
-def parameter_groups(net: nn.Module, weight_decay: float, decay_all: bool) -> list[dict[str, Any]]:
-    """Group the parameters by weight decay: one group for all, or no decay for norms (by type) and biases."""
+def parameter_groups(
+    net: nn.Module, weight_decay: float, decay_all: bool, rates: Mapping[str, float] | None = None
+) -> list[dict[str, Any]]:
+    """Group the parameters by weight decay: one group for all, or no decay for norms (by type) and biases.
+
+    rates: factors of the learning rate by area or module; there is then a group for each factor, with the key "factor".
+    """
+    groups = decay_groups(net, weight_decay, decay_all)
+    if not rates:
+        return groups
+    factors = {id(p): rate_factor(name, rates) for name, p in net.named_parameters()}
+    found = []
+    for group in groups:
+        for factor in sorted({factors[id(p)] for p in group["params"]}):
+            chosen = [p for p in group["params"] if factors[id(p)] == factor]
+            found.append({**group, "params": chosen, "factor": factor})
+    return found
+
+
+def decay_groups(net: nn.Module, weight_decay: float, decay_all: bool) -> list[dict[str, Any]]:
+    """Group the parameters by weight decay."""
     if decay_all:
         return [{"params": list(net.parameters()), "weight_decay": weight_decay}]
     undecayed = {id(p) for m in net.modules() if isinstance(m, NORMS) for p in m.parameters(recurse=False)}

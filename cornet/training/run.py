@@ -277,6 +277,7 @@ def quieten() -> None:
         ".*Checkpoint directory .* exists.*",
         ".*isinstance.*LeafSpec.*",
         ".*no `val_dataloader`.*",
+        ".*module.s. in eval mode at the start of training.*",  # frozen areas
         ".*sync_dist=True.*",  # torchmetrics has already reduced the values
     ):
         warnings.filterwarnings("ignore", message=message)

@@ -99,7 +99,7 @@ def test_every_file_names_only_what_its_class_takes(path):
     config = composed(f"{group}={choice}")
     if group == "model":
         takes = set(inspect.signature(CORnet).parameters) | set(inspect.signature(create_model).parameters)
-        assert set(config.model) <= takes | ({"_target_"} if choice == "own" else set())
+        assert set(config.model) <= takes | {"freeze"} | ({"_target_"} if choice == "own" else set())
         assert config.model.name in list_models() or choice == "own"
         return
     if group == "brain":  # its keys are handed on by callbacks/default.yaml

@@ -73,6 +73,7 @@ def load_published(
     ema: bool = False,
     label: str | None = None,
     report: bool = True,
+    other_classes: bool = False,
 ) -> CORnet:
     """Load weights in the published layout into `net`, in place, and return it.
 
@@ -81,7 +82,8 @@ def load_published(
         Checkpoints of train.py are accepted, too ("net." and our own keys), and files of other programs whose
         weights have another prefix or key; what was done is then logged in one line.
     ema: take averaged weights (under "state_dict_ema" or "model_ema"). label: the file, for messages. report: log what
-        was unusual in the file.
+        was unusual in the file. other_classes: if only the number of classes differs, load all but the decoder, and say
+        so.
 
     The network keeps its device and dtype. R and RT have the same entries, so a file of one loads into the other.
 
@@ -91,14 +93,35 @@ def load_published(
     label = label or ("the state dict" if isinstance(source, Mapping) else str(source))
     content = source if isinstance(source, Mapping) else read_weight_file(source)
     names, own = published_names(net), net.state_dict()
-    found = check_published(net, content, label, ema)
+    found, note = without_other_decoder(net, content, label, ema) if other_classes else (None, "")
+    found = found or check_published(net, content, label, ema)
     with torch.no_grad():
         for ours, published in names.items():
             if published in found.tensors:
                 own[ours].copy_(found.tensors[published])
     if report:
-        found.report(label, USUAL)
+        found.report(label, USUAL, more=note)
     return net
+
+
+def without_other_decoder(
+    net: CORnet, content: Mapping[str, Any], label: str, ema: bool
+) -> tuple[Weights | None, str]:
+    """Return a file's weights without a decoder for other classes, and a note; None if the decoder fits."""
+    names, own = published_names(net), net.state_dict()
+    expected = {published: own[ours] for ours, published in names.items()}
+    found = extract_weights(content, label, (expected, own), ema=ema)
+    given = {names.get(key, key): value for key, value in found.tensors.items()}
+    decoder = [published for ours, published in names.items() if ours.startswith("decoder.")]
+    classes = [len(weights[decoder[0]]) for weights in (given, expected) if decoder and decoder[0] in weights]
+    if len(classes) < 2 or classes[0] == classes[1]:
+        return None, ""
+    given, expected = (
+        {k: v for k, v in weights.items() if k not in decoder} for weights in (given, expected)
+    )
+    check_same_network(label, given, expected)
+    note = f"the decoder has {classes[0]} classes in the file, not {classes[1]}; it was not loaded and starts untrained"
+    return replace(found, tensors=given), note
 
 
 def check_published(
