@@ -20,7 +20,10 @@ from typing import Any, TypeVar
 
 from cornet.errors import CornetError
 
-__all__ = ["Registered", "list_models", "register", "registered"]
+__all__ = ["NO_ARGUMENTS", "Registered", "list_models", "register", "registered"]
+
+NO_ARGUMENTS = ("pretrained", "weights_url", "accept_hash", "ema", "freeze")
+"""Keys of `model` in a configuration that are not arguments of the network: its weights, and how they are trained."""
 
 Make = TypeVar("Make", bound=Callable[..., Any])
 

@@ -5,14 +5,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cornet.errors import CornetError
+from cornet.models.registry import NO_ARGUMENTS
 from cornet.report.run.data import is_int
 
 if TYPE_CHECKING:
     from cornet.models import ModelSummary
 
 __all__ = ["describe_run"]
-
-WEIGHT_KEYS = ("pretrained", "weights_url", "accept_hash", "ema")
 
 
 def describe_run(source: Path, model: Any, classes: Any, size: Any = None) -> "ModelSummary":
@@ -29,7 +28,7 @@ def describe_run(source: Path, model: Any, classes: Any, size: Any = None) -> "M
     name = arguments.pop("name", None)
     if not isinstance(name, str):
         raise CornetError(f"{source.name} does not name a network.")
-    for key in WEIGHT_KEYS:
+    for key in NO_ARGUMENTS:
         arguments.pop(key, None)
     if arguments.get("num_classes") in ("auto", None):
         arguments["num_classes"] = classes if is_int(classes) else 1000

@@ -63,6 +63,7 @@ def check(config: DictConfig) -> None:
     """Raise CornetError if a run is invalid, as far as that can be checked without images."""
     from cornet.instantiate import make
     from cornet.models import describe
+    from cornet.models.registry import NO_ARGUMENTS
     from cornet.training.build import as_dict
     from cornet.training.config_errors import check_missing
     from cornet.training.sweeps.halving import parse_halving
@@ -70,8 +71,7 @@ def check(config: DictConfig) -> None:
     check_missing(config)
     parse_halving(OmegaConf.select(config, "sweep.halving"))
     make(config.recipe, "recipe")
-    weights = ("pretrained", "weights_url", "accept_hash", "ema")
-    model = {key: value for key, value in as_dict(config.model).items() if key not in weights}
+    model = {key: value for key, value in as_dict(config.model).items() if key not in NO_ARGUMENTS}
     if "_target_" in model:  # the user's own network: only the run builds it
         return
     if model.get("num_classes") in ("auto", None):
