@@ -155,10 +155,10 @@ def test_weights_come_from_a_file(tmp_path):
     again = create_model(NAME, num_classes=4, pretrained=str(tmp_path / "w.pth"))
     images = torch.randn(2, 3, 32, 32)
     assert torch.equal(again(images), net(images))
-    with pytest.raises(
-        CornetError, match=r"w\.pth does not hold this network's weights: 0 are missing, 0 unex"
-    ):
-        create_model(NAME, num_classes=5, pretrained=tmp_path / "w.pth")
+    trunk = create_model(NAME, num_classes=5, pretrained=tmp_path / "w.pth").state_dict()
+    assert all(
+        torch.equal(trunk[key], value) for key, value in net.state_dict().items() if "decoder" not in key
+    )
 
 
 def test_state_dicts_of_trainings_fit_and_others_are_refused_before_anything_is_loaded():

@@ -41,7 +41,9 @@ def chosen(name):
         return MORE[name]
     with initialize_config_dir(str(CONF), version_base="1.3"):
         model = OmegaConf.to_container(compose("config", [f"experiment=variants/{name}"]).model)
-    return model.pop("name"), {k: v for k, v in model.items() if k not in ("num_classes", "pretrained")}
+    return model.pop("name"), {
+        k: v for k, v in model.items() if k not in ("num_classes", "pretrained", "freeze")
+    }
 
 
 @pytest.fixture(params=[*FILES, *MORE])
