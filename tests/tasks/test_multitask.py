@@ -81,7 +81,7 @@ def test_a_training_with_brain_scores(train, tmp_path, monkeypatch):
         "model.width=0.1",
         "recipe.batch_size=16",
     ]
-    brain = ["brain.benchmarks.simulated=[simulated.V4]", "recipe.epochs=1"]
+    brain = ["brain=simulated", "brain.benchmarks.simulated=[simulated.V4]", "recipe.epochs=1"]
     code, out, err = train("experiment=objects_two_tasks", *small, *brain, small=False)
     assert code == 0, err
     assert "category top-1 " in out
