@@ -5,6 +5,7 @@ A family states its areas in one table, computes the output of each area at each
 """
 
 import dataclasses
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -31,7 +32,7 @@ class Depth(NamedTuple):
     unrolled: int
 
 
-class Network(nn.Module):
+class Network(nn.Module, ABC):
     """Base class of all networks with areas.
 
     areas: from the lowest to the highest; the decoder reads the last one. num_classes: outputs of the decoder.
@@ -62,6 +63,7 @@ class Network(nn.Module):
         self.num_classes = int(num_classes)
         self.in_channels = int(in_channels)
 
+    @abstractmethod
     def run_areas(
         self, images: Tensor, steps: Mapping[str, int], keep_all: bool
     ) -> Mapping[str, Sequence[Tensor]]:
@@ -71,7 +73,6 @@ class Network(nn.Module):
         area. Returns {area: [(batch, ...), ...]} in the order of the table; a step before the image has arrived may
         have a batch of one.
         """
-        raise NotImplementedError(f"{type(self).__name__} has no method run_areas")
 
     def decode(self, output: Tensor) -> Tensor:
         """Logits (batch, class) from an output of the last area (batch, channel, ...)."""

@@ -59,7 +59,7 @@ def create_model(
         source = fetch_published(name, weights_url, accept_hash=accept_hash)
         load_weights(name, net, source, other_classes=True)
     elif pretrained:
-        load_weights(name, net, os.fspath(pretrained), ema, other_classes=True)
+        load_weights(name, net, os.fspath(pretrained), ema=ema, other_classes=True)
     return net
 
 

@@ -17,22 +17,12 @@ __all__ = ["load_state", "load_weights"]
 Source = str | PathLike[str] | Mapping[str, Any]
 
 
-def load_weights(
-    name: str,
-    net: Network,
-    source: Source,
-    ema: bool = False,
-    label: str | None = None,
-    report: bool = True,
-    other_classes: bool = False,
-) -> None:
+def load_weights(name: str, net: Network, source: Source, **options: Any) -> None:
     """Load a checkpoint into `net`, in place, as the family of the model `name` does. Raises CornetError as it does.
 
-    ema: take averaged weights of the file. label: the file, for messages. report: log what was unusual in the file.
-    other_classes: if only the number of classes differs, load all but the decoder, and say so.
+    options: as in `load_state`, which a family without a loader of its own uses.
     """
-    options = {"other_classes": True} if other_classes else {}
-    (registered(name).load or load_state)(net, source, ema=ema, label=label, report=report, **options)
+    (registered(name).load or load_state)(net, source, **options)
 
 
 def load_state(
@@ -46,8 +36,12 @@ def load_state(
     """Load a state dict into `net`, in place: what a family does that registers no `load`.
 
     source: a file, or its content: a state dict, or a dict with one, as other programs write them; see
-    `cornet.models.weight_files`. num_batches_tracked may be missing. ema, label, report: as in `load_weights`. Raises
-    CornetError, before anything is loaded, for a file that cannot be read safely, and for weights of another network.
+        `cornet.models.weight_files`. num_batches_tracked may be missing.
+    ema: take averaged weights of the file. label: the file, for messages. report: log what was unusual in the file.
+    other_classes: if only the number of classes differs, load all but the decoder, and say so.
+
+    Raises CornetError, before anything is loaded, for a file that cannot be read safely, and for weights of another
+    network.
     """
     label = label or ("the state dict" if isinstance(source, Mapping) else str(source))
     content = source if isinstance(source, Mapping) else read_weight_file(source)

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from cornet.errors import CornetError
 from cornet.stimuli.samples import ImageSource
+from cornet.tasks.counter import Counter
 
 __all__ = ["Outputs", "Targets", "Task"]
 
@@ -82,11 +83,19 @@ class Task(nn.Module, ABC):
     def metrics(self) -> dict[str, Tensor]:
         """Return the metrics of the validation, by their names in the log (val/loss first), and reset them."""
 
+    def counters(self) -> dict[str, Counter]:
+        """Return the metrics of the training, by the key under which checkpoints hold their counts."""
+        return {}
+
     def on_save(self, checkpoint: dict[str, Any]) -> None:
-        """Store the state of the training's metrics, so that a training can resume within an epoch."""
+        """Store the counts of the training's metrics, so that a training can resume within an epoch."""
+        checkpoint.update({key: counter.held() for key, counter in self.counters().items()})
 
     def on_load(self, checkpoint: dict[str, Any], first_rank: bool) -> None:
         """Restore what `on_save` stored. Stored counts are sums over the ranks: only the first rank takes them."""
+        for key, counter in self.counters().items():
+            if first_rank and key in checkpoint:
+                counter.restore(checkpoint[key])
 
 
 def check_targets(task: str, names: Sequence[str], available: Sequence[str]) -> None:

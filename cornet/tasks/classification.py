@@ -6,11 +6,12 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchmetrics import Metric, SumMetric
+from torchmetrics import SumMetric
 
 from cornet.errors import CornetError
 from cornet.stimuli.samples import IGNORED, ImageSource
 from cornet.tasks.base import Outputs, Targets, Task
+from cornet.tasks.counter import Counter
 
 __all__ = ["Classification", "TopK"]
 
@@ -19,7 +20,7 @@ LABEL = "label"
 STORED = "train_top1"  # key in checkpoints
 
 
-class TopK(Metric):
+class TopK(Counter):
     """Share of images whose class is among the k highest logits; images of the class IGNORED are not counted.
 
     It never waits for the device, unlike torchmetrics' accuracy with an ignored class.
@@ -55,7 +56,7 @@ class Classification(Task):
     """
 
     monitor = "val/top1"
-    shown = (("val/top1", "top-1"), ("val/top5", "top-5"))
+    shown: Sequence[tuple[str, str]] = (("val/top1", "top-1"), ("val/top5", "top-5"))
 
     def __init__(self, label_smoothing: float = 0.0) -> None:
         super().__init__()
@@ -68,21 +69,27 @@ class Classification(Task):
         self.step_accuracy = nn.ModuleDict()
 
     def attach(self, net: Any, source: ImageSource, views: Sequence[str], readouts: bool = False) -> None:
+        self.build_metrics(int(net.num_classes), views)
+        if readouts:
+            self.read_every_step(net, list(net.steps)[-1])
+
+    def build_metrics(self, classes: int, views: Sequence[str]) -> None:
+        """Build the metrics of the validation views."""
         self.views = tuple(views)
-        classes = int(net.num_classes)
-        self.chance = {"val/top1": 1 / classes}
+        self.chance = {self.monitor: 1 / classes}
         for view in self.views:
             for k in (1, 5):
                 self.val_accuracy[f"top{k}{self.suffix(view)}"] = TopK(min(k, classes))
-        if readouts:
-            last = list(net.steps)[-1]
-            steps = range(net.first_driven_step(last), net.steps[last])
-            if len(steps) < 2:
-                raise CornetError(
-                    f"the image reaches {last} only at its last step, so there are no earlier steps to read out; set "
-                    "recipe.step_loss to 0, or raise model.times."
-                )
-            self.step_accuracy.update({f"top1_step{k}": TopK(1) for k in steps})
+
+    def read_every_step(self, net: Any, area: str) -> None:
+        """Build the metrics of the read-outs of an area at every step that the image reaches."""
+        steps = range(net.first_driven_step(area), net.steps[area])
+        if len(steps) < 2:
+            raise CornetError(
+                f"the image reaches {area} only at its last step, so there are no earlier steps to read out; set "
+                "recipe.step_loss to 0, or raise model.times."
+            )
+        self.step_accuracy.update({f"top1_step{k}": TopK(1) for k in steps})
 
     def suffix(self, view: str) -> str:
         """Return the suffix of a view's metrics: empty for the first view."""
@@ -136,16 +143,12 @@ class Classification(Task):
             metric.reset()  # type: ignore[operator]
         return found
 
-    def on_save(self, checkpoint: dict[str, Any]) -> None:
-        with self.train_top1.sync_context():
-            checkpoint[STORED] = {name: getattr(self.train_top1, name).clone() for name in COUNTS}
+    def counters(self) -> dict[str, Counter]:
+        return {STORED: self.train_top1}
 
     def on_load(self, checkpoint: dict[str, Any], first_rank: bool) -> None:
         counts = checkpoint.get(STORED)
-        if counts is None or not first_rank:
-            return
-        if "tp" in counts:  # from a version that counted with torchmetrics
+        if counts is not None and "tp" in counts:  # from a version that counted with torchmetrics
             counts = {"correct": counts["tp"], "images": counts["tp"] + counts["fn"]}
-        self.train_top1.update(torch.zeros(1, 1), torch.full((1,), IGNORED))
-        for name in COUNTS:
-            getattr(self.train_top1, name).copy_(counts[name].squeeze())
+            checkpoint = {**checkpoint, STORED: counts}
+        super().on_load(checkpoint, first_rank)

@@ -4,75 +4,44 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
-from torchmetrics import SumMetric
 
 from cornet.errors import CornetError
-from cornet.stimuli.samples import IGNORED, ImageSource
+from cornet.stimuli.samples import ImageSource
 from cornet.tasks.base import Outputs, Targets, Task
-from cornet.tasks.classification import LABEL, TopK
+from cornet.tasks.classification import LABEL, Classification
 from cornet.tasks.heads import Heads, run_trunk
 
 __all__ = ["ClassHead", "Multitask"]
 
+STORED = "tasks"  # key in checkpoints
 
-class ClassHead(Task):
-    """Learns the class of each image by a linear head on an area, as a part of `Multitask`.
 
-    area: the area that the head reads; None: the last one. label_smoothing: as in `Classification`. Metrics: val/loss,
-    val/top1, train/top1.
+class ClassHead(Classification):
+    """Learns the class of each image by a linear head on an area instead of the network's decoder.
+
+    area: the area that the head reads; None: the last one. label_smoothing, metrics: as in `Classification`.
     """
 
-    monitor = "val/top1"
     shown = (("val/top1", "top-1"),)
-
     heads: Heads
 
     def __init__(self, area: str | None = None, label_smoothing: float = 0.0) -> None:
-        super().__init__()
-        self.area, self.label_smoothing = area, label_smoothing
+        super().__init__(label_smoothing)
+        self.area = area
 
     def attach(self, net: Any, source: ImageSource, views: Sequence[str], readouts: bool = False) -> None:
         classes = len(source.classes)
-        self.chance = {self.monitor: 1 / classes}
         self.heads = Heads({LABEL: classes}, {LABEL: self.area})
         self.heads.attach(net, source.size)
-        self.view = views[0]
-        self.train_top1, self.val_top1 = TopK(1), TopK(1)
-        self.val_loss, self.val_images = SumMetric(nan_strategy="disable"), SumMetric(nan_strategy="disable")
+        self.build_metrics(classes, views)
+        if readouts:
+            self.read_every_step(net, self.area or list(net.steps)[-1])
 
     def forward(
         self, net: nn.Module, inputs: Tensor, readouts: bool = False, states: bool = False, **arguments: Any
     ) -> Outputs:
         return self.heads(net, inputs, readouts, states, **arguments)
-
-    def loss(self, predictions: Mapping[str, Tensor], targets: Targets) -> Tensor:
-        return F.cross_entropy(predictions[LABEL], targets[LABEL], label_smoothing=self.label_smoothing)
-
-    def start_epoch(self) -> None:
-        self.train_top1.reset()
-
-    def update_training(self, predictions: Mapping[str, Tensor], targets: Targets) -> None:
-        self.train_top1.update(predictions[LABEL].detach(), targets[LABEL])
-
-    def training_metrics(self) -> dict[str, Tensor]:
-        return {"train/top1": self.train_top1.compute()}
-
-    def update(self, outputs: Outputs, targets: Targets, view: str) -> None:
-        if view != self.view:
-            return
-        logits, labels = outputs.predictions[LABEL].float(), targets[LABEL]
-        self.val_top1.update(logits, labels)
-        self.val_loss.update(F.cross_entropy(logits, labels, ignore_index=IGNORED, reduction="sum"))
-        self.val_images.update((labels != IGNORED).sum())
-
-    def metrics(self) -> dict[str, Tensor]:
-        loss = self.val_loss.compute() / self.val_images.compute().clamp(min=1)
-        found = {"val/loss": loss, self.monitor: self.val_top1.compute()}
-        for metric in (self.val_loss, self.val_images, self.val_top1):
-            metric.reset()
-        return found
 
 
 class Multitask(Task):
@@ -148,6 +117,16 @@ class Multitask(Task):
             for name, task in self.parts
             for metric, value in task.training_metrics().items()
         }
+
+    def on_save(self, checkpoint: dict[str, Any]) -> None:
+        parts: dict[str, dict[str, Any]] = {name: {} for name, _ in self.parts}
+        for name, task in self.parts:
+            task.on_save(parts[name])
+        checkpoint[STORED] = parts
+
+    def on_load(self, checkpoint: dict[str, Any], first_rank: bool) -> None:
+        for name, task in self.parts:
+            task.on_load(checkpoint.get(STORED, {}).get(name, {}), first_rank)
 
     def update(self, outputs: Outputs, targets: Targets, view: str) -> None:
         for name, task in self.parts:

@@ -5,11 +5,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torchmetrics import Metric
 
 from cornet.errors import CornetError
 from cornet.stimuli.samples import IGNORED, ImageSource
 from cornet.tasks.base import Outputs, Targets, Task, check_targets
+from cornet.tasks.counter import Counter
 from cornet.tasks.heads import Heads
 
 __all__ = ["R2", "Regression"]
@@ -17,7 +17,7 @@ __all__ = ["R2", "Regression"]
 HEAD = "numbers"
 
 
-class R2(Metric):
+class R2(Counter):
     """Coefficient of determination of each target, 1 - (residual / total sum of squares), over all images and ranks.
 
     targets: their number. Images with NaN in `wanted` are not counted. NaN for a target that does not vary.
@@ -112,6 +112,9 @@ class Regression(Task):
 
     def training_metrics(self) -> dict[str, Tensor]:
         return {"train/r2": self.train_r2.compute().nanmean().float()}
+
+    def counters(self) -> dict[str, Counter]:
+        return {"train_r2": self.train_r2}
 
     def update(self, outputs: Outputs, targets: Targets, view: str) -> None:
         wanted = self.scaled(targets)

@@ -55,6 +55,24 @@ def test_metrics_have_the_name_of_their_task(source):
     assert task.chance == {"val/category_top1": 1 / 8}
 
 
+def test_the_counts_of_an_epoch_go_on_from_a_checkpoint(source):
+    net, task = attached(source)
+    images, first, second = torch.randn(4, 3, 32, 32), batch(), batch()
+    checkpoint = {}
+    with torch.no_grad():
+        predictions = task(net, images).predictions
+    task.start_epoch()
+    task.update_training(predictions, first)
+    task.on_save(checkpoint)
+    _, other = attached(source)
+    other.on_load(checkpoint, first_rank=True)
+    for one in (task, other):
+        one.update_training(predictions, second)
+    found, expected = other.training_metrics(), task.training_metrics()
+    assert found.keys() == expected.keys() == {"train/category_top1", "train/place_r2"}
+    assert all(torch.equal(found[name], expected[name]) for name in found)
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [

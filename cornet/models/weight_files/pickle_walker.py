@@ -7,6 +7,7 @@ with two changes. A global is only a name. A call gives the value of a builder, 
 
 import io
 import pickletools
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -53,13 +54,13 @@ class Global(Unread):
     __slots__ = ()
 
 
-class State:
+class State(ABC):
     """Base of values that take the state of a BUILD operation. All others ignore it."""
 
     __slots__ = ()
 
-    def set_state(self, state: Any) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def set_state(self, state: Any) -> None: ...
 
 
 Builder = Callable[..., Any]
