@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cornet.report.curves import label
+from cornet.report.curves import label, task_metric
 from cornet.report.run.data import by_epoch, latest
 from cornet.report.seeds.seed_runs import SeedRun
 from cornet.report.statistics import Estimate, mean_interval
@@ -29,7 +29,8 @@ _COMPOSITE = re.compile(r"brain/(mean|(simulated_)?average_\d{4})")
 class Measure:
     """A metric of several seeds by epoch.
 
-    name: as logged (val/top1, brain/simulated.IT). kind: accuracy, loss or brain.
+    name: as logged (val/top1, brain/simulated.IT). kind: accuracy (any metric of a task), loss or brain. of_task: it is
+        the metric of the task, or a view or part of it. is_task: it is that metric itself.
     curves: values by epochs completed (rows; 0: before training) and seed (columns); NaN: missing.
     last: by seed, the value of the last evaluation. best: by seed, the value at the epoch of the best checkpoint, by
         `monitor` (accuracies, losses: best.ckpt) or `brain.monitor` (brain scores: best_brain.ckpt).
@@ -47,6 +48,8 @@ class Measure:
     scale: str = ""
     ceiling: float = math.nan
     simulated: bool = False
+    of_task: bool = False
+    is_task: bool = False
     incomparable: str = ""
     notes: tuple[str, ...] = ()
 
@@ -70,14 +73,16 @@ class Measure:
 
 
 def plain_measures(runs: Sequence[SeedRun]) -> list[Measure]:
-    """Return validation accuracies, then validation losses, from each run's metrics.csv."""
+    """Return the metrics of the task, that of `task_metric` first, then losses, from each run's metrics.csv."""
     names = [name for name in _names(runs) if name.startswith("val/")]
     best = {run.seed: _epoch(run.summary, "best_epoch") for run in runs}
     measures = []
-    for name in sorted(names, key=lambda text: (not text.startswith("val/top"), text)):
+    main = task_metric(runs[0].summary)
+    for name in sorted(names, key=lambda text: ("loss" in text, not text.startswith(main), text)):
         curves = {run.seed: _logged(run.metrics, name, "epoch", 1) for run in runs}
         kind = "loss" if "loss" in name else "accuracy"
-        measures.append(_measure(curves, best, {}, name=name, label=label(name), kind=kind))
+        facts = {"of_task": name.startswith(main), "is_task": name == main}
+        measures.append(_measure(curves, best, {}, name=name, label=label(name), kind=kind, **facts))
     return measures
 
 

@@ -48,7 +48,7 @@ def draw_seeds(seeds: Seeds, brain: bool, columns: int = 3) -> bytes | None:
 
 
 def _shown(one: Measure) -> bool:
-    return one.name.startswith(("val/top1", "val/loss")) or one.name == "brain/mean" or bool(one.region)
+    return one.of_task or one.name in ("val/loss", "brain/mean") or bool(one.region)
 
 
 def _panel(axes: Axes, one: Measure, summary: Mapping[str, Any], colour: str) -> None:
@@ -105,11 +105,14 @@ def _axes(axes: Axes, one: Measure, summary: Mapping[str, Any]) -> None:
     elif one.kind == "accuracy":
         low = min(low, 0.0)
         chance = summary.get("chance")
-        if isinstance(chance, float) and "top1" in one.name:
+        if isinstance(chance, float) and one.of_task:
             axes.axhline(chance, color="0.5", lw=0.8, ls=":", zorder=0)
-        axes.set_ylabel("fraction of images", fontsize=8)
+        axes.set_ylabel("fraction of images" if "top" in one.name else one.label, fontsize=8)
     else:
-        axes.set_ylabel("cross-entropy", fontsize=8)
+        axes.set_ylabel(
+            "cross-entropy" if summary.get("task", "Classification") == "Classification" else "loss",
+            fontsize=8,
+        )
     span = (high - low) or 0.1
     axes.set_ylim(low - 0.04 * span, high + 0.06 * span)
     epoch_axis(axes, float(one.curves.index.max()), 0.03, 0.04)

@@ -10,7 +10,7 @@ import pandas as pd
 
 from cornet.errors import CornetError
 from cornet.files import atomic_write
-from cornet.report.curves import label
+from cornet.report.curves import label, task_metric
 from cornet.report.render import interval_text, number, page, part, picture, simulated_banner
 from cornet.report.run.page import chance_fact, find_run_folder, training_facts, write_page
 from cornet.report.seeds.measures import Measure
@@ -165,5 +165,5 @@ def _cells(name: str, estimate: Estimate, values: pd.Series, each: bool) -> list
 def _monitored(seeds: Seeds) -> list[Measure]:
     """Return the monitored measures that have a value at the best epoch of any seed."""
     summary, known = seeds.runs[0].summary, {one.name: one for one in seeds.measures}
-    names = map(str, (summary.get("monitor", "val/top1"), summary.get("brain_monitor", "")))
+    names = map(str, (summary.get("monitor", task_metric(summary)), summary.get("brain_monitor", "")))
     return [known[name] for name in dict.fromkeys(names) if name in known and known[name].best.notna().any()]

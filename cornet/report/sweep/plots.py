@@ -85,9 +85,10 @@ def draw_changes(sweep: Sweep, base: Variant, changes: Sequence[Change], measure
 
 def draw_accuracy(sweep: Sweep, base: Variant, measure: str, key: str) -> str:
     """Return an <svg> of a score against accuracy, both after the last epoch; "" if no variant has both."""
-    finals = [[m.final for m in one.measures.values() if m.name == "val/top1"] for one in sweep.variants]
-    across = [values[0] if values else Estimate() for values in finals]
-    return _points(sweep, base, measure, key, across, "top-1 after the last epoch", better=-1)
+    found = [next((m for m in one.measures.values() if m.is_task), None) for one in sweep.variants]
+    across = [one.final if one else Estimate() for one in found]
+    name = next((one.label for one in found if one), "accuracy")
+    return _points(sweep, base, measure, key, across, f"{name} after the last epoch", better=-1)
 
 
 def draw_cost(sweep: Sweep, base: Variant, measure: str, key: str) -> str:

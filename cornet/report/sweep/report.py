@@ -83,7 +83,8 @@ def _changes(sweep: Sweep, base: Variant) -> Markup:
     if not changes:
         return part("sweep.no_changes")
     measures = list(dict.fromkeys(one.measure for one in changes))
-    shown = [name for name in measures if sweep.measures[name].name in ("val/top1", "brain/mean")]
+    known = sweep.measures
+    shown = [name for name in measures if known[name].is_task or known[name].name == "brain/mean"]
     shown = shown if len(shown) > 1 else measures[:2]
     variants = {one.variant.number: one.variant for one in changes}
     return part(
@@ -94,7 +95,7 @@ def _changes(sweep: Sweep, base: Variant) -> Markup:
         changes=changes,
         names={number: change_text(sweep, base, one) for number, one in variants.items()},
         published={number: published_change(sweep, base, one) for number, one in variants.items()},
-        accuracies=[name for name in measures if sweep.measures[name].name == "val/top1"],
+        accuracies=[name for name in measures if known[name].name == "val/top1"],
         base=base.number,
         others=len(sweep.variants) - 1,
         tested=sum(math.isfinite(one.difference.p) for one in changes),

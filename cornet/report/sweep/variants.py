@@ -29,7 +29,6 @@ from cornet.runs.config import flat
 
 __all__ = ["Cost", "Sweep", "Variant", "read_sweep"]
 
-ACCURACY = "val/top1"
 _AVERAGE = re.compile(r"brain/(simulated_)?average_\d{4}")
 
 
@@ -52,7 +51,7 @@ class Variant:
     """Runs that differ only in their seed.
 
     number: in tables and plots, from 1. values: {factor's key: value}. folders: of its runs. measures: {name: measure},
-    best accuracy and then every brain score; empty if every run was stopped early. steps: of the areas from V1 on.
+    the task's metric and then every brain score; empty if every run was stopped early. steps: of the areas from V1 on.
     stopped: {seed: epoch after which it was stopped early}.
     """
 
@@ -73,18 +72,18 @@ class Variant:
         return f"{len(self.seeds)}" + (f" + {len(self.stopped)} stopped" if self.stopped else "")
 
     def by_seed(self, measure: str) -> pd.Series:
-        """Return a measure by seed: the accuracy of the best epoch, or the score of the last evaluation."""
+        """Return a measure by seed: the task's metric at the best epoch, or the score of the last evaluation."""
         known = self.measures.get(measure)
         if known is None:
             return pd.Series(dtype=float)
-        return known.best if known.name == ACCURACY else known.last
+        return known.best if known.is_task else known.last
 
     def estimate(self, measure: str) -> Estimate:
         """Return the estimate over seeds of a measure."""
         known = self.measures.get(measure)
         if known is None:
             return Estimate()
-        return known.at_best if known.name == ACCURACY else known.final
+        return known.at_best if known.is_task else known.final
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,7 +196,7 @@ def _variant(number: int, runs: Sequence[SeedRun], factors: Sequence[Factor]) ->
     values = {factor.key: entries.get(factor.key) for factor in factors}
     measures: list[Measure] = []
     if complete:
-        measures += [one for one in plain_measures(complete) if one.name == ACCURACY]
+        measures += [one for one in plain_measures(complete) if one.is_task]
         measures += brain_measures(complete)
     summary = runs[0].summary
     steps = summary.get("steps")
@@ -217,14 +216,14 @@ def _variant(number: int, runs: Sequence[SeedRun], factors: Sequence[Factor]) ->
 
 def _display_name(one: Measure) -> str:
     """Return the name of a measure in tables and plots, marked if it is simulated."""
-    if one.name == ACCURACY:
-        return "best top-1"
+    if one.is_task:
+        return f"best {one.label}"
     return f"simulated {one.label}" if one.simulated and "simulated" not in one.label else one.label
 
 
 def _place(one: Measure) -> tuple[int, int]:
-    """Return the sort key of a measure: accuracy, the mean, regions from V1 on, averages."""
-    if one.name == ACCURACY:
+    """Return the sort key of a measure: the task's metric, the mean, regions from V1 on, averages."""
+    if one.is_task:
         return 0, 0
     if one.name == "brain/mean":
         return 1, 0
