@@ -12,6 +12,7 @@ import cornet
 from cornet import old_names
 from cornet.instantiate import make
 from cornet.models import CORnet, create_model
+from cornet.models.registry import NO_ARGUMENTS
 from cornet.old_names import MODEL_ARGUMENTS, with_current_names, with_current_overrides
 from cornet.report.seeds.seed_runs import open_runs
 from cornet.runs.checkpoints import network_of_file
@@ -166,6 +167,6 @@ def test_a_training_with_old_names_goes_on(tmp_path, monkeypatch, warnings_):
     assert place_of(config, given, Content())[0].absolute() == folder.absolute()
     built = network_arguments(config.model, make(config.data, "data"))
     assert {
-        f"model.{key}": value for key, value in built.items() if key != "pretrained"
+        f"model.{key}": value for key, value in built.items() if key not in NO_ARGUMENTS
     }.items() <= facts.items()
     assert warnings_.messages[0].startswith("model.front was renamed to model.v1;")

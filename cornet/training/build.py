@@ -16,6 +16,7 @@ from cornet.instantiate import make
 from cornet.losses import Loss
 from cornet.models import CORnet, create_model
 from cornet.models.own_network import OwnNetwork, make_network
+from cornet.models.registry import NO_ARGUMENTS
 from cornet.old_names import with_current_arguments
 from cornet.stimuli.samples import ImageSource
 from cornet.tasks import Task
@@ -67,7 +68,7 @@ def build(config: DictConfig, source: ImageSource | None = None) -> Training:
     frozen = arguments.pop("freeze", None) or ()
     is_own = "_target_" in arguments
     net = make_network(arguments, len(source.classes)) if is_own else create_model(**arguments)
-    facts = {f"model.{key}": value for key, value in arguments.items() if key not in ("pretrained", "ema")}
+    facts = {f"model.{key}": value for key, value in arguments.items() if key not in NO_ARGUMENTS}
     facts["data.classes"] = describe_classes(source.classes)
     task = make_task(config)
     parts: dict[str, Any] = {"task": task, "losses": make_losses(config), "source": source, "frozen": frozen}
