@@ -165,6 +165,18 @@ class Network(nn.Module, ABC):
             raise CornetError(f"area {area!r} is unknown; this network has {', '.join(self.area_table)}.")
         return self.area_table[area].first_driven_step
 
+    def branch(self, area: str) -> nn.Module:
+        """Return copies of all areas above `area`, for a task that shares only the areas up to it.
+
+        The module's `forward(outputs, steps)` gets the outputs of `area` at each step, [(batch, ...), ...], and
+        {area: steps}; it returns the outputs of the copies as `run_areas` does. A family may implement it; otherwise it
+        raises CornetError.
+        """
+        raise CornetError(
+            f"{type(self).__name__} cannot have a branch point, because it does not implement `branch`; set "
+            "task.branch=null, or choose another model."
+        )
+
     def macs(self, size: int) -> int | None:
         """Multiply-adds per image of `size` x `size` pixels, by the family's definition; None: they are measured."""
         return None

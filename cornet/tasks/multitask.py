@@ -7,10 +7,11 @@ import torch
 from torch import Tensor, nn
 
 from cornet.errors import CornetError
+from cornet.models.base import Network, pooled
 from cornet.stimuli.samples import ImageSource
 from cornet.tasks.base import Outputs, Targets, Task
 from cornet.tasks.classification import LABEL, Classification
-from cornet.tasks.heads import Heads, run_trunk
+from cornet.tasks.heads import TOP, Heads, run_trunk
 
 __all__ = ["ClassHead", "Multitask"]
 
@@ -48,15 +49,24 @@ class Multitask(Task):
     """Learns several tasks at once on one network: the network runs once, and each task has its own heads.
 
     tasks: by name, tasks with heads, such as {"category": ClassHead(), "pose": Regression(["yaw_sin", "yaw_cos"])}.
-    weights: of their losses by name; 1 if not given.
+    weights: of their losses by name; 1 if not given. branch: the last area that all tasks share; None: they share all.
+    Above it, the first task has the areas of the network, which brain scores record, and each other task has copies
+    that start with the same weights.
 
     Metrics: those of each task with its name, such as val/category_top1 and val/pose_r2; val/loss, the weighted sum;
-    val/mean, the mean of the monitored metrics. Raises CornetError for a task without heads, and an unknown weight.
+    val/mean, the mean of the monitored metrics.
+
+    Raises CornetError for a task without heads, an unknown weight, and a branch point that the network cannot have.
     """
 
     monitor = "val/mean"
 
-    def __init__(self, tasks: Mapping[str, Task], weights: Mapping[str, float] | None = None) -> None:
+    def __init__(
+        self,
+        tasks: Mapping[str, Task],
+        weights: Mapping[str, float] | None = None,
+        branch: str | None = None,
+    ) -> None:
         super().__init__()
         for name, task in tasks.items():
             if not isinstance(getattr(task, "heads", None), Heads) and not isinstance(task, ClassHead):
@@ -69,6 +79,8 @@ class Multitask(Task):
                 raise CornetError(f"task.weights names {name!r}, but the tasks are {', '.join(tasks)}.")
         self.tasks = nn.ModuleDict(dict(tasks))
         self.weights = {name: float((weights or {}).get(name, 1.0)) for name in tasks}
+        self.branch = branch
+        self.branches = nn.ModuleDict()
         self.shown = [
             (named(metric, name), f"{name} {label}")
             for name, task in tasks.items()
@@ -80,6 +92,15 @@ class Multitask(Task):
         for name, task in self.parts:
             task.attach(net, source, views, readouts)
             self.chance |= {named(metric, name): value for metric, value in task.chance.items()}
+        if self.branch is None:
+            return
+        if not isinstance(net, Network):
+            raise CornetError(
+                f"task.branch={self.branch!r} needs a network with areas, but model is a {type(net).__name__}; set "
+                "task.branch=null, or choose a model of `cornet models`."
+            )
+        for name, _ in self.parts[1:]:
+            self.branches[name] = net.branch(self.branch)
 
     @property
     def parts(self) -> list[tuple[str, Any]]:
@@ -89,13 +110,34 @@ class Multitask(Task):
         self, net: nn.Module, inputs: Tensor, readouts: bool = False, states: bool = False, **arguments: Any
     ) -> Outputs:
         areas = list(dict.fromkeys(area for _, task in self.parts for area in task.heads.read_areas))
-        features, held = run_trunk(net, inputs, areas, readouts, states, **arguments)
-        every = {
-            f"{name}/{head}": values
-            for name, task in self.parts
-            for head, values in task.heads.read(features).items()
+        states_needed = states or bool(self.branches)
+        shared, held = run_trunk(net, inputs, areas, readouts, states_needed, **arguments)
+        every: dict[str, Tensor] = {}
+        for name, task in self.parts:
+            features = dict(shared)
+            if name in self.branches and held is not None:
+                steps = arguments.get("times")
+                features |= self.branch_features(net, name, held, readouts, steps)
+            every |= {f"{name}/{head}": values for head, values in task.heads.read(features).items()}
+        predictions = {key: values[-1] for key, values in every.items()}
+        return Outputs(predictions, every if readouts else None, held if states else None)
+
+    def branch_features(
+        self, net: Any, name: str, states: Mapping[str, Tensor], readouts: bool, times: Any
+    ) -> dict[str, Tensor]:
+        """Run the areas that a task has for itself; return their features as `run_trunk` does."""
+        first = net.first_driven_step(self.branch)
+        outputs = [
+            output if step >= first else output[:1]  # the same for all images
+            for step, output in enumerate(states[str(self.branch)])
+        ]
+        history = self.branches[name](outputs, net.steps if times is None else net.steps_for(times))
+        features = {
+            area: torch.stack([pooled(output) for output in found[net.first_driven_step(area) :]])
+            for area, found in history.items()
         }
-        return Outputs({key: values[-1] for key, values in every.items()}, every if readouts else None, held)
+        top = next(reversed(features.values()))
+        return {**features, TOP: top if readouts else top[-1:]}
 
     def loss(self, predictions: Mapping[str, Tensor], targets: Targets) -> Tensor:
         losses = [

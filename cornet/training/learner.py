@@ -89,6 +89,7 @@ class Learner(pl.LightningModule):
         self.loaded_average: tuple[dict[str, Tensor], int] | None = None
         if recipe.channels_last:
             self.net.to(memory_format=torch.channels_last)
+            self.task.to(memory_format=torch.channels_last)
         if recipe.compile:
             self.net.compile(recipe.memory_budget)
 

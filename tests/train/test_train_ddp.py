@@ -195,7 +195,7 @@ def test_an_accumulated_batch_is_one_step_on_two_ranks_too(tmp_path, environment
     done(torchrun(*overrides, "recipe.accumulate=2", "root=two"), tmp_path, environment)
     done(alone(*overrides, "root=one"), tmp_path, environment)
     two, one = (
-        weights(next(tmp_path.glob(f"{root}/*/*/seed*/config.yaml")).parent) for root in ("two", "one")
+        weights(next(tmp_path.glob(f"{root}/**/seed*/config.yaml")).parent) for root in ("two", "one")
     )
     assert max(float((one[k] - two[k]).abs().max()) for k in one) < 1e-6
 

@@ -9,6 +9,7 @@ from cornet.models.area_table import Times
 from cornet.models.base import Depth, Network
 from cornet.models.cornet.areas import FeedforwardArea, RecurrentArea, StemArea
 from cornet.models.cornet.bottleneck import BottleneckArea, Gate
+from cornet.models.cornet.branch import Branch
 from cornet.models.cornet.costs import count_depth, count_macs
 from cornet.models.cornet.feedback import Feedback, resolve_feedback
 from cornet.models.cornet.gabor import GaborArea
@@ -143,6 +144,9 @@ class CORnet(Network):
     def run_areas(self, images: Tensor, steps: Mapping[str, int], keep_all: bool) -> dict[str, list[Tensor]]:
         areas = dict(self.areas.items())
         return UNROLLS[self.unroll](areas, images, steps, keep_all, self.feedback, self.off_after)
+
+    def branch(self, area: str) -> Branch:
+        return Branch(self, area)
 
     def steps_for(self, times: Times) -> dict[str, int]:
         return resolve_steps(self.block, self.unroll, times, self.steps)
