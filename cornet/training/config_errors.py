@@ -28,6 +28,8 @@ READERS = ("hydra", "omegaconf", "yaml", "antlr4")
 UNKNOWN = re.compile(r"(?:override|delete|delete from config\.|config group) '([^']+)'")
 """Finds an unknown key or group in a message of Hydra."""
 
+EXISTS = re.compile(r"An item is already at '([^']+)'")
+
 
 def config_error(error: Exception, conf: Path, argv: Sequence[str]) -> CornetError | None:
     """Return a CornetError if the user's input caused the error, else None.
@@ -76,6 +78,8 @@ def explain(error: Exception, conf: Path, argv: Sequence[str]) -> CornetError:
             loader.load_configuration(name, overrides, RunMode.MULTIRUN)
         except Exception as other:
             return explain(other, conf, argv)
+    if twice := EXISTS.search(text):
+        return CornetError(f"{twice[1]} is added with +, but exists already; give it once, as {twice[1]}=...")
     if unknown := UNKNOWN.search(text):
         key = max(unknown[1], getattr(error.__cause__, "full_key", None) or "", key=len)  # model={tims: 3}
         rest = [one for one in overrides if one.lstrip("+~").partition("=")[0] != unknown[1]]

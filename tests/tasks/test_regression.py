@@ -153,4 +153,5 @@ def test_a_training_is_logged_resumed_scored_and_reported(train, tmp_path, monke
     assert "needs the target 'weight'" in err
     code, out, err = train(*given, "recipe.epochs=2", "name=worse", "monitor=val/top1", small=False)
     assert code == 2
-    assert "monitor=val/top1 was not measured; choose one of " in err
+    assert "monitor=val/top1 was not measured; choose one of val/loss, val/r2" in err
+    assert "epoch 1/" not in out

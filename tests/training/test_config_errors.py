@@ -92,7 +92,7 @@ BAD = {
     "model.zzz=3": "Could not override 'model.zzz'. To append to your config use +model.zzz=3.",
     "model@second=cornet_z": "Did you mean to override model? To append",
     "extra=more": "To append to your default list use +extra=more.",
-    "+seed=1": "An item is already at 'seed'. Either remove + prefix: 'seed=1'",
+    "+seed=1": "seed is added with +, but exists already; give it once, as seed=...",
     "~recipe.momentun": "did you mean recipe.momentum?",
     "~extra": "Could not delete 'extra'. No match in the defaults list.",
     "name=a (b": "cannot be read",

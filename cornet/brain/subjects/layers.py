@@ -219,6 +219,12 @@ class LayerSubject(ScreenSubject):
                 if out_of_memory(error):
                     raise
                 reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+                if "is missing the required" in reason:  # PyTorch's words
+                    inside = next((name for name, _ in net.named_children()), "net")
+                    raise CornetError(
+                        f"{self.name} has no forward method, so it cannot be shown images; name the network inside it, "
+                        f"such as network={inside!r}."
+                    ) from error
                 raise CornetError(
                     f"{self.name} does not accept images of (batch, 3, {self.size}, {self.size}): {reason}; give its "
                     "input size."

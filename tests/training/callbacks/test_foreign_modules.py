@@ -257,6 +257,15 @@ def test_mistakes_are_one_sentence_before_the_first_step(bundle, tmp_path, optio
     assert all(map(torch.equal, before, module.state_dict().values()))
 
 
+def test_a_module_without_forward_says_how_to_name_its_network(bundle, tmp_path):
+    class WithoutForward(OwnModule):
+        forward = pl.LightningModule.forward
+
+    options = {"layers": {"IT": "encoder.net.1"}, "size": 16}
+    with pytest.raises(CornetError, match=r"has no forward method.* such as network='encoder'"):
+        fit(tmp_path, [cornet.BrainScore([f"{bundle}:IT"], **options)], WithoutForward(Never()))
+
+
 def test_a_failure_is_reported_once_and_training_goes_on(bundle, tmp_path, caplog):
     class Breaks(Recurrent):
         def forward(self, images):
