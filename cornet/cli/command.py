@@ -15,6 +15,7 @@ from cornet.cli.report import report
 from cornet.cli.rerun import rerun
 from cornet.cli.score import SeveralValues, score
 from cornet.cli.train_command import WordsForHydra, train
+from cornet.cli.transfer import transfer
 from cornet.compiled import keep_compiled_code
 from cornet.errors import CornetError
 from cornet.files import file_error
@@ -35,6 +36,7 @@ app.command()(models)
 app.command()(fetch)
 app.command()(benchmarks)
 app.command(cls=SeveralValues)(score)
+app.command()(transfer)
 app.command()(prepare)
 app.command()(plan)
 app.add_typer(report, name="report")

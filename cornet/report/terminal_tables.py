@@ -25,6 +25,7 @@ __all__ = [
     "print_public_data",
     "print_rerun",
     "print_scores",
+    "print_transfer",
     "simulated_text",
     "with_error",
 ]
@@ -162,6 +163,36 @@ def print_scores(results: "Sequence[Result]") -> None:
         console.print(
             "Simulated: a check of the pipeline; no brain was recorded, so the scores say nothing about brains."
         )
+
+
+def print_transfer(name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print the accuracy of read-outs: all training images, and k per class."""
+    console = Terminal(highlight=False)
+    table = new_table()
+    table.title, table.title_justify = f"[bold]{cell(name)}[/]", "left"
+    for heading in ("model", "layer"):
+        table.add_column(heading, overflow="fold")
+    for heading in ("per class", "top-1", "95 %", "C"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for row in rows:
+        interval = f"{row['low']:.3f} to {row['high']:.3f}"
+        images = "all" if row["k"] is None else str(row["k"])
+        table.add_row(
+            cell(row["model"]), cell(row["layer"]), images, f"{row['top1']:.3f}", interval, f"{row['C']:g}"
+        )
+    console.print(table)
+    first = rows[0]
+    console.print(
+        f"Accuracy on {first['images']} test images of {first['classes']} classes (chance "
+        f"{1 / first['classes']:.3f}) of a logistic regression on frozen features."
+    )
+    several = [row for row in rows if row["k"] is not None]
+    seeds = f"; for k per class over {several[0]['seeds']} choices of the training images" if several else ""
+    console.print(
+        f"95 %: over test images{seeds}. C: weight of the cross-entropy, chosen on held-out images."
+    )
+    for text in dict.fromkeys(row["notes"] for row in rows if row["notes"]):
+        console.print(f"{cell(text)}.")
 
 
 def cells(result: "Result", notes: dict[str, int]) -> list[str]:

@@ -12,6 +12,7 @@ from cornet.brain.benchmarks.neural import NeuralBenchmark
 from cornet.brain.benchmarks.rdms import RdmBenchmark
 from cornet.brain.benchmarks.registry import GROUPS, list_benchmarks, open_benchmarks
 from cornet.brain.benchmarks.solution_times import TimesBenchmark
+from cornet.brain.benchmarks.transfer import TransferBenchmark
 
 __all__ = [
     "GROUPS",
@@ -23,6 +24,7 @@ __all__ = [
     "RdmBenchmark",
     "Result",
     "TimesBenchmark",
+    "TransferBenchmark",
     "list_benchmarks",
     "open_benchmarks",
     "run_battery",

@@ -14,6 +14,7 @@ from cornet.brain.benchmarks.local_bundles import local_benchmarks, split_region
 from cornet.brain.benchmarks.metric_names import by_metric, split_suffix, with_suffix
 from cornet.brain.benchmarks.neural import NeuralBenchmark
 from cornet.brain.benchmarks.solution_times import TimesBenchmark
+from cornet.brain.benchmarks.transfer import PREFIX, TransferBenchmark, transfer_identity
 from cornet.brain.cache import file_hash
 from cornet.brain.data.bundle import Bundle, load_bundle
 from cornet.brain.data.bundle_files import assembly_path, images_path, table_path
@@ -68,6 +69,8 @@ def open_benchmarks(
 ) -> list[Benchmark[Any]]:
     """Open benchmarks by name ("majajhong2015.IT"), group ("simulated") or folder ("my-bundle" or "my-bundle:V4").
 
+    "transfer:FOLDER" is the accuracy on labelled images, see `cornet.brain.benchmarks.transfer.TransferBenchmark`.
+
     metric, scale, area: for neural benchmarks: the metric, or several, also as "pls,cka"; the scale (None: r^2/c, or
     raw without a ceiling); the subject's region or layer (None: the region of the same name). decoder, seeds: for
     solution times. time_bin: for local bundles, (start, end) in ms after onset, of the responses and of the step
@@ -96,8 +99,12 @@ def open_benchmarks(
         )
     local = False
     for text in texts:
-        plain, only = _without_suffix(text, factories)
         found: list[Benchmark[Any]] = []
+        if text.startswith(PREFIX):
+            accuracy = TransferBenchmark(text.removeprefix(PREFIX), device=device)
+            opened[accuracy.name] = accuracy
+            continue
+        plain, only = _without_suffix(text, factories)
         for name in GROUPS.get(plain, (plain,)):
             if name in factories:
                 folder, benchmarks = "", [factories[name]()]
@@ -236,6 +243,8 @@ def _without_suffix(text: str, factories: Mapping[str, Any]) -> tuple[str, str]:
 
 def local_identity(text: str) -> str | None:
     """Folder name, hash of the files and region of a local bundle; None if `text` does not name a bundle."""
+    if text.startswith(PREFIX):
+        return transfer_identity(text.removeprefix(PREFIX))
     path, region = split_region(text)
     suffix = ""
     if not path.is_dir():  # my-bundle-cka

@@ -6,7 +6,7 @@ principal axes of the fitting images the Hessian is nearly diagonal, so Newton's
 few products.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,10 +18,14 @@ from torch import Tensor
 from cornet.brain.metrics.gram import MEMORY, as_matrix, column_blocks, self_product
 from cornet.errors import CornetError
 
-__all__ = ["held_out_probabilities", "readout_probabilities"]
+__all__ = ["held_out_probabilities", "readout_path", "readout_probabilities"]
 
 TOLERANCE = 1e-10
 """Maximum gradient entry at convergence (divided by its curvature if that is below 1); the reference stops at 1e-4."""
+
+
+PATH_TOLERANCE = 1e-6
+"""The same for `readout_path`: the objective is then within 1e-8 of the optimum in practice."""
 
 
 def readout_probabilities(
@@ -46,6 +50,42 @@ def readout_probabilities(
     Returns probabilities (image, choice) float64, and the sorted choices (the columns).
     Raises CornetError for features that are not finite or do not match, and for fewer than two objects.
     """
+    fitted, tested, codes, choices = _prepared(fit_features, fit_labels, test_features, [C], device, memory)
+    weights = _fit(fitted, codes, len(choices), C)
+    return torch.softmax(tested @ weights[:-1] + weights[-1], dim=1).cpu().numpy(), choices
+
+
+def readout_path(
+    fit_features: Any,
+    fit_labels: ArrayLike,
+    test_features: Any,
+    strengths: Sequence[float],
+    device: str | torch.device = "cpu",
+    memory: int = MEMORY,
+) -> Iterator[tuple[float, NDArray[Any]]]:
+    """Yield C and the test images' object probabilities, (image, choice), for each C of `strengths` in ascending order.
+
+    The columns are the sorted objects. The features are standardised and rotated once, and each fit starts from the one
+    before. Arguments and errors as in `readout_probabilities`.
+    """
+    fitted, tested, codes, choices = _prepared(
+        fit_features, fit_labels, test_features, strengths, device, memory
+    )
+    weights = None
+    for C in sorted(strengths):
+        weights = _fit(fitted, codes, len(choices), C, weights, PATH_TOLERANCE)
+        yield C, torch.softmax(tested @ weights[:-1] + weights[-1], dim=1).cpu().numpy()
+
+
+def _prepared(
+    fit_features: Any,
+    fit_labels: ArrayLike,
+    test_features: Any,
+    strengths: Sequence[float],
+    device: str | torch.device,
+    memory: int,
+) -> tuple[Tensor, Tensor, Tensor, NDArray[Any]]:
+    """Check the arguments; return both sets on the principal axes, the code of each fitting image, and the choices."""
     fit, test = as_matrix(fit_features, "fit_features"), as_matrix(test_features, "test_features")
     labels = np.asarray(fit_labels)
     if labels.shape != (fit.shape[0],):
@@ -57,16 +97,16 @@ def readout_probabilities(
             f"fit_features has {fit.shape[1]} features, but test_features has {test.shape[1]}; record both from the "
             "same layer."
         )
-    if not C > 0:
-        raise CornetError(f"C={C} must be above 0; the published read-out uses 1e-3.")
+    for C in strengths:
+        if not C > 0:
+            raise CornetError(f"C={C} must be above 0; the published read-out uses 1e-3.")
     choices, codes = np.unique(labels, return_inverse=True)
     if len(choices) < 2:
         raise CornetError(
             f"fit_labels contains {len(choices)} object, but a read-out needs at least 2; add images of others."
         )
     fitted, tested = _principal_axes(fit, None if test_features is fit_features else test, device, memory)
-    weights, intercepts = _fit(fitted, torch.as_tensor(codes, device=fitted.device), len(choices), C)
-    return torch.softmax(tested @ weights + intercepts, dim=1).cpu().numpy(), choices
+    return fitted, tested, torch.as_tensor(codes, device=fitted.device), choices
 
 
 def held_out_probabilities(
@@ -193,10 +233,18 @@ def _standardised(
         yield x / scale, None if y is None else (y - mean) / scale
 
 
-def _fit(x: Tensor, codes: Tensor, classes: int, C: float) -> tuple[Tensor, Tensor]:
-    """Fit weights (axis, choice) and intercepts (choice,) until no gradient entry exceeds TOLERANCE.
+def _fit(
+    x: Tensor,
+    codes: Tensor,
+    classes: int,
+    C: float,
+    start: Tensor | None = None,
+    tolerance: float = TOLERANCE,
+) -> Tensor:
+    """Fit weights and, in the last row, intercepts, (axis + 1, choice), until no gradient entry exceeds `tolerance`.
 
-    Newton's method with conjugate gradients, preconditioned by the Hessian's diagonal at equal probabilities.
+    start: weights to begin with; None: zeros. Newton's method with conjugate gradients, preconditioned by the Hessian's
+    diagonal at equal probabilities.
     """
     images = len(x)
     x = torch.cat([x, torch.ones(images, 1, dtype=x.dtype, device=x.device)], dim=1)
@@ -204,7 +252,7 @@ def _fit(x: Tensor, codes: Tensor, classes: int, C: float) -> tuple[Tensor, Tens
     penalty = torch.ones(x.shape[1], 1, dtype=x.dtype, device=x.device)
     penalty[-1] = 0.0
     diagonal = (penalty + C / classes * x.square().sum(dim=0)[:, None]).clamp(min=1e-300)
-    weights = torch.zeros(x.shape[1], classes, dtype=x.dtype, device=x.device)
+    weights = torch.zeros(x.shape[1], classes, dtype=x.dtype, device=x.device) if start is None else start
 
     def objective(w: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         logs = torch.log_softmax(x @ w, dim=1)
@@ -218,7 +266,7 @@ def _fit(x: Tensor, codes: Tensor, classes: int, C: float) -> tuple[Tensor, Tens
     value, p, gradient = objective(weights)
     for _ in range(100):
         size = gradient_size(gradient)
-        if size <= TOLERANCE:
+        if size <= tolerance:
             break
         direction = _newton_direction(x, p, gradient, penalty, diagonal, C)
         slope = float((direction * gradient).sum())
@@ -234,12 +282,12 @@ def _fit(x: Tensor, codes: Tensor, classes: int, C: float) -> tuple[Tensor, Tens
             break
         weights = weights + length * direction
         value, p, gradient = moved
-    if not gradient_size(gradient) <= 1e-7 * max(1.0, C * images):
+    if not gradient_size(gradient) <= max(tolerance, 1e-7 * max(1.0, C * images)):
         raise CornetError(
             f"the read-out did not converge with C={C:g} (its gradient is {gradient_size(gradient):.1g}); choose a "
             "smaller C, or check the ranges of the features."
         )
-    return weights[:-1], weights[-1]
+    return weights
 
 
 def _newton_direction(

@@ -1,0 +1,145 @@
+"""`cornet transfer MODEL... --to cifar100|FOLDER`: how well frozen features classify other images."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cornet.csv_cells import csv_text
+from cornet.errors import CornetError
+from cornet.files import atomic_write
+
+if TYPE_CHECKING:
+    from cornet.brain.score import Score
+
+__all__ = ["transfer"]
+
+
+def transfer(
+    models: Annotated[list[str], typer.Argument(help="Models, as in `cornet score`.")],
+    to: Annotated[
+        str,
+        typer.Option(
+            help="Folder with train/<class>/ and val/<class>/, or with the files of CIFAR; cifar10 or cifar100."
+        ),
+    ] = "",
+    layer: Annotated[
+        str,
+        typer.Option(
+            help="Layer that is read, such as IT or layer4 (default: the features below the classifier)."
+        ),
+    ] = "",
+    classes: Annotated[
+        list[str] | None, typer.Option(help="Use only this class; repeatable (default: all classes).")
+    ] = None,
+    shots: Annotated[
+        str, typer.Option(help="Also fit on this many training images per class, such as 1,5,10.")
+    ] = "",
+    seeds: Annotated[int, typer.Option(min=2, help="Random choices of the images for --shots.")] = 10,
+    strengths: Annotated[
+        str,
+        typer.Option(
+            help="Candidates for C, the inverse strength of the L2 penalty, such as 0.001,0.01,0.1."
+        ),
+    ] = "",
+    size: Annotated[
+        int | None, typer.Option(help="Pixels per side of the input (default: the model's own, or 224).")
+    ] = None,
+    untrained: Annotated[
+        bool, typer.Option("--untrained", help="Also score every network before training.")
+    ] = False,
+    seed: Annotated[
+        int, typer.Option(help="Seed of the held-out images, and of the weights of untrained networks.")
+    ] = 0,
+    device: Annotated[str, typer.Option(help="cpu or cuda; auto uses a GPU if available.")] = "auto",
+    trust: Annotated[
+        bool, typer.Option("--trust", help="Import and run custom network code that a run names.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    csv: Annotated[str, typer.Option(help="Write the results to this file, one row per model and k.")] = "",
+) -> None:
+    """Measure transfer: fit a linear read-out of frozen features to other images.
+
+    The read-out is a logistic regression with an L2 penalty, whose strength is chosen on a fifth
+    of the training images. The accuracy is that on val/ (or CIFAR's test images). Recorded
+    features are cached.
+
+    During training, the benchmark transfer:FOLDER does the same after every epoch:
+    brain.benchmarks.transfer=[transfer:FOLDER].
+
+    Examples:
+
+      cornet transfer runs/objects-cornet_s/seed0 --to photographs --untrained
+
+      cornet transfer cornet_s torchvision:resnet18 --to cifar100 --shots 1,5,10
+
+      cornet transfer my_package.nets:build --to photographs --layer layer4 --size 64
+    """
+    from cornet.brain.benchmarks import run_battery
+    from cornet.brain.benchmarks.transfer import TransferBenchmark
+    from cornet.brain.metrics.transfer import STRENGTHS
+    from cornet.cli.score import open_subjects
+    from cornet.report.terminal_tables import print_transfer
+
+    if not to:
+        raise CornetError(
+            f"--to is missing; name the images, as in cornet transfer {models[0]} --to cifar100, or --to FOLDER."
+        )
+    if trust:
+        from cornet.instantiate import find_own_modules
+
+        find_own_modules()
+    if device == "auto":
+        import torch
+
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    benchmark = TransferBenchmark(
+        to,
+        layer=layer or None,
+        shots=tuple(int(k) for k in numbers("--shots", shots)),
+        seeds=seeds,
+        strengths=tuple(numbers("--strengths", strengths)) or STRENGTHS,
+        seed=seed,
+        classes=tuple(classes or ()),
+        device=device,
+    )
+    options: dict[str, Any] = {"device": device, "seed": seed, "trust": trust, "size": size, "regions": {}}
+    subjects = open_subjects(models, untrained, **options)
+    rows: list[dict[str, Any]] = []
+    for result in run_battery(subjects, [benchmark], progress=True):
+        rows += rows_of(result.subject, str(result.sites[0]), result.score)
+        if csv:
+            import pandas as pd
+
+            atomic_write(Path(csv).expanduser(), csv_text(pd.DataFrame(rows)))
+    if as_json:
+        typer.echo(json.dumps(rows, indent=2))
+    else:
+        print_transfer(benchmark.name, rows)
+
+
+def numbers(option: str, text: str) -> list[float]:
+    """Parse 1,5,10. Raises CornetError for other text, and for numbers that are not above 0."""
+    try:
+        found = [float(word) for word in text.split(",") if word.strip()]
+    except ValueError:
+        found = [0.0]
+    if any(not 0 < value < float("inf") for value in found):
+        raise CornetError(f"{option} {text} must be numbers above 0, such as 1,5,10.")
+    if option == "--shots" and any(value != int(value) for value in found):
+        raise CornetError(f"{option} {text} must be whole numbers of images, such as 1,5,10.")
+    return found
+
+
+def rows_of(model: str, layer: str, score: "Score") -> list[dict[str, Any]]:
+    """A row with all training images (k empty), and one for each k."""
+    details = score.details
+    common = {"model": model, "layer": layer, "classes": details["classes"], "images": score.n}
+    whole = {"k": None, "top1": score.raw, "low": details["low"], "high": details["high"], "C": details["C"]}
+    few = [
+        {"k": one.k, "top1": one.accuracy, "low": one.low, "high": one.high, "C": one.C, "seeds": one.seeds}
+        for one in details.get("few_shot", ())
+    ]
+    notes = {"notes": "; ".join(score.notes)}
+    return [{**common, "seeds": None, **row, **notes} for row in (whole, *few)]
