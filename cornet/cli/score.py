@@ -115,6 +115,15 @@ def score(
         bool,
         typer.Option("--trust", help="Import and run custom network code that a run or a checkpoint names."),
     ] = False,
+    as_rank: Annotated[
+        bool,
+        typer.Option(
+            "--rank", help="Rank the models: paired intervals, groups that cannot be told apart, and a page."
+        ),
+    ] = False,
+    out: Annotated[
+        str, typer.Option(help="With --rank: folder for ranking.html, ranking.csv and scores.csv.")
+    ] = ".",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
     csv: Annotated[str, typer.Option(help="Write the scores to this file, one row per score.")] = "",
 ) -> None:
@@ -139,6 +148,8 @@ def score(
       cornet score torchvision:resnet18 --on my-bundle --layers auto --choose-on other-bundle
 
       cornet score cornet_s --on my-bundle --metric pls,cka,rdm
+
+      cornet score pixels gabor runs/*/seed0 torchvision:resnet18 --on my-bundle simulated --rank
     """
     from cornet.brain.benchmarks import open_benchmarks, run_battery
     from cornet.brain.scoring import AUTO, choose, with_times
@@ -183,6 +194,9 @@ def score(
         if interactive:
             typer.echo(message, err=True)
 
+    if as_rank:
+        show_ranking(subjects, opened, on, out, {"progress": interactive, "log": show})
+        return
     results = []
     options: dict[str, Any] = {"strict": not keep_going, "progress": interactive, "log": show, "named": on}
     for result in run_battery(subjects, opened, **options):
@@ -204,6 +218,21 @@ def score(
         print_scores(results)
     if any(result.failure for result in results):
         raise typer.Exit(1)
+
+
+def show_ranking(
+    subjects: "list[Subject]", opened: list[Any], named: list[str], out: str, options: dict[str, Any]
+) -> None:
+    """Rank the subjects, print the table, and write the page."""
+    from cornet.brain.ranking import rank
+    from cornet.report.ranking.report import accuracy_of, print_ranking, write_ranking
+
+    accuracies = {
+        subject.name: accuracy_of(subject.name) for subject in subjects
+    }  # the name is the user's text
+    ranking = rank(subjects, opened, named=named, **options)
+    print_ranking(ranking, accuracies)
+    typer.echo(f"Written to {write_ranking(ranking, accuracies, Path(out).expanduser())}")
 
 
 def open_subjects(models: list[str], untrained: bool, seed: int, **options: Any) -> "list[Subject]":

@@ -1,7 +1,7 @@
 """Compute means, differences and correlations with confidence intervals and tests."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +13,6 @@ __all__ = [
     "Correlation",
     "Difference",
     "Estimate",
-    "holm",
     "mean_interval",
     "pair_difference",
     "pearson",
@@ -120,15 +119,3 @@ def pearson(x: ArrayLike, y: ArrayLike) -> Correlation:
     test = pearsonr(a[both], b[both])
     low, high = test.confidence_interval(CONFIDENCE) if n > 3 else (math.nan, math.nan)
     return Correlation(float(test.statistic), float(low), float(high), float(test.pvalue), n)
-
-
-def holm(ps: Sequence[float]) -> list[float]:
-    """Correct the p values for multiple tests (Holm 1979, Scand J Stat 6:65). NaN stays NaN and does not count.
-
-    The k-th smallest of m (from 0) is multiplied by m - k, limited to 1, and at least as large as the previous one.
-    """
-    corrected = np.array(ps, float)
-    order = np.argsort(corrected, kind="stable")[: np.isfinite(corrected).sum()]
-    each = np.minimum(1.0, np.arange(len(order), 0, -1) * corrected[order])
-    corrected[order] = np.maximum.accumulate(each)
-    return corrected.tolist()

@@ -1,6 +1,7 @@
-"""Test whether one model predicts better than another: a paired bootstrap over neuroids."""
+"""Test whether one model predicts better than another: a paired bootstrap over neuroids, and Holm's correction."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 from cornet.brain.score import Score
 from cornet.errors import CornetError
 
-__all__ = ["Difference", "paired_difference"]
+__all__ = ["Difference", "holm", "paired_difference"]
 
 BLOCK = 1 << 22  # values resampled at a time
 
@@ -74,3 +75,15 @@ def difference(
     """Return a minus b for each draw (row of `chosen`): the median over drawn neuroids, averaged over splits."""
     median = np.nanmedian if np.isnan(a).any() else np.median
     return (median(a[:, chosen], axis=-1) - median(b[:, chosen], axis=-1)).mean(axis=0)
+
+
+def holm(ps: Sequence[float]) -> list[float]:
+    """Correct the p values for multiple tests (Holm 1979, Scand J Stat 6:65). NaN stays NaN and does not count.
+
+    The k-th smallest of m (from 0) is multiplied by m - k, limited to 1, and at least as large as the previous one.
+    """
+    corrected = np.array(ps, float)
+    order = np.argsort(corrected, kind="stable")[: np.isfinite(corrected).sum()]
+    each = np.minimum(1.0, np.arange(len(order), 0, -1) * corrected[order])
+    corrected[order] = np.maximum.accumulate(each)
+    return corrected.tolist()

@@ -1,7 +1,7 @@
 """Fit linear mappings on many training sets of the same stimuli in one pass over the features."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from typing import Any
 
@@ -95,12 +95,17 @@ def svd_regression(features: Tensor, responses: Tensor, alpha: float = 0.0) -> T
 
 
 def best_unit_correlations(
-    features: Any, responses: NDArray[np.float64], pairs: list[Split], device: torch.device, memory: int
+    features: Any,
+    responses: NDArray[np.float64],
+    pairs: list[Split],
+    device: torch.device,
+    memory: int,
+    predictions: Sequence[NDArray[np.float64]],
 ) -> NDArray[np.float64]:
     """Select the feature with the largest signed r on each training set; return its r on the test set.
 
-    features: (stimulus, feature), read once in blocks. responses: (stimulus, neuroid), NaN where missing.
-    Returns (split, neuroid).
+    features: (stimulus, feature), read once in blocks. responses: (stimulus, neuroid), NaN where missing. predictions:
+    by split, (test stimulus, neuroid), filled with the chosen feature. Returns (split, neuroid).
     """
     answers = torch.from_numpy(np.nan_to_num(responses)).to(device)
     best = torch.full((len(pairs), responses.shape[1]), -math.inf, dtype=torch.float64, device=device)
@@ -121,7 +126,9 @@ def best_unit_correlations(
     for present, members in missing_patterns(responses):
         for number, (_, test) in enumerate(pairs):
             check = test[present[test]]
-            r = pearson(activity[number][check][:, members], answers[check][:, members])
+            chosen = activity[number][check][:, members]
+            r = pearson(chosen, answers[check][:, members])
+            predictions[number][np.ix_(present[test], members)] = chosen.cpu().numpy()
             values[number, members] = r.cpu().numpy()
     return values
 
@@ -174,8 +181,12 @@ class Mapping:
         columns: NDArray[np.int64],
         pairs: list[Split],
         values: NDArray[np.float64],
+        predictions: Sequence[NDArray[np.float64]],
     ) -> None:
-        """Write r of the neuroids `columns` into `values` (split, neuroid). They share the stimuli `present`."""
+        """Write r of the neuroids `columns` into `values` (split, neuroid). They share the stimuli `present`.
+
+        predictions: by split, (test stimulus, neuroid), filled with the predicted responses minus the training mean.
+        """
         answers = torch.from_numpy(np.where(present[:, None], responses[:, columns], 0.0)).to(
             self.data.device
         )
@@ -194,6 +205,9 @@ class Mapping:
                 result = torch.full_like(known[0], torch.nan)
                 result[varies] = pearson(predicted, answers[others][:, varies])
                 values[number, columns] = result.cpu().numpy()
+                rows_shown = np.flatnonzero(present[pairs[number][1]])
+                shown = np.ix_(rows_shown, columns[varies.cpu().numpy()])
+                predictions[number][shown] = predicted.cpu().numpy()
 
         def fill_all() -> None:
             sets = None

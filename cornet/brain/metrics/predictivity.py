@@ -61,7 +61,8 @@ def neural_predictivity(
 
     Returns a raw Score: values (split, neuroid) are Pearson's r over the test stimuli, raw their median over neuroids,
     averaged over splits; error the standard deviation (ddof 0) of the medians over sqrt(splits). Undefined values (a
-    neuroid without responses, or constant in a training or test set) are NaN, and notes count them.
+    neuroid without responses, or constant in a training or test set) are NaN, and notes count them. details: tests, the
+    test stimuli of each split, and predictions, (test stimulus, neuroid) for each split, up to a constant per neuroid.
 
     Raises CornetError for shapes that do not match, features that are not finite, too few stimuli, and unknown options;
     OutOfMemory if even small blocks do not fit.
@@ -79,11 +80,14 @@ def neural_predictivity(
     )
     target = torch.device(device)
 
+    predictions = [np.full((len(test), answers.shape[1]), math.nan) for _, test in pairs]
+
     def compare(block_memory: int) -> tuple[NDArray[np.float64], int, int]:
         if metric == "neuron_to_neuron":
-            return best_unit_correlations(features, answers, pairs, target, block_memory), 0, 0
+            found = best_unit_correlations(features, answers, pairs, target, block_memory, predictions)
+            return found, 0, 0
         mapping = Mapping(features, metric, components, alpha, target, precision, block_memory)
-        return _correlate(mapping, answers, pairs)
+        return _correlate(mapping, answers, pairs, predictions)
 
     values, used, rank = first_that_fits(
         [partial(compare, memory // part) for part in (1, 8, 64)],
@@ -106,17 +110,21 @@ def neural_predictivity(
         )
         notes.append(f"used {min(used, rank)} of {components} components: {why}")
     shown = int((np.isfinite(answers).any(axis=1) & drawn).sum())
-    return Score.of_splits(values, n=shown, notes=notes, details={"metric": metric})
+    details = {"metric": metric, "tests": [test for _, test in pairs], "predictions": predictions}
+    return Score.of_splits(values, n=shown, notes=notes, details=details)
 
 
 def _correlate(
-    mapping: Mapping, answers: NDArray[np.float64], pairs: list[Split]
+    mapping: Mapping,
+    answers: NDArray[np.float64],
+    pairs: list[Split],
+    predictions: list[NDArray[np.float64]],
 ) -> tuple[NDArray[np.float64], int, int]:
     """Return r (split, neuroid), the limit of PLS components from the smallest training set, and the fewest used."""
     values = np.full((len(pairs), answers.shape[1]), math.nan)
     for present, columns in missing_patterns(answers):
         if present.any():
-            mapping.correlate(answers, present, columns, pairs, values)
+            mapping.correlate(answers, present, columns, pairs, values, predictions)
     return values, mapping.max_components, min(mapping.used, default=mapping.components)
 
 

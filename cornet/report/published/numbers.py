@@ -10,8 +10,9 @@ from typing import Any
 
 import pandas as pd
 
+from cornet.brain.metrics.difference import holm
 from cornet.report.render import p_text, signed
-from cornet.report.statistics import Correlation, holm, pearson
+from cornet.report.statistics import Correlation, pearson
 
 __all__ = [
     "CORNET_S",

@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from cornet.brain.metrics.difference import holm
 from cornet.errors import CornetError
 from cornet.report.published.numbers import read_published
-from cornet.report.statistics import Difference, holm, pair_difference, welch_difference
+from cornet.report.statistics import Difference, pair_difference, welch_difference
 from cornet.report.sweep.keys import value_text
 from cornet.report.sweep.variants import Sweep, Variant
 

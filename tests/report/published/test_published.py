@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from cornet.brain.metrics.difference import holm
 from cornet.brain.scales import SCALES
 from cornet.report.published.numbers import (
     CORNET_S,
@@ -21,7 +22,7 @@ from cornet.report.published.numbers import (
     published_models,
     published_training,
 )
-from cornet.report.statistics import Correlation, holm, pearson
+from cornet.report.statistics import Correlation, pearson
 
 OURS = {
     "Model": "model",
