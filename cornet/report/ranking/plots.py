@@ -57,8 +57,8 @@ def draw_gaps(ranking: Ranking, benchmark: str, key: str) -> str:
     order = [model for model in ranking.models if math.isfinite(ranking.value(model, benchmark))]
     groups = ranking.groups(benchmark)
     with style():
-        side = 1.5 + 0.27 * len(order)
-        figure = Figure(figsize=(max(WIDTH, side), side), layout="constrained")
+        size = 2.4 + 0.3 * len(order), 0.6 + 0.3 * len(order)
+        figure = Figure(figsize=size, layout="constrained")
         axes = figure.subplots()
         names: dict[str, list[str]] = {}
         for kind, colour in (("higher", HIGHER), ("lower", LOWER), ("tie", TIE)):
@@ -85,7 +85,6 @@ def draw_gaps(ranking: Ranking, benchmark: str, key: str) -> str:
         axes.set_yticks(places, rows)
         axes.set_xticks(places, numbers)
         axes.set(xlim=(-0.6, len(order) - 0.4), ylim=(len(order) - 0.4, -0.6))
-        axes.set_aspect("equal")
         axes.tick_params(labelsize=9, length=0)
         return drawing(
             figure, key, names, "Pairs of models: whether the row is better or worse than the column"
