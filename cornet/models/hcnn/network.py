@@ -91,7 +91,7 @@ class StandardisedLinear(nn.Linear):
         if self.training and len(flat) > 1:
             variance, mean = torch.var_mean(wide(flat), dim=0, correction=0)
             self.update(mean.detach(), variance.detach())
-        rounding = 1e-10 * mean.square() + 1e-20  # in place of the variance of a constant feature
+        rounding = 1e-12 * mean.square() + 1e-20  # in place of the variance of a constant feature
         scaled = (flat - mean) * (variance + rounding).rsqrt()
         return super().forward(scaled.view(features.shape))
 
