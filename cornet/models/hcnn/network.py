@@ -7,6 +7,8 @@ stacks, chosen by a search; weights and parameters were never published. What di
 * Parameters: see `cornet.models.hcnn.space`. `member` draws them at random, for the first step of such a search.
 * Images of any size: maps are padded by default (published: 200 pixels, no padding: same=False).
 * The decoder reads averages over y and x (published: all outputs of the last layer, by a support vector machine).
+  Averages hold less: trained on 1,024 rendered objects, a ridge read-out of averages is right in .62 of the cases, and
+  one of all outputs in .78.
 * filters="trained" learns the filters by gradient. It is then a convolutional network with the operations of 2014.
 """
 
