@@ -29,7 +29,10 @@ from tests.helpers.stimuli import cifar_files
 from tests.helpers.stimuli.pictures import class_folders
 
 SIZE = 32
-NETWORKS = cornet.list_models()
+NETWORKS = [
+    pytest.param(name, marks=[pytest.mark.slow] if name in ("b", "bl") else [])
+    for name in cornet.list_models()
+]  # they have the parts of blt
 SIMULATED = [one.name for one in list_benchmarks() if one.simulated]
 LOCAL = ["responses", "choices", "answers", "rdms"]
 SOURCES = ["objects", "class folders", "shards", "cifar10", "cifar100"]

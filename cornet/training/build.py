@@ -14,7 +14,7 @@ from torch import nn
 from cornet.errors import CornetError
 from cornet.instantiate import make
 from cornet.losses import Loss
-from cornet.models import CORnet, create_model
+from cornet.models import CORnet, Network, create_model
 from cornet.models.own_network import OwnNetwork, make_network
 from cornet.models.registry import NO_ARGUMENTS
 from cornet.old_names import with_current_arguments
@@ -49,7 +49,7 @@ class Training:
     """The objects of one run."""
 
     source: ImageSource
-    net: CORnet | OwnNetwork
+    net: Network | OwnNetwork
     module: Learner
     data: ImageLoaders
     trainer: pl.Trainer

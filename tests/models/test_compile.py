@@ -26,7 +26,7 @@ def fresh_compiler():
     torch._dynamo.reset()
 
 
-SLOW = {"cornet_s": [pytest.mark.slow], "cornet_rt": [pytest.mark.slow]}
+SLOW = {name: [pytest.mark.slow] for name in ("cornet_s", "cornet_rt", "bl", "blt")}
 
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=SLOW.get(name, [])) for name in list_models()])

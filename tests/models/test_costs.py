@@ -4,8 +4,9 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from cornet import CornetError, list_models
+from cornet import CornetError
 from cornet.models import CORnet, count_macs, create_model, describe
+from tests.helpers.models.names import CORNETS
 
 EXPECTED = {  # parameters, MACs in G
     "cornet_z": (2_071_656, 0.812),
@@ -15,7 +16,7 @@ EXPECTED = {  # parameters, MACs in G
 }
 
 
-@pytest.mark.parametrize("name", list_models())
+@pytest.mark.parametrize("name", CORNETS)
 def test_figures_of_the_published_networks(name):
     row = describe(name)
     parameters, macs = EXPECTED[name]

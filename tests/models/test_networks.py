@@ -13,8 +13,11 @@ import cornet
 from cornet import CornetError, create_model, list_models
 from cornet.models import CORnet
 from cornet.models.cornet.norm import SteppedNorm
+from tests.helpers.models.names import CORNETS
 
 AREAS = ["V1", "V2", "V4", "IT"]
+CORNET = (64, 128, 256, 512)
+CHANNELS = {**dict.fromkeys(("b", "bl", "blt"), (96, 128, 192, 256)), "hcnn": (64, 128, 256, 256)}
 
 
 @pytest.mark.parametrize("name", list_models())
@@ -29,12 +32,12 @@ def test_every_network(name):
             assert logits.shape == (2, classes)
             assert torch.isfinite(logits).all()
             assert list(states) == AREAS
-            for (area, state), channels in zip(states.items(), (64, 128, 256, 512), strict=True):
+            for (area, state), channels in zip(states.items(), CHANNELS.get(name, CORNET), strict=True):
                 assert state.shape[:3] == (net.steps[area], 2, round(channels * width))
                 assert torch.isfinite(state).all()
 
 
-@pytest.mark.parametrize("name", list_models())
+@pytest.mark.parametrize("name", CORNETS)
 def test_maps_at_224_pixels_are_the_published_ones(name):
     with torch.no_grad():
         _, states = create_model(name, width=0.1).eval()(torch.randn(1, 3, 224, 224), return_states=True)
@@ -136,7 +139,7 @@ def test_times_as_a_number_or_by_area():
         ("cornet_r", {"bottleneck": 2}, "is incompatible with block='recurrent'"),
         ("cornet_s", {"num_class": 10}, "did you mean num_classes?"),
         ("cornet_s", {"gizmo": 10}, "choose from num_classes, block"),
-        ("cornet_x", {}, "choose one of cornet_r, cornet_rt, cornet_s, cornet_z"),
+        ("cornet_x", {}, "choose one of b, bl, blt, cornet_r, cornet_rt, cornet_s, cornet_z, hcnn"),
     ],
 )
 def test_refused(name, arguments, message):
@@ -158,7 +161,7 @@ def test_the_public_face():
     assert set(cornet.__all__) <= set(dir(cornet))
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = cornet.nothing
-    assert list_models() == ["cornet_r", "cornet_rt", "cornet_s", "cornet_z"]
+    assert list_models() == ["b", "bl", "blt", "cornet_r", "cornet_rt", "cornet_s", "cornet_z", "hcnn"]
 
 
 def test_every_norm_of_a_network_has_the_mode_asked_for():

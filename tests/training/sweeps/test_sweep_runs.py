@@ -141,6 +141,7 @@ def test_figure_4_has_every_row_three_times():
         pytest.param("recurrence", 6, 3, marks=pytest.mark.slow),
         pytest.param("recurrence_bottleneck", 12, 3, marks=pytest.mark.slow),
         pytest.param("random", 20, 1, marks=pytest.mark.slow),
+        pytest.param("hcnn_search", 20, 1, marks=pytest.mark.slow),
     ],
 )
 def test_every_sweep_opens_with_its_facts_and_has_so_many_runs(name, configurations, seeds):
