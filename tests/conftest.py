@@ -8,6 +8,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # as many tests at once as there are co
 
 import logging
 import sys
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -26,6 +27,14 @@ settings.register_profile("shared machine", deadline=None, suppress_health_check
 settings.load_profile("shared machine")
 
 SHARED_DATA = Path(os.environ.get("CORNET_SHARED_DATA", ROOT.parent / "shared" / "data"))
+
+
+@pytest.hookimpl(trylast=True)  # after the selection by -m
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start with the files that take longest, so that all workers end at about the same time."""
+    tests = Counter(item.path for item in items)
+    long = {item.path for item in items if (one := item.get_closest_marker("timeout")) and one.args[0] > 600}
+    items.sort(key=lambda item: (item.path not in long, -tests[item.path]))
 
 
 @pytest.fixture

@@ -11,8 +11,20 @@ from tests.helpers.paths import ROOT
 
 PROGRAM = ROOT / "benchmarks" / "gpu.py"
 
-QUICK = ("training", "pls", "solution_times", "kernels", "cuda_graphs")
-ALL = ("start_up", "make_battery", "battery", "equivalence", "deterministic", "memory_budget", *QUICK)
+QUICK = ("kernels", "cuda_graphs")
+ALL = (
+    *(
+        "start_up",
+        "make_battery",
+        "battery",
+        "equivalence",
+        "deterministic",
+        "memory_budget",
+        "training",
+        "pls",
+    ),
+    *("solution_times", *QUICK),
+)
 
 
 def run(tmp_path, *arguments, small=True):
