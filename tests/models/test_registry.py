@@ -16,6 +16,7 @@ from cornet.cli import app
 from cornet.models import count_macs, describe, register, registry, to_published
 from cornet.models.loading import load_state, load_weights
 from cornet.models.registry import found_modules, registered
+from tests.helpers.models.named import CORNETS
 from tests.helpers.models.two_areas import NAME, TwoAreas, registration
 from tests.helpers.paths import ROOT
 
@@ -27,15 +28,14 @@ def family():
 
 
 def test_every_name_in_the_source_is_registered_by_its_module():
-    assert found_modules() == dict.fromkeys(
-        ("cornet_r", "cornet_rt", "cornet_s", "cornet_z"), "cornet.models.cornet.family"
-    )
+    cornets = dict.fromkeys(CORNETS, "cornet.models.cornet.family")
+    assert found_modules() == {**cornets, "hmax": "cornet.models.hmax.network"}
     for name, module in found_modules().items():
         assert registered(name).make.__module__ == module
-        assert registered(name).make.__name__ == name
+        assert registered(name).make.__name__.lower() == name
         assert registered(name).summary
         assert registered(name).paper
-        assert registered(name).file.startswith(f"{name}-")
+        assert registered(name).file.startswith(f"{name}-") or registered(name).fixed
 
 
 FAMILY = """
@@ -92,7 +92,7 @@ def test_the_example_of_the_documentation(tmp_path, monkeypatch):
 def test_names_are_listed_without_pytorch():
     program = "import sys, cornet; print(*cornet.list_models()); print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines() == ["cornet_r cornet_rt cornet_s cornet_z", "False"]
+    assert done.stdout.splitlines() == [" ".join([*CORNETS, "hmax"]), "False"]
 
 
 def test_another_family_has_a_name():
@@ -135,7 +135,10 @@ def test_it_is_in_the_table_of_models():
     assert result.exit_code == 0
     assert "two_areas" in result.output
     text = " ".join(result.output.split())
-    assert "Steps: in V1, V2, V4, IT (cornet_r, cornet_rt, cornet_s, cornet_z); A, B (two_areas)." in text
+    assert (
+        "Steps: in V1, V2, V4, IT (cornet_r, cornet_rt, cornet_s, cornet_z); S1, C1, S2, C2 (hmax);" in text
+    )
+    assert "A, B (two_areas)." in text
     rows = json.loads(run("models", "--json", "--size", "64").output)
     assert next(row for row in rows if row["name"] == NAME)["depth"] is None
     alone = run("models", NAME, "times=4", "--size", "64")

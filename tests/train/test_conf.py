@@ -11,7 +11,8 @@ from hydra.utils import get_method
 from omegaconf import OmegaConf, open_dict
 from PIL import Image
 
-from cornet.models import CORnet, create_model, list_models
+from cornet.models import create_model, list_models
+from cornet.models.registry import registered
 from cornet.training.build import build
 from tests.helpers.composed import composed
 from tests.helpers.paths import CONF
@@ -98,7 +99,8 @@ def test_every_file_names_only_what_its_class_takes(path):
         return
     config = composed(f"{group}={choice}")
     if group == "model":
-        takes = set(inspect.signature(CORnet).parameters) | set(inspect.signature(create_model).parameters)
+        own = registered(config.model.name).accepts if choice != "own" else ()
+        takes = {*own, *inspect.signature(create_model).parameters}
         assert set(config.model) <= takes | {"freeze"} | ({"_target_"} if choice == "own" else set())
         assert config.model.name in list_models() or choice == "own"
         return

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from cornet import CornetError, create_model, list_models, load_published, to_published
+from cornet import CornetError, create_model, load_published, to_published
 from cornet.models.safe_load import read_checkpoint
+from tests.helpers.models.named import CORNETS
 
 VARIANTS = [
     ("cornet_s", {"norm": "group"}),
@@ -21,7 +22,7 @@ VARIANTS = [
     ("cornet_s", {"times": 5, "bottleneck": 2}),
     ("cornet_r", {"norm": "per_step"}),
     ("cornet_rt", {"norm": "shared_affine", "times": 7}),
-    *((name, {}) for name in list_models()),
+    *((name, {}) for name in CORNETS),
 ]
 
 

@@ -3,13 +3,14 @@
 import pytest
 import torch
 
-from cornet import CornetError, create_model, list_models
+from cornet import CornetError, create_model
 from cornet.models.cornet import unroll
+from tests.helpers.models.named import CORNETS
 
 AREAS = ["V1", "V2", "V4", "IT"]
 
 
-@pytest.mark.parametrize("name", list_models())
+@pytest.mark.parametrize("name", CORNETS)
 def test_states_are_what_the_areas_put_out(name, monkeypatch):
     """Copies taken the moment an area is done equal the states returned at the end: nothing is in place."""
     net = create_model(name, num_classes=5, width=0.1)
@@ -52,14 +53,14 @@ def test_returning_states_changes_nothing(name, norm):
         assert (plain is None and recorded is None) or torch.equal(plain, recorded)
 
 
-@pytest.mark.parametrize("name", list_models())
+@pytest.mark.parametrize("name", CORNETS)
 def test_logits_are_the_decoded_last_state_of_it(name):
     net = create_model(name, num_classes=5, width=0.1).eval()
     logits, states = net(torch.randn(2, 3, 40, 40), return_states=True)
     torch.testing.assert_close(logits, net.decoder(states["IT"][-1].mean((2, 3))))
 
 
-@pytest.mark.parametrize("name", list_models())
+@pytest.mark.parametrize("name", CORNETS)
 def test_first_driven_step(name):
     """Before that step the states of two images are equal, from it on they are not."""
     net = create_model(name, width=0.25).eval()
