@@ -14,7 +14,7 @@ from torch import nn
 from cornet.errors import CornetError
 from cornet.instantiate import make
 from cornet.losses import Loss
-from cornet.models import CORnet, create_model
+from cornet.models import CORnet, Network, create_model
 from cornet.models.own_network import OwnNetwork, make_network
 from cornet.models.registry import NO_ARGUMENTS, registered
 from cornet.old_names import with_current_arguments
@@ -123,7 +123,14 @@ def check_once(config: DictConfig) -> None:
 def check_batch_norm(net: nn.Module, batch: int, source: Any, recipe: Recipe) -> None:
     """Raise CornetError if a batch norm would see one value per channel in training. batch: images per pass."""
     size = getattr(source, "size", None)
-    if batch > 1 or not isinstance(net, CORnet) or not isinstance(size, int):
+    if batch > 1:
+        return
+    if isinstance(net, Network) and any(isinstance(module, nn.BatchNorm1d) for module in net.modules()):
+        raise CornetError(
+            "one image at a time leaves batch norm one value per feature, which has no variance; set recipe.batch_size "
+            "to at least 2 times recipe.accumulate (and the ranks)."
+        )
+    if not isinstance(net, CORnet) or not isinstance(size, int):
         return
     if not any(isinstance(module, nn.BatchNorm2d) for module in net.modules()):
         return

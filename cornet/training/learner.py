@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from cornet.errors import CornetError
 from cornet.losses import Loss, Readouts
-from cornet.models import CORnet
+from cornet.models import CORnet, Network
 from cornet.models.freezing import check_rates, freeze
 from cornet.models.own_network import OwnNetwork
 from cornet.old_names import with_current_facts
@@ -83,7 +83,7 @@ class Learner(pl.LightningModule):
         self.frozen = freeze(net, frozen)
         check_rates(net, recipe.rates)
         self.train()
-        if not isinstance(getattr(net, "decoder", None), nn.Linear) and isinstance(net, CORnet):
+        if isinstance(net, Network) and isinstance(net.decoder, nn.Identity):
             self.facts["net.decoder"] = False  # the task has heads of its own
         self.average: AveragedWeights | None = None
         self.loaded_average: tuple[dict[str, Tensor], int] | None = None

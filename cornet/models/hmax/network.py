@@ -4,6 +4,7 @@ import contextlib
 import itertools
 import logging
 import os
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -58,7 +59,8 @@ SIZES = (2, 4, 6, 8, 10, 12, 14, 16)
 class HMAX(Network):
     """S1 (oriented filters), C1 (maxima), S2 (distances to patches), C2 (best match), for images of any shape.
 
-    Only the linear decoder is trained. Filters and patches are buffers, so checkpoints hold them.
+    Only the linear decoder is trained; a batch norm without weights standardises its inputs, whose standard deviations
+    are a hundredth and less. Filters and patches are buffers, so checkpoints hold them.
 
     num_classes: outputs of the decoder.
     version: "2007" (16 sizes of Gabors in 8 bands; patches), or "1999" (12 sizes of second derivatives of Gaussians in
@@ -137,7 +139,9 @@ class HMAX(Network):
         if len(self.bands) < len(BANDS[version]) and not is_meta():
             text = "images of %d pixels are small: hmax uses filters up to %d pixels and patches of %s cells"
             log.warning(text, size, max(self.bands[-1].sizes), ", ".join(map(str, self.patch_counts)))
-        self.decoder = nn.Linear(sum(self.patch_counts.values()), self.num_classes)
+        cells = sum(self.patch_counts.values())
+        norm = nn.BatchNorm1d(cells, affine=False)
+        self.decoder = nn.Sequential(OrderedDict(norm=norm, linear=nn.Linear(cells, self.num_classes)))
 
     def add_fixed(self, name: str, values: np.ndarray) -> None:
         """Add a buffer of the default dtype."""

@@ -79,29 +79,28 @@ def learn_patches(
             ]
         for place in np.flatnonzero(chosen == number):
             side, index = places[place]
-            patches[side][index] = cut(maps, side, *draws[place, 1:], shape=tuple(grey.shape[-2:]))
+            patches[side][index] = cut(maps, side, draws[place, 1:], tuple(grey.shape[-2:]))
     return patches
 
 
 def cut(
     maps: Sequence[NDArray[np.float32]],
     side: int,
-    band: float,
-    row: float,
-    column: float,
+    draws: NDArray[np.float64],
     shape: tuple[int, ...],
 ) -> NDArray[np.float32]:
-    """Cut a patch from one of the maps (orientation, y, x) that are large enough; band, row, column: 0 up to 1."""
+    """Cut a patch from one of the maps (orientation, y, x) that are large enough.
+
+    draws: of the map, the row and the column, from 0 up to 1. shape: of the image, for the message.
+    """
     large = [found for found in maps if min(found.shape[1:]) >= side]
     if not large:
         raise CornetError(
             f"a patch of size {side} does not fit into an image of {shape[0]} x {shape[1]} pixels, whose largest C1 "
             f"map has {maps[0].shape[1]} x {maps[0].shape[2]} cells; give larger images, or smaller sizes."
         )
-    source = large[int(band * len(large))]
-    top, left = (
-        int(where * (n - side + 1)) for where, n in zip((row, column), source.shape[1:], strict=True)
-    )
+    source = large[int(draws[0] * len(large))]
+    top, left = (int(where * (n - side + 1)) for where, n in zip(draws[1:], source.shape[1:], strict=True))
     return source[:, top : top + side, left : left + side]
 
 
@@ -155,7 +154,8 @@ def folder_patches(
 
 def save_patches(path: str | os.PathLike[str], patches: Mapping[int, ArrayLike]) -> None:
     """Write patches to a .npz file: an array `patches_<size>` (patch, orientation, size, size) for each size."""
-    np.savez(path, **{f"patches_{side}": np.asarray(found, np.float32) for side, found in patches.items()})
+    arrays: dict[str, Any] = {f"patches_{side}": np.asarray(patches[side], np.float32) for side in patches}
+    np.savez(path, **arrays)
 
 
 def read_patches(path: Path) -> Patches:

@@ -46,7 +46,7 @@ class Run:
 
     def network(self, **arguments):
         scale = {"in_channels": 1, "mean": (MEAN,) * 3, "std": (STD,) * 3}
-        return create_model("hmax", num_classes=2, patches=patches(), **scale, **arguments)
+        return create_model("hmax", num_classes=2, patches=patches(), **scale, **arguments).eval()
 
     def c2(self, name):
         """(size, patch) from the C1 maps."""

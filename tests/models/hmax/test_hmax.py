@@ -28,12 +28,12 @@ def scene(height=64, width=64, seed=0):
 @pytest.fixture(scope="module")
 def net():
     """Four bands, patches of 2, 4 and 6."""
-    return create_model("hmax", size=64, per_size=10, **PIXELS)
+    return create_model("hmax", size=64, per_size=10, **PIXELS).eval()
 
 
 def states_of(net, images, **arguments):
     with torch.no_grad():
-        _, states = net(images, return_states=True, **arguments)
+        _, states = net.eval()(images, return_states=True, **arguments)
     return {name: state[0] for name, state in states.items()}
 
 
@@ -58,7 +58,7 @@ def test_normalisation_is_undone_and_black_stays_black(net):
     image[..., :40, :] = 0
     image[..., 20, 20] = 1 / 255  # the weakest pixel that is not black
     mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
-    other = create_model("hmax", size=64, per_size=10, num_classes=3)
+    other = create_model("hmax", size=64, per_size=10, num_classes=3).eval()
     normalised = (image - mean[:, None, None]) / std[:, None, None]
     found, expected = states_of(other, normalised), states_of(net, image)
     for area in ("S1", "C1", "S2", "C2"):
@@ -121,7 +121,7 @@ def test_images_of_a_batch_do_not_influence_each_other(net):
 @pytest.mark.parametrize("tuning", ["gaussian", "euclidean"])
 def test_gradients_reach_the_pixels_from_every_area(tuning):
     cut = learn_patches([picture(64, 64)], sizes=(2,), per_size=4)
-    net = create_model("hmax", size=64, patches=cut, tuning=tuning, **PIXELS)
+    net = create_model("hmax", size=64, patches=cut, tuning=tuning, **PIXELS).eval()
     image = torch.tensor(picture(64, 64) / 255, dtype=torch.float32).permute(2, 0, 1)[None]
     image[..., :20] = 0  # windows without energy, and distances of 0 to the patches that were cut
     for area in ("S1", "C1", "S2", "C2"):

@@ -127,6 +127,13 @@ def test_training_gives_the_network_what_it_must_know_of_its_images(tmp_path):
     assert "size" not in network_arguments(composed("model=cornet_z").model, source)
 
 
+def test_training_on_single_images_is_refused(tmp_path):
+    config = composed("model=hmax", "model.per_size=1", "data.size=32", "recipe.batch_size=1")
+    config.run_folder, config.run_id = str(tmp_path), "token"
+    with pytest.raises(CornetError, match="one image at a time leaves batch norm one value per feature"):
+        build(config)
+
+
 def test_checkpoints_hold_the_patches_and_not_the_path(tmp_path):
     save_patches(tmp_path / "mine.npz", drawn((2, 4)))
     config = composed(
@@ -142,7 +149,7 @@ def test_checkpoints_hold_the_patches_and_not_the_path(tmp_path):
     torch.save({"state_dict": module.state_dict(), "cornet": module.facts}, file)
     loaded = network_of_file(file, size=48).net
     assert same(buffers(loaded), drawn((2, 4)))
-    assert torch.equal(loaded.decoder.weight, module.net.decoder.weight)
+    assert torch.equal(loaded.decoder.linear.weight, module.net.decoder.linear.weight)
     torch.save({"state_dict": module.state_dict(), "cornet": {**module.facts, "model.patches": "x"}}, file)
     with pytest.raises(CornetError, match="names a network with patches='x', which cornet never writes"):
         network_of_file(file, size=48)
