@@ -8,6 +8,7 @@ import torch
 
 from cornet import CornetError, create_model
 from cornet.brain import open_subject
+from cornet.brain.subjects import NetworkSubject
 from cornet.brain.subjects.subject import Site
 from cornet.models.hmax.cells import FILTERS, squared_distances
 from cornet.models.hmax.network import arrangements
@@ -209,6 +210,13 @@ def test_it_is_a_subject_without_a_checkpoint():
     assert subject.widths([Site("C2", 0)]) == {Site("C2", 0): 6}
     with pytest.raises(CornetError, match=r"hmax has no published weights; give pretrained=PATH"):
         create_model("hmax", pretrained=True)
+
+
+def test_it_is_recorded_without_a_decoder_too():
+    """As a task with heads of its own leaves it: without any parameter."""
+    net = create_model("hmax", size=32, per_size=3, num_classes=2)
+    net.decoder = torch.nn.Identity()
+    assert NetworkSubject(net, size=32).widths([Site("C2", 0)]) == {Site("C2", 0): 3}
 
 
 @pytest.mark.parametrize(
