@@ -25,6 +25,7 @@ from cornet.training.recipe import Recipe
 from tests.helpers.brain import drawn_bundle, rdm_bundle
 from tests.helpers.brain.behaviour_assemblies import answers, choices
 from tests.helpers.brain.small_bundles import write_bundle
+from tests.helpers.models.named import small_arguments
 from tests.helpers.stimuli import cifar_files
 from tests.helpers.stimuli.pictures import class_folders
 
@@ -56,9 +57,9 @@ def small(tmp_path_factory) -> Iterator[Path]:
 
 
 def trained(network: str, source: ImageSource) -> NetworkSubject:
-    """A narrow network after one step of training."""
+    """A small network after one step of training."""
     pl.seed_everything(0, verbose=False)
-    net = cornet.create_model(network, num_classes=len(source.classes), width=0.125)
+    net = cornet.create_model(network, num_classes=len(source.classes), **small_arguments(network, 0.125))
     before = {name: value.clone() for name, value in net.named_parameters()}
     recipe = Recipe(epochs=1, batch_size=4, learning_rate=0.01, schedule="constant")
     trainer = pl.Trainer(

@@ -189,6 +189,13 @@ class Network(nn.Module, ABC):
         """What two networks have in common if they differ only in their weights."""
         return self.area_table, {key: value.shape for key, value in self.state_dict().items()}
 
+    def recorded_arguments(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments that a checkpoint records, from those that built the network.
+
+        A family with `FILE_ARGUMENTS` (`cornet.models.registry`) replaces the paths, as the state dict has the content.
+        """
+        return dict(arguments)
+
     def compile(self, memory_budget: float | None = None, **options: Any) -> None:
         """Compile the network in place, as one graph per image size and mode; see `CompiledNetwork`.
 

@@ -20,10 +20,13 @@ from typing import Any, TypeVar
 
 from cornet.errors import CornetError
 
-__all__ = ["NO_ARGUMENTS", "Registered", "list_models", "register", "registered"]
+__all__ = ["FILE_ARGUMENTS", "NO_ARGUMENTS", "Registered", "list_models", "register", "registered"]
 
 NO_ARGUMENTS = ("pretrained", "weights_url", "accept_hash", "ema", "freeze")
 """Keys of `model` in a configuration that are not arguments of the network: its weights, and how they are trained."""
+
+FILE_ARGUMENTS = ("patches",)
+"""Arguments of networks that may name a file. A checkpoint records what was read, never the path."""
 
 Make = TypeVar("Make", bound=Callable[..., Any])
 
@@ -38,7 +41,8 @@ class Registered:
     top1: published ImageNet top-1 (fraction), or None; top1_note: how the images were cropped.
     weights: URL of the published checkpoint, "" for none; the 8 hex digits at the end of its name are the start of its
     SHA-256 (torch.hub's convention). load: loads a checkpoint, a path or its content, into a network; None: as
-    `cornet.models.loading.load_state`. paper: source of the network.
+    `cornet.models.loading.load_state`. paper: source of the network. fixed: its areas have no trained weights, so that
+    it can be compared with brains without a checkpoint.
     """
 
     name: str
@@ -50,6 +54,7 @@ class Registered:
     weights: str
     load: Callable[..., Any] | None
     paper: str
+    fixed: bool = False
 
     @property
     def file(self) -> str:
@@ -71,6 +76,7 @@ def register(
     load: Callable[..., Any] | None = None,
     paper: str = "",
     accepts: Callable[..., Any] | None = None,
+    fixed: bool = False,
 ) -> Callable[[Make], Make]:
     """Decorate a `cornet.models.Network`, or a function that builds one, to give it a name for `create_model`.
 
@@ -91,7 +97,8 @@ def register(
         if taken != place:  # the same definition may run again, as in a notebook
             raise CornetError(f"the model name {name!r} of {place} is taken by {taken}; choose another.")
         arguments = tuple(inspect.signature(accepts or make).parameters)
-        REGISTERED[name] = Registered(name, make, arguments, summary, top1, top1_note, weights, load, paper)
+        published = top1, top1_note, weights, load, paper
+        REGISTERED[name] = Registered(name, make, arguments, summary, *published, fixed)
         return make
 
     return decorate

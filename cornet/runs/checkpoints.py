@@ -22,6 +22,7 @@ from cornet.errors import CornetError
 from cornet.models import CORnet, Network, create_model, load_published
 from cornet.models.cornet.published import infer_arguments, rename_own_layout
 from cornet.models.loading import load_weights
+from cornet.models.registry import FILE_ARGUMENTS
 from cornet.models.weight_files import extract_weights, read_weight_file
 from cornet.names import is_old_or_rerun
 from cornet.old_names import with_current_facts
@@ -177,7 +178,8 @@ def load_custom(
 def check_plain_arguments(path: Path, arguments: Mapping[str, Any]) -> None:
     """Raise CornetError for network arguments that train.py does not write to a checkpoint."""
     for word, value in arguments.items():
-        if not is_plain(value) or word in ("pretrained", "weights_url", "accept_hash", "ema"):
+        named_file = word in FILE_ARGUMENTS and value is not None
+        if not is_plain(value) or named_file or word in ("pretrained", "weights_url", "accept_hash", "ema"):
             raise CornetError(
                 f"{path} names a network with {word}={value!r}, which cornet never writes; give another file."
             )

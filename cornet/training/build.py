@@ -16,7 +16,7 @@ from cornet.instantiate import make
 from cornet.losses import Loss
 from cornet.models import CORnet, Network, create_model
 from cornet.models.own_network import OwnNetwork, make_network
-from cornet.models.registry import NO_ARGUMENTS
+from cornet.models.registry import NO_ARGUMENTS, registered
 from cornet.old_names import with_current_arguments
 from cornet.stimuli.samples import ImageSource
 from cornet.tasks import Task
@@ -68,7 +68,8 @@ def build(config: DictConfig, source: ImageSource | None = None) -> Training:
     frozen = arguments.pop("freeze", None) or ()
     is_own = "_target_" in arguments
     net = make_network(arguments, len(source.classes)) if is_own else create_model(**arguments)
-    facts = {f"model.{key}": value for key, value in arguments.items() if key not in NO_ARGUMENTS}
+    recorded = arguments if is_own else net.recorded_arguments(arguments)
+    facts = {f"model.{key}": value for key, value in recorded.items() if key not in NO_ARGUMENTS}
     facts["data.classes"] = describe_classes(source.classes)
     task = make_task(config)
     parts: dict[str, Any] = {"task": task, "losses": make_losses(config), "source": source, "frozen": frozen}
@@ -122,7 +123,14 @@ def check_once(config: DictConfig) -> None:
 def check_batch_norm(net: nn.Module, batch: int, source: Any, recipe: Recipe) -> None:
     """Raise CornetError if a batch norm would see one value per channel in training. batch: images per pass."""
     size = getattr(source, "size", None)
-    if batch > 1 or not isinstance(net, CORnet) or not isinstance(size, int):
+    if batch > 1:
+        return
+    if isinstance(net, Network) and any(isinstance(module, nn.BatchNorm1d) for module in net.modules()):
+        raise CornetError(
+            "one image at a time leaves batch norm one value per feature, which has no variance; set recipe.batch_size "
+            "to at least 2 times recipe.accumulate (and the ranks)."
+        )
+    if not isinstance(net, CORnet) or not isinstance(size, int):
         return
     if not any(isinstance(module, nn.BatchNorm2d) for module in net.modules()):
         return
@@ -148,12 +156,16 @@ def network_arguments(config: DictConfig, source: ImageSource) -> dict[str, Any]
     own = "_target_" in arguments
     if not own:
         arguments = with_current_arguments(arguments, warn=True, where="model.")
+    normalised = {"mean": [float(m) for m in source.mean], "std": [float(s) for s in source.std]}
+    if not own:  # a network that computes with pixels asks for the normalisation, to undo it
+        images = {**normalised, "size": getattr(source, "size", None)}
+        accepts = registered(arguments["name"]).accepts
+        arguments = {**{k: v for k, v in images.items() if k in accepts and v is not None}, **arguments}
     for v1, options in (
         ("v1", "v1_options"),
         ("front", "front_options"),
     ):  # own subclasses of CORnet may take either
         if arguments.get(v1) is not None and (options in arguments or not own):
-            normalised = {"mean": [float(m) for m in source.mean], "std": [float(s) for s in source.std]}
             arguments[options] = {**normalised, **(arguments.get(options) or {})}
     if own and "num_classes" not in arguments:
         return arguments

@@ -83,7 +83,7 @@ class Learner(pl.LightningModule):
         self.frozen = freeze(net, frozen)
         check_rates(net, recipe.rates)
         self.train()
-        if not isinstance(getattr(net, "decoder", None), nn.Linear) and isinstance(net, Network):
+        if isinstance(net, Network) and isinstance(net.decoder, nn.Identity):
             self.facts["net.decoder"] = False  # the task has heads of its own
         self.average: AveragedWeights | None = None
         self.loaded_average: tuple[dict[str, Tensor], int] | None = None

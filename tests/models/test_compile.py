@@ -15,6 +15,7 @@ from cornet.brain.subjects import NetworkSubject
 from cornet.brain.subjects.identity import module_identity
 from cornet.brain.subjects.subject import Site
 from cornet.models import compiling
+from tests.helpers.models.named import CORNETS, small_arguments
 
 PIXELS = (torch.full((3, 1, 1), 120.0), torch.full((3, 1, 1), 60.0))
 
@@ -31,7 +32,7 @@ SLOW = {name: [pytest.mark.slow] for name in ("cornet_s", "cornet_rt", "bl", "bl
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=SLOW.get(name, [])) for name in list_models()])
 def test_one_graph(name):
-    net = create_model(name, num_classes=5, width=0.1).eval()
+    net = create_model(name, num_classes=5, **small_arguments(name)).eval()
     images = torch.randn(2, 3, 32, 32)
     graphs = []
 
@@ -90,11 +91,11 @@ def test_training_is_captured_with_its_gradients_and_statistics():
 
 @pytest.mark.parametrize("name", list_models())
 def test_compiling_in_place_keeps_the_keys(name):
-    net = create_model(name, width=0.1)
+    net = create_model(name, **small_arguments(name))
     keys = list(net.state_dict())
     net.compile()
     assert list(net.state_dict()) == keys
-    create_model(name, width=0.1).load_state_dict(net.state_dict())
+    create_model(name, **small_arguments(name)).load_state_dict(net.state_dict())
 
 
 def shown(count, size):
@@ -149,7 +150,7 @@ def test_recording_is_compiled_once_and_records_the_same():
 
 
 @pytest.mark.slow  # compiles
-@pytest.mark.parametrize("name", list_models())
+@pytest.mark.parametrize("name", CORNETS)
 def test_compiled_is_the_same_with_every_option(name):
     """Pixels normalised inside, states, read-outs of every step."""
     net = create_model(name, num_classes=5, width=0.05).to(memory_format=torch.channels_last).eval()

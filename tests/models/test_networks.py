@@ -13,16 +13,16 @@ import cornet
 from cornet import CornetError, create_model, list_models
 from cornet.models import CORnet
 from cornet.models.cornet.norm import SteppedNorm
-from tests.helpers.models.names import CORNETS
+from tests.helpers.models.named import CORNETS, small_arguments
 
 AREAS = ["V1", "V2", "V4", "IT"]
 CORNET = (64, 128, 256, 512)
 CHANNELS = {**dict.fromkeys(("b", "bl", "blt"), (96, 128, 192, 256)), "hcnn": (64, 128, 256, 256)}
 
 
-@pytest.mark.parametrize("name", list_models())
-def test_every_network(name):
-    """Any size, number of classes and width; one test over the whole registry."""
+@pytest.mark.parametrize("name", [name for name in list_models() if name != "hmax"])
+def test_every_network_with_a_width(name):
+    """Any size, number of classes and width."""
     for width, classes in ((0.25, 7), (0.15, 1)):  # .15: 10, 19, 38 and 77 channels
         net = create_model(name, num_classes=classes, width=width).eval()
         assert isinstance(net, torch.nn.Module)
@@ -46,7 +46,7 @@ def test_maps_at_224_pixels_are_the_published_ones(name):
 
 @pytest.mark.parametrize("name", list_models())
 def test_gradients_reach_every_parameter(name):
-    net = create_model(name, num_classes=5, width=0.1)
+    net = create_model(name, num_classes=5, **small_arguments(name))
     F.cross_entropy(net(torch.randn(4, 3, 48, 48)), torch.arange(4)).backward()
     for key, parameter in net.named_parameters():
         assert parameter.grad is not None, key
@@ -55,7 +55,7 @@ def test_gradients_reach_every_parameter(name):
 
 @pytest.mark.parametrize("name", list_models())
 def test_bfloat16_autocast_and_channels_last(name):
-    net = create_model(name, num_classes=5, width=0.25).eval()
+    net = create_model(name, num_classes=5, **small_arguments(name, 0.25)).eval()
     images = torch.randn(2, 3, 48, 48)
 
     def run(images):
@@ -78,11 +78,11 @@ def test_bfloat16_autocast_and_channels_last(name):
 def test_copies_and_seeds(name):
     images = torch.randn(1, 3, 32, 32)
     torch.manual_seed(3)
-    net = create_model(name, width=0.1).eval()
+    net = create_model(name, **small_arguments(name)).eval()
     torch.manual_seed(3)
-    again = create_model(name, width=0.1).eval()
+    again = create_model(name, **small_arguments(name)).eval()
     torch.manual_seed(4)
-    other = create_model(name, width=0.1).eval()
+    other = create_model(name, **small_arguments(name)).eval()
     expected = net(images)
     for same in (again, copy.deepcopy(net), pickle.loads(pickle.dumps(net))):
         assert torch.equal(same(images), expected)
@@ -139,7 +139,7 @@ def test_times_as_a_number_or_by_area():
         ("cornet_r", {"bottleneck": 2}, "is incompatible with block='recurrent'"),
         ("cornet_s", {"num_class": 10}, "did you mean num_classes?"),
         ("cornet_s", {"gizmo": 10}, "choose from num_classes, block"),
-        ("cornet_x", {}, "choose one of b, bl, blt, cornet_r, cornet_rt, cornet_s, cornet_z, hcnn"),
+        ("cornet_x", {}, "choose one of b, bl, blt, cornet_r, cornet_rt, cornet_s, cornet_z, hcnn, hmax"),
     ],
 )
 def test_refused(name, arguments, message):
@@ -161,7 +161,7 @@ def test_the_public_face():
     assert set(cornet.__all__) <= set(dir(cornet))
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = cornet.nothing
-    assert list_models() == ["b", "bl", "blt", "cornet_r", "cornet_rt", "cornet_s", "cornet_z", "hcnn"]
+    assert list_models() == ["b", "bl", "blt", *CORNETS, "hcnn", "hmax"]
 
 
 def test_every_norm_of_a_network_has_the_mode_asked_for():

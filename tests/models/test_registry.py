@@ -16,7 +16,7 @@ from cornet.cli import app
 from cornet.models import count_macs, describe, register, registry, to_published
 from cornet.models.loading import load_state, load_weights
 from cornet.models.registry import found_modules, registered
-from tests.helpers.models.names import CORNETS
+from tests.helpers.models.named import CORNETS
 from tests.helpers.models.two_areas import NAME, TwoAreas, registration
 from tests.helpers.paths import ROOT
 
@@ -32,6 +32,7 @@ def test_every_name_in_the_source_is_registered_by_its_module():
         **dict.fromkeys(("b", "bl", "blt"), "cornet.models.blt"),
         **dict.fromkeys(CORNETS, "cornet.models.cornet.family"),
         "hcnn": "cornet.models.hcnn.network",
+        "hmax": "cornet.models.hmax.network",
     }
     for name, module in found_modules().items():
         assert registered(name).make.__module__ == module
@@ -95,7 +96,7 @@ def test_the_example_of_the_documentation(tmp_path, monkeypatch):
 def test_names_are_listed_without_pytorch():
     program = "import sys, cornet; print(*cornet.list_models()); print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines() == ["b bl blt cornet_r cornet_rt cornet_s cornet_z hcnn", "False"]
+    assert done.stdout.splitlines() == [" ".join(["b", "bl", "blt", *CORNETS, "hcnn", "hmax"]), "False"]
 
 
 def test_another_family_has_a_name():
@@ -139,9 +140,10 @@ def test_it_is_in_the_table_of_models():
     assert "two_areas" in result.output
     text = " ".join(result.output.split())
     assert (
-        "Steps: in V1, V2, V4, IT (b, bl, blt, cornet_r, cornet_rt, cornet_s, cornet_z, hcnn); A, B (two_areas)."
+        "Steps: in V1, V2, V4, IT (b, bl, blt, cornet_r, cornet_rt, cornet_s, cornet_z, hcnn); S1, C1, S2, C2 (hmax);"
         in text
     )
+    assert "A, B (two_areas)." in text
     rows = json.loads(run("models", "--json", "--size", "64").output)
     assert next(row for row in rows if row["name"] == NAME)["depth"] is None
     alone = run("models", NAME, "times=4", "--size", "64")
@@ -153,7 +155,7 @@ def test_it_is_in_the_table_of_models():
 def test_a_network_that_does_not_take_an_option_is_left_out_of_the_table_alone():
     result = run("models", "--width", "0.25", "--size", "64", "--json")
     assert "two_areas is left out, as it has no argument 'width'." in result.stderr
-    assert [row["name"] for row in json.loads(result.stdout)] == sorted(found_modules())
+    assert [row["name"] for row in json.loads(result.stdout)] == ["b", "bl", "blt", *CORNETS, "hcnn"]
     assert run("models", NAME, "--width", "0.25").exit_code != 0
 
 

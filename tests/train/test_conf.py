@@ -11,7 +11,7 @@ from hydra.utils import get_method
 from omegaconf import OmegaConf, open_dict
 from PIL import Image
 
-from cornet.models import create_model
+from cornet.models import create_model, list_models
 from cornet.models.registry import registered
 from cornet.training.build import build
 from tests.helpers.composed import composed
@@ -102,6 +102,7 @@ def test_every_file_names_only_what_its_class_takes(path):
         if choice == "own":
             assert set(config.model) == {"_target_", "name", "num_classes"}
             return
+        assert config.model.name in list_models()
         takes = {*registered(config.model.name).accepts, *inspect.signature(create_model).parameters}
         assert set(config.model) <= takes | {"freeze"}
         return

@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 
 import torch
@@ -123,7 +124,10 @@ class NetworkSubject(ScreenSubject):
     @contextlib.contextmanager
     def _extractor(self, sites: Sequence[Site]) -> Iterator[tuple[Extractor, torch.device]]:
         with eval_on_device(self.net, self._device) as (net, device):
-            pixels = pixel_scale(self.mean, self.std, device, next(net.parameters()).dtype)
+            tensors = itertools.chain(
+                net.parameters(), net.buffers()
+            )  # HMAX without a decoder has no parameters
+            pixels = pixel_scale(self.mean, self.std, device, next(tensors).dtype)
             mixed = self._precision() == "bfloat16"
 
             def extract(images: Tensor, sites: Sequence[Site]) -> dict[Site, Tensor]:

@@ -2,6 +2,7 @@
 
     cornet_s                                 published weights, downloaded or from the cache
     cornet_s?untrained&seed=3                fresh weights from a seed
+    hmax                                     fixed, so without weights (?weights=PATH: with its trained decoder)
     cornet_s?weights=PATH                    weights from a file in the published layout
     runs/my-run                              a run of train.py: its best checkpoint, or else the last
     runs/my-run?last                         its last checkpoint (or ?best, or ?best_brain)
@@ -47,6 +48,7 @@ from cornet.brain.subjects.recorded import RecordedSubject
 from cornet.brain.subjects.subject import Subject
 from cornet.errors import CornetError
 from cornet.models import Network, create_model, list_models
+from cornet.models.registry import registered
 from cornet.runs.checkpoints import KINDS, Prepared, find_run, network_of_file, network_of_run, seeded
 from cornet.stimuli.normalisation import IMAGENET_MEAN, IMAGENET_STD
 
@@ -118,8 +120,10 @@ def _network(text: str, name: str, path: Path, options: dict[str, Any], trust: b
     untrained, seed = bool(options.get("untrained")), _number(text, "seed", options, int)
     size = _number(text, "size", options, int) if "size" in options else None
     if name in list_models():
-        arguments = _arguments(options)
-        pretrained: bool | str = False if untrained else str(options.get("weights", "")) or True
+        entry, arguments = registered(name), _arguments(options)
+        if size is not None and "size" in entry.accepts:
+            arguments["size"] = size
+        pretrained: bool | str = False if untrained else str(options.get("weights", "")) or not entry.fixed
         with seeded(seed):
             try:
                 net = create_model(name, pretrained=pretrained, ema="ema" in options, **arguments)

@@ -12,7 +12,7 @@ import torch
 
 from cornet import CornetError, create_model, load_published, to_published
 from cornet.models.safe_load import read_checkpoint
-from tests.helpers.models.names import CORNETS
+from tests.helpers.models.named import CORNETS
 
 VARIANTS = [
     ("cornet_s", {"norm": "group"}),

@@ -5,7 +5,7 @@ import torch
 
 from cornet import CornetError, create_model
 from cornet.models.cornet import unroll
-from tests.helpers.models.names import CORNETS
+from tests.helpers.models.named import CORNETS
 
 AREAS = ["V1", "V2", "V4", "IT"]
 
