@@ -16,6 +16,7 @@ from cornet.brain.metrics.neural.registry import metric_names
 from cornet.brain.subjects import open_subject
 from cornet.brain.subjects.any_network import Milliseconds, subject_of
 from cornet.brain.subjects.layer_choice import LayerChoice, choose_layers
+from cornet.brain.subjects.layer_file import is_layer_file, read_layers
 from cornet.brain.subjects.networks import device_of
 from cornet.brain.subjects.subject import Site, Subject
 from cornet.errors import CornetError
@@ -57,7 +58,8 @@ def score(
     on: names of benchmarks or groups, folders with a bundle, or benchmarks from `cornet.brain.open_benchmarks`. Open
         them once and pass them to score repeatedly in a loop: their data are then loaded once.
     layers: the layer for each region, as in `cornet.brain.subjects.any_network.subject_of`. "auto": for each region the
-        layer that compares best with the bundle `choose_on`, by the first metric. Cornet's networks need none.
+        layer that compares best with the bundle `choose_on`, by the first metric. The path of a file that
+        `cornet layers` has written: the layers in it. Cornet's networks need none.
         Benchmarks of a group or a bundle whose region has no layer are left out, with a line in the log.
     size: pixels per side of the input; None: 224, or for text that of the model. mean, std: per channel, of images
         scaled to 0..1; default: ImageNet's. Text has its own.
@@ -102,6 +104,8 @@ def score(
         subject.caches = False
     else:
         subject = model.with_regions(given) if given else model
+    if is_layer_file(layers):
+        subject = subject.with_regions(read_layers(str(layers), subject))
     if layers == AUTO:
         subject = subject.with_regions(choose(subject, choose_on, options, device).regions)
     results = run_battery([subject], opened, strict=strict, progress=progress, named=names)
@@ -127,10 +131,11 @@ def opened_benchmarks(
 
 
 def check_layers(layers: Layers, choose_on: str) -> None:
-    """Raise CornetError for text other than "auto", and unless "auto" and `choose_on` come together."""
-    if isinstance(layers, str) and layers != AUTO:
+    """Raise CornetError for text other than a file or "auto", and unless "auto" and `choose_on` come together."""
+    if isinstance(layers, str) and layers != AUTO and not is_layer_file(layers):
         raise CornetError(
-            f"layers={layers!r} must give a layer for each region, such as {{'V4': 'layer3'}}, or be \"auto\"."
+            f"layers={layers!r} must give a layer for each region, such as {{'V4': 'layer3'}}, be \"auto\", or name a "
+            "file .json of cornet layers."
         )
     if (layers == AUTO) != bool(choose_on):
         raise CornetError(
@@ -147,12 +152,17 @@ def with_times(subject: Any, step_ms: Milliseconds, onset_ms: Milliseconds | Non
 
 
 def choose(
-    subject: Any, folder: str, options: Mapping[str, Any], device: torch.device | str, cache: bool = True
+    subject: Any,
+    folder: str,
+    options: Mapping[str, Any],
+    device: torch.device | str,
+    cache: bool = True,
+    **more: Any,
 ) -> LayerChoice:
     """Choose for each region the layer that compares best with a separate bundle, and log the choice.
 
-    options: metric (of several, the first is used), time_bin, groups, stratify and ignore. The bundle is split as it is
-    for scoring. Raises CornetError if the bundle has one fixed split.
+    options: metric (of several, the first is used), time_bin, groups, stratify and ignore. more: further arguments of
+    `choose_layers`. The bundle is split as it is for scoring. Raises CornetError if the bundle has one fixed split.
     """
     bundle = load_bundle(folder)
     ignore = options.get("ignore")
@@ -174,6 +184,7 @@ def choose(
         ignore=rule.ignore,
         device=device,
         cache=cache and getattr(subject, "caches", True),
+        **more,
     )
     layers = ", ".join(f"{region}: {site}" for region, site in choice.regions.items())
     log.warning("%s: chosen on %s: %s (%s)", subject.name, choice.bundle, layers, rule)

@@ -8,6 +8,7 @@ import typer
 from cornet.cli.benchmarks import benchmarks
 from cornet.cli.fetch import fetch
 from cornet.cli.init import init
+from cornet.cli.layers import layers
 from cornet.cli.models import models
 from cornet.cli.plan import plan
 from cornet.cli.prepare import prepare
@@ -36,6 +37,7 @@ app.command()(models)
 app.command()(fetch)
 app.command()(benchmarks)
 app.command(cls=SeveralValues)(score)
+app.command()(layers)
 app.command()(transfer)
 app.command()(prepare)
 app.command()(plan)

@@ -49,7 +49,8 @@ def score(
     layers: Annotated[
         list[str] | None,
         typer.Option(
-            "--layers", help="Layers of regions: V4=layer3 IT=layer4; auto: choose them on --choose-on."
+            "--layers",
+            help="Layers of regions: V4=layer3 IT=layer4; a file from cornet layers; auto: choose them on --choose-on.",
         ),
     ] = None,
     size: Annotated[
@@ -147,6 +148,8 @@ def score(
 
       cornet score torchvision:resnet18 --on my-bundle --layers auto --choose-on other-bundle
 
+      cornet score torchvision:resnet18 --on my-bundle --layers layers.json
+
       cornet score cornet_s --on my-bundle --metric pls,cka,rdm
 
       cornet score pixels gabor runs/*/seed0 torchvision:resnet18 --on my-bundle simulated --rank
@@ -154,6 +157,7 @@ def score(
     from cornet.brain.benchmarks import open_benchmarks, run_battery
     from cornet.brain.scoring import AUTO, choose, with_times
     from cornet.brain.subjects.base import site_or_layer
+    from cornet.brain.subjects.layer_file import is_layer_file, read_layers
 
     if not on:
         raise CornetError(
@@ -174,13 +178,16 @@ def score(
     opened = open_benchmarks(
         on, metric=metric or "pls", scale=scale, area=site, decoder=decoder, device=device, **local
     )
-    by_region = parse_layers(layers or [])
+    from_files = [word for word in layers or [] if is_layer_file(word)]
+    by_region = parse_layers([word for word in layers or [] if word not in from_files])
     automatic = AUTO in (area, *(layers or []))
     subjects = open_subjects(
         models, untrained, device=device, seed=seed, trust=trust, size=size, regions=by_region
     )
     if automatic != bool(choose_on):
         raise CornetError("--layers auto and --choose-on BUNDLE need each other; give both, or neither.")
+    for path in from_files:
+        subjects = [subject.with_regions(read_layers(path, subject)) for subject in subjects]
     if step_ms is not None:
         subjects = [with_times(subject, step_ms, None) for subject in subjects]
     if choose_on:

@@ -11,6 +11,7 @@ from cornet.terminal import Terminal, cell, duration
 
 if TYPE_CHECKING:
     from cornet.brain.benchmarks import Benchmark, Result
+    from cornet.brain.subjects.layer_choice import LayerChoice
     from cornet.models import ModelSummary
     from cornet.runs.comparison import Rerun
 
@@ -19,6 +20,7 @@ __all__ = [
     "new_table",
     "print_benchmarks",
     "print_intervals",
+    "print_layers",
     "print_line",
     "print_models",
     "print_plan",
@@ -163,6 +165,30 @@ def print_scores(results: "Sequence[Result]") -> None:
         console.print(
             "Simulated: a check of the pipeline; no brain was recorded, so the scores say nothing about brains."
         )
+
+
+def print_layers(choice: "LayerChoice", shown: int = 4) -> None:
+    """Print the best candidates of each region, and how stable the choice is over seeds of splits."""
+    console = Terminal(highlight=False)
+    table = new_table()
+    table.add_column("region")
+    table.add_column("layer", overflow="fold")
+    for heading in ("score", "best in"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for region, site in choice.regions.items():
+        rows = choice.table[choice.table["region"] == region].sort_values("score", ascending=False)
+        for row in rows.head(shown).itertuples():
+            name = f"{row.layer}[{row.step}]"
+            style = "bold" if name == str(site) else ""
+            stable = f"{row.best_in} of {choice.seeds}"
+            table.add_row(cell(region), cell(name), with_error(row.score, row.error), stable, style=style)
+    console.print(table)
+    console.print(
+        f"Raw scores of the best candidates on {cell(choice.bundle)} of {len(choice.table)}, with standard error over "
+        "splits. best in: the seeds of splits in which a candidate is the best of its region."
+    )
+    for note in choice.notes:
+        console.print(f"{cell(note)}.")
 
 
 def print_transfer(name: str, rows: Sequence[Mapping[str, Any]]) -> None:

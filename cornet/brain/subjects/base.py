@@ -44,6 +44,7 @@ class ScreenSubject(ABC):
         self.degrees = float(degrees)
         self._device = None if device is None else checked_device(device)
         self.regions: dict[str, Site | str] = {}
+        self.sketch: int | None = None  # see `cornet.brain.subjects.sketch`
         self.caches = True  # store recordings on disk; not worth it while the weights change
         # Set for a subject that is shown the same stimuli repeatedly.
         self.screen_cache: ScreenCache | None = None
@@ -95,7 +96,8 @@ class ScreenSubject(ABC):
         # The default "none" computes like "ieee". Replacing it lets training and scoring share cache entries.
         rounding = [backend.fp32_precision.replace("none", "ieee") for backend in (matmul, conv)]
         code = code_version(*(kind.__module__ for kind in type(self).__mro__))
-        return [self.size, self.degrees, device, self._precision(), rounding, code]
+        found = [self.size, self.degrees, device, self._precision(), rounding, code]
+        return found if self.sketch is None else [*found, "sketch", self.sketch]
 
     def _check_site(self, site: Site) -> None:
         """Raise CornetError if a site cannot be recorded."""
@@ -114,6 +116,12 @@ class ScreenSubject(ABC):
             self._check_site(value if isinstance(value, Site) else Site(value))
         subject = copy.copy(self)
         subject.regions = {**self.regions, **chosen}
+        return subject
+
+    def with_sketch(self, width: int) -> Self:
+        """Copy of the subject that records sites of more than `width` features as `width` random sums."""
+        subject = copy.copy(self)
+        subject.sketch = width
         return subject
 
     def widths(self, sites: Sequence[Site]) -> dict[Site, int]:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from cornet.brain.subjects.base import ScreenSubject
 from cornet.brain.subjects.recording import Extractor
+from cornet.brain.subjects.sketch import sketch_rows
 from cornet.brain.subjects.subject import Site
 from cornet.errors import CornetError
 from cornet.hashing import digest
@@ -45,7 +46,7 @@ class _FilterSubject(ScreenSubject):
         device = self._recording_device()
 
         def extract(images: Tensor, sites: Sequence[Site]) -> dict[Site, Tensor]:
-            return dict.fromkeys(sites, self.features(images))
+            return dict.fromkeys(sites, sketch_rows(self.features(images), self.sketch))
 
         with torch.inference_mode():
             yield extract, device

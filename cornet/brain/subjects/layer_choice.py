@@ -9,7 +9,7 @@ the reduction would change nothing and is skipped. A similarity, such as cka, is
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from cornet.brain.metrics.splits import make_splits
 from cornet.brain.score import Score
 from cornet.brain.subjects.base import suggestion
 from cornet.brain.subjects.recording import DEFAULT_MEMORY
+from cornet.brain.subjects.sketch import sketched
 from cornet.brain.subjects.subject import Site, Subject
 from cornet.errors import CornetError
 from cornet.files import atomic_write, cache_folder
@@ -35,11 +36,13 @@ from cornet.hashing import code_version, digest
 from cornet.opening import is_foreign, open_entry
 from cornet.stimuli.stimulus_set import StimulusSet
 
-__all__ = ["LayerChoice", "choose_layers"]
+__all__ = ["ALL_COMPONENTS", "LayerChoice", "choose_layers"]
 
 log = logging.getLogger("cornet")
 
 COMPONENTS = 1000
+ALL_COMPONENTS = 10**9
+"""In place of `components`: no reduction."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,8 +50,9 @@ class LayerChoice:
     """The chosen site of each region.
 
     regions: site by region, for `subject.with_regions(choice.regions)`.
-    table: all candidates: region, layer, step, features, score (mean over splits of the median r), error, notes (what
-        was left out, with counts), chosen.
+    table: all candidates: region, layer, step, features, score (mean over splits of the median r, and over seeds),
+        error, notes (what was left out, with counts), best_in (in how many seeds of splits it is the best), chosen.
+    seeds: number of seeds of splits.
     bundle: name of the bundle. path: the file that stores the choice; None if it is not cached.
     """
 
@@ -56,6 +60,7 @@ class LayerChoice:
     table: pd.DataFrame = field(repr=False)
     bundle: str
     path: Path | None = None
+    seeds: int = 1
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -85,6 +90,8 @@ def choose_layers(
     splits: int = 10,
     train_fraction: float = 0.9,
     seed: int = 1,
+    seeds: int = 1,
+    sketch: int | None = None,
     device: torch.device | str = "cpu",
     memory: int = DEFAULT_MEMORY,
     cache: bool = True,
@@ -96,8 +103,10 @@ def choose_layers(
     the principal components on; None: the training stimuli. degrees: visual angle of the bundle's stimuli. time_bin:
     (start, end) of the responses, in ms. stratify, groups: columns of the stimulus table (object_name, movie). ignore:
     as in `Bundle.responses`. metric: a name, see `cornet.brain.metrics.neural.registry`; one that is not a mapping uses
-    neither components nor images. memory: bytes of features held in memory. cache: cache the recordings and the choice.
-    label: label of the progress bar. Other arguments: as in `neural_predictivity`.
+    neither components nor images. seeds: number of seeds of splits, from `seed` on; the choice is by the mean over
+    them. sketch: record larger sites as this many random sums of their features, so that memory and disk do not grow
+    with the layers (see `cornet.brain.subjects.sketch`). memory: bytes of features held in memory. cache: cache the
+    recordings and the choice. label: label of the progress bar. Other arguments: as in `neural_predictivity`.
 
     The choice is cached in `cornet.files.cache_folder()`/layer-choices, with a hash of everything that it depends on as
     the name (see `cornet.brain.cache`). If scores are equal, the earlier site is chosen.
@@ -113,17 +122,25 @@ def choose_layers(
         raise CornetError(f"{subject.name} has no candidate sites; give sites.")
     tasks = {region: bundle.responses(region, time_bin, ignore) for region in wanted}
     labels = {region: _column(responses, groups) for region, responses in tasks.items()}
+    if seeds < 1:
+        raise CornetError(f"seeds={seeds} must be at least 1.")
+    if sketch is not None:
+        subject = sketched(subject, sketch)
+    several = range(seed, seed + (seeds if comparison.is_mapping else 1))
     pairs = {
-        region: make_splits(
-            len(responses.stimulus_ids),
-            stratify=_column(responses, stratify),
-            groups=labels[region],
-            splits=splits,
-            train_fraction=train_fraction,
-            seed=seed,
-        )
-        if comparison.is_mapping
-        else []
+        region: [
+            make_splits(
+                len(responses.stimulus_ids),
+                stratify=_column(responses, stratify),
+                groups=labels[region],
+                splits=splits,
+                train_fraction=train_fraction,
+                seed=one,
+            )
+            if comparison.is_mapping
+            else []
+            for one in several
+        ]
         for region, responses in tasks.items()
     }
     stimuli = [[shown.identity, shown.degrees, shown.code] for shown in (bundle.stimuli, images) if shown]
@@ -137,7 +154,7 @@ def choose_layers(
     path = cache_folder() / "layer-choices" / f"{key}.json" if cache and bundle.identity else None
     if path is not None and is_foreign(path):
         path = None
-    if path is not None and (cached := _read(path, bundle.name)) is not None:
+    if path is not None and (cached := _read(path, bundle.name, len(several))) is not None:
         return cached
     options: dict[str, Any] = {"label": label}
     if not cache:
@@ -146,7 +163,8 @@ def choose_layers(
         options["memory"] = memory
     recording = subject.record(bundle.stimuli, candidates, degrees, **options)
     fitted = subject.record(images, candidates, **options) if images and comparison.is_mapping else None
-    rows = []
+    rows: list[tuple[Any, ...]] = []
+    by_seed: list[list[float]] = []
     for site in candidates:
         features = recording[site]
         if comparison.is_mapping:
@@ -154,16 +172,19 @@ def choose_layers(
         for region, responses in tasks.items():
             positions = bundle.stimuli.positions(list(responses.stimulus_ids))
             if comparison.is_mapping:
-                score = reduced.score(responses.mean, positions, pairs[region], metric)
+                scores = [reduced.score(responses.mean, positions, one, metric) for one in pairs[region]]
             else:
                 shown = RowView(features, positions)
-                score = comparison.score(shown, responses.mean, [], groups=labels[region], device=device)
-            notes = score.with_notes(*responses.notes, *rounding_notes(features, site)).notes
-            result = features.shape[1], score.raw, score.error, "; ".join(notes)
-            rows.append((region, site.layer, site.step, *result))
+                scores = [comparison.score(shown, responses.mean, [], groups=labels[region], device=device)]
+            notes = scores[0].with_notes(*responses.notes, *rounding_notes(features, site)).notes
+            by_seed.append([score.raw for score in scores])
+            mean, error = (float(np.mean([getattr(one, key) for one in scores])) for key in ("raw", "error"))
+            rows.append((region, site.layer, site.step, features.shape[1], mean, error, "; ".join(notes)))
     columns = ["region", "layer", "step", "features", "score", "error", "notes"]
     table = pd.DataFrame(rows, columns=columns)
-    choice = LayerChoice(_best(table, wanted, subject.name, bundle.name), _marked(table, wanted), bundle.name)
+    table["best_in"] = _best_in(table, np.array(by_seed), wanted)
+    best = _best(table, wanted, subject.name, bundle.name)
+    choice = LayerChoice(best, _marked(table, wanted), bundle.name, seeds=len(several))
     return choice if path is None else _write(path, choice, subject)
 
 
@@ -173,6 +194,9 @@ class _Reduced:
     def __init__(self, features: Any, other_images: Any, components: int, device: torch.device):
         self.components = components
         self.width = features.shape[1]
+        self.whole: tuple[NDArray[np.int64], NDArray[np.float64]] | None = (
+            None  # rows, and all their components
+        )
         self.others = 0 if other_images is None else len(other_images)
         rows = features if other_images is None else _Stacked(other_images, features)
         if self.width <= components and other_images is None:
@@ -198,7 +222,9 @@ class _Reduced:
         if self.others:
             return compare(self._project(np.arange(self.others), rows), responses, pairs)
         if comparison.rotation_invariant and max(len(train) for train, _ in pairs) - 1 <= self.components:
-            return compare(self._project(rows, rows), responses, pairs)
+            if self.whole is None or not np.array_equal(self.whole[0], rows):
+                self.whole = rows, self._project(rows, rows)
+            return compare(self.whole[1], responses, pairs)
         parts = [
             compare(self._project(rows[train], rows), responses, [(train, test)]) for train, test in pairs
         ]
@@ -283,6 +309,17 @@ def _best(table: pd.DataFrame, regions: Sequence[str], subject: str, bundle: str
     return chosen
 
 
+def _best_in(table: pd.DataFrame, by_seed: NDArray[np.float64], regions: Sequence[str]) -> NDArray[np.int64]:
+    """The number of seeds in which each candidate is the best of its region. by_seed: (candidate, seed)."""
+    counts = np.zeros(len(table), int)
+    for region in regions:
+        rows = np.flatnonzero(table["region"] == region)
+        for values in by_seed[rows].T:
+            if np.isfinite(values).any():
+                counts[rows[np.nanargmax(values)]] += 1
+    return counts
+
+
 def _marked(table: pd.DataFrame, regions: Sequence[str]) -> pd.DataFrame:
     best = {table["score"].where(table["region"] == region).idxmax() for region in regions}
     return table.assign(chosen=table.index.isin(best))
@@ -301,10 +338,10 @@ def _write(path: Path, choice: LayerChoice, subject: Subject) -> LayerChoice:
     except (OSError, CornetError) as error:
         log.warning("the choice of layers is not cached (%s)", error)
         return choice
-    return LayerChoice(choice.regions, choice.table, choice.bundle, path)
+    return replace(choice, path=path)
 
 
-def _read(path: Path, bundle: str) -> LayerChoice | None:
+def _read(path: Path, bundle: str, seeds: int) -> LayerChoice | None:
     """Read a cached choice; None if the file is missing or damaged."""
     try:
         with open_entry(path) as file:
@@ -312,6 +349,6 @@ def _read(path: Path, bundle: str) -> LayerChoice | None:
         regions = {
             region: Site(str(layer), int(step)) for region, (layer, step) in content["regions"].items()
         }
-        return LayerChoice(regions, pd.DataFrame(content["candidates"]), bundle, path)
+        return LayerChoice(regions, pd.DataFrame(content["candidates"]), bundle, path, seeds)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         return None

@@ -13,6 +13,7 @@ from cornet.brain.subjects.base import ScreenSubject, suggestion
 from cornet.brain.subjects.identity import module_identity
 from cornet.brain.subjects.networks import device_of, eval_on_device
 from cornet.brain.subjects.recording import Extractor
+from cornet.brain.subjects.sketch import sketch_rows
 from cornet.brain.subjects.step_times import Interval, Intervals, check_intervals, layer_intervals, step_for
 from cornet.brain.subjects.subject import NoLayer, Site
 from cornet.errors import CornetError
@@ -255,7 +256,7 @@ class LayerSubject(ScreenSubject):
             site = Site(layer, calls.get(layer, 0))
             calls[layer] = site.step + 1
             if site in wanted:
-                recorded[site] = self._rows(site, value, images)
+                recorded[site] = sketch_rows(self._rows(site, value, images), self.sketch)
 
         with self._unchanged() as (net, device), contextlib.ExitStack() as hooks:
             parts = dict(net.named_modules())

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from cornet.brain.subjects.base import ScreenSubject, eval_mode, suggestion
 from cornet.brain.subjects.identity import module_identity
 from cornet.brain.subjects.recording import Extractor
+from cornet.brain.subjects.sketch import sketch_rows
 from cornet.brain.subjects.step_times import Interval, network_intervals, step_for
 from cornet.brain.subjects.subject import NoLayer, Site
 from cornet.errors import CornetError
@@ -140,7 +141,7 @@ class NetworkSubject(ScreenSubject):
                     elif site.layer == POOLED:
                         features[site] = pooled(states[self._last][site.step].float())
                     else:
-                        features[site] = states[site.layer][site.step].flatten(1)
+                        features[site] = sketch_rows(states[site.layer][site.step].flatten(1), self.sketch)
                 return features
 
             yield extract, device

@@ -15,11 +15,13 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_info
 from cornet.brain.benchmarks import Benchmark
 from cornet.brain.benchmarks.battery import with_layers
 from cornet.brain.scoring import AUTO, check_layers, choose, opened_benchmarks
-from cornet.brain.subjects.any_network import Milliseconds, subject_of
+from cornet.brain.subjects.any_network import Milliseconds, subject_of, unwrapped
 from cornet.brain.subjects.base import to_site
+from cornet.brain.subjects.layer_file import is_layer_file, read_layers
 from cornet.brain.subjects.screen_cache import ScreenCache
 from cornet.brain.subjects.subject import Site
 from cornet.errors import CornetError
+from cornet.models.base import Network as AreaNetwork
 from cornet.runs.scores import RunScores
 from cornet.stimuli.normalisation import IMAGENET_MEAN, IMAGENET_STD
 from cornet.training.callbacks.brain.checks import check_benchmark, check_monitors, check_strategy
@@ -51,7 +53,8 @@ class BrainScore(pl.Callback):
         to such lists, as in conf/brain. If empty, the callback does nothing.
     layers: the layer for each region, see `cornet.brain.subjects.any_network.subject_of`. Cornet's networks have areas
         and need none. Benchmarks of a group or bundle whose region has no layer are left out. "auto": for each region
-        the layer that predicts the bundle `choose_on` best, with the weights at the start of the training.
+        the layer that predicts the bundle `choose_on` best, with the weights at the start of the training. The path of
+        a file that `cornet layers` has written: the layers in it.
     network: the network to score: the module itself (None), an attribute's name ("encoder") or a function of the
         module. It is called with normalised images (batch, 3, size, size).
     size, mean, std: pixels per side of the screen, and normalisation of images scaled to 0..1. None: those of the
@@ -128,7 +131,7 @@ class BrainScore(pl.Callback):
         self.path = Path(folder or ".")  # of scores.csv, once a training starts
         self.scores: RunScores | None = None
         self.benchmarks: list[Benchmark[Any]] = []
-        self.chosen: dict[str, Site] | None = None  # by layers="auto"
+        self.chosen: dict[str, Site] | None = None  # by layers="auto", or from a file
         self.monitored: dict[str, float] = {}  # logged again after validations without scores
         self.outdated: set[str] = set()  # those of an earlier epoch: progress does not show them
         self.failed: set[str] = set()
@@ -273,10 +276,17 @@ class BrainScore(pl.Callback):
             key: getattr(source, key, default[key]) if value is None else value
             for key, value in self.screen.items()
         }
-        layers: Any = self.chosen if self.layers == AUTO else self.layers
         net = find_network(module, self.network)
-        options: Any = {**screen, **self.times, "degrees": self.degrees, "kinds": SHARED}
-        subject: Any = subject_of(net, layers, **options)
+        options: Any = {**screen, "degrees": self.degrees, "kinds": SHARED}
+        if is_layer_file(self.layers):  # it names the steps, so a foreign network needs no times
+            timed = options | self.times if isinstance(unwrapped(net), AreaNetwork) else options
+            subject: Any = subject_of(net, None, **timed)
+            if self.chosen is None:
+                self.chosen = read_layers(str(self.layers), subject)
+            subject = subject.with_regions(self.chosen)
+        else:
+            layers: Any = self.chosen if self.layers == AUTO else self.layers
+            subject = subject_of(net, layers, **(options | self.times))
         subject.screen_cache, subject.caches = self.screens, False
         return subject
 

@@ -209,9 +209,9 @@ def test_a_damaged_choice_of_layers_is_made_again(tmp_path):
     path = tmp_path / "choice.json"
     for content in ("", "[" * 5000, "[]", "null", '{"regions": 3}', '{"regions": {"V1": ["a", 1e999]}}'):
         path.write_text(content)
-        assert layer_choice._read(path, "bundle") is None
+        assert layer_choice._read(path, "bundle", 1) is None
     path.write_text(json.dumps({"regions": {"V1": ["a", 0]}, "candidates": {"layer": ["a"]}}))
-    assert layer_choice._read(path, "bundle") is not None
+    assert layer_choice._read(path, "bundle", 1) is not None
     path.unlink()
     os.mkfifo(path)
-    assert layer_choice._read(path, "bundle") is None
+    assert layer_choice._read(path, "bundle", 1) is None
