@@ -17,6 +17,8 @@ from hydra.core.global_hydra import GlobalHydra
 from hypothesis import HealthCheck, settings
 from PIL import Image
 
+from cornet.brain import simulated
+
 pytest.register_assert_rewrite("tests.helpers")  # what a failed assertion compared is then shown
 
 from tests.helpers.paths import GOLDEN, ROOT  # noqa: E402
@@ -100,3 +102,13 @@ def photographs(tmp_path) -> Path:
                 pixels = rng.integers(0, 255, (32, 32, 3), dtype=np.uint8)
                 Image.fromarray(pixels).save(folder / f"{k:02}.png")
     return tmp_path / "images"
+
+
+@pytest.fixture(scope="module")
+def small_brain(tmp_path_factory):
+    """A simulated brain of 128 stimuli, and a cache of its own."""
+    brain = simulated.SimulatedBrain(images=128, size=32)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CORNET_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setattr(simulated, "brain", lambda: brain)
+        yield

@@ -164,10 +164,9 @@ def test_a_branched_training_resumes_exactly(source, tmp_path):
 
 
 @pytest.mark.slow  # trains
-def test_a_branched_network_is_trained_and_scored(train, tmp_path, monkeypatch):
+def test_a_branched_network_is_trained_and_scored(train, small_brain, tmp_path, monkeypatch):
     """And loaded with the areas of the first task."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("CORNET_CACHE", str(tmp_path / "cache"))
     small = ["data.train_images=64", "data.val_images=32", "data.size=32", "model.width=0.1"]
     brain = ["brain=simulated", "brain.benchmarks.simulated=[simulated.V4]", "recipe.epochs=1"]
     given = ["experiment=objects_two_tasks", "task.branch=V2", "recipe.batch_size=16", *small, *brain]

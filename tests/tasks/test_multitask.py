@@ -89,9 +89,8 @@ def test_mistakes(make, message):
 
 
 @pytest.mark.slow  # trains
-def test_a_training_with_brain_scores(train, tmp_path, monkeypatch):
+def test_a_training_with_brain_scores(train, small_brain, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("CORNET_CACHE", str(tmp_path / "cache"))
     small = [
         "data.train_images=64",
         "data.val_images=32",

@@ -109,21 +109,21 @@ def test_a_network_and_a_callback_train_a_step(own):
 
 
 @pytest.mark.slow
-def test_a_subclass_is_compared_with_brains(own):
+def test_a_subclass_is_compared_with_brains(own, small_brain, train):
     parts = ["model=own", "model._target_=my_parts.Areas", "+model.width=0.05"]
     benchmarks = ["brain=simulated", "brain.benchmarks.simulated=[simulated.V4]", "brain.before=false"]
-    done = command(own, str(ROOT / "train.py"), *SMALL, *parts, *benchmarks)
-    assert done.returncode == 0, done.stderr
+    code, _, err = train(*SMALL, *parts, *benchmarks, small=False)
+    assert code == 0, err
     (run,) = own.glob("runs/**/seed0")
     assert "simulated.V4" in (run / "scores.csv").read_text()
 
 
 @pytest.mark.slow
-def test_a_family_with_areas_of_its_own_is_compared_with_brains(own):
+def test_a_family_with_areas_of_its_own_is_compared_with_brains(own, small_brain, train):
     parts = ["model=own", "model._target_=my_parts.Family", "+model.times=3"]
     benchmarks = ["brain=simulated", "brain.benchmarks.simulated=[simulated.V1,simulated.IT]"]
-    done = command(own, str(ROOT / "train.py"), *SMALL, *parts, *benchmarks, "brain.before=false")
-    assert done.returncode == 0, done.stderr
+    code, _, err = train(*SMALL, *parts, *benchmarks, "brain.before=false", small=False)
+    assert code == 0, err
     (run,) = own.glob("runs/**/seed0")
     scores = (run / "scores.csv").read_text()
     assert "low[0]" in scores
@@ -133,16 +133,16 @@ def test_a_family_with_areas_of_its_own_is_compared_with_brains(own):
 
 
 @pytest.mark.slow
-def test_a_network_without_areas_is_compared_by_the_layers_that_are_named(own):
+def test_a_network_without_areas_is_compared_by_the_layers_that_are_named(own, small_brain, train):
     parts = ["model=own", "model._target_=my_parts.Net", "brain=simulated", "~callbacks.solution_times"]
-    done = command(own, str(ROOT / "train.py"), *SMALL, *parts)
-    assert done.returncode == 0, done.stderr
-    assert "simulated.V4" in done.stderr
-    assert "are left out: no layer is given for V1, V2, V4, IT" in done.stderr
-    done = command(own, str(ROOT / "train.py"), *SMALL, *parts, "brain.layers={V4: layr3}", "name=other")
-    assert done.returncode == 2
-    assert "has no layer 'layr3'" in done.stderr
-    assert "Traceback" not in done.stderr
+    code, _, err = train(*SMALL, *parts, small=False)
+    assert code == 0, err
+    assert "simulated.V4" in err
+    assert "are left out: no layer is given for V1, V2, V4, IT" in err
+    code, _, err = train(*SMALL, *parts, "brain.layers={V4: layr3}", "name=other", small=False)
+    assert code == 2
+    assert "has no layer 'layr3'" in err
+    assert "Traceback" not in err
 
 
 @pytest.mark.parametrize(
