@@ -1,0 +1,279 @@
+"""The table of generalisation: every kind of generalisation of every model on every benchmark.
+
+Kubilius, Schrimpf et al. (2019), NeurIPS 32, ask whether the scores of models on new neuroids, images and data sets
+follow their scores on the old ones. `Generalisation.agreement` is that correlation over models.
+
+table = generalise([open_subject("pixels")], open_benchmarks(["my-bundle"])).table()
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from cornet.brain.benchmarks.base import Benchmark
+from cornet.brain.benchmarks.behaviour import ConsistencyBenchmark, I2nBenchmark
+from cornet.brain.benchmarks.neural import NeuralBenchmark
+from cornet.brain.benchmarks.rdms import RdmBenchmark
+from cornet.brain.data.columns import similar_names
+from cornet.brain.generalisation.neural_case import NeuralCase
+from cornet.brain.generalisation.new_images import new_images
+from cornet.brain.generalisation.new_kinds import new_kinds
+from cornet.brain.generalisation.new_neuroids import new_neuroids
+from cornet.brain.generalisation.new_observers import (
+    consistency_kinds,
+    consistency_observers,
+    i2n_observers,
+)
+from cornet.brain.generalisation.new_sessions import (
+    Session,
+    new_mapping,
+    new_site,
+    parts,
+    session_pairs,
+)
+from cornet.brain.generalisation.new_subjects import last_steps, rdm_subjects
+from cornet.brain.generalisation.rows import KINDS, ORDINARY, Measured, Row, over_people, row
+from cornet.brain.score import Score
+from cornet.brain.subjects.subject import Subject
+from cornet.errors import CornetError
+
+__all__ = ["Generalisation", "generalise"]
+
+MIN_MODELS = 3
+
+
+@dataclass(frozen=True, eq=False)
+class Generalisation:
+    """rows: the measured rows. missing: (model, benchmark, kind, reason) of what could not be measured."""
+
+    rows: list[Row] = field(default_factory=list)
+    missing: list[tuple[str, str, str, str]] = field(default_factory=list)
+
+    def table(self) -> pd.DataFrame:
+        """One row per model, benchmark and kind, with the columns of `Row`."""
+        return pd.DataFrame([one.as_dict() for one in self.rows])
+
+    def agreement(self) -> pd.DataFrame:
+        """Pearson's r over models between the ordinary values and those of another kind.
+
+        Columns: benchmark, kind, tested, models, r. Kinds with fewer than three models are left out.
+        """
+        ordinary = {(one.model, one.benchmark): one.value for one in self.rows if one.kind == ORDINARY}
+        pairs: dict[tuple[str, str, str, str], list[tuple[float, float]]] = {}
+        for one in self.rows:
+            first = ordinary.get((one.model, one.benchmark), np.nan)
+            if one.kind not in (ORDINARY, "session predicts session") and np.isfinite(first + one.value):
+                source = one.fitted if one.kind.startswith("new session") or one.kind == "new kind" else ""
+                pairs.setdefault((one.benchmark, one.kind, one.tested, source), []).append((first, one.value))
+        found = []
+        for (benchmark, kind, tested, _), values in pairs.items():
+            x, y = np.array(values).T
+            if len(x) >= MIN_MODELS and np.ptp(x) > 0 and np.ptp(y) > 0:
+                found.append((benchmark, kind, tested, len(x), float(np.corrcoef(x, y)[0, 1])))
+        return pd.DataFrame(found, columns=["benchmark", "kind", "tested", "models", "r"])
+
+
+def generalise(
+    subjects: Sequence[Subject],
+    benchmarks: Sequence[Benchmark[Any]],
+    *,
+    images_by: str | None = None,
+    kind: str | None = None,
+    session: str | None = None,
+    progress: bool = False,
+    log: Callable[[str], None] = lambda message: None,
+) -> Generalisation:
+    """Measure every kind of generalisation that is possible; `KINDS` lists them, and their functions define them.
+
+    images_by: column whose values are groups of images that are held out; None: clusters of similar images. kind:
+    column that names the kind of each image; None: kinds are not compared. session: coordinate of neuroids that names
+    their session or animal; None: each benchmark is one session. progress: show progress bars of recordings. log:
+    called with a line before each step.
+
+    What cannot be measured is listed with its reason in `missing`. Raises CornetError if nothing can be measured, and
+    for a column or coordinate that no benchmark has.
+    """
+    check_columns(benchmarks, {"images_by": images_by, "kind": kind}, session)
+    found = Generalisation()
+    for number, subject in enumerate(subjects):
+        sessions: list[Session] = []
+        for benchmark in benchmarks:
+            line = f"{number + 1}/{len(subjects)} {subject.name}: {benchmark.name}"
+            log(line)
+            label = line if progress else ""
+            if isinstance(benchmark, NeuralBenchmark):
+                sessions += _neural(found, subject, benchmark, images_by, kind, session, label)
+            elif isinstance(benchmark, ConsistencyBenchmark | I2nBenchmark | RdmBenchmark):
+                _people(found, subject, benchmark, kind, label)
+            else:
+                _try(found, subject, benchmark.name, ORDINARY, partial(_unknown, benchmark))
+        pairs = session_pairs(sessions)
+        if len(pairs):
+            log(f"{number + 1}/{len(subjects)} {subject.name}: {len(pairs)} pairs of sessions")
+        for a, b in pairs:
+            name = b.case.benchmark.name
+            _try(found, subject, name, "new session, site", partial(new_site, a, b))
+            _try(found, subject, name, "new session, mapping", partial(new_mapping, a, b))
+    order = list(KINDS)
+    names = [one.name for one in benchmarks]
+    models = [one.name for one in subjects]
+    found.rows.sort(
+        key=lambda one: (models.index(one.model), names.index(one.benchmark), order.index(one.kind))
+    )
+    if not found.rows:
+        raise CornetError(f"nothing could be measured: {found.missing[0][3]}")
+    return found
+
+
+def _neural(
+    found: Generalisation,
+    subject: Subject,
+    benchmark: NeuralBenchmark,
+    images_by: str | None,
+    kind: str | None,
+    session: str | None,
+    label: str,
+) -> list[Session]:
+    """Add the rows of one neural benchmark, and return its sessions."""
+    name = benchmark.name
+    case: NeuralCase | None = None
+
+    def ordinary() -> Row:
+        nonlocal case
+        case = NeuralCase(subject, benchmark, label)
+        return case.row(ORDINARY, case.reference, fitted=benchmark.split_rule, tested="the other stimuli")
+
+    _try(found, subject, name, ORDINARY, ordinary)
+    if case is None:
+        return []
+    _try(found, subject, name, "new images", partial(new_images, case, images_by))
+    _try(found, subject, name, "new neuroids", partial(new_neuroids, case))
+    if kind is None:
+        _miss(found, subject, name, "new kind", "no column names the kind of the images; give --kind COLUMN")
+    else:
+        _try(found, subject, name, "new kind", partial(new_kinds, case, kind))
+    _miss(found, subject, name, "new observers", "neuroids were recorded, not choices")
+    own: list[Session] = []
+    _try(found, subject, name, "new session", lambda: own.extend(parts(case, session)) or [])
+    return own
+
+
+def _people(
+    found: Generalisation,
+    subject: Subject,
+    benchmark: ConsistencyBenchmark | I2nBenchmark | RdmBenchmark,
+    kind: str | None,
+    label: str,
+) -> None:
+    """Add the rows of a benchmark with choices or dissimilarities."""
+    name = benchmark.name
+    rdms = isinstance(benchmark, RdmBenchmark)
+    try:
+        sites = benchmark.sites(subject)
+        wanted = list(dict.fromkeys([*sites, *(last_steps(subject) if rdms else [])]))
+        recording = subject.record(benchmark.stimuli, wanted, benchmark.degrees, label=label)
+        score = benchmark.compare(recording, subject)
+    except CornetError as error:
+        _miss(found, subject, name, ORDINARY, str(error))
+        return
+    ordinary = Measured(score, np.empty(0))
+    if not isinstance(benchmark, I2nBenchmark):
+        spread = over_people(_signed(score), score.ceiling, score.scale, score.n, ())
+        ordinary = Measured(score, spread.draws, spread.unit)
+    fitted = (
+        "nothing"
+        if rdms
+        else "the objects, other images"
+        if benchmark.split_rule == "none"
+        else benchmark.split_rule
+    )
+    tested = "all subjects" if rdms else "all observers"
+    common = {"site": " ".join(map(str, sites)), "fitted": fitted, "tested": tested}
+    found.rows.append(row(subject.name, name, ORDINARY, ordinary, **common))  # type: ignore[arg-type]
+    what = (
+        "dissimilarities were recorded, to which nothing is fitted"
+        if rdms
+        else "choices were recorded, not neuroids"
+    )
+    _miss(found, subject, name, "new images, new neuroids, new session", what)
+    if isinstance(benchmark, RdmBenchmark):
+        _try(found, subject, name, "new subjects", partial(rdm_subjects, benchmark, subject, recording))
+        return
+    if isinstance(benchmark, I2nBenchmark):
+        _try(
+            found,
+            subject,
+            name,
+            "new observers",
+            partial(i2n_observers, benchmark, subject, recording, ordinary),
+        )
+        _miss(found, subject, name, "new kind", "it is not measured for choices between two objects")
+        return
+    _try(found, subject, name, "new observers", partial(consistency_observers, benchmark, subject, recording))
+    if kind is None:
+        _miss(found, subject, name, "new kind", "no column names the kind of the images; give --kind COLUMN")
+    else:
+        compare = partial(consistency_kinds, benchmark, subject, recording, kind)
+        _try(found, subject, name, "new kind", compare)
+
+
+def _signed(score: Score) -> Any:
+    """The values of a score, with the sign that makes their mean `raw`."""
+    return score.values if np.nanmean(score.values) >= 0 or score.raw < 0 else -score.values
+
+
+def _try(
+    found: Generalisation,
+    subject: Subject,
+    benchmark: str,
+    kind: str,
+    measure: Callable[[], Row | Iterable[Row]],
+) -> None:
+    """Add the rows, or the reason why there are none."""
+    try:
+        rows = measure()
+    except CornetError as error:
+        _miss(found, subject, benchmark, kind, str(error))
+        return
+    found.rows.extend([rows] if isinstance(rows, Row) else rows)
+
+
+def _miss(found: Generalisation, subject: Subject, benchmark: str, kind: str, reason: str) -> None:
+    found.missing.append((subject.name, benchmark, kind, reason.rstrip(".")))
+
+
+def _unknown(benchmark: Benchmark[Any]) -> Row:
+    raise CornetError(
+        f"{benchmark.name} has neither neuroids, choices of observers, nor dissimilarities of subjects."
+    )
+
+
+def check_columns(
+    benchmarks: Sequence[Benchmark[Any]], columns: dict[str, str | None], session: str | None
+) -> None:
+    """Raise CornetError for a column of stimuli or a coordinate of neuroids that no benchmark has."""
+    stimuli: set[str] = set()
+    neuroids: set[str] = set()
+    for one in benchmarks:
+        stimuli |= set(map(str, one.stimuli.table.columns))
+        if isinstance(one, NeuralBenchmark | ConsistencyBenchmark):
+            for name, coordinate in one.data.assembly.coords.items():
+                (stimuli if coordinate.dims == ("presentation",) else neuroids).add(str(name))
+    for option, name, known in (
+        *((option, name, stimuli) for option, name in columns.items()),
+        ("session", session, neuroids),
+    ):
+        if name is not None and name not in known:
+            near = similar_names(name, sorted(known))
+            hint = (
+                f"did you mean {near[0]!r}?"
+                if near
+                else f"choose one of {', '.join(sorted(known)) or '(none)'}."
+            )
+            raise CornetError(
+                f"{option}={name!r} is neither a column nor a coordinate of any benchmark; {hint}"
+            )
