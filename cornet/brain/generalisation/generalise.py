@@ -158,7 +158,12 @@ def _neural(
         _try(found, subject, name, "new kind", partial(new_kinds, case, kind))
     _miss(found, subject, name, "new observers", "neuroids were recorded, not choices")
     own: list[Session] = []
-    _try(found, subject, name, "new session", lambda: own.extend(parts(case, session)) or [])
+
+    def split() -> list[Row]:
+        own.extend(parts(case, session))
+        return []
+
+    _try(found, subject, name, "new session", split)
     return own
 
 

@@ -1,5 +1,7 @@
 """Out of distribution: fit on one kind of images, test on another."""
 
+import dataclasses
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -37,7 +39,12 @@ def new_kinds(case: NeuralCase, column: str) -> list[Row]:
         across, within = kind_splits(kinds, fitted, tested, case.keys, groups)
         ceiling = case.ceiling(np.flatnonzero(kinds == tested))
         features = case.features(case.site)
-        pair = [case.measured(case.fit(features, case.mean, splits), ceiling) for splits in (across, within)]
+        pair = []
+        for splits in (across, within):
+            score = case.fit(features, case.mean, splits)
+            notes = tuple(note for note in score.notes if not note.endswith("not in any split"))
+            shown = int((kinds == tested).sum())
+            pair.append(case.measured(dataclasses.replace(score, n=shown, notes=notes), ceiling))
         number = round(np.mean([len(train) for train, _ in across]))
         rows.append(
             case.row(

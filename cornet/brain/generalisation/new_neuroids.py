@@ -43,8 +43,8 @@ def new_neuroids(case: NeuralCase) -> Row:
         halves = np.sort(order[: neuroids // 2]), np.sort(order[neuroids // 2 :])
         for choose, test in (halves, halves[::-1]):
             sites.append(case.best_site(choose))
-            chosen.append(scored(case, sites[-1], test))
-            best.append(scored(case, case.best_site(test), test))
+            best.append(scored(case, own := case.best_site(test), test))
+            chosen.append(best[-1] if sites[-1] == own else scored(case, sites[-1], test))
     names = sorted(set(map(str, sites)))
     return case.row(
         "new neuroids",

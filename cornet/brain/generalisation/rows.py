@@ -120,7 +120,7 @@ def row(
         against,
         unit=measured.unit,
         notes="; ".join(score.notes),
-        **numbers,  # type: ignore[arg-type]
+        **numbers,
     )
 
 

@@ -194,11 +194,11 @@ def test_silent_neuroids_are_counted(tmp_path):
 def test_agreement_over_models(tmp_path):
     folder = session(tmp_path / "a")
     models = []
-    for number, noise in enumerate((0.0, 0.5, 1.0, 2.0)):
+    for number, noise in enumerate((0.0, 1.0, 2.0)):
         models.append(recorded(tmp_path / f"{number}.npz", V4=latents() + noise * NOISE[:, :4], IT=NOISE))
         models[-1].name = f"m{number}"
     found = generalise(models, opened(folder)).agreement().set_index("kind")
-    assert found.loc["new images", "models"] == 4
+    assert found.loc["new images", "models"] == 3
     assert found.loc["new images", "r"] > 0.9
 
 
@@ -273,6 +273,7 @@ def test_small_and_uniform_bundles(tmp_path):
     assert "pixels has one site, so no choice is made on neuroids" in texts["new neuroids"]
 
 
+@pytest.mark.slow
 def test_real_sessions_share_images(shared_data):
     """V4 210325 and 210322 have 600 images in common, under different ids."""
     found = generalise(
