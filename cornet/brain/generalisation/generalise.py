@@ -21,10 +21,11 @@ from cornet.brain.benchmarks.rdms import RdmBenchmark
 from cornet.brain.data.columns import similar_names
 from cornet.brain.generalisation.neural_case import NeuralCase
 from cornet.brain.generalisation.new_images import new_images
-from cornet.brain.generalisation.new_kinds import new_kinds
+from cornet.brain.generalisation.new_kinds import kind_pairs, kinds_of, new_kind
 from cornet.brain.generalisation.new_neuroids import new_neuroids
 from cornet.brain.generalisation.new_observers import (
-    consistency_kinds,
+    consistency_kind,
+    consistency_kinds_of,
     consistency_observers,
     i2n_observers,
 )
@@ -152,10 +153,7 @@ def _neural(
         return []
     _try(found, subject, name, "new images", partial(new_images, case, images_by))
     _try(found, subject, name, "new neuroids", partial(new_neuroids, case))
-    if kind is None:
-        _miss(found, subject, name, "new kind", "no column names the kind of the images; give --kind COLUMN")
-    else:
-        _try(found, subject, name, "new kind", partial(new_kinds, case, kind))
+    _kinds(found, subject, name, kind, partial(kinds_of, case), partial(new_kind, case))
     _miss(found, subject, name, "new observers", "neuroids were recorded, not choices")
     own: list[Session] = []
 
@@ -219,11 +217,30 @@ def _people(
         _miss(found, subject, name, "new kind", "it is not measured for choices between two objects")
         return
     _try(found, subject, name, "new observers", partial(consistency_observers, benchmark, subject, recording))
-    if kind is None:
-        _miss(found, subject, name, "new kind", "no column names the kind of the images; give --kind COLUMN")
-    else:
-        compare = partial(consistency_kinds, benchmark, subject, recording, kind)
-        _try(found, subject, name, "new kind", compare)
+    one = partial(consistency_kind, benchmark, subject, recording)
+    _kinds(found, subject, name, kind, partial(consistency_kinds_of, benchmark), one)
+
+
+def _kinds(
+    found: Generalisation,
+    subject: Subject,
+    benchmark: str,
+    column: str | None,
+    kinds: Callable[[str], Any],
+    measure: Callable[[str, str, str], Row],
+) -> None:
+    """Add the row of each pair of kinds."""
+    if column is None:
+        reason = "no column names the kind of the images; give --kind COLUMN"
+        _miss(found, subject, benchmark, "new kind", reason)
+        return
+    try:
+        pairs = kind_pairs(kinds(column), column, benchmark)
+    except CornetError as error:
+        _miss(found, subject, benchmark, "new kind", str(error))
+        return
+    for fitted, tested in pairs:
+        _try(found, subject, benchmark, "new kind", partial(measure, column, fitted, tested))
 
 
 def _signed(score: Score) -> Any:
@@ -274,11 +291,7 @@ def check_columns(
     ):
         if name is not None and name not in known:
             near = similar_names(name, sorted(known))
-            hint = (
-                f"did you mean {near[0]!r}?"
-                if near
-                else f"choose one of {', '.join(sorted(known)) or '(none)'}."
-            )
+            hint = f"did you mean {near[0]!r}?" if near else f"choose one of {', '.join(sorted(known))}."
             raise CornetError(
                 f"{option}={name!r} is neither a column nor a coordinate of any benchmark; {hint}"
             )

@@ -31,7 +31,7 @@ def new_neuroids(case: NeuralCase) -> Row:
     neuroids = case.mean.shape[1]
     if len(case.candidates) < 2:
         raise CornetError(
-            f"{case.subject.name} has one site, so no choice is made on neuroids; use a model with several."
+            "the model has one site, so no choice is made on neuroids; use a model with several."
         )
     if neuroids < 4:
         raise CornetError(f"{case.benchmark.name} has {neuroids} neuroids, but two halves need at least 4.")

@@ -11,8 +11,9 @@ from cornet.brain.benchmarks.behaviour import (
     picture_ids,
     stimulus_labels,
 )
+from cornet.brain.data.columns import categories
 from cornet.brain.data.trials import HumanTrials
-from cornet.brain.generalisation.new_kinds import kind_pairs, kind_splits
+from cornet.brain.generalisation.new_kinds import kind_splits, texts
 from cornet.brain.generalisation.rows import Measured, Row, over_people, row
 from cornet.brain.metrics.behaviour import i2n_ceiling
 from cornet.brain.metrics.class_choices import Choices
@@ -21,7 +22,13 @@ from cornet.brain.metrics.readout import readout_probabilities
 from cornet.brain.subjects.subject import Recording, Subject
 from cornet.errors import CornetError
 
-__all__ = ["HalvedTrials", "consistency_kinds", "consistency_observers", "i2n_observers"]
+__all__ = [
+    "HalvedTrials",
+    "consistency_kind",
+    "consistency_kinds_of",
+    "consistency_observers",
+    "i2n_observers",
+]
 
 HALVINGS = 5
 FOLDS = 10
@@ -121,55 +128,59 @@ def most_frequent(answers: NDArray[np.str_]) -> str:
     return str(given[counts.argmax()]) if len(given) else ""
 
 
-def consistency_kinds(
-    benchmark: ConsistencyBenchmark, subject: Subject, recording: Recording, column: str
-) -> list[Row]:
+def consistency_kinds_of(benchmark: ConsistencyBenchmark, column: str) -> NDArray[np.str_]:
+    """The kind of each stimulus, (stimulus,), in the order of the answers. Raises CornetError for an unknown column."""
+    _, _, ids = benchmark._answers()
+    labels = stimulus_labels(benchmark.data.assembly, ids)
+    table = benchmark.stimuli.table.iloc[benchmark.stimuli.positions(list(ids))]
+    source = labels if column in labels else table
+    if column not in source:
+        raise CornetError(
+            f"the stimuli of {benchmark.name} have no column {column!r}; add it to stimulus_set.csv."
+        )
+    return categories(source[column], column, f"the table of stimuli of {benchmark.name}", ids)
+
+
+def consistency_kind(
+    benchmark: ConsistencyBenchmark,
+    subject: Subject,
+    recording: Recording,
+    column: str,
+    fitted: str,
+    tested: str,
+) -> Row:
     """Out of distribution: a read-out of the objects is fitted on one kind of images, and chooses for another kind.
 
-    Pairs, folds and reference are as in `cornet.brain.generalisation.new_kinds.new_kinds`. Versions of one picture are
-    never on both sides. The raw value is error consistency with the observers over the images of the tested kind; the
-    ceiling is that among the observers for these images. The interval is over observers.
+    Folds and reference are as in `cornet.brain.generalisation.new_kinds.new_kind`. Versions of one picture are never on
+    both sides. The raw value is error consistency with the observers over the images of the tested kind; the ceiling is
+    that among the observers for these images. The interval is over observers.
 
-    Raises CornetError as `new_kinds`.
+    Raises CornetError as `new_kind`, and for an object that a training set lacks.
     """
     answers, names, ids = benchmark._answers()
     labels = stimulus_labels(benchmark.data.assembly, ids)
-    table = benchmark.stimuli.table.iloc[benchmark.stimuli.positions(list(ids))]
-    kinds = (labels if column in labels else table)[column].to_numpy(str)
+    kinds = consistency_kinds_of(benchmark, column)
     truth = labels["truth"].to_numpy(str)
     pictures = picture_ids(ids, labels["condition"])
     site = subject.readout_site()
     features = benchmark._rows(recording, site, ids)
-    rows = []
-    for fitted, tested in kind_pairs(kinds, column, benchmark.name):
-        both = kind_splits(kinds, fitted, tested, pictures, pictures)
-        found = []
-        shown = np.flatnonzero(kinds == tested)
-        for splits in both:
-            choice = np.full(len(ids), "", dtype=truth.dtype)
-            for train, test in splits:
-                p, objects = readout_probabilities(
-                    features[train], truth[train], features[test], device=str(benchmark.device)
-                )
-                choice[test] = objects[p.argmax(axis=1)]
-            score = error_consistency(choice[shown], answers[:, shown], truth[shown], None, names)
-            notes = tuple(note for note in score.notes if "missing answers of the subjects" not in note)
-            found.append(over_people(score.values, score.ceiling, "r/c", len(shown), notes))
-        number = round(np.mean([len(train) for train, _ in both[0]]))
-        rows.append(
-            row(
-                subject.name,
-                benchmark.name,
-                "new kind",
-                found[0],
-                site=str(site),
-                fitted=f"{column} {fitted} ({number} stimuli)",
-                tested=f"{column} {tested}",
-                against=f"{column} {tested} ({number} stimuli)",
-                reference=found[1],
+    both = kind_splits(kinds, fitted, tested, pictures, pictures)
+    shown = np.flatnonzero(kinds == tested)
+    found = []
+    for splits in both:
+        choice = np.full(len(ids), "", dtype=truth.dtype)
+        for train, test in splits:
+            p, objects = readout_probabilities(
+                features[train], truth[train], features[test], device=str(benchmark.device)
             )
-        )
-    return rows
+            choice[test] = objects[p.argmax(axis=1)]
+        score = error_consistency(choice[shown], answers[:, shown], truth[shown], None, names)
+        notes = tuple(note for note in score.notes if "missing answers of the subjects" not in note)
+        found.append(over_people(score.values, score.ceiling, "r/c", len(shown), notes))
+    where = texts(column, fitted, tested, both[0])
+    return row(
+        subject.name, benchmark.name, "new kind", found[0], site=str(site), reference=found[1], **where
+    )
 
 
 class HalvedTrials(HumanTrials):

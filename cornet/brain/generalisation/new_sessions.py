@@ -76,7 +76,7 @@ def new_site(a: Session, b: Session) -> Row:
     """
     if len(b.case.candidates) < 2:
         raise CornetError(
-            f"{b.case.subject.name} has one site, so no choice is made on a session; use a model with several."
+            "the model has one site, so no choice is made on a session; use a model with several."
         )
     site, best = a.case.best_site(a.columns), b.case.best_site(b.columns)
     measured, reference = (scored(b.case, one, b.columns) for one in (site, best))

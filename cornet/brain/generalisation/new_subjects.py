@@ -29,7 +29,7 @@ def rdm_subjects(benchmark: RdmBenchmark, subject: Subject, recording: Recording
         raise CornetError(f"{benchmark.name} has one subject, so none can be left out; use data by subject.")
     if len(sites) < 2:
         raise CornetError(
-            f"{subject.name} has one layer, so no choice is made on subjects; use a model with several."
+            "the model has one layer, so no choice is made on subjects; use a model with several."
         )
     ids = benchmark.data.stimulus_ids
     matrices = [

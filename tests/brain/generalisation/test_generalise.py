@@ -270,7 +270,7 @@ def test_small_and_uniform_bundles(tmp_path):
     texts = dict(sorted(reasons(found)))
     assert "show one image, so no images can be held out" in texts["new images"]
     assert "has one value, 'x', but two kinds are needed" in texts["new kind"]
-    assert "pixels has one site, so no choice is made on neuroids" in texts["new neuroids"]
+    assert "the model has one site, so no choice is made on neuroids" in texts["new neuroids"]
 
 
 @pytest.mark.slow
