@@ -38,7 +38,8 @@ def print_generalisation(found: "Generalisation") -> None:
     if len(agreement):
         console.print("Pearson's r over models, of the ordinary values and those of another kind:")
         for line in agreement.itertuples():
-            text = f"  {line.benchmark}, {line.kind}, tested on {line.tested}: {line.r:.3f} ({line.models} models)"
+            how = f"{line.fitted} -> {line.tested}" if line.fitted else line.tested
+            text = f"  {line.benchmark}, {line.kind}, {how}: {line.r:.3f} ({line.models} models)"
             console.print(cell(text))
     print_missing(console, found)
 
@@ -46,13 +47,14 @@ def print_generalisation(found: "Generalisation") -> None:
 def cells(one: "Row", notes: dict[str, int]) -> list[str]:
     """Return the cells of a row. Its notes are added to `notes`, {text: number}."""
     text = f"[bold]{cell(one.kind)}[/]"
-    if one.site and one.site != "-":
+    if one.site:
         text += f" [dim]{cell(one.site)}[/]"
     text += f"\nfitted: {cell(one.fitted)}"
     if one.kind != "ordinary" and not one.kind.endswith("session") and not one.kind.startswith("new session"):
         text += f"\ntested: {cell(one.tested)}"
     if one.against and one.against != "ordinary":
-        text += f"\n[dim]against {cell(one.against)}: {number(one.reference)}[/]"
+        text += f"\n[dim]against {cell(one.against)}: {number(one.reference)}; "
+        text += f"ordinary minus value: {one.from_ordinary:+.3f}[/]"
     texts = [note for note in one.notes.split("; ") if note]
     if texts:
         joined = "; ".join(texts)

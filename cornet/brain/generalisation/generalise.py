@@ -7,12 +7,10 @@ table = generalise([open_subject("pixels")], open_benchmarks(["my-bundle"])).tab
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from cornet.brain.benchmarks.base import Benchmark
 from cornet.brain.benchmarks.behaviour import ConsistencyBenchmark, I2nBenchmark
@@ -37,45 +35,13 @@ from cornet.brain.generalisation.new_sessions import (
     session_pairs,
 )
 from cornet.brain.generalisation.new_subjects import last_steps, rdm_subjects
-from cornet.brain.generalisation.rows import KINDS, ORDINARY, Measured, Row, over_people, row
+from cornet.brain.generalisation.result import Generalisation
+from cornet.brain.generalisation.rows import ORDINARY, Measured, Row, over_people, row
 from cornet.brain.score import Score
 from cornet.brain.subjects.subject import Subject
 from cornet.errors import CornetError
 
-__all__ = ["Generalisation", "generalise"]
-
-MIN_MODELS = 3
-
-
-@dataclass(frozen=True, eq=False)
-class Generalisation:
-    """rows: the measured rows. missing: (model, benchmark, kind, reason) of what could not be measured."""
-
-    rows: list[Row] = field(default_factory=list)
-    missing: list[tuple[str, str, str, str]] = field(default_factory=list)
-
-    def table(self) -> pd.DataFrame:
-        """One row per model, benchmark and kind, with the columns of `Row`."""
-        return pd.DataFrame([one.as_dict() for one in self.rows])
-
-    def agreement(self) -> pd.DataFrame:
-        """Pearson's r over models between the ordinary values and those of another kind.
-
-        Columns: benchmark, kind, tested, models, r. Kinds with fewer than three models are left out.
-        """
-        ordinary = {(one.model, one.benchmark): one.value for one in self.rows if one.kind == ORDINARY}
-        pairs: dict[tuple[str, str, str, str], list[tuple[float, float]]] = {}
-        for one in self.rows:
-            first = ordinary.get((one.model, one.benchmark), np.nan)
-            if one.kind not in (ORDINARY, "session predicts session") and np.isfinite(first + one.value):
-                source = one.fitted if one.kind.startswith("new session") or one.kind == "new kind" else ""
-                pairs.setdefault((one.benchmark, one.kind, one.tested, source), []).append((first, one.value))
-        found = []
-        for (benchmark, kind, tested, _), values in pairs.items():
-            x, y = np.array(values).T
-            if len(x) >= MIN_MODELS and np.ptp(x) > 0 and np.ptp(y) > 0:
-                found.append((benchmark, kind, tested, len(x), float(np.corrcoef(x, y)[0, 1])))
-        return pd.DataFrame(found, columns=["benchmark", "kind", "tested", "models", "r"])
+__all__ = ["generalise"]
 
 
 def generalise(
@@ -96,8 +62,12 @@ def generalise(
     called with a line before each step.
 
     What cannot be measured is listed with its reason in `missing`. Raises CornetError if nothing can be measured, and
-    for a column or coordinate that no benchmark has.
+    for two models of one name, and for a column or coordinate that no benchmark has.
     """
+    names = [one.name for one in subjects]
+    for name in names:
+        if names.count(name) > 1:
+            raise CornetError(f"two models are named {name!r}, but the names must differ; leave one out.")
     check_columns(benchmarks, {"images_by": images_by, "kind": kind}, session)
     found = Generalisation()
     for number, subject in enumerate(subjects):
@@ -119,12 +89,7 @@ def generalise(
             name = b.case.benchmark.name
             _try(found, subject, name, "new session, site", partial(new_site, a, b))
             _try(found, subject, name, "new session, mapping", partial(new_mapping, a, b))
-    order = list(KINDS)
-    names = [one.name for one in benchmarks]
-    models = [one.name for one in subjects]
-    found.rows.sort(
-        key=lambda one: (models.index(one.model), names.index(one.benchmark), order.index(one.kind))
-    )
+    found.arrange([one.name for one in subjects], [one.name for one in benchmarks])
     if not found.rows:
         raise CornetError(f"nothing could be measured: {found.missing[0][3]}")
     return found

@@ -142,7 +142,7 @@ def new_mapping(a: Session, b: Session) -> list[Row]:
     used = f"{recorded.shape[1]} neuroids of {a.name}"
     return [
         case.row("new session, mapping", carried, fitted=f"the model to {used}", **common),
-        case.row("session predicts session", brain, fitted=used, **{**common, "site": "-"}),
+        case.row("session predicts session", brain, fitted=used, **{**common, "site": ""}),
     ]
 
 
@@ -156,7 +156,7 @@ def recorded_in(a: Session, b: Session) -> tuple[NDArray[np.int64], NDArray[np.f
     shared = np.flatnonzero(names[where] == b.case.keys)
     if len(shared) < MIN_SHARED:
         raise CornetError(
-            f"{a.name} and {b.name} share {len(shared) or 'no'} images, but a map between two recordings needs "
+            f"{len(shared) or 'no'} images are shared with {a.name}, but a map between two recordings needs "
             f"{MIN_SHARED}; only the choice of the site can be tested."
         )
     valid = np.isfinite(a.mean)

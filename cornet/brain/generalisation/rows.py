@@ -53,7 +53,7 @@ class Row:
     kind: one of `KINDS`. fitted, tested: on what. against: the reference, with its value in `reference`. stimuli:
     number tested. raw, ceiling, value, scale: as in `Score`; the ceiling is that of the data tested. low, high: 95 %
     interval of value. drop: reference minus value, with its 95 % interval; both sides have the same draws of `unit`.
-    Numbers that are unknown are NaN.
+    from_ordinary: the ordinary value of the model on the benchmark minus this value. Numbers that are unknown are NaN.
     """
 
     model: str
@@ -75,6 +75,7 @@ class Row:
     drop: float = np.nan
     drop_low: float = np.nan
     drop_high: float = np.nan
+    from_ordinary: float = np.nan
     unit: str = ""
     notes: str = ""
 

@@ -134,6 +134,7 @@ def test_new_images_are_whole_groups_and_never_equal_to_training_images(tmp_path
     assert "test stimuli of the splits show an image of the training set" in ordinary.notes
     assert ordinary.raw > 0.5
     assert not images.raw > 0.2
+    assert images.from_ordinary == ordinary.value - images.value
     grouped = generalise([model], opened(folder, metric="ridge"), images_by="pair")
     assert by_kind(grouped, "new images")[0].fitted == "other groups (pair)"
 
@@ -173,8 +174,10 @@ def test_sessions_without_shared_images(tmp_path):
     found = generalise([model], opened(a, b))
     assert len(by_kind(found, "new session, site")) == 2
     assert not by_kind(found, "new session, mapping")
-    reason = "a and b share no images, but a map between two recordings needs 20; only the choice of the site can be"
-    assert ("new session, mapping", f"{reason} tested") in reasons(found)
+    reason = (
+        "no images are shared with a, but a map between two recordings needs 20; only the choice of the site"
+    )
+    assert ("new session, mapping", f"{reason} can be tested") in reasons(found)
 
 
 def test_silent_neuroids_are_counted(tmp_path):
