@@ -83,6 +83,9 @@ def generalise(
             else:
                 _try(found, subject, benchmark.name, ORDINARY, partial(_unknown, benchmark))
         pairs = session_pairs(sessions)
+        for alone in (one for one in sessions if not any(one is b for _, b in pairs)):
+            reason = f"there is no other session of {alone.case.benchmark.region}; give several bundles, or --session"
+            _miss(found, subject, alone.case.benchmark.name, "new session", reason)
         if len(pairs):
             log(f"{number + 1}/{len(subjects)} {subject.name}: {len(pairs)} pairs of sessions")
         for a, b in pairs:

@@ -27,7 +27,8 @@ class Generalisation:
     def agreement(self) -> pd.DataFrame:
         """Pearson's r over models between the ordinary values and those of another kind.
 
-        Columns: benchmark, kind, fitted ("" unless it tells rows of one kind apart), tested, models, r. Kinds with fewer than three models are left out.
+        Columns: benchmark, kind, fitted ("" unless it tells rows of one kind apart), tested, models, r. Kinds with
+        fewer than three models are left out.
         """
         ordinary = {(one.model, one.benchmark): one.value for one in self.rows if one.kind == ORDINARY}
         pairs: dict[tuple[str, str, str, str], list[tuple[float, float]]] = {}

@@ -155,6 +155,12 @@ def test_the_site_is_chosen_on_other_neuroids(tmp_path):
     assert row.neuroids == NEUROIDS
 
 
+def test_a_single_session(tmp_path):
+    found = generalise([open_subject("pixels", size=8)], opened(session(tmp_path / "a")))
+    reason = "there is no other session of V4; give several bundles, or --session"
+    assert ("new session", reason) in reasons(found)
+
+
 def test_animals_of_one_bundle_are_sessions(tmp_path):
     folder = session(tmp_path / "a")
     model = recorded(tmp_path / "features.npz", V4=latents(), IT=NOISE)
