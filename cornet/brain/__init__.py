@@ -24,6 +24,7 @@ _MODULES = {
     "error_consistency": "metrics.consistency",
     "fetch": "data.public.fetching",
     "GaborSubject": "subjects",
+    "generalise": "generalisation",
     "held_out_probabilities": "metrics.readout",
     "human_i1": "metrics.behaviour",
     "HumanTrials": "data.trials",

@@ -7,6 +7,7 @@ import typer
 
 from cornet.cli.benchmarks import benchmarks
 from cornet.cli.fetch import fetch
+from cornet.cli.generalise import generalise
 from cornet.cli.init import init
 from cornet.cli.layers import layers
 from cornet.cli.models import models
@@ -39,6 +40,7 @@ app.command()(benchmarks)
 app.command(cls=SeveralValues)(score)
 app.command()(layers)
 app.command()(transfer)
+app.command(cls=SeveralValues)(generalise)
 app.command()(prepare)
 app.command()(plan)
 app.add_typer(report, name="report")

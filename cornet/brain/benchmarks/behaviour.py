@@ -31,10 +31,11 @@ LOGITS = "logits"
 
 @dataclass(frozen=True, eq=False)
 class HumanChoices:
-    """Stimuli, and human choices between two objects for each."""
+    """Stimuli, and human choices between two objects for each. observers: (trial,), who chose; None: unknown."""
 
     stimuli: StimulusSet
     trials: HumanTrials
+    observers: NDArray[np.str_] | None = None
 
 
 class I2nBenchmark(Benchmark[HumanChoices]):
@@ -73,7 +74,10 @@ class I2nBenchmark(Benchmark[HumanChoices]):
         return self.missing_note(self.data.trials.stimulus_ids, "trials")
 
     def score(self, recording: Recording, subject: Subject) -> Score:
-        trials = self.data.trials
+        return self.compared(recording, subject, self.data.trials).with_ceiling(self.ceiling, self.scale)
+
+    def compared(self, recording: Recording, subject: Subject, trials: HumanTrials) -> Score:
+        """The raw score on these trials of the benchmark's stimuli."""
         ids = trials.stimulus_ids
         view = rows_of(recording, subject.readout_site(), self.stimuli, ids)
         features = np.asarray(view[:, : view.shape[1]])
@@ -83,7 +87,7 @@ class I2nBenchmark(Benchmark[HumanChoices]):
             probabilities, choices = held_out_probabilities(features, truth, device=device)
         else:
             probabilities, choices = readout_probabilities(features, truth, features, device=device)
-        return i2n(probabilities, choices, ids, trials).with_ceiling(self.ceiling, self.scale)
+        return i2n(probabilities, choices, ids, trials)
 
 
 class ConsistencyBenchmark(Benchmark[Bundle]):
@@ -165,7 +169,11 @@ def picture_ids(ids: NDArray[Any], conditions: pd.Series) -> NDArray[np.str_]:
 
 def human_choices(bundle: Bundle) -> HumanChoices:
     """The stimuli and the choices of a bundle. Raises CornetError as `trials_of` does."""
-    return HumanChoices(bundle.stimuli, trials_of(bundle.assembly))
+    assembly = bundle.assembly
+    observers = None
+    if "subject" in assembly.coords:
+        observers = categories(assembly.coords["subject"].values, "subject", f"the assembly {assembly.name}")
+    return HumanChoices(bundle.stimuli, trials_of(assembly), observers)
 
 
 def trials_of(assembly: xr.DataArray) -> HumanTrials:
