@@ -82,7 +82,7 @@ def test_what_does_not_matter_shares_all_entries_and_the_fingerprint(tmp_path, c
     second = score(tmp_path / "moved", (70, 80))
     assert alike(first, second)
     assert sorted(kept.rglob("*.*")) == entries
-    assert {path.parent.name for path in entries} == {"responses", "ceilings", "recordings"}
+    assert {path.parent.name for path in entries} == {"responses", "ceilings", "recordings", "same-images"}
     assert first[0].fingerprint == second[0].fingerprint
 
 

@@ -15,6 +15,7 @@ from cornet.brain.cache import cached_arrays
 from cornet.brain.data.bundle import Bundle
 from cornet.brain.data.columns import categories
 from cornet.brain.data.responses import Responses
+from cornet.brain.data.same_images import image_keys, shared_images
 from cornet.brain.data.split_rule import SplitRule
 from cornet.brain.metrics.neural.registry import neural_metric
 from cornet.brain.metrics.splits import Split, fixed_splits, make_splits
@@ -82,7 +83,8 @@ class NeuralBenchmark(Benchmark[Bundle]):
     def with_metric(self, metric: str, suffix: str = "") -> "NeuralBenchmark":
         """Copy with another metric, which shares the data and the responses. suffix: added to the name."""
         result = copy.copy(self)
-        result.__dict__.pop("ceiling", None)
+        for computed in ("ceiling", "splits", "equal_images"):
+            result.__dict__.pop(computed, None)
         result.metric, result.comparison = metric, neural_metric(metric)
         result.name, result._suffix = f"{self.name.removesuffix(self.suffix)}{suffix}", suffix
         result.split_rule, result._origin = result._split_text(), self
@@ -165,7 +167,18 @@ class NeuralBenchmark(Benchmark[Bundle]):
 
     def exclusions(self) -> Sequence[str]:
         split = self.comparison.is_mapping or self.rule.groups
-        return (*self.responses.notes, *(self.rule.notes if split else ()))
+        return (*self.responses.notes, *(self.rule.notes if split else ()), *self.equal_images)
+
+    @cached_property
+    def equal_images(self) -> list[str]:
+        """A note that counts the test stimuli whose image is in the training set too; [] if there are none."""
+        keys = image_keys(self.stimuli, self.responses.stimulus_ids)
+        shared = shared_images(self.splits, keys)
+        tested = sum(len(test) for _, test in self.splits)
+        return [
+            f"{shared:,} of {tested:,} test stimuli show an image that is in the training set too, so the score is too "
+            "high; group equal images by a column (--groups, or bundle.json)"
+        ] * (shared > 0)
 
     def score(self, recording: Recording, subject: Subject) -> Score:
         (site,) = self.sites(subject)

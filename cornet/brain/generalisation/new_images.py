@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cornet.brain.benchmarks.neural import NeuralBenchmark
+from cornet.brain.data.same_images import clusters, without_equal_images
 from cornet.brain.generalisation.neural_case import NeuralCase
 from cornet.brain.generalisation.rows import Row
-from cornet.brain.generalisation.same_images import clusters, without_equal_images
 from cornet.brain.metrics.ceiling import correlate_neuroids
 from cornet.brain.metrics.splits import make_splits
 from cornet.brain.score import Score

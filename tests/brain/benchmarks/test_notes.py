@@ -15,7 +15,8 @@ from cornet.brain.metrics.neural.registry import list_metrics
 from cornet.brain.score import Score
 from cornet.cli import app
 from cornet.runs.scores import RunScores, read_scores
-from tests.helpers.brain.small_bundles import ids, make_zip, write_assembly
+from tests.helpers.brain import drawn_bundle
+from tests.helpers.brain.small_bundles import ids, make_zip, png, write_assembly
 from tests.helpers.brain.solution_time_cases import made_up
 
 STIMULI, NEUROIDS, REPETITIONS = 60, 8, 6
@@ -388,3 +389,21 @@ def test_no_benchmark_can_go_around_the_notes():
 
 def test_a_sentence_stands_once():
     assert Score(raw=0.1, notes=("b", "c")).with_notes("a", "b").notes == ("a", "b", "c")
+
+
+def test_equal_images_on_both_sides_of_a_split_are_counted(tmp_path):
+    """A score that is too high because of them says so; grouped by the image, it does not."""
+    folder = drawn_bundle.write(tmp_path / "mine", picture=np.arange(drawn_bundle.STIMULI) // 2)
+    with zipfile.ZipFile(folder / "stimuli.zip", "w") as archive:
+        for k, name in enumerate(ids(drawn_bundle.STIMULI)):
+            archive.writestr(f"{name}.png", png(4 * (k // 2)))
+    (benchmark,) = open_benchmarks([str(folder)])
+    keys = np.arange(drawn_bundle.STIMULI) // 2
+    rows = [int(name.removeprefix("im")) for name in benchmark.responses.stimulus_ids]
+    shared = sum(int(np.isin(keys[rows][test], keys[rows][train]).sum()) for train, test in benchmark.splits)
+    assert 30 < shared < 60
+    (note,) = (one for one in benchmark.exclusions() if "show an image" in one)
+    assert note.startswith(f"{shared} of 60 test stimuli show an image that is in the training set too")
+    for options in ({"groups": "picture"}, {"metric": "cka"}):
+        (other,) = open_benchmarks([str(folder)], **options)
+        assert not any("show an image" in one for one in other.exclusions())

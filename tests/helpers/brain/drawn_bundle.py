@@ -75,7 +75,7 @@ def write(folder, data=None, **columns):
         from tests.helpers.brain.small_bundles import png
 
         with zipfile.ZipFile(folder / "stimuli.zip", "a") as archive:
-            for name in ids(STIMULI)[25:]:
-                archive.writestr(f"{name}.png", png(7))
+            for k, name in enumerate(ids(STIMULI)[25:]):
+                archive.writestr(f"{name}.png", png(10 * (k % 25) + 3 + k // 25))
     write_assembly(assembly() if data is None else data, folder / "assembly.nc")
     return folder

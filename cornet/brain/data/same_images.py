@@ -15,7 +15,7 @@ from cornet.brain.metrics.splits import Split
 from cornet.errors import CornetError
 from cornet.stimuli.stimulus_set import StimulusSet
 
-__all__ = ["clusters", "image_keys", "without_equal_images"]
+__all__ = ["clusters", "image_keys", "shared_images", "without_equal_images"]
 
 THUMBNAIL = 8
 """Pixels per side of the images that are clustered."""
@@ -27,6 +27,11 @@ CLUSTERS = 10
 def image_keys(stimuli: StimulusSet, ids: Sequence[str] | NDArray[Any]) -> NDArray[np.str_]:
     """A hash of the decoded pixels of each stimulus of `ids`: equal for equal images, whatever their ids are."""
     return seen(stimuli)["keys"][stimuli.positions(list(ids))]
+
+
+def shared_images(splits: Sequence[Split], keys: NDArray[np.str_]) -> int:
+    """The number of test stimuli over all splits whose image is in the training set too. keys: (stimulus,)."""
+    return sum(int(np.isin(keys[test], keys[train]).sum()) for train, test in splits)
 
 
 def clusters(stimuli: StimulusSet, ids: Sequence[str] | NDArray[Any]) -> NDArray[np.str_]:
