@@ -9,6 +9,7 @@ from cornet.cli.benchmarks import benchmarks
 from cornet.cli.fetch import fetch
 from cornet.cli.init import init
 from cornet.cli.models import models
+from cornet.cli.neuron import neuron
 from cornet.cli.plan import plan
 from cornet.cli.prepare import prepare
 from cornet.cli.report import report
@@ -37,6 +38,7 @@ app.command()(fetch)
 app.command()(benchmarks)
 app.command(cls=SeveralValues)(score)
 app.command()(transfer)
+app.command(cls=SeveralValues)(neuron)
 app.command()(prepare)
 app.command()(plan)
 app.add_typer(report, name="report")
