@@ -5,6 +5,7 @@ not penalised. The penalty is chosen on the training images alone: by generalise
 1979, Technometrics 21), or by inner folds, whose held-out residuals have a closed form.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -26,7 +27,7 @@ class Fit(NamedTuple):
 
     predictions: (test image, neuroid), minus the mean response to the training images. NaN if the features are
     constant. penalties: (neuroid,). dimensions: (neuroid,), effective number of dimensions, sum w / (w + penalty) over
-    the eigenvalues w.
+    the eigenvalues w, without the intercept.
     """
 
     predictions: NDArray[np.float64]
@@ -47,9 +48,15 @@ class TrainingSet:
         centred = own - self.means - self.means[:, None] + self.means.mean()
         trace = float(centred.trace())
         self.constant = not trace > MIN_VARIANCE * float(own.diagonal().sum())
-        values, self.vectors = torch.linalg.eigh(centred)
-        self.values = values.clamp(min=0)
         self.grid = trace / len(rows) * torch.from_numpy(10.0**EXPONENTS)
+        # A reflection moves the constant vector to the first axis, which is left out: its eigenvalue, 0 up to rounding,
+        # could be as large as the smallest penalties. The others are n - 1 eigenvectors with a mean of 0.
+        axis = torch.full((len(rows),), -1 / math.sqrt(len(rows)), dtype=torch.float64)
+        axis[0] += 1
+        axis /= axis.norm()
+        values, vectors = torch.linalg.eigh(reflect(reflect(centred, axis).T, axis)[1:, 1:])
+        self.values = values.clamp(min=0)
+        self.vectors = reflect(torch.cat([torch.zeros(1, len(rows) - 1, dtype=torch.float64), vectors]), axis)
 
     def fit(
         self,
@@ -84,25 +91,29 @@ class TrainingSet:
     def gcv(self, projected: Tensor) -> Tensor:
         """Generalised cross-validation, n |y - H y|^2 / (n - trace H)^2, (penalty, neuroid). H has the intercept."""
         left = self._left()
-        freedom = (
-            left.sum(dim=1) - 1
-        )  # the constant vector has the eigenvalue 0 but is fitted by the intercept
-        return len(self.rows) * (left.square() @ projected.square()) / freedom.square()[:, None]
+        residuals = left.square() @ projected.square()
+        return len(self.rows) * residuals / left.sum(dim=1).square()[:, None]
 
     def inner_errors(self, projected: Tensor, inner: NDArray[np.int64]) -> Tensor:
         """Sum of squared held-out residuals over the inner folds, (penalty, neuroid).
 
-        A fit without the images B leaves the residuals (I - H_BB)^-1 (y - H y)_B, with H of the fit to all.
+        A fit without the images B leaves the residuals (I - H_BB)^-1 (y - H y)_B, with H of the fit to all, which
+        includes the intercept.
         """
         left = self._left()
         errors = torch.zeros(len(left), projected.shape[1], dtype=torch.float64)
         for number in np.unique(inner):
             part = self.vectors[torch.from_numpy(np.flatnonzero(inner == number))]
             scaled = part * left[:, None]
-            held_out = torch.linalg.solve(scaled @ part.T - 1 / len(self.rows), scaled @ projected)
+            held_out = torch.linalg.solve(scaled @ part.T, scaled @ projected)
             errors += held_out.square().sum(dim=1)
         return errors
 
     def _left(self) -> Tensor:
         """The part of each component that the fit leaves, penalty / (w + penalty), (penalty, component)."""
         return self.grid[:, None] / (self.values + self.grid[:, None])
+
+
+def reflect(matrix: Tensor, axis: Tensor) -> Tensor:
+    """Multiply a matrix from the left by the reflection I - 2 a a' along a unit vector."""
+    return matrix - torch.outer(2 * axis, axis @ matrix)

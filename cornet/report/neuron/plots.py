@@ -23,6 +23,7 @@ __all__ = [
     "draw_scatter",
     "layer_name",
     "measure_name",
+    "row_name",
 ]
 
 WIDTH = 4.7
@@ -131,7 +132,9 @@ def draw_series(
 
 
 def row_name(profile: Profile, one: SiteScore) -> str:
-    return f"{one.model} {layer_name(profile, one)}"
+    """Name of a layer with its model; the model alone if it has one layer of the same name."""
+    layer = layer_name(profile, one)
+    return one.model if layer == one.model.partition("?")[0] else f"{one.model} {layer}"
 
 
 def draw_scatter(profile: Profile, one: SiteScore, key: str) -> str:
@@ -179,7 +182,9 @@ def draw_distribution(profile: Profile, key: str) -> str:
         if profile.target.has_ceiling:
             axes.axvline(1, color=CEILING, lw=1.2, zorder=1)
         axes.axvline(0, color="0.75", lw=0.8, zorder=1)
-        labels = [f"{wrapped(one.model, NAMED, 1)}\n{layer_name(profile, one)}" for one in best]
+        labels = [
+            "\n".join(dict.fromkeys([wrapped(one.model, NAMED, 1), layer_name(profile, one)])) for one in best
+        ]
         axes.set_yticks(range(len(best)), labels)
         axes.set_ylim(len(best) - 0.5, -0.5)
         axes.set_xlabel(measure_name(profile), fontsize=10)

@@ -24,6 +24,7 @@ from cornet.report.neuron.plots import (
     draw_scatter,
     layer_name,
     measure_name,
+    row_name,
 )
 from cornet.report.render import data_address, page, part, simulated_banner
 from cornet.report.terminal_tables import new_table
@@ -136,7 +137,7 @@ def findings(profile: Profile) -> list[str]:
         return ["No layer has a score: see the notes."]
     found = [f"Best: {best_text(profile, best)}."]
     if ties := profile.ties:
-        named = ", ".join(f"{one.model} {layer_name(profile, one)}" for one in ties[:4])
+        named = ", ".join(row_name(profile, one) for one in ties[:4])
         more = f" and {len(ties) - 4} more" if len(ties) > 4 else ""
         found[0] += f" Not told apart from it: {named}{more}."
     elif len(profile.sites) > 1:
@@ -156,7 +157,7 @@ def findings(profile: Profile) -> list[str]:
 
 def best_text(profile: Profile, one: SiteScore) -> str:
     ends = one.interval
-    return f"{one.model} {layer_name(profile, one)}, {one.value:.3f} ({ends.low:.3f} to {ends.high:.3f})"
+    return f"{row_name(profile, one)}, {one.value:.3f} ({ends.low:.3f} to {ends.high:.3f})"
 
 
 def colours(profile: Profile, baselines: bool, twins: bool) -> list[tuple[str, str]]:
@@ -221,11 +222,8 @@ def table_rows(profile: Profile) -> list[dict[str, Any]]:
         row |= {"value": one.value, "low": one.interval.low, "high": one.interval.high, "r": median(one.r)}
         row |= {"penalty": f"{median(one.prediction.penalties):.2g}".replace("nan", "-")}
         row |= {"dimensions": median(one.prediction.dimensions), "shuffled": float(np.nanmean(one.shuffled))}
-        row |= {
-            "best": one is best,
-            "tied": one in ties,
-            "favourite": favourites.get((one.model, one.site), 0),
-        }
+        row |= {"best": one is best, "tied": one in ties, "alone": len(profile.of(one.model)) == 1}
+        row["favourite"] = favourites.get((one.model, one.site), 0)
         rows.append(row)
     return rows
 
