@@ -13,6 +13,8 @@
 | | device type, precision (bfloat16, TF32) | the values |
 | | stimuli | hash of ids and images; their visual angle |
 | | layer, step, dtype, and the arguments memory and batch | the values |
+| Gram matrices of layers (grams) | features | identity of the subject, as for recordings; stimuli, angle, layer, step |
+| | projection, device type | the values |
 | choice of layers (layer-choices) | features | identity of the subject, as for recordings; candidates |
 | | responses, their notes, splits, degrees | hash of the arrays; the positions in every split |
 | | components, metric, memory, other images, device type | the values, hash of the images, code of the metric |
