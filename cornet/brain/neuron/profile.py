@@ -64,8 +64,9 @@ class SiteScore:
         return Interval(self.value, *quantiles(self.draws))
 
     @property
-    def label(self) -> str:
-        return f"{self.model} {self.site}"
+    def chance(self) -> float:
+        """Mean over permutations of the value of shuffled responses; NaN if the layer is constant."""
+        return mean_of(self.shuffled)
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,7 +159,7 @@ class Profile:
                     "lambda": one.prediction.penalties[number],
                 }
                 row |= {"dimensions": one.prediction.dimensions[number]}
-                row |= {"shuffled": float(np.nanmean(one.shuffled)) if self.single else np.nan}
+                row |= {"shuffled": one.chance if self.single else np.nan}
                 row |= {"reliability": target.reliability[number]}
                 rows.append(row)
             if not self.single:
@@ -167,7 +168,7 @@ class Profile:
                 row |= {"high": one.interval.high, "r": float(nan_medians(one.r[None, counted])[0])}
                 row |= {"lambda": float(nan_medians(one.prediction.penalties[None, counted])[0])}
                 row |= {"dimensions": float(nan_medians(one.prediction.dimensions[None, counted])[0])}
-                row |= {"shuffled": float(np.nanmean(one.shuffled))}
+                row |= {"shuffled": one.chance}
                 row |= {"reliability": float(nan_medians(target.reliability[None, counted])[0])}
                 rows.append(row)
         return pd.DataFrame(rows)
@@ -281,6 +282,12 @@ def permutations(target: Target, rng: Any) -> NDArray[np.float64]:
         known = np.isfinite(column)
         column[known] = rng.permutation(column[known])
     return result
+
+
+def mean_of(values: NDArray[np.float64]) -> float:
+    """Mean of the values that are finite; NaN without any."""
+    valid = values[np.isfinite(values)]
+    return float(valid.mean()) if len(valid) else float("nan")
 
 
 def quantiles(draws: NDArray[np.float64]) -> tuple[float, float]:

@@ -36,7 +36,8 @@ class Target:
     name: of the benchmark, with its region. stimuli: the images, in the order of the responses. neuroids: (neuroid,)
     ids. responses: (stimulus, neuroid), averaged over repetitions, NaN where missing. reliability: (half split,
     neuroid), Spearman-Brown; None for averaged responses. folds: (stimulus,). groups: (stimulus,) or None, stimuli that
-    stay in one fold, and `grouped_by`, the column. unit: of the responses, "" if unknown.
+    stay in one fold, and `grouped_by`, the column. degrees: visual angle of the images. time_bin: of the responses, in
+    ms. notes: what was left out, with counts.
     """
 
     name: str
@@ -48,7 +49,6 @@ class Target:
     groups: NDArray[Any] | None = field(default=None, repr=False)
     grouped_by: str = ""
     degrees: float | None = None
-    region: str = ""
     time_bin: tuple[float, float] | None = None
     simulated: bool = False
     notes: tuple[str, ...] = ()
@@ -135,6 +135,9 @@ def open_target(
     responses = benchmark.responses
     column = benchmark.groups
     labels = None if column is None else categories(responses.table[column], column, f"the stimuli of {text}")
+    notes = list(benchmark.rule.notes) if column else []
+    if benchmark.rule.fixed:
+        notes.append(f"the one fixed split of the bundle is not used, but {folds} folds")
     target = Target(
         name=benchmark.name,
         stimuli=benchmark.stimuli.subset(benchmark.stimuli.positions(list(responses.stimulus_ids))),
@@ -145,10 +148,9 @@ def open_target(
         groups=labels,
         grouped_by=column or "",
         degrees=benchmark.degrees,
-        region=benchmark.region or "",
         time_bin=responses.time_bin,
         simulated=benchmark.simulated,
-        notes=responses.notes,
+        notes=(*responses.notes, *notes),
     )
     if neuroid != ALL:
         return target.neuroid(neuroid)

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from cornet.brain.metrics.resampling import nan_medians
 from cornet.brain.neuron.profile import Profile, SiteScore, quantiles
 from cornet.report.drawings import drawing
 from cornet.report.style import gridlines, style, wrapped
@@ -71,17 +72,8 @@ def draw_layers(profile: Profile, model: str, twin: str, baselines: Sequence[Sit
         colour = UNTRAINED if only_untrained else TRAINED
         draw_series(profile, axes, own, rows, colour, f"{key}-trained", names, True)
         draw_series(profile, axes, baselines, list(range(start)), BASELINE, f"{key}-filters", names, False)
-        chance = [float(np.nanmean(one.shuffled)) for one in order]
-        spread = np.array([quantiles(one.shuffled) for one in order])
-        axes.hlines(
-            range(len(order)), spread[:, 0], spread[:, 1], color=SHUFFLED, lw=1.0, alpha=0.6, zorder=2
-        )
-        axes.scatter(chance, range(len(order)), s=9, color=SHUFFLED, lw=0, zorder=3, gid=f"{key}-shuffled")
-        names[f"{key}-shuffled"] = [
-            f"{row_name(profile, one)}, shuffled: {value:.3f}"
-            for one, value in zip(order, chance, strict=True)
-        ]
-        labels = [*(one.model for one in baselines), *(layer_name(profile, one) for one in own)]
+        draw_shuffled(profile, axes, order, f"{key}-shuffled", names)
+        labels = [*(row_name(profile, one) for one in baselines), *(layer_name(profile, one) for one in own)]
         axes.set_yticks(range(len(order)), [wrapped(label, NAMED, 1) for label in labels])
         axes.set_ylim(len(order) - 0.4, -0.6)
         axes.set_xlabel(measure_name(profile), fontsize=10)
@@ -97,7 +89,7 @@ def draw_ceiling(profile: Profile, axes: Axes) -> None:
     halves = target.reliabilities
     if halves is not None:
         middle = float(np.median(target.reliability[counted]))
-        low, high = quantiles(np.nanmedian(halves[:, counted], axis=1) / middle)
+        low, high = quantiles(nan_medians(halves[:, counted]) / middle)
         if middle > 0 and math.isfinite(low):
             axes.axvspan(low, high, color=CEILING, alpha=0.12, lw=0, zorder=0)
     axes.axvline(1, color=CEILING, lw=1.4, zorder=1)
@@ -129,6 +121,20 @@ def draw_series(
         f"{row_name(profile, one)}: {one.value:.3f} ({one.interval.low:.3f} to {one.interval.high:.3f})"
         for one, _ in shown
     ]
+
+
+def draw_shuffled(
+    profile: Profile, axes: Axes, order: Sequence[SiteScore], gid: str, names: dict[str, list[str]]
+) -> None:
+    """Draw the mean and the 95 % range of shuffled responses; `names` gets the tooltips."""
+    shown = [(row, one) for row, one in enumerate(order) if math.isfinite(one.chance)]
+    if not shown:
+        return
+    rows = [row for row, _ in shown]
+    low, high = np.array([quantiles(one.shuffled) for _, one in shown]).T
+    axes.hlines(rows, low, high, color=SHUFFLED, lw=1.0, alpha=0.6, zorder=2)
+    axes.scatter([one.chance for _, one in shown], rows, s=9, color=SHUFFLED, lw=0, zorder=3, gid=gid)
+    names[gid] = [f"{row_name(profile, one)}, shuffled: {one.chance:.3f}" for _, one in shown]
 
 
 def row_name(profile: Profile, one: SiteScore) -> str:

@@ -26,7 +26,7 @@ from cornet.report.neuron.plots import (
     measure_name,
     row_name,
 )
-from cornet.report.render import data_address, page, part, simulated_banner
+from cornet.report.render import data_address, number, page, part, simulated_banner
 from cornet.report.terminal_tables import new_table
 from cornet.terminal import Terminal, cell, duration
 
@@ -218,10 +218,11 @@ def table_rows(profile: Profile) -> list[dict[str, Any]]:
         return float(np.median(known)) if len(known) else math.nan
 
     for one in profile.sites:
-        row = {"model": one.model, "layer": layer_name(profile, one), "features": one.width}
+        name = row_name(profile, one) if len(profile.of(one.model)) == 1 else layer_name(profile, one)
+        row = {"model": one.model, "name": name, "layer": layer_name(profile, one), "features": one.width}
         row |= {"value": one.value, "low": one.interval.low, "high": one.interval.high, "r": median(one.r)}
         row |= {"penalty": f"{median(one.prediction.penalties):.2g}".replace("nan", "-")}
-        row |= {"dimensions": median(one.prediction.dimensions), "shuffled": float(np.nanmean(one.shuffled))}
+        row |= {"dimensions": median(one.prediction.dimensions), "shuffled": one.chance}
         row |= {"best": one is best, "tied": one in ties, "alone": len(profile.of(one.model)) == 1}
         row["favourite"] = favourites.get((one.model, one.site), 0)
         rows.append(row)
@@ -273,10 +274,9 @@ def print_profile(profile: Profile) -> None:
     previous = ""
     for row in table_rows(profile):
         mark = "*" if row["best"] else "=" if row["tied"] else " "
-        ends = f"{row['low']:.3f} to {row['high']:.3f}" if math.isfinite(row["low"]) else "-"
-        dimensions = f"{row['dimensions']:.0f}" if math.isfinite(row["dimensions"]) else "-"
-        numbers = [f"{row['value']:.3f}{mark}", ends, f"{row['r']:.3f}", row["penalty"], dimensions]
-        numbers.append(f"{row['shuffled']:.3f}")
+        ends = f"{number(row['low'])} to {number(row['high'])}" if math.isfinite(row["low"]) else "-"
+        numbers = [f"{number(row['value'])}{mark}", ends, number(row["r"]), row["penalty"]]
+        numbers += [number(row["dimensions"], 0), number(row["shuffled"])]
         table.add_row(cell(row["model"]) if row["model"] != previous else "", cell(row["layer"]), *numbers)
         previous = row["model"]
     console.print(cell(what_text(profile)))

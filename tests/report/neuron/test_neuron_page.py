@@ -5,12 +5,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from torch import nn
 
 from cornet.brain import open_subject
 from cornet.brain.neuron.layers import choose_sites
 from cornet.brain.neuron.profile import Profile, profile
 from cornet.brain.neuron.target import Target, open_target
-from cornet.report.neuron.report import findings, neuron_page, write_profile
+from cornet.brain.subjects.layers import LayerSubject
+from cornet.report.neuron.report import findings, neuron_page, print_profile, write_profile
 from tests.helpers.brain import neuron_bundle
 
 BAD = "<script>a()</script><img src=x onerror=a()>"
@@ -43,6 +45,7 @@ def test_trained_beside_untrained(target):
     assert page.count("<svg") == 2  # the twins share a drawing
     assert "trained, trained and untrained" in page
     assert "trained V1:" in page
+    assert "&<wbr>" not in page
     assert any("its untrained twin" in text for text in findings(result))
     assert result.best is not None
     assert result.best.model == "pixels"  # the neuroid is a sum of a few of them
@@ -70,6 +73,18 @@ def test_averaged_responses_have_no_ceiling(target):
 def test_an_unreliable_neuroid_is_named(target):
     result = found(target.neuroid("noise"))
     assert "the explained variance is little more than noise" in neuron_page(result)
+
+
+def test_a_constant_layer_has_no_score(target, capsys):
+    dead = nn.Sequential(nn.Conv2d(3, 2, 3), nn.Hardtanh(5, 6), nn.Flatten(), nn.Linear(72, 3))
+    nn.init.zeros_(dead[0].weight)
+    subject = LayerSubject(dead, name="dead", size=8)
+    result = profile(target.neuroid("driven"), [subject], [subject.sites()], penalty="gcv")
+    assert all(np.isnan(one.value) for one in result.sites)
+    assert result.best is None
+    assert "No layer has a score" in neuron_page(result)
+    print_profile(result)
+    assert "nan" not in capsys.readouterr().out
 
 
 def test_hostile_names(target):
