@@ -14,6 +14,8 @@
 | | stimuli | hash of ids and images; their visual angle |
 | | layer, step, dtype, and the arguments memory and batch | the values |
 | equal and similar images (same-images) | stimuli | hash of ids and images |
+| Gram matrices of layers (grams) | features | identity of the subject, as for recordings; stimuli, angle, layer, step |
+| | projection, device type | the values |
 | choice of layers (layer-choices) | features | identity of the subject, as for recordings; candidates |
 | | responses, their notes, splits, degrees | hash of the arrays; the positions in every split |
 | | components, metric, memory, other images, device type | the values, hash of the images, code of the metric |

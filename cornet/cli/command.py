@@ -11,6 +11,7 @@ from cornet.cli.generalise import generalise
 from cornet.cli.init import init
 from cornet.cli.layers import layers
 from cornet.cli.models import models
+from cornet.cli.neuron import neuron
 from cornet.cli.plan import plan
 from cornet.cli.prepare import prepare
 from cornet.cli.report import report
@@ -41,6 +42,7 @@ app.command(cls=SeveralValues)(score)
 app.command()(layers)
 app.command()(transfer)
 app.command(cls=SeveralValues)(generalise)
+app.command(cls=SeveralValues)(neuron)
 app.command()(prepare)
 app.command()(plan)
 app.add_typer(report, name="report")

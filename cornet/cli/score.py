@@ -17,18 +17,20 @@ if TYPE_CHECKING:
     from cornet.brain import Subject
     from cornet.brain.benchmarks import Result
 
-__all__ = ["SeveralValues", "score"]
+__all__ = ["SeveralValues", "open_subjects", "parse_bin", "score", "untrained_name"]
 
 
 class SeveralValues(TyperCommand):
-    """A command whose options --on and --layers take all words up to the next option: --on one two three."""
+    """A command whose options in `SEVERAL` take all words up to the next option: --on one two three."""
+
+    SEVERAL = ("--on", "--layers", "--models")
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         expanded: list[str] = []
         option = ""
         for word in args:
             if word.startswith("-"):
-                option = word if word in ("--on", "--layers") else ""
+                option = word if word in self.SEVERAL else ""
                 expanded += [] if option else [word]
             else:
                 expanded += [option, word] if option else [word]
@@ -245,17 +247,24 @@ def show_ranking(
 def open_subjects(models: list[str], untrained: bool, seed: int, **options: Any) -> "list[Subject]":
     """Open the subjects. untrained: also open each network's untrained version, placed after it."""
     from cornet.brain import open_subject
-    from cornet.runs.checkpoints import KINDS
 
     subjects = []
     for model in models:
         subjects.append(open_subject(model, seed=seed, **options))
-        name, _, text = model.partition("?")
-        given = [option for option in text.split("&") if option and option not in KINDS]
-        if untrained and "untrained" not in given and name not in ("pixels", "gabor"):
-            untrained_name = f"{name}?{'&'.join([*given, 'untrained'])}"
-            subjects.append(open_subject(untrained_name, seed=seed, **options))
+        if untrained and (twin := untrained_name(model)):
+            subjects.append(open_subject(twin, seed=seed, **options))
     return subjects
+
+
+def untrained_name(model: str) -> str:
+    """Return the name of a network's untrained version; "" for an untrained network or a filter."""
+    from cornet.runs.checkpoints import KINDS
+
+    name, _, text = model.partition("?")
+    given = [option for option in text.split("&") if option and option not in KINDS]
+    if "untrained" in given or name in ("pixels", "gabor"):
+        return ""
+    return f"{name}?{'&'.join([*given, 'untrained'])}"
 
 
 def parse_layers(words: list[str]) -> dict[str, str]:

@@ -9,7 +9,7 @@ from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
 from cornet.brain.data.columns import categories
 from cornet.errors import CornetError
 
-__all__ = ["Split", "fixed_splits", "half_splits", "make_splits"]
+__all__ = ["Split", "fixed_splits", "half_splits", "make_folds", "make_splits"]
 
 Split = tuple[NDArray[np.int64], NDArray[np.int64]]
 """Positions of the training stimuli and of the test stimuli."""
@@ -77,6 +77,41 @@ def make_splits(
 def half_splits(n: int, splits: int = 10, seed: int = 1) -> list[Split]:
     """Split n repetitions into halves for the ceiling: ShuffleSplit(train_size=.5, random_state=seed)."""
     return list(ShuffleSplit(n_splits=splits, train_size=0.5, random_state=seed).split(np.empty(n)))
+
+
+def make_folds(n: int, folds: int = 10, groups: ArrayLike | None = None, seed: int = 1) -> NDArray[np.int64]:
+    """Return the number of the fold of each of n stimuli, (stimulus,): every stimulus is tested once.
+
+    Stimuli are shuffled with the seed and dealt out. groups: a group per stimulus; shuffled groups are placed one after
+    another in the fold that has the fewest stimuli, large groups first.
+
+    Raises CornetError for fewer than two stimuli per fold, and for fewer groups than folds.
+    """
+    if folds < 2:
+        raise CornetError(f"folds={folds} must be at least 2; the default is 10.")
+    if n < 2 * folds:
+        raise CornetError(
+            f"{n} {'stimulus is' if n == 1 else 'stimuli are'} too few for {folds} folds of at least 2; use more "
+            "stimuli, or fewer folds."
+        )
+    rng = np.random.default_rng(seed)
+    number = np.empty(n, np.int64)
+    if groups is None:
+        number[rng.permutation(n)] = np.arange(n) % folds
+        return number
+    names, members, sizes = np.unique(labels(groups, n, "groups"), return_inverse=True, return_counts=True)
+    if len(names) < folds:
+        raise CornetError(
+            f"{len(names)} groups are too few for {folds} folds; use fewer folds, another column (--groups COLUMN), "
+            "or no groups (--groups none)."
+        )
+    order = rng.permutation(len(names))
+    filled = np.zeros(folds, np.int64)
+    place = np.empty(len(names), np.int64)
+    for group in order[np.argsort(-sizes[order], kind="stable")]:
+        place[group] = filled.argmin()
+        filled[place[group]] += sizes[group]
+    return place[members]
 
 
 def grouped_splits(groups: NDArray[np.str_], splits: int, train_fraction: float, seed: int) -> list[Split]:
