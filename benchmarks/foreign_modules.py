@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
@@ -46,13 +47,14 @@ class Recurrent(nn.Module):
         self.v4 = nn.Conv2d(32, 64, 3, 2, 1)
         self.lateral = nn.Conv2d(64, 64, 3, 1, 1)
         self.norms = nn.ModuleList(nn.BatchNorm2d(64) for _ in range(4))
+        self.relu = nn.ReLU()
         self.head = nn.Linear(64, classes)
 
     def forward(self, images: Tensor) -> Tensor:
         drive = self.v4(F.max_pool2d(F.relu(self.early(images)), 2))
         state = torch.zeros_like(drive)
         for norm in self.norms:
-            state = F.relu(norm(drive + self.lateral(state)))
+            state = self.relu(norm(drive + self.lateral(state)))
         logits: Tensor = self.head(state.mean((2, 3)))
         return logits
 
@@ -101,13 +103,14 @@ def trained(name: str, given: argparse.Namespace, shuffled: bool, folder: Path) 
     classes = len(train.classes)
     torchvision = name == "resnet18"
     module = Own(resnet18(num_classes=classes) if torchvision else Recurrent(classes), 0.05)
-    options: dict[str, Any] = {} if torchvision else {"step_ms": 50}
+    options: dict[str, Any] = {} if torchvision else {"step_ms": 50, "onset_ms": 0}
     brain_score = cornet.BrainScore(
         [given.bundle],
-        layers={"V4": "layer2" if torchvision else "lateral"},
+        layers={"V4": "layer2" if torchvision else "relu"},
         network="net",
         size=given.size,
         task_metric="val/acc",
+        metric=["pls", "cka", "rdm"],
         **options,
     )
     matrix = cornet.StepMatrix()
@@ -129,22 +132,21 @@ def trained(name: str, given: argparse.Namespace, shuffled: bool, folder: Path) 
     )
     seconds = time.perf_counter() - start
     rows = read_scores(folder)
-    columns = ["epoch", "task_value", "sites", "raw", "error", "ceiling", "value", "scale"]
+    columns = ["epoch", "benchmark", "metric", "task_value", "sites", "raw", "error", "notes"]
     found: dict[str, Any] = {"seconds": round(seconds), "rows": rows[columns].to_dict("records")}
     found["zero"] = zero(module, brain_score, given)
     if (folder / "step_matrix.csv").exists():
-        import pandas as pd
-
         steps = pd.read_csv(folder / "step_matrix.csv")
+        steps = steps[~steps["benchmark"].str.contains("-(?:cka|rdm)$")]
         found["by_step"] = dict(
             zip(steps["area"] + steps["step"].map("[{}]".format), steps["raw"], strict=True)
         )
     return found
 
 
-def zero(module: Own, scored: Any, given: argparse.Namespace) -> float:
-    """The raw score for responses whose stimuli are shuffled."""
-    (benchmark,) = scored.benchmarks
+def zero(module: Own, scored: Any, given: argparse.Namespace) -> dict[str, float]:
+    """The raw scores, by metric, for responses whose stimuli are shuffled."""
+    benchmark = scored.benchmarks[0]
     subject = subject_of(module.net, scored.layers, size=given.size)
     subject.caches = False
     responses = benchmark.responses
@@ -152,7 +154,14 @@ def zero(module: Own, scored: Any, given: argparse.Namespace) -> float:
     recording = subject.record(benchmark.stimuli, [site], benchmark.degrees)
     rows = benchmark.stimuli.positions(list(responses.stimulus_ids))
     order = np.random.default_rng(1).permutation(len(responses.mean))
-    return float(brain.neural_predictivity(recording[site][rows], responses.mean[order]).raw)
+    features, shuffled = recording[site][rows], responses.mean[order]
+    found = {}
+    for name in ("pls", "cka", "rdm"):
+        metric = brain.neural_metric(name)
+        found[name] = float(
+            metric.score(features, shuffled, benchmark.splits if metric.is_mapping else []).raw
+        )
+    return found
 
 
 def main() -> None:
@@ -173,12 +182,13 @@ def main() -> None:
             with tempfile.TemporaryDirectory() as folder:
                 found = trained(name, given, labels == "shuffled", Path(folder))
             results[f"{name}, {labels} labels"] = found
-            course = ", ".join(f"{row['epoch']:g}: {row['value']:.3f}" for row in found["rows"])
             accuracy = found["rows"][-1]["task_value"]
-            print(f"{name}, {labels} labels: V4 by epoch {course}; accuracy {accuracy:.3f}", flush=True)
-            print(
-                f"  stimuli shuffled: {found['zero']:.3f}; by step {found.get('by_step')}; {found['seconds']} s"
-            )
+            print(f"{name}, {labels} labels: accuracy {accuracy:.3f}, {found['seconds']} s", flush=True)
+            for metric, shuffled in found["zero"].items():
+                raw = [row["raw"] for row in found["rows"] if row["metric"] == metric]
+                course = " ".join(f"{value:.3f}" for value in raw)
+                print(f"  {metric} by epoch: {course}; stimuli shuffled: {shuffled:.3f}", flush=True)
+            print(f"  pls by step: {found.get('by_step')}", flush=True)
     settings = {key: getattr(given, key) for key in ("epochs", "size", "seed")}
     settings |= {"bundle": Path(given.bundle).name, "images": Path(given.images).name}
     content = {"date": datetime.date.today().isoformat(), "settings": settings, "versions": versions()}
