@@ -26,7 +26,7 @@ def own(tmp_path, monkeypatch) -> Path:
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        pytest.param(["--help"], "model: cornet_r, ", marks=pytest.mark.slow),
+        pytest.param(["--help"], "model: b, bl, blt, cornet_r, ", marks=pytest.mark.slow),
         (["--config-dir", "mine", "experiment=short", "--cfg", "job", "seed=3"], "name: short\n"),
         (["--config-dir=mine", "-cn", "other", "--cfg", "job", "-p", "seed"], "7\n"),
         pytest.param(["model.wdth=1"], "did you mean model.width?", marks=pytest.mark.slow),
