@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from cornet.cli.score import open_subjects, parse_bin, parse_layers
+from cornet.cli.score import open_subjects, parse_bin
+from cornet.cli.subjects import Device, Size, Trust, parse_layers, prepare_device, with_layer_files
 from cornet.csv_cells import csv_text
 from cornet.errors import CornetError
 from cornet.files import atomic_write
@@ -36,11 +37,12 @@ def generalise(
         typer.Option(help="Coordinate of neuroids that names their session or animal, such as animal."),
     ] = None,
     layers: Annotated[
-        list[str] | None, typer.Option("--layers", help="Layers of regions: V4=layer3 IT=layer4.")
+        list[str] | None,
+        typer.Option(
+            "--layers", help="Layers of regions: V4=layer3 IT=layer4; or a file from cornet layers."
+        ),
     ] = None,
-    size: Annotated[
-        int | None, typer.Option(help="Pixels per side of the input (default: the model's own, or 224).")
-    ] = None,
+    size: Size = None,
     metric: Annotated[str, typer.Option(help="A mapping: pls, ridge, linear or neuron_to_neuron.")] = "pls",
     scale: Annotated[str, typer.Option(help="Scale of neural scores: r^2/c, (r/c)^2, r/c or raw.")] = "r^2/c",
     time_bin: Annotated[
@@ -60,10 +62,8 @@ def generalise(
         bool, typer.Option("--untrained", help="Also measure every network before training.")
     ] = False,
     seed: Annotated[int, typer.Option(help="Seed of the weights of untrained networks.")] = 0,
-    device: Annotated[str, typer.Option(help="cpu or cuda; auto uses a GPU if available.")] = "auto",
-    trust: Annotated[
-        bool, typer.Option("--trust", help="Import and run custom network code that a run names.")
-    ] = False,
+    device: Device = "auto",
+    trust: Trust = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
     csv: Annotated[str, typer.Option(help="Write the rows to this file.")] = "",
 ) -> None:
@@ -91,20 +91,14 @@ def generalise(
         raise CornetError(
             f"--on is missing; name the brain data, as in cornet generalise {models[0]} --on my-bundle."
         )
-    if trust:
-        from cornet.instantiate import find_own_modules
-
-        find_own_modules()
-    if device == "auto":
-        import torch
-
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = prepare_device(device, trust)
     local: dict[str, Any] = {"groups": groups, "stratify": stratify, "ignore": ignore or None}
     opened = open_benchmarks(
         on, metric=metric, scale=scale, device=device, time_bin=parse_bin(time_bin), **local
     )
     options: dict[str, Any] = {"device": device, "seed": seed, "trust": trust, "size": size}
     subjects = open_subjects(models, untrained, regions=parse_layers(layers or []), **options)
+    subjects = with_layer_files(subjects, layers or [])
     interactive = sys.stderr.isatty()
 
     def show(message: str) -> None:

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from cornet.cli.subjects import Device, Size, Trust, prepare_device
 from cornet.errors import CornetError
 
 __all__ = ["layers"]
@@ -42,13 +43,9 @@ def layers(
     groups: Annotated[str | None, typer.Option(help="As in `cornet score`.")] = None,
     stratify: Annotated[str | None, typer.Option(help="As in `cornet score`.")] = None,
     ignore: Annotated[list[str] | None, typer.Option(help="As in `cornet score`; repeatable.")] = None,
-    size: Annotated[
-        int | None, typer.Option(help="Pixels per side of the input (default: the model's own, or 224).")
-    ] = None,
-    device: Annotated[str, typer.Option(help="cpu or cuda; auto uses a GPU if available.")] = "auto",
-    trust: Annotated[
-        bool, typer.Option("--trust", help="Import and run custom network code that a run names.")
-    ] = False,
+    size: Size = None,
+    device: Device = "auto",
+    trust: Trust = False,
 ) -> None:
     """Choose the layer that compares best with each region of a bundle.
 
@@ -74,14 +71,7 @@ def layers(
 
     if not on:
         raise CornetError(f"--on is missing; name the bundle, as in cornet layers {model} --on my-bundle.")
-    if trust:
-        from cornet.instantiate import find_own_modules
-
-        find_own_modules()
-    if device == "auto":
-        import torch
-
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = prepare_device(device, trust)
     subject = open_subject(model, device, size=size, trust=trust)
     options: dict[str, Any] = {"metric": metric, "time_bin": parse_bin(time_bin), "groups": groups}
     options |= {"stratify": stratify, "ignore": ignore}

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from cornet.cli.score import open_subjects, parse_bin, untrained_name
+from cornet.cli.subjects import Device, Size, Trust, prepare_device
 from cornet.errors import CornetError, check_choice
 
 __all__ = ["neuron"]
@@ -65,16 +66,12 @@ def neuron(
         list[str] | None,
         typer.Option(help="A coordinate that may differ within a stimulus; repeatable."),
     ] = None,
-    size: Annotated[
-        int | None, typer.Option(help="Pixels per side of the input (default: the model's own, or 224).")
-    ] = None,
+    size: Size = None,
     seed: Annotated[
         int, typer.Option(help="Seed of folds and permutations, and of the weights of untrained networks.")
     ] = 0,
-    device: Annotated[str, typer.Option(help="cpu or cuda; auto uses a GPU if available.")] = "auto",
-    trust: Annotated[
-        bool, typer.Option("--trust", help="Import and run custom network code that a run names.")
-    ] = False,
+    device: Device = "auto",
+    trust: Trust = False,
     out: Annotated[str, typer.Option(help="Folder for neuron.html and neuron.csv.")] = ".",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
@@ -109,14 +106,7 @@ def neuron(
         )
     check_choice("--method", method, METHODS)
     check_choice("--penalty", penalty, PENALTIES)
-    if trust:
-        from cornet.instantiate import find_own_modules
-
-        find_own_modules()
-    if device == "auto":
-        import torch
-
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = prepare_device(device, trust)
     options: dict[str, Any] = {"groups": groups, "time_bin": parse_bin(time_bin), "ignore": ignore}
     target = open_target(bundle, neuroid, folds=folds, seed=seed, **options)
     models = list(dict.fromkeys(models))

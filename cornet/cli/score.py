@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
+from cornet.cli.subjects import Device, Size, Trust, parse_layers, prepare_device, with_layer_files
 from cornet.csv_cells import csv_text
 from cornet.errors import CornetError
 from cornet.files import atomic_write
@@ -55,9 +56,7 @@ def score(
             help="Layers of regions: V4=layer3 IT=layer4; a file from cornet layers; auto: choose them on --choose-on.",
         ),
     ] = None,
-    size: Annotated[
-        int | None, typer.Option(help="Pixels per side of the input (default: the model's own, or 224).")
-    ] = None,
+    size: Size = None,
     step_ms: Annotated[
         float | None,
         typer.Option(
@@ -110,14 +109,11 @@ def score(
         bool, typer.Option("--untrained", help="Also score every network before training.")
     ] = False,
     seed: Annotated[int, typer.Option(help="Seed of the weights of untrained networks.")] = 0,
-    device: Annotated[str, typer.Option(help="cpu or cuda; auto uses a GPU if available.")] = "auto",
+    device: Device = "auto",
     keep_going: Annotated[
         bool, typer.Option("--keep-going", help="If a benchmark fails, report the reason and continue.")
     ] = False,
-    trust: Annotated[
-        bool,
-        typer.Option("--trust", help="Import and run custom network code that a run or a checkpoint names."),
-    ] = False,
+    trust: Trust = False,
     as_rank: Annotated[
         bool,
         typer.Option(
@@ -159,37 +155,27 @@ def score(
     from cornet.brain.benchmarks import open_benchmarks, run_battery
     from cornet.brain.scoring import AUTO, choose, with_times
     from cornet.brain.subjects.base import site_or_layer
-    from cornet.brain.subjects.layer_file import is_layer_file, read_layers
 
     if not on:
         raise CornetError(
             f"--on is missing; name the benchmarks, as in cornet score {models[0]} --on simulated (`cornet benchmarks` "
             "lists them)."
         )
-    if trust:
-        from cornet.instantiate import find_own_modules
-
-        find_own_modules()
-    if device == "auto":
-        import torch
-
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = prepare_device(device, trust)
     site = None if area in ("", "auto") else site_or_layer(area)
     local: dict[str, Any] = {"time_bin": parse_bin(time_bin), "groups": groups, "stratify": stratify}
     local["ignore"] = ignore or None
     opened = open_benchmarks(
         on, metric=metric or "pls", scale=scale, area=site, decoder=decoder, device=device, **local
     )
-    from_files = [word for word in layers or [] if is_layer_file(word)]
-    by_region = parse_layers([word for word in layers or [] if word not in from_files])
+    by_region = parse_layers(layers or [])
     automatic = AUTO in (area, *(layers or []))
     subjects = open_subjects(
         models, untrained, device=device, seed=seed, trust=trust, size=size, regions=by_region
     )
     if automatic != bool(choose_on):
         raise CornetError("--layers auto and --choose-on BUNDLE need each other; give both, or neither.")
-    for path in from_files:
-        subjects = [subject.with_regions(read_layers(path, subject)) for subject in subjects]
+    subjects = with_layer_files(subjects, layers or [])
     if step_ms is not None:
         subjects = [with_times(subject, step_ms, None) for subject in subjects]
     if choose_on:
@@ -265,17 +251,6 @@ def untrained_name(model: str) -> str:
     if "untrained" in given or name in ("pixels", "gabor"):
         return ""
     return f"{name}?{'&'.join([*given, 'untrained'])}"
-
-
-def parse_layers(words: list[str]) -> dict[str, str]:
-    """Parse V4=layer3 IT=layer4; auto is left out. Raises CornetError for other words."""
-    found = {}
-    for word in (part for given in words for part in given.split(",") if part != "auto"):
-        region, equals, layer = word.partition("=")
-        if not (region and equals and layer):
-            raise CornetError(f"--layers {word} must be a region and its layer, such as V4=layer3, or auto.")
-        found[region] = layer
-    return found
 
 
 def scored_rows(results: "list[Result]", subjects: "list[Subject]") -> "list[dict[str, object]]":

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cornet.cli.subjects import Device, Size, Trust, prepare_device
 from cornet.csv_cells import csv_text
 from cornet.errors import CornetError
 from cornet.files import atomic_write
@@ -43,19 +44,15 @@ def transfer(
             help="Candidates for C, the inverse strength of the L2 penalty, such as 0.001,0.01,0.1."
         ),
     ] = "",
-    size: Annotated[
-        int | None, typer.Option(help="Pixels per side of the input (default: the model's own, or 224).")
-    ] = None,
+    size: Size = None,
     untrained: Annotated[
         bool, typer.Option("--untrained", help="Also score every network before training.")
     ] = False,
     seed: Annotated[
         int, typer.Option(help="Seed of the held-out images, and of the weights of untrained networks.")
     ] = 0,
-    device: Annotated[str, typer.Option(help="cpu or cuda; auto uses a GPU if available.")] = "auto",
-    trust: Annotated[
-        bool, typer.Option("--trust", help="Import and run custom network code that a run names.")
-    ] = False,
+    device: Device = "auto",
+    trust: Trust = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
     csv: Annotated[str, typer.Option(help="Write the results to this file, one row per model and k.")] = "",
 ) -> None:
@@ -86,14 +83,7 @@ def transfer(
         raise CornetError(
             f"--to is missing; name the images, as in cornet transfer {models[0]} --to cifar100, or --to FOLDER."
         )
-    if trust:
-        from cornet.instantiate import find_own_modules
-
-        find_own_modules()
-    if device == "auto":
-        import torch
-
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = prepare_device(device, trust)
     benchmark = TransferBenchmark(
         to,
         layer=layer or None,
