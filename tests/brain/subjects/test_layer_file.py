@@ -67,6 +67,11 @@ def test_the_command_and_what_takes_its_file(bundle, tmp_path):
     table = cornet.score(MODEL, on=[bundle], layers=str(path), metric="ridge")
     assert table["sites"].iloc[0] == site
     assert table["raw"].iloc[0] == pytest.approx(rows[0]["raw"])
+    words = ["--on", bundle, "--metric", "ridge", "--layers", str(path), "--json"]
+    (ordinary,) = (
+        one for one in json.loads(run("generalise", MODEL, *words))["rows"] if one["kind"] == "ordinary"
+    )
+    assert ordinary["site"] == site
     twin = cornet.brain.open_subject(f"{MODEL}&seed=7")  # other weights, the same layers
     assert read_layers(path, twin) == {"V4": Site(chosen["layer"], chosen["step"])}
 
