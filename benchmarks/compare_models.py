@@ -31,14 +31,15 @@ ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results"
 
 NARROW = ("model.width=0.25",)
+TINY = ("data=tiny_imagenet", "recipe=small", "brain=none")
 TRAININGS = {
     "cornet_z": ("experiment=tiny_z",),
     "cornet_r": ("experiment=tiny_rt", "model=cornet_r", *NARROW),
     "cornet_rt": ("experiment=tiny_rt",),
     "cornet_s": ("experiment=tiny_s",),
-    "bl": ("experiment=tiny_z", "model=bl", "model.times=4", *NARROW),
-    "blt": ("experiment=tiny_z", "model=blt", "model.times=4", *NARROW),
-    "resnet18": ("experiment=tiny_z", "model=own", "model._target_=torchvision.models.resnet18"),
+    "bl": ("model=bl", "model.times=4", *NARROW, *TINY),
+    "blt": ("model=blt", "model.times=4", *NARROW, *TINY),
+    "resnet18": ("model=own", "model._target_=torchvision.models.resnet18", *TINY),
 }
 """By name, the overrides of each training."""
 

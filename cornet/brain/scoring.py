@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -10,19 +9,16 @@ import torch
 from torch import nn
 
 from cornet.brain.benchmarks import Benchmark, open_benchmarks, run_battery
-from cornet.brain.data.bundle import load_bundle
-from cornet.brain.data.split_rule import SplitOptions, read_rule_file, split_rule
-from cornet.brain.metrics.neural.registry import metric_names
+from cornet.brain.choosing import choose
 from cornet.brain.subjects import open_subject
 from cornet.brain.subjects.any_network import Milliseconds, subject_of
-from cornet.brain.subjects.layer_choice import LayerChoice, choose_layers
 from cornet.brain.subjects.layer_file import is_layer_file, read_layers
 from cornet.brain.subjects.networks import device_of
 from cornet.brain.subjects.subject import Site, Subject
 from cornet.errors import CornetError
 from cornet.stimuli.normalisation import IMAGENET_MEAN, IMAGENET_STD
 
-__all__ = ["AUTO", "check_layers", "choose", "opened_benchmarks", "score", "with_times"]
+__all__ = ["AUTO", "check_layers", "opened_benchmarks", "score", "with_times"]
 
 log = logging.getLogger("cornet")
 
@@ -149,45 +145,3 @@ def with_times(subject: Any, step_ms: Milliseconds, onset_ms: Milliseconds | Non
     if not hasattr(subject, "with_times"):
         raise CornetError(f"step_ms={step_ms} does not apply to {subject.name}; leave it out.")
     return subject.with_times(step_ms, onset_ms)
-
-
-def choose(
-    subject: Any,
-    folder: str,
-    options: Mapping[str, Any],
-    device: torch.device | str,
-    cache: bool = True,
-    **more: Any,
-) -> LayerChoice:
-    """Choose for each region the layer that compares best with a separate bundle, and log the choice.
-
-    options: metric (of several, the first is used), time_bin, groups, stratify and ignore. more: further arguments of
-    `choose_layers`. The bundle is split as it is for scoring. Raises CornetError if the bundle has one fixed split.
-    """
-    bundle = load_bundle(folder)
-    ignore = options.get("ignore")
-    asked = SplitOptions(options.get("groups"), options.get("stratify"), tuple(ignore) if ignore else None)
-    rule = split_rule(bundle, read_rule_file(Path(folder).expanduser()), asked)
-    if rule.fixed:
-        raise CornetError(
-            f"{folder} defines one fixed split, but choosing layers needs several; give groups or stratify."
-        )
-    metric = metric_names(options.get("metric") or "pls")[0]
-    time_bin = options.get("time_bin")
-    choice = choose_layers(
-        subject,
-        bundle,
-        time_bin=None if time_bin is None else tuple(time_bin),
-        metric=metric,
-        stratify=rule.stratify,
-        groups=rule.groups,
-        ignore=rule.ignore,
-        device=device,
-        cache=cache and getattr(subject, "caches", True),
-        **more,
-    )
-    layers = ", ".join(f"{region}: {site}" for region, site in choice.regions.items())
-    log.warning("%s: chosen on %s: %s (%s)", subject.name, choice.bundle, layers, rule)
-    for note in choice.notes:
-        log.warning("  %s", note)
-    return choice

@@ -13,7 +13,13 @@ __all__ = ["layers"]
 
 def layers(
     model: Annotated[str, typer.Argument(help="A model, as in `cornet score`.")],
-    on: Annotated[str, typer.Option(help="The bundle to choose on; score on another one afterwards.")] = "",
+    on: Annotated[
+        str,
+        typer.Option(
+            help="The bundle to choose on, or benchmarks such as majajhong2015 or simulated; score on another one "
+            "afterwards."
+        ),
+    ] = "",
     region: Annotated[
         list[str] | None,
         typer.Option(help="Choose for this region; repeatable (default: all regions of the bundle)."),
@@ -23,6 +29,9 @@ def layers(
         typer.Option(help="Consider only this layer; repeatable (default: all layers and steps)."),
     ] = None,
     out: Annotated[str, typer.Option(help="The file to write.")] = "layers.json",
+    plot: Annotated[
+        str, typer.Option(help="Also draw the scores of all layers by region, as this .png or .svg.")
+    ] = "",
     metric: Annotated[
         str, typer.Option(help="Comparison: pls, ridge, linear, neuron_to_neuron, cka or rdm.")
     ] = "pls",
@@ -60,9 +69,11 @@ def layers(
       cornet score torchvision:vgg16 --on other-bundle --layers layers.json
 
       cornet layers cornet_rt --on my-bundle --region IT --metric cka --out it.json
+
+      cornet layers hcnn --on simulated --plot layers.png
     """
     from cornet.brain import open_subject
-    from cornet.brain.scoring import choose
+    from cornet.brain.choosing import choose
     from cornet.brain.subjects.base import to_site
     from cornet.brain.subjects.layer_choice import ALL_COMPONENTS
     from cornet.brain.subjects.layer_file import write_layers
@@ -71,6 +82,8 @@ def layers(
 
     if not on:
         raise CornetError(f"--on is missing; name the bundle, as in cornet layers {model} --on my-bundle.")
+    if plot and not plot.lower().endswith((".png", ".svg")):
+        raise CornetError(f"--plot {plot} must end in .png or .svg.")
     device = prepare_device(device, trust)
     subject = open_subject(model, device, size=size, trust=trust)
     options: dict[str, Any] = {"metric": metric, "time_bin": parse_bin(time_bin), "groups": groups}
@@ -84,6 +97,10 @@ def layers(
     write_layers(choice, subject, metric, path)
     print_layers(choice)
     typer.echo(f"Written to {path}")
+    if plot:
+        from cornet.report.layer_scores import draw_layer_scores
+
+        typer.echo(f"Written to {draw_layer_scores([choice], Path(plot).expanduser(), subject.name)}")
 
 
 def sites_of(subject: Any, site: Any, text: str) -> list[Any]:

@@ -32,7 +32,8 @@ def neuron(
         list[str] | None,
         typer.Option(
             "--layers",
-            help="Layers such as V4 or features.28, or one step, V4[2] (default: all layers and steps).",
+            help="Layers such as V4 or features.28, one step, V4[2], or a file of cornet layers (default: all layers "
+            "and steps).",
         ),
     ] = None,
     untrained: Annotated[

@@ -153,7 +153,8 @@ def score(
       cornet score pixels gabor runs/*/seed0 torchvision:resnet18 --on my-bundle simulated --rank
     """
     from cornet.brain.benchmarks import open_benchmarks, run_battery
-    from cornet.brain.scoring import AUTO, choose, with_times
+    from cornet.brain.choosing import choose
+    from cornet.brain.scoring import AUTO, with_times
     from cornet.brain.subjects.base import site_or_layer
 
     if not on:

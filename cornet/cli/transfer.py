@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cornet.cli.subjects import Device, Size, Trust, prepare_device
+from cornet.cli.subjects import Device, Size, Trust, prepare_device, with_layer_files
 from cornet.csv_cells import csv_text
 from cornet.errors import CornetError
 from cornet.files import atomic_write
@@ -28,7 +28,8 @@ def transfer(
     layer: Annotated[
         str,
         typer.Option(
-            help="Layer that is read, such as IT or layer4 (default: the features below the classifier)."
+            help="Layer that is read, such as IT or layer4 (default: the features below the classifier); or a file of "
+            "cornet layers, and one of its regions: layers.json:V4 (without :V4, its last region)."
         ),
     ] = "",
     classes: Annotated[
@@ -72,6 +73,8 @@ def transfer(
       cornet transfer cornet_s torchvision:resnet18 --to cifar100 --shots 1,5,10
 
       cornet transfer my_package.nets:build --to photographs --layer layer4 --size 64
+
+      cornet transfer torchvision:vgg16 --to photographs --layer layers.json:IT
     """
     from cornet.brain.benchmarks import run_battery
     from cornet.brain.benchmarks.transfer import TransferBenchmark
@@ -84,9 +87,11 @@ def transfer(
             f"--to is missing; name the images, as in cornet transfer {models[0]} --to cifar100, or --to FOLDER."
         )
     device = prepare_device(device, trust)
+    file, region = split_layer_file(layer)
     benchmark = TransferBenchmark(
         to,
-        layer=layer or None,
+        layer=None if file else layer or None,
+        region=region or None,
         shots=tuple(int(k) for k in numbers("--shots", shots)),
         seeds=seeds,
         strengths=tuple(numbers("--strengths", strengths)) or STRENGTHS,
@@ -95,7 +100,7 @@ def transfer(
         device=device,
     )
     options: dict[str, Any] = {"device": device, "seed": seed, "trust": trust, "size": size, "regions": {}}
-    subjects = open_subjects(models, untrained, **options)
+    subjects = with_layer_files(open_subjects(models, untrained, **options), [file])
     rows: list[dict[str, Any]] = []
     for result in run_battery(subjects, [benchmark], progress=True):
         rows += rows_of(result.subject, str(result.sites[0]), result.score)
@@ -107,6 +112,22 @@ def transfer(
         typer.echo(json.dumps(rows, indent=2))
     else:
         print_transfer(benchmark.name, rows)
+
+
+def split_layer_file(text: str) -> tuple[str, str]:
+    """Split layers.json:V4 into the file and the region; without one, the file's last region. ("", "") for a layer."""
+    from cornet.brain.subjects.base import suggestion
+    from cornet.brain.subjects.layer_file import is_layer_file, regions_in
+
+    path, colon, region = text.rpartition(":")
+    if not (colon and is_layer_file(path)):
+        path, region = text, ""
+    if not is_layer_file(path):
+        return "", ""
+    known = regions_in(path)
+    if region and region not in known:
+        raise CornetError(f"{path} has no region {region!r}; {suggestion(region, known)}")
+    return path, region or known[-1]
 
 
 def numbers(option: str, text: str) -> list[float]:

@@ -34,9 +34,10 @@ class TransferBenchmark(Benchmark[LabelledImages]):
 
     folder: see `cornet.brain.data.labelled_images.labelled_images`; or "cifar10" or "cifar100", which are sought below
     `cornet.files.cache_folder()`/data. layer: layer of the subject, as text; None: its read-out site (in cornet's
-    networks the features below the decoder). shots: numbers of training images per class for `few_shot`, whose results
-    are in the details of the score. strengths: candidates for the weight C of the cross-entropy. seed: of the held-out
-    part and of the few-shot images. The images fill the screen of the subject.
+    networks the features below the decoder). region: in place of layer, a region of the subject, such as IT. shots:
+    numbers of training images per class for `few_shot`, whose results are in the details of the score. strengths:
+    candidates for the weight C of the cross-entropy. seed: of the held-out part and of the few-shot images. The images
+    fill the screen of the subject.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class TransferBenchmark(Benchmark[LabelledImages]):
         folder: str | os.PathLike[str],
         *,
         layer: str | Site | None = None,
+        region: str | None = None,
         shots: tuple[int, ...] = (),
         seeds: int = 10,
         strengths: tuple[float, ...] = STRENGTHS,
@@ -62,7 +64,12 @@ class TransferBenchmark(Benchmark[LabelledImages]):
             split_rule="training and test images as given; C is chosen on 20 % of the training images",
             **options,
         )
+        if layer is not None and region is not None:
+            raise CornetError(
+                f"layer={layer} and region={region} cannot be given together; leave one of them out."
+            )
         self.layer = to_site(layer) if isinstance(layer, str) else layer
+        self.read_region = region
         self.shots, self.seeds, self.strengths, self.seed = tuple(shots), seeds, tuple(strengths), seed
 
     def fingerprint_parts(self) -> list[Any]:
@@ -70,6 +77,8 @@ class TransferBenchmark(Benchmark[LabelledImages]):
         return [*parts, np.array(self.strengths), self.seed, self.shots, self.seeds if self.shots else 0]
 
     def sites(self, subject: Subject) -> list[Site]:
+        if self.read_region is not None:
+            return [subject.site(self.read_region)]
         return [subject.readout_site() if self.layer is None else self.layer]
 
     def exclusions(self) -> list[str]:

@@ -18,6 +18,8 @@ from scipy.sparse import csr_array
 from cornet.brain.cache import cached_arrays
 from cornet.brain.metrics.gram import column_blocks, gram_matrix
 from cornet.brain.subjects.base import suggestion, to_site
+from cornet.brain.subjects.layer_file import is_layer_file
+from cornet.brain.subjects.layer_file import read_layers as layers_in
 from cornet.brain.subjects.recording import DEFAULT_MEMORY
 from cornet.brain.subjects.subject import Site, Subject
 from cornet.errors import CornetError
@@ -56,14 +58,20 @@ class NotCached(Exception):
 def choose_sites(subjects: Sequence[Subject], words: Sequence[str]) -> list[list[Site]]:
     """The sites of each subject that are compared.
 
-    words: layers ("V4", "features.28"), each with all its steps, or sites with a step ("V4[2]"); none: all sites. A
-    subject with a single site, such as pixels, is always compared.
+    words: layers ("V4", "features.28"), each with all its steps, sites with a step ("V4[2]"), or files of `cornet
+    layers`: all sites that are chosen in them; none: all sites. A subject with a single site, such as pixels, is always
+    compared.
 
     Raises CornetError for a word that no subject has, with near names, and for a subject without any of the words.
     """
     known = [subject.sites() for subject in subjects]
     if not words:
         return known
+    files, words = list(filter(is_layer_file, words)), [word for word in words if not is_layer_file(word)]
+    several = [subject for subject, sites in zip(subjects, known, strict=True) if len(sites) > 1]
+    words += [
+        str(site) for path in files for subject in several for site in layers_in(path, subject).values()
+    ]
     chosen = [[site for site in sites if {site.layer, str(site)} & set(words)] for sites in known]
     names = list(dict.fromkeys(name for sites in known for site in sites for name in (site.layer, str(site))))
     for word in words:

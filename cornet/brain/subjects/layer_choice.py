@@ -53,7 +53,8 @@ class LayerChoice:
     table: all candidates: region, layer, step, features, score (mean over splits of the median r, and over seeds),
         error, notes (what was left out, with counts), best_in (in how many seeds of splits it is the best), chosen.
     seeds: number of seeds of splits.
-    bundle: name of the bundle. path: the file that stores the choice; None if it is not cached.
+    bundle: name of the bundle. path: the file that stores the choice; None if it is not cached. simulated: whether the
+        responses are simulated.
     """
 
     regions: Mapping[str, Site]
@@ -61,6 +62,7 @@ class LayerChoice:
     bundle: str
     path: Path | None = None
     seeds: int = 1
+    simulated: bool = False
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from cornet.errors import CornetError
 from cornet.files import atomic_write
 from cornet.opening import read_bytes
 
-__all__ = ["is_layer_file", "read_layers", "write_layers"]
+__all__ = ["is_layer_file", "read_layers", "regions_in", "write_layers"]
 
 FORMAT = "cornet_layers"
 
@@ -53,6 +53,25 @@ def read_layers(path: str | os.PathLike[str], subject: Subject) -> dict[str, Sit
     Its weights may differ, so that the layers of a trained network hold for its untrained twin. Raises CornetError for
     a file that cannot be read, and for a subject with other layers.
     """
+    model, sites, regions = _read(path)
+    own = [str(site) for site in subject.sites()]
+    if own != sites:
+        missing = [str(site) for site in regions.values() if str(site) not in own]
+        what = f"which has no {missing[0]}" if missing else "which has other layers"
+        raise CornetError(
+            f"the layers in {path} were chosen for {model}, not for {subject.name}, {what}; choose them for it with "
+            f"cornet layers {subject.name} --on BUNDLE."
+        )
+    return regions
+
+
+def regions_in(path: str | os.PathLike[str]) -> list[str]:
+    """The regions of a file of layers. Raises CornetError for a file that cannot be read."""
+    return list(_read(path)[2])
+
+
+def _read(path: str | os.PathLike[str]) -> tuple[str, list[str], dict[str, Site]]:
+    """The model, all its sites, and the site of each region."""
     try:
         content = json.loads(read_bytes(Path(path).expanduser()))
         model, sites = str(content["model"]), list(map(str, content["sites"]))
@@ -65,15 +84,7 @@ def read_layers(path: str | os.PathLike[str], subject: Subject) -> dict[str, Sit
         raise CornetError(
             f"{path} is not a file of layers; write one with cornet layers MODEL --on BUNDLE."
         ) from None
-    own = [str(site) for site in subject.sites()]
-    if own != sites:
-        missing = [str(site) for site in regions.values() if str(site) not in own]
-        what = f"which has no {missing[0]}" if missing else "which has other layers"
-        raise CornetError(
-            f"the layers in {path} were chosen for {model}, not for {subject.name}, {what}; choose them for it with "
-            f"cornet layers {subject.name} --on BUNDLE."
-        )
-    return regions
+    return model, sites, regions
 
 
 def without_nan(value: Any) -> Any:

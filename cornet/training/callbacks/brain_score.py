@@ -14,7 +14,8 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_info
 
 from cornet.brain.benchmarks import Benchmark
 from cornet.brain.benchmarks.battery import with_layers
-from cornet.brain.scoring import AUTO, check_layers, choose, opened_benchmarks
+from cornet.brain.choosing import choose
+from cornet.brain.scoring import AUTO, check_layers, opened_benchmarks
 from cornet.brain.subjects.any_network import Milliseconds, subject_of, unwrapped
 from cornet.brain.subjects.base import to_site
 from cornet.brain.subjects.layer_file import is_layer_file, read_layers

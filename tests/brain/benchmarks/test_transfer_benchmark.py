@@ -21,6 +21,7 @@ from cornet.cli import app
 from cornet.errors import CornetError
 from cornet.runs.scores import read_scores
 from tests.helpers.stimuli.cifar_files import make
+from tests.helpers.stimuli.colours import colours as write_colours
 
 NAMES = ("blue", "green", "red")
 
@@ -32,18 +33,7 @@ def cache(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def colours(tmp_path_factory):
-    """Images of three colours with noise, 40 x 32 pixels: 12 to train and 8 to test per class."""
-    folder = tmp_path_factory.mktemp("images") / "colours"
-    rng = np.random.default_rng(0)
-    for part, count in (("train", 12), ("val", 8)):
-        for channel, name in enumerate(reversed(NAMES)):
-            place = folder / part / name
-            place.mkdir(parents=True)
-            for number in range(count):
-                image = rng.integers(0, 120, (32, 40, 3))
-                image[..., channel] += rng.integers(0, 60)
-                Image.fromarray(image.astype(np.uint8)).save(place / f"{number}.png")
-    return folder
+    return write_colours(tmp_path_factory.mktemp("images") / "colours", NAMES)
 
 
 def test_class_folders(colours):

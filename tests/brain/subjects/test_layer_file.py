@@ -2,17 +2,20 @@
 
 import json
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 import pytorch_lightning as pl
 import torch
+from PIL import Image
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 from typer.testing import CliRunner
 
 import cornet
+from cornet.brain.benchmarks import open_benchmarks
 from cornet.brain.data.bundle import load_bundle
 from cornet.brain.subjects import LayerSubject, PixelSubject
 from cornet.brain.subjects.layer_choice import choose_layers
@@ -21,9 +24,11 @@ from cornet.brain.subjects.sketch import sketch_rows
 from cornet.brain.subjects.subject import Site
 from cornet.cli import app
 from cornet.errors import CornetError
+from cornet.report.layer_scores import draw_layer_scores
 from cornet.runs.scores import read_scores
 from tests.helpers.brain.drawn_bundle import write
 from tests.helpers.brain.made_up_stimuli import stimuli
+from tests.helpers.stimuli.colours import colours
 
 MODEL = "cornet_z?untrained&width=0.05&num_classes=4&size=32"
 
@@ -72,8 +77,46 @@ def test_the_command_and_what_takes_its_file(bundle, tmp_path):
         one for one in json.loads(run("generalise", MODEL, *words))["rows"] if one["kind"] == "ordinary"
     )
     assert ordinary["site"] == site
+
+    words = ["--models", MODEL, "--neuroid", "0", "--layers", str(path), "--out", str(tmp_path), "--json"]
+    assert {(one["layer"], one["step"]) for one in json.loads(run("neuron", bundle, *words))} == {
+        (chosen["layer"], chosen["step"])
+    }
+    folder = colours(tmp_path / "colours", ("blue", "green"))
+    words = ["--to", str(folder), "--json", "--layer"]
+    for name in (str(path), f"{path}:V4"):
+        assert json.loads(run("transfer", MODEL, *words, name))[0]["layer"] == site
+    with pytest.raises(CornetError, match=r"layers.json has no region 'V5'"):
+        run("transfer", MODEL, *words, f"{path}:V5")
     twin = cornet.brain.open_subject(f"{MODEL}&seed=7")  # other weights, the same layers
     assert read_layers(path, twin) == {"V4": Site(chosen["layer"], chosen["step"])}
+
+
+def test_named_benchmarks_and_the_plot(tmp_path):
+    """On the simulated brain, region by region; the picture has all layers and the chosen ones."""
+    out, plot = tmp_path / "layers.json", tmp_path / "layers.svg"
+    words = ["--metric", "cka", "--region", "V4", "--region", "IT", "--out", str(out), "--plot", str(plot)]
+    run("layers", MODEL, "--on", "simulated", *words)
+    content = json.loads(out.read_text())
+    assert (content["bundle"], list(content["regions"])) == ("simulated", ["V4", "IT"])
+    loaded = open_benchmarks(["simulated.IT"])[0]
+    choice = choose_layers(
+        cornet.brain.open_subject(MODEL), loaded.data, metric="cka", degrees=loaded.degrees, cache=False
+    )
+    assert content["regions"]["IT"]["score"] == pytest.approx(choice.table["score"].max())
+    assert "<svg" in plot.read_text()
+    both = [choice, replace(choice, bundle="other", simulated=True)]
+    picture = draw_layer_scores(both, tmp_path / "two.png", MODEL)
+    with Image.open(picture) as image:
+        assert image.width > 1000
+    with pytest.raises(CornetError, match=r"simulated has no region 'V3'; choose one of V1"):
+        run("layers", MODEL, "--on", "simulated", "--region", "V3")
+    with pytest.raises(CornetError, match="simulated-i2n has no responses of neuroids to choose layers on"):
+        run("layers", MODEL, "--on", "simulated-i2n")
+    with pytest.raises(CornetError, match="groups only apply to folders with a bundle"):
+        run("layers", MODEL, "--on", "simulated", "--groups", "movie")
+    with pytest.raises(CornetError, match=r"--plot x.pdf must end in .png or .svg"):
+        run("layers", MODEL, "--on", "simulated", "--plot", "x.pdf")
 
 
 class Classifier(pl.LightningModule):
