@@ -41,7 +41,8 @@ class Network(nn.Module, ABC):
     area_table: {name: Area}. steps: {name: steps}.
 
     A family implements `run_areas`, and sets `decoder`, which maps the features of the last area, averaged over y and
-    x, to logits. It may replace `steps_for` (its rule for `times`), `decode`, and the methods about costs.
+    x, to logits. It may replace `steps_for` (its rule for `times`), `decoder_features`, `decode`, and the methods about
+    costs.
 
     Raises CornetError without an area, and for two areas of one name or one region.
     """
@@ -74,9 +75,13 @@ class Network(nn.Module, ABC):
         have a batch of one.
         """
 
+    def decoder_features(self, output: Tensor) -> Tensor:
+        """What the decoder reads (batch, feature) of an output of the last area (batch, channel, ...)."""
+        return pooled(output)
+
     def decode(self, output: Tensor) -> Tensor:
         """Logits (batch, class) from an output of the last area (batch, channel, ...)."""
-        logits: Tensor = self.decoder(pooled(output))
+        logits: Tensor = self.decoder(self.decoder_features(output))
         return logits
 
     def forward(
@@ -119,7 +124,7 @@ class Network(nn.Module, ABC):
         top = next(reversed(self.steps))
         last = history[top]
         driven = last[self.area_table[top].first_driven_step :] if readouts else last[-1:]
-        read = [pooled(output) if features else self.decode(output) for output in driven]
+        read = [self.decoder_features(output) if features else self.decode(output) for output in driven]
         result = torch.stack(read) if readouts else read[0]
         if not return_states:
             return result

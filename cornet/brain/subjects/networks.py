@@ -16,7 +16,7 @@ from cornet.brain.subjects.step_times import Interval, network_intervals, step_f
 from cornet.brain.subjects.subject import NoLayer, Site
 from cornet.errors import CornetError
 from cornet.models.area_table import Times
-from cornet.models.base import Network, pooled
+from cornet.models.base import Network
 from cornet.stimuli.normalisation import IMAGENET_MEAN, IMAGENET_STD, check_normalisation, pixel_scale
 
 __all__ = ["NetworkSubject", "device_of", "eval_on_device"]
@@ -103,7 +103,7 @@ class NetworkSubject(ScreenSubject):
         return next((interval for interval in intervals if interval is not None), None)
 
     def readout_site(self) -> Site:
-        """The decoder's average-pooled features at the last step."""
+        """What the decoder reads at the last step: in CORnet the average over y and x."""
         return Site(POOLED, self.steps[self._last] - 1)
 
     @property
@@ -139,7 +139,7 @@ class NetworkSubject(ScreenSubject):
                     if site.layer == LOGITS:
                         features[site] = logits
                     elif site.layer == POOLED:
-                        features[site] = pooled(states[self._last][site.step].float())
+                        features[site] = net.decoder_features(states[self._last][site.step].float())
                     else:
                         features[site] = sketch_rows(states[site.layer][site.step].flatten(1), self.sketch)
                 return features
