@@ -30,6 +30,8 @@ __all__ = ["PROJECTED", "Layer", "choose_sites", "read_layers"]
 DISK = 16 * 10**9
 """Bytes of features in temporary files at a time."""
 
+MAX_STEPS = 1000
+
 PROJECTED = 1000
 """Features after a sparse random projection; layers with fewer features are not projected."""
 
@@ -77,14 +79,14 @@ def choose_sites(subjects: Sequence[Subject], words: Sequence[str]) -> list[list
     for word in words:
         if word in names:
             continue
-        found = [_other_site(subject, word) for subject in subjects]
+        found = [_other_sites(subject, word) for subject in subjects]
         if not any(found):
             whose = subjects[0].name if len(subjects) == 1 else f"none of the {len(subjects)} models"
             has = "has no" if len(subjects) == 1 else "has a"
             layers = [name for name in names if not name.endswith("]")]
             raise CornetError(f"{whose} {has} layer {word!r}; {suggestion(word, layers)}")
-        for sites, site in zip(chosen, found, strict=True):
-            sites += [site] if site is not None else []
+        for sites, others in zip(chosen, found, strict=True):
+            sites += others
     for subject, sites, every in zip(subjects, chosen, known, strict=True):
         if not sites and len(every) > 1:
             own = dict.fromkeys(site.layer for site in every)
@@ -94,14 +96,19 @@ def choose_sites(subjects: Sequence[Subject], words: Sequence[str]) -> list[list
     return [sites or every for sites, every in zip(chosen, known, strict=True)]
 
 
-def _other_site(subject: Subject, word: str) -> Site | None:
-    """A site that a subject can record but does not list, such as a layer inside a block; None if it cannot."""
-    site = to_site(word)
-    try:
-        subject.with_regions({"layer": site})
-    except CornetError:
-        return None
-    return site
+def _other_sites(subject: Subject, word: str) -> list[Site]:
+    """Sites that a subject can record but does not list: a layer inside a block or area, at one step or all."""
+    found: list[Site] = []
+    first = to_site(word)
+    steps = [first.step] if word.endswith("]") else range(first.step, MAX_STEPS)
+    for step in steps:
+        site = Site(first.layer, step)
+        try:
+            subject.with_regions({"layer": site})
+        except CornetError:
+            break
+        found.append(site)
+    return found
 
 
 def read_layers(

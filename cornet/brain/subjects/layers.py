@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from cornet.brain.subjects.base import ScreenSubject, suggestion
 from cornet.brain.subjects.identity import module_identity
-from cornet.brain.subjects.networks import device_of, eval_on_device
+from cornet.brain.subjects.on_device import device_of, eval_on_device
 from cornet.brain.subjects.recording import Extractor
 from cornet.brain.subjects.sketch import sketch_rows
 from cornet.brain.subjects.step_times import Interval, Intervals, check_intervals, layer_intervals, step_for
@@ -21,7 +21,7 @@ from cornet.memory import out_of_memory
 from cornet.stimuli.normalisation import IMAGENET_MEAN, IMAGENET_STD, check_normalisation, normalise
 from cornet.stimuli.screen import grey_screens
 
-__all__ = ["LayerSubject"]
+__all__ = ["LayerSubject", "first_tensor"]
 
 INPUT = ".input"
 OUTPUT = "logits"
@@ -228,7 +228,7 @@ class LayerSubject(ScreenSubject):
                     ) from error
                 raise CornetError(
                     f"{self.name} does not accept images of (batch, 3, {self.size}, {self.size}): {reason}; give its "
-                    "input size."
+                    "input size, or another network."
                 ) from error
 
     @contextlib.contextmanager

@@ -1,15 +1,17 @@
 """Networks with areas as subjects: every area at every step, the decoder's pooled features, the logits."""
 
 import contextlib
-import copy
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from cornet.brain.subjects.base import ScreenSubject, eval_mode, suggestion
+from cornet.brain.subjects.base import ScreenSubject, suggestion
 from cornet.brain.subjects.identity import module_identity
+from cornet.brain.subjects.inner_layers import InnerLayers
+from cornet.brain.subjects.on_device import device_of, eval_on_device
 from cornet.brain.subjects.recording import Extractor
 from cornet.brain.subjects.sketch import sketch_rows
 from cornet.brain.subjects.step_times import Interval, network_intervals, step_for
@@ -19,7 +21,7 @@ from cornet.models.area_table import Times
 from cornet.models.base import Network
 from cornet.stimuli.normalisation import IMAGENET_MEAN, IMAGENET_STD, check_normalisation, pixel_scale
 
-__all__ = ["NetworkSubject", "device_of", "eval_on_device"]
+__all__ = ["NetworkSubject"]
 
 POOLED = "decoder.avgpool"
 LOGITS = "logits"
@@ -36,7 +38,8 @@ class NetworkSubject(ScreenSubject):
         about 1 part in 256 of its own size and of the terms in its sum.
 
     Sites: (area, step) for every step that the image reaches; ("decoder.avgpool", step) for the last area averaged
-    over y and x at those steps; ("logits", 0). A region is the area with this `region` in the network's table.
+    over y and x at those steps; ("logits", 0). Modules inside can be recorded too, by their name and call:
+    ("areas.V4.conv1", 2). A region is the area with this `region` in the network's table.
     Recording leaves training flags, device and random state of the network unchanged. The identity is computed from
     the weights on each access, so it changes during training.
 
@@ -68,6 +71,7 @@ class NetworkSubject(ScreenSubject):
         self.steps = {name: area.steps for name, area in self.areas.items()}
         self.times = None if times is None else self.steps
         self.intervals = network_intervals(self.areas, onset, step_length)
+        self._inner_calls: dict[str, int] = {}  # counted on first use
 
     @property
     def identity(self) -> str:
@@ -89,6 +93,8 @@ class NetworkSubject(ScreenSubject):
             return Site(POOLED, step_for(self.intervals[self._last], time_bin))
         if layer == LOGITS and region in self.regions:
             return Site(LOGITS)
+        if layer in self._modules():
+            return self._inner()._last(layer)
         if layer not in self.intervals:
             raise NoLayer(
                 f"{self.name} has no region {region!r}; {suggestion(region, {**own, **self.areas})}"
@@ -115,61 +121,59 @@ class NetworkSubject(ScreenSubject):
 
     def _check_site(self, site: Site) -> None:
         # `sites` leaves out steps before the image arrives, which are constant, but they can be recorded.
+        if site.layer in self._modules():
+            self._inner()._check_site(site)
+            return
         area = self._last if site.layer == POOLED else site.layer
         if area not in self.steps or not 0 <= site.step < self.steps[area]:
             super()._check_site(site)
+
+    def _modules(self) -> list[str]:
+        """Names of the modules that can be recorded beside areas and decoder."""
+        own = {*self.steps, POOLED, LOGITS, "decoder", ""}
+        return [name for name, _ in self.net.named_modules() if name not in own]
+
+    def _inner(self) -> InnerLayers:
+        screen: Any = {"mean": self.mean, "std": self.std, "size": self.size, "degrees": self.degrees}
+        place: Any = {"device": self._device, "precision": self.precision}
+        inner = InnerLayers(self.net, self.steps, self._inner_calls, name=self.name, **screen, **place)
+        inner.sketch = self.sketch
+        return inner
 
     def _recording_device(self) -> torch.device:
         return self._device or device_of(self.net)
 
     @contextlib.contextmanager
     def _extractor(self, sites: Sequence[Site]) -> Iterator[tuple[Extractor, torch.device]]:
-        with eval_on_device(self.net, self._device) as (net, device):
+        with eval_on_device(self.net, self._device) as (net, device), contextlib.ExitStack() as held:
             tensors = itertools.chain(
                 net.parameters(), net.buffers()
             )  # HMAX without a decoder has no parameters
             pixels = pixel_scale(self.mean, self.std, device, next(tensors).dtype)
             mixed = self._precision() == "bfloat16"
+            decoder_features: Any = net.decoder_features
+            modules = self._modules()
+            within = [site for site in sites if site.layer in modules]
+            inner = self._inner()
+            layers = held.enter_context(inner._extractor(within))[0] if within else None
 
             def extract(images: Tensor, sites: Sequence[Site]) -> dict[Site, Tensor]:
-                with torch.autocast(device.type, torch.bfloat16, enabled=mixed):
-                    logits, states = net(images, return_states=True, times=self.times, pixels=pixels)
-                features = {}
+                features: dict[Site, Tensor] = {}
+                if layers is not None:
+                    features.update(layers(images, [site for site in sites if site in within]))
+                    logits, states = inner.outputs
+                else:
+                    with torch.autocast(device.type, torch.bfloat16, enabled=mixed):
+                        logits, states = net(images, return_states=True, times=self.times, pixels=pixels)
                 for site in sites:
+                    if site in within:
+                        continue
                     if site.layer == LOGITS:
                         features[site] = logits
                     elif site.layer == POOLED:
-                        features[site] = net.decoder_features(states[self._last][site.step].float())
+                        features[site] = decoder_features(states[self._last][site.step].float())
                     else:
                         features[site] = sketch_rows(states[site.layer][site.step].flatten(1), self.sketch)
                 return features
 
             yield extract, device
-
-
-@contextlib.contextmanager
-def eval_on_device(
-    net: nn.Module, target: torch.device | None, inference: bool = True
-) -> Iterator[tuple[nn.Module, torch.device]]:
-    """The network in evaluation mode: itself, or a copy if `target` is another device than its own.
-
-    inference: as in `eval_mode`.
-    """
-    device = device_of(net)
-    if target is not None and not is_same_device(target, device):
-        net, device = copy.deepcopy(net).to(target), target
-    with eval_mode(net, device, inference):
-        yield net, device
-
-
-def is_same_device(target: torch.device, device: torch.device) -> bool:
-    """Whether `device` is `target`, where "cuda" without an index matches any GPU."""
-    return target.type == device.type and (target.type != "cuda" or target.index in (None, device.index))
-
-
-def device_of(net: nn.Module) -> torch.device:
-    """Device of the first parameter or buffer of a network; the CPU if it has none."""
-    for tensors in (net.parameters(), net.buffers()):
-        for tensor in tensors:
-            return tensor.device
-    return torch.device("cpu")

@@ -181,6 +181,10 @@ def test_sites_are_chosen_by_layer_and_step():
         choose_sites([net], ["decoder"])
     inside = choose_sites([network()], ["4"])  # is not among its sites
     assert inside == [[Site("4")]]
+    assert choose_sites([net], ["areas.V4.conv1"]) == [[Site("areas.V4.conv1", step) for step in range(5)]]
+    steps = [Site("areas.V4.conv1", step) for step in (0, 4)]
+    recording = net.record(stimuli(4), steps)
+    assert np.ptp(recording[steps[0]], axis=0).max() == 0 < np.ptp(recording[steps[1]], axis=0).max()
 
 
 @pytest.mark.slow

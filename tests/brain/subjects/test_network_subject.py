@@ -52,6 +52,31 @@ def test_every_site_is_what_the_network_gives(name):
             np.testing.assert_allclose(recording[site][row], value.numpy(), rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.parametrize("times", [None, 3])
+def test_layers_inside_areas_by_name_and_call(times):
+    """In one recording with an area; equal to what hooks see by hand, also when compiled or run for other steps."""
+    shown, net = stimuli(5), network("cornet_s").double().eval()
+    one = subject(net, times=times)
+    name, seen = "areas.V4.conv1", []
+    sites = [Site("V4", 1), Site(name, 0), Site(name, 1), Site("logits")]
+    recording = one.record(shown, sites, cache=False)
+    parts = dict(net.named_modules())
+    hook = parts[name].register_forward_hook(lambda module, inputs, output: seen.append(output))
+    mean, std = (torch.tensor(values, dtype=torch.float64).view(3, 1, 1) for values in (MEAN, STD))
+    views = torch.stack([squash_view(image, 32).double() for image in shown.pictures.images])
+    with torch.no_grad():
+        logits, states = net((views / 255 - mean) / std, return_states=True, times=times)
+    hook.remove()
+    assert len(seen) == one.steps["V4"]
+    for site, value in zip(sites, (states["V4"][1], seen[0], seen[1], logits), strict=True):
+        np.testing.assert_allclose(recording[site], value.flatten(1).numpy(), rtol=1e-6, atol=1e-6)
+    assert one.with_regions({"V4": name}).site("V4") == Site(name, len(seen) - 1)
+    with pytest.raises(CornetError, match=rf"{name}\[9\] does not exist: {name} is called {len(seen)} times"):
+        one.record(shown, [Site(name, 9)])
+    with pytest.raises(CornetError, match=r"has no areas.V4.conv7\[0\]"):
+        one.record(shown, [Site("areas.V4.conv7")])
+
+
 def test_sites_are_all_steps_that_an_image_reaches():
     assert [str(site) for site in subject(network()).sites()] == [
         *("V1[0]", "V2[0]", "V2[1]", "V4[0]", "V4[1]", "V4[2]", "V4[3]", "IT[0]", "IT[1]"),
