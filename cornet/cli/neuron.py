@@ -59,6 +59,10 @@ def neuron(
             "bundle's rule)."
         ),
     ] = None,
+    sqrt: Annotated[
+        bool,
+        typer.Option("--sqrt", help="Predict square roots of the responses, for rates that are skewed."),
+    ] = False,
     folds: Annotated[int, typer.Option(help="Folds of the outer cross-validation.")] = 10,
     time_bin: Annotated[
         str, typer.Option(help="Time bin in ms after onset, such as 70-170; required for several bins.")
@@ -109,7 +113,7 @@ def neuron(
     check_choice("--penalty", penalty, PENALTIES)
     device = prepare_device(device, trust)
     options: dict[str, Any] = {"groups": groups, "time_bin": parse_bin(time_bin), "ignore": ignore}
-    target = open_target(bundle, neuroid, folds=folds, seed=seed, **options)
+    target = open_target(bundle, neuroid, square_roots=sqrt, folds=folds, seed=seed, **options)
     models = list(dict.fromkeys(models))
     subjects = open_subjects(models, untrained, device=device, seed=seed, trust=trust, size=size, regions={})
     subjects = list({subject.name: subject for subject in subjects}.values())

@@ -37,7 +37,7 @@ class Target:
     ids. responses: (stimulus, neuroid), averaged over repetitions, NaN where missing. reliability: (half split,
     neuroid), Spearman-Brown; None for averaged responses. folds: (stimulus,). groups: (stimulus,) or None, stimuli that
     stay in one fold, and `grouped_by`, the column. degrees: visual angle of the images. time_bin: of the responses, in
-    ms. notes: what was left out, with counts.
+    ms. square_roots: whether the responses are square roots. notes: what was left out, with counts.
     """
 
     name: str
@@ -51,6 +51,7 @@ class Target:
     degrees: float | None = None
     time_bin: tuple[float, float] | None = None
     simulated: bool = False
+    square_roots: bool = False
     notes: tuple[str, ...] = ()
 
     @cached_property
@@ -120,6 +121,7 @@ def open_target(
     groups: str | None = None,
     time_bin: tuple[float, float] | None = None,
     ignore: list[str] | None = None,
+    square_roots: bool = False,
     folds: int = 10,
     seed: int = 1,
 ) -> Target:
@@ -127,9 +129,11 @@ def open_target(
 
     text: a folder with a bundle, with its region if it has several (my-bundle:V4), or the name of a neural benchmark.
     neuroid: an id, a position, or "all". groups: column of the stimuli that stay in one fold; "none": no groups; None:
-    as the bundle states, or its movies. time_bin: in ms, of a bundle with several. seed: of the folds.
+    as the bundle states, or its movies. time_bin: in ms, of a bundle with several. square_roots: take the square root
+    of the response at each repetition, which makes skewed responses more even. seed: of the folds.
 
-    Raises CornetError for unknown names (with near names), too few stimuli, and neuroids that cannot be predicted.
+    Raises CornetError for unknown names (with near names), too few stimuli, neuroids that cannot be predicted, and
+    square roots of negative responses.
     """
     benchmark = _neural(text, {"groups": groups, "time_bin": time_bin, "ignore": ignore})
     responses = benchmark.responses
@@ -153,7 +157,9 @@ def open_target(
         notes=(*responses.notes, *notes),
     )
     if neuroid != ALL:
-        return target.neuroid(neuroid)
+        target = target.neuroid(neuroid)
+    if square_roots:
+        target = with_square_roots(target, responses)
     if len(target.reasons) == len(target.neuroids):
         name, why = next(iter(target.reasons.items()))
         raise CornetError(
@@ -161,6 +167,29 @@ def open_target(
             f"{why}); use another bundle."
         )
     return target
+
+
+def with_square_roots(target: Target, responses: Responses) -> Target:
+    """The target with the square root of each repetition, or of the average where there are none."""
+    columns = np.isin(responses.neuroid_ids, target.neuroids)
+    given = responses.mean if responses.repetitions is None else responses.repetitions
+    roots = given[..., columns].astype(np.float64)
+    if (roots < 0).any():
+        first = target.neuroids[(roots < 0).any(axis=tuple(range(roots.ndim - 1)))][0]
+        raise CornetError(
+            f"the neuroid {first} has a response of {float(np.nanmin(roots)):g}, but square roots need rates of at "
+            "least 0; leave --sqrt out."
+        )
+    np.sqrt(roots, out=roots)
+    if responses.repetitions is None:
+        return replace(target, responses=roots, square_roots=True)
+    shown = None if responses.weights is None else responses.weights[..., columns]
+    weights = np.isfinite(roots) * (1.0 if shown is None else shown)
+    counts = weights.sum(axis=0)
+    total = (np.nan_to_num(roots) * weights).sum(axis=0)
+    mean = np.divide(total, counts, out=np.full(counts.shape, np.nan), where=counts > 0)
+    halves = internal_consistency(roots, shown, splits=HALVES).values
+    return replace(target, responses=mean, reliabilities=halves, square_roots=True)
 
 
 def _neural(text: str, options: dict[str, Any]) -> NeuralBenchmark:

@@ -116,6 +116,8 @@ def facts(profile: Profile) -> list[str]:
     found = []
     if target.time_bin is not None:
         found.append(f"responses {target.time_bin[0]:g}-{target.time_bin[1]:g} ms")
+    if target.square_roots:
+        found.append("square roots of the responses")
     if not target.has_ceiling:
         found.append("averaged responses: the ceiling is unknown, and the score is not divided by it")
     elif profile.single:

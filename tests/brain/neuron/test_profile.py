@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from cornet.brain import internal_consistency, open_subject
+from cornet.brain.benchmarks import open_benchmarks
 from cornet.brain.metrics.splits import make_folds
 from cornet.brain.neuron.estimators import METHODS, predict
 from cornet.brain.neuron.layers import Layer, choose_sites, random_projection, read_layers
@@ -170,6 +171,20 @@ def test_layers_are_cached_and_read_in_passes(monkeypatch, tmp_path):
     features = record(shown, sites[:1])[sites[0]].astype(float)
     features -= features.mean(axis=0)
     np.testing.assert_allclose(first[0].gram, features @ features.T, atol=1e-9)
+
+
+def test_square_roots_of_each_repetition(tmp_path):
+    """The mean of the roots, and their reliability; negative responses are refused."""
+    bundle = str(neuron_bundle.write(tmp_path / "mine", base=6.0))
+    plain, rooted = open_target(bundle, "driven"), open_target(bundle, "driven", square_roots=True)
+    responses = open_benchmarks([bundle])[0].responses
+    roots = np.sqrt(responses.repetitions[..., list(responses.neuroid_ids).index("driven")].astype(float))
+    np.testing.assert_allclose(rooted.responses[:, 0], roots.mean(axis=0), rtol=1e-12)
+    assert not np.allclose(rooted.responses**2, plain.responses)
+    expected = internal_consistency(roots[..., None], splits=HALVES).values
+    np.testing.assert_allclose(rooted.reliabilities, expected, rtol=1e-6)
+    with pytest.raises(CornetError, match=r"the neuroid driven has a response of -\d.*leave --sqrt out"):
+        open_target(str(neuron_bundle.write(tmp_path / "other")), square_roots=True)
 
 
 def test_sites_are_chosen_by_layer_and_step():

@@ -27,9 +27,14 @@ def rates(stimuli: int = STIMULI) -> np.ndarray:
 
 
 def write(
-    folder: Path, stimuli: int = STIMULI, repetitions: int = REPETITIONS, mode: str = "1", **columns
+    folder: Path,
+    stimuli: int = STIMULI,
+    repetitions: int = REPETITIONS,
+    mode: str = "1",
+    base: float = 0.0,
+    **columns,
 ) -> Path:
-    """mode: of the PNG files, "1" (binary) or "RGB" (the channel three times). columns: of the stimulus table."""
+    """mode: of the PNG files, "1" (binary) or "RGB" (the channel three times). base: added to all responses. columns: of the stimulus table."""
     folder.mkdir(parents=True)
     ids = [f"s{k:02}" for k in range(stimuli)]
     table = pd.DataFrame({"stimulus_id": ids, "filename": [f"{one}.png" for one in ids], **columns})
@@ -43,7 +48,7 @@ def write(
     rng = np.random.default_rng(2)
     noise = rng.standard_normal((len(shown), 5)) * [1, 1, 1, 0, 0]
     assembly = xr.DataArray(
-        rates(stimuli)[shown] + noise,
+        base + rates(stimuli)[shown] + noise,
         dims=("presentation", "neuroid"),
         coords={
             "stimulus_id": ("presentation", np.array(ids)[shown]),
