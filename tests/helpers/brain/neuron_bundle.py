@@ -34,7 +34,10 @@ def write(
     base: float = 0.0,
     **columns,
 ) -> Path:
-    """mode: of the PNG files, "1" (binary) or "RGB" (the channel three times). base: added to all responses. columns: of the stimulus table."""
+    """mode: of the PNG files, "1" (binary) or "RGB" (the channel three times). base: added to all responses.
+
+    columns: of the stimulus table.
+    """
     folder.mkdir(parents=True)
     ids = [f"s{k:02}" for k in range(stimuli)]
     table = pd.DataFrame({"stimulus_id": ids, "filename": [f"{one}.png" for one in ids], **columns})
