@@ -43,7 +43,9 @@ def generalise(
         ),
     ] = None,
     size: Size = None,
-    metric: Annotated[str, typer.Option(help="A mapping: pls, ridge, linear or neuron_to_neuron.")] = "pls",
+    metric: Annotated[
+        str, typer.Option(help="A mapping: pls, ridge, ridgecv, linear or neuron_to_neuron.")
+    ] = "pls",
     scale: Annotated[str, typer.Option(help="Scale of neural scores: r^2/c, (r/c)^2, r/c or raw.")] = "r^2/c",
     time_bin: Annotated[
         str, typer.Option(help="Time bin of local bundles in ms after onset, such as 70-170.")

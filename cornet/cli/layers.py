@@ -33,7 +33,7 @@ def layers(
         str, typer.Option(help="Also draw the scores of all layers by region, as this .png or .svg.")
     ] = "",
     metric: Annotated[
-        str, typer.Option(help="Comparison: pls, ridge, linear, neuron_to_neuron, cka or rdm.")
+        str, typer.Option(help="Comparison: pls, ridge, ridgecv, linear, neuron_to_neuron, cka or rdm.")
     ] = "pls",
     seeds: Annotated[
         int, typer.Option(min=1, help="Seeds of splits; the choice is by the mean over them.")

@@ -73,8 +73,8 @@ def score(
     metric: Annotated[
         list[str] | None,
         typer.Option(
-            help="Comparison with neurons: pls (default), ridge, linear, neuron_to_neuron, cka or rdm; several: "
-            "--metric pls,cka, or repeated. Names of cka and rdm scores end in -cka and -rdm."
+            help="Comparison with neurons: pls (default), ridge, ridgecv, linear, neuron_to_neuron, cka or rdm; "
+            "several: --metric pls,cka, or repeated. Names of cka and rdm scores end in -cka and -rdm."
         ),
     ] = None,
     scale: Annotated[str, typer.Option(help="Scale of neural scores: r^2/c, (r/c)^2, r/c or raw.")] = "r^2/c",

@@ -18,6 +18,7 @@ from cornet.brain.metrics.correlation import missing_patterns
 from cornet.brain.metrics.gram import MEMORY, PRECISIONS, as_matrix
 from cornet.brain.metrics.mappings import Mapping, best_unit_correlations
 from cornet.brain.metrics.pls import COMPONENTS
+from cornet.brain.metrics.ridge_cv import Choice, as_penalties, choose_penalties
 from cornet.brain.metrics.splits import Split, make_splits
 from cornet.brain.score import Score
 from cornet.errors import CornetError, check_choice
@@ -25,7 +26,8 @@ from cornet.memory import first_that_fits
 
 __all__ = ["METRICS", "Metric", "neural_predictivity"]
 
-Metric = Literal["pls", "ridge", "linear", "neuron_to_neuron"]
+Metric = Literal["pls", "ridge", "ridgecv", "linear", "neuron_to_neuron"]
+AlphaPer = Literal["all", "subject", "neuroid"]
 METRICS: tuple[str, ...] = get_args(Metric)
 
 
@@ -41,6 +43,9 @@ def neural_predictivity(
     *,
     components: int = COMPONENTS,
     alpha: float = 1.0,
+    alphas: str | ArrayLike | None = None,
+    alpha_per: AlphaPer = "all",
+    subjects: ArrayLike | None = None,
     device: torch.device | str = "cpu",
     precision: str = "float64",
     memory: int = MEMORY,
@@ -51,8 +56,13 @@ def neural_predictivity(
         there are more features than stimuli, only their Gram matrix is stored.
     responses: (stimulus, neuroid), averaged over repetitions; NaN where missing. Each neuroid is fitted on the stimuli
         for which it has responses.
-    metric: "pls" (25 components, the reference's unconverged iteration), "ridge" (penalty `alpha`), "linear" (least
-        squares), "neuron_to_neuron" (the training set's best single feature).
+    metric: "pls" (25 components, the reference's unconverged iteration), "ridge" (penalty `alpha`), "ridgecv" (penalty
+        chosen from `alphas` by leave-one-out on each training set, as the reference's `ridgecv_split`; its registered
+        `ridge_cv` is "ridge"), "linear" (least squares), "neuron_to_neuron" (the training set's best single feature).
+    alphas: candidates of ridgecv: numbers, or the list "standard" (99 penalties; None), "reduced" (23) or "powers"
+        (21), see `cornet.brain.metrics.ridge_cv`. They are absolute, and features are not scaled.
+    alpha_per: what ridgecv chooses a penalty for: "all" neuroids together, by the mean squared error in their own
+        units, so that loud neuroids weigh most; each "subject", which `subjects` (neuroid,) names; or each "neuroid".
     stratify, groups, splits, train_fraction, seed: see `cornet.brain.metrics.splits.make_splits`.
     precision: dtype of the Gram matrix products, "float64" or "float32"; everything else is float64. At 2,560 x 25,088
         float32 changed correlations by at most 4e-9 (pls) and 1e-6 (ridge), and at 3,200 by 1.0e-6 (pls).
@@ -62,7 +72,8 @@ def neural_predictivity(
     Returns a raw Score: values (split, neuroid) are Pearson's r over the test stimuli, raw their median over neuroids,
     averaged over splits; error the standard deviation (ddof 0) of the medians over sqrt(splits). Undefined values (a
     neuroid without responses, or constant in a training or test set) are NaN, and notes count them. details: tests, the
-    test stimuli of each split, and predictions, (test stimulus, neuroid) for each split, up to a constant per neuroid.
+    test stimuli of each split, and predictions, (test stimulus, neuroid) for each split, up to a constant per neuroid;
+    and of ridgecv alphas, the chosen penalties (split, neuroid); a note counts those at an end of the list.
 
     Raises CornetError for shapes that do not match, features that are not finite, too few stimuli, and unknown options;
     OutOfMemory if even small blocks do not fit.
@@ -79,6 +90,8 @@ def neural_predictivity(
         stimuli, stratify=stratify, groups=groups, splits=splits, train_fraction=train_fraction, seed=seed
     )
     target = torch.device(device)
+    penalties, sharing = as_penalties(alphas), sharing_of(alpha_per, subjects, answers.shape[1])
+    choices: list[Choice] = []
 
     predictions = [np.full((len(test), answers.shape[1]), math.nan) for _, test in pairs]
 
@@ -86,6 +99,10 @@ def neural_predictivity(
         if metric == "neuron_to_neuron":
             found = best_unit_correlations(features, answers, pairs, target, block_memory, predictions)
             return found, 0, 0
+        if metric == "ridgecv":
+            given = (features, answers, pairs, sharing, penalties, target, block_memory, predictions)
+            choices[:] = [choose_penalties(*given)]
+            return choices[0].values, 0, 0
         mapping = Mapping(features, metric, components, alpha, target, precision, block_memory)
         return _correlate(mapping, answers, pairs, predictions)
 
@@ -109,8 +126,15 @@ def neural_predictivity(
             f"{min(len(train) for train, _ in pairs)} training stimuli per split"
         )
         notes.append(f"used {min(used, rank)} of {components} components: {why}")
+    notes += [note for choice in choices for note in choice.notes()]
     shown = int((np.isfinite(answers).any(axis=1) & drawn).sum())
-    details = {"metric": metric, "tests": [test for _, test in pairs], "predictions": predictions}
+    details: dict[str, Any] = {
+        "metric": metric,
+        "tests": [test for _, test in pairs],
+        "predictions": predictions,
+    }
+    for choice in choices:
+        details["alphas"] = choice.alphas
     return Score.of_splits(values, n=shown, notes=notes, details=details)
 
 
@@ -126,6 +150,22 @@ def _correlate(
         if present.any():
             mapping.correlate(answers, present, columns, pairs, values, predictions)
     return values, mapping.max_components, min(mapping.used, default=mapping.components)
+
+
+def sharing_of(alpha_per: str, subjects: ArrayLike | None, neuroids: int) -> NDArray[Any] | None:
+    """Labels (neuroid,) of the neuroids that share a penalty; None: all share one."""
+    check_choice("alpha_per", alpha_per, get_args(AlphaPer))
+    if alpha_per == "neuroid":
+        return np.arange(neuroids)
+    if alpha_per == "all":
+        return None
+    labels = np.asarray(subjects, dtype=str) if subjects is not None else np.empty(0)
+    if labels.shape != (neuroids,):
+        raise CornetError(
+            f"alpha_per='subject' needs subjects, the name of the subject of each of the {neuroids} neuroids, but they "
+            f"have the shape {labels.shape}; give one name per neuroid."
+        )
+    return labels
 
 
 def as_responses(responses: ArrayLike) -> NDArray[np.float64]:

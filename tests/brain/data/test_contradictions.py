@@ -206,7 +206,7 @@ def test_large_responses_are_compared_as_small_ones():
         np.testing.assert_allclose(large.values, small.values, rtol=0, atol=1e-9)
 
 
-@pytest.mark.parametrize("metric", ["pls", "ridge", "linear", "neuron_to_neuron"])
+@pytest.mark.parametrize("metric", ["pls", "ridge", "ridgecv", "linear", "neuron_to_neuron"])
 @pytest.mark.parametrize("width", [12, 90])
 def test_an_offset_of_features_in_float64_changes_nothing(metric, width, tmp_path):
     """At 1e9 float64 resolves 1.2e-7: what is left of the features' variation has seven digits."""

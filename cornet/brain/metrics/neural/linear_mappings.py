@@ -1,4 +1,4 @@
-"""Neural predictivity by four linear mappings. See `cornet.brain.metrics.predictivity`, also for the sources."""
+"""Neural predictivity by five linear mappings. See `cornet.brain.metrics.predictivity`, also for the sources."""
 
 from collections.abc import Sequence
 from typing import Any, cast
@@ -13,7 +13,7 @@ from cornet.brain.metrics.predictivity import Metric, neural_predictivity
 from cornet.brain.metrics.splits import Split
 from cornet.brain.score import Score
 
-__all__ = ["LeastSquares", "PartialLeastSquares", "Predictivity", "Ridge", "SingleUnits"]
+__all__ = ["ChosenRidge", "LeastSquares", "PartialLeastSquares", "Predictivity", "Ridge", "SingleUnits"]
 
 
 class Predictivity(NeuralMetric):
@@ -45,6 +45,12 @@ class PartialLeastSquares(Predictivity):
 @register("ridge")
 class Ridge(Predictivity):
     summary = "predictivity by ridge regression, penalty 1"
+    rotation_invariant = True
+
+
+@register("ridgecv")
+class ChosenRidge(Predictivity):
+    summary = "predictivity by ridge regression, penalty chosen by leave-one-out"
     rotation_invariant = True
 
 

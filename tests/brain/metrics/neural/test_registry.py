@@ -15,7 +15,7 @@ from cornet.brain.metrics.neural.registry import list_metrics, metric_names, neu
 from cornet.brain.metrics.splits import make_splits
 from tests.helpers.paths import ROOT
 
-MAPPINGS = ["pls", "ridge", "linear", "neuron_to_neuron"]
+MAPPINGS = ["pls", "ridge", "ridgecv", "linear", "neuron_to_neuron"]
 
 
 def test_all_metrics_are_listed_mappings_first():

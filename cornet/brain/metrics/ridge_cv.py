@@ -1,0 +1,250 @@
+"""Ridge regression whose penalty is chosen by leave-one-out on the training stimuli, in closed form.
+
+The registered `ridgecv_split` of brainscore_vision 2.4.2, which is scikit-learn's RidgeCV: float64, an intercept
+without penalty, features neither scaled nor normalised. For training features X and responses Y, centred, K = X X' with
+eigenvalues l and eigenvectors V on the complement of the constant vector: the error of left-out stimulus i is
+
+    e_i = (V diag(1 / (l + a)) V' Y)_i / sum_k V_ik^2 / (l_k + a)
+
+One factorisation serves all penalties, neuroids and subjects. With fewer features than stimuli, V has the left singular
+vectors of X, and the directions without variance enter as a remainder. Numerator and denominator are multiplied by a,
+which avoids dividing by a small penalty.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from cornet.brain.metrics.correlation import missing_patterns, pearson
+from cornet.brain.metrics.gram import centred_features, gram_matrix
+from cornet.brain.metrics.splits import Split
+from cornet.brain.threads import run_in_threads
+from cornet.errors import CornetError
+
+__all__ = ["PENALTIES", "Choice", "Spectrum", "as_penalties", "choose_penalties"]
+
+_HALVES = tuple(1 + k / 2 for k in range(18))
+
+PENALTIES: dict[str, tuple[float, ...]] = {
+    "standard": (
+        *(0.01, 0.1, 0.5, 1.0, 10.0, 32.5, 55.0, 77.5),
+        *(10.0**power * step for power in (2, 3, 4, 5) for step in _HALVES),
+        *(1e6 * step for step in (*_HALVES, 10.0)),
+    ),
+    "reduced": (
+        *(0.01, 0.1, 0.5, 1.0, 10.0, 50.0, 100.0, 500.0, 1000.0, 5000.0),
+        *(power * step for power in (1e4, 1e5) for step in (1.0, 3.25, 5.5, 7.75)),
+        *(1e6 * step for step in (1.0, 3.25, 5.5, 7.75, 10.0)),
+    ),
+    "powers": tuple(10.0**power for power in range(-10, 11)),
+}
+"""Lists of penalties by name: of Papale2025, Hebart2023_fmri and Li2026; of Gifford2022; of Zerbe2026."""
+
+BLOCK = 1 << 26
+"""Bytes of the products for a few penalties at a time."""
+
+
+def as_penalties(alphas: str | ArrayLike | None) -> NDArray[np.float64]:
+    """Check penalties: a name of `PENALTIES`, numbers above 0, or None for the standard list."""
+    if alphas is None or isinstance(alphas, str):
+        name = alphas or "standard"
+        if name not in PENALTIES:
+            raise CornetError(
+                f"alphas={alphas!r} is unknown; give numbers, or choose one of {', '.join(PENALTIES)}."
+            )
+        return np.array(PENALTIES[name])
+    try:
+        values = np.atleast_1d(np.asarray(alphas, float))
+    except (TypeError, ValueError):
+        values = np.empty(0)
+    if values.ndim != 1 or not len(values) or not (np.isfinite(values) & (values > 0)).all():
+        raise CornetError(
+            f"alphas={alphas!r} must be numbers above 0; without a penalty, choose metric='linear'."
+        )
+    return values
+
+
+@dataclass(frozen=True, eq=False)
+class Spectrum:
+    """The factorisation of a training set.
+
+    vectors: (stimulus, direction), orthonormal, and orthogonal to the constant vector. eigenvalues: (direction,).
+    right: (feature, direction), right singular vectors if there are fewer features than stimuli; else None.
+    """
+
+    vectors: Tensor = field(repr=False)
+    eigenvalues: Tensor = field(repr=False)
+    right: Tensor | None = field(default=None, repr=False)
+
+    @classmethod
+    def of_gram(cls, K: Tensor) -> "Spectrum":
+        """From X X' of a training set, (stimulus, stimulus), of features with any mean. `K` is overwritten."""
+        n = len(K)
+        # A reflection that maps the constant vector to the first axis: the rest of the matrix is the complement.
+        w = torch.full((n,), 1 / math.sqrt(n), dtype=K.dtype, device=K.device)
+        w[0] += 1
+        w /= w.norm()
+        Kw = K @ w
+        v = Kw - w * (w @ Kw)
+        K.addr_(w, v, alpha=-2).addr_(v, w, alpha=-2)
+        # H K H = K - 2 (w Kw' + Kw w') + 4 w (w'Kw) w', with v = Kw - (w'Kw) w
+        values, inner = torch.linalg.eigh(K[1:, 1:])
+        vectors = torch.zeros(n, n - 1, dtype=K.dtype, device=K.device)
+        vectors[1:] = inner
+        vectors -= 2 * torch.outer(w, w[1:] @ inner)
+        return cls(vectors, values.clamp(min=0))
+
+    @classmethod
+    def of_features(cls, X: Tensor) -> "Spectrum":
+        """From centred features (stimulus, feature), fewer features than stimuli."""
+        U, s, Vh = torch.linalg.svd(X, full_matrices=False)
+        keep = s > s[0] * max(X.shape) * torch.finfo(s.dtype).eps if len(s) else s > 0
+        return cls(U[:, keep], s[keep].square(), Vh[keep].T)
+
+    @property
+    def complete(self) -> bool:
+        """Whether the vectors span the complement of the constant vector."""
+        return self.vectors.shape[1] == len(self.vectors) - 1
+
+    def left_out_errors(self, Y: Tensor, alphas: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Squared errors of left-out stimuli, summed over stimuli: (penalty, neuroid). Y: centred."""
+        V, n = self.vectors, len(self.vectors)
+        T = V.T @ Y
+        squares = V.square()
+        rest = None if self.complete else Y - V @ T
+        rest_share = torch.zeros_like(V[:, 0]) if self.complete else 1 - 1 / n - squares.sum(dim=1)
+        errors = np.empty((len(alphas), Y.shape[1]))
+        step = max(1, BLOCK // (8 * 2 * n * Y.shape[1]))
+        for start in range(0, len(alphas), step):
+            part = torch.from_numpy(alphas[start : start + step]).to(Y)
+            weights = part[:, None] / (self.eigenvalues + part[:, None])  # (penalty, direction)
+            left = V @ (weights.T[:, :, None] * T[:, None, :]).reshape(len(T), -1)
+            left = left.reshape(n, len(part), -1)
+            if rest is not None:
+                left += rest[:, None, :]
+            left /= (squares @ weights.T + rest_share[:, None])[:, :, None]
+            errors[start : start + step] = left.square_().sum(dim=0).cpu().numpy()
+        return errors
+
+    def coefficients(self, Y: Tensor, alphas: Tensor) -> Tensor:
+        """Weights of the features (feature, neuroid), or of the training stimuli (stimulus, neuroid).
+
+        Y: centred. alphas: (neuroid,), the penalty of each.
+        """
+        T = self.vectors.T @ Y
+        shrunk = T / (self.eigenvalues[:, None] + alphas)
+        if self.right is not None:
+            return self.right @ (shrunk * self.eigenvalues.sqrt()[:, None])
+        return self.vectors @ shrunk
+
+
+@dataclass(frozen=True, eq=False)
+class Choice:
+    """values: (split, neuroid), r. alphas: (split, neuroid), the penalty chosen. at_edge: (split, neuroid), whether it
+    is the smallest or largest of the list."""
+
+    values: NDArray[np.float64]
+    alphas: NDArray[np.float64]
+    at_edge: NDArray[np.bool_]
+
+    def notes(self) -> list[str]:
+        """A note that counts the neuroids whose penalty is at an end of the list."""
+        count = int(self.at_edge.any(axis=0).sum())
+        if not count:
+            return []
+        return [
+            f"the chosen penalty is the smallest or the largest of the list for {count} of {self.at_edge.shape[1]} "
+            f"neuroids, in {int(self.at_edge.any(axis=1).sum())} of {len(self.at_edge)} splits; a longer list may fit "
+            "better"
+        ]
+
+
+def choose_penalties(
+    features: Any,
+    responses: NDArray[np.float64],
+    pairs: Sequence[Split],
+    labels: ArrayLike | None,
+    alphas: NDArray[np.float64],
+    device: torch.device,
+    memory: int,
+    predictions: Sequence[NDArray[np.float64]],
+) -> Choice:
+    """Choose a penalty on each training set and correlate the predictions for its test set.
+
+    features: (stimulus, feature), read once in blocks. responses: (stimulus, neuroid), NaN where missing: each neuroid
+    is fitted on the stimuli for which it has responses. labels: (neuroid,), neuroids with equal labels share a penalty,
+    the one with the smallest mean squared error over all their responses; None: all share one. predictions: by split,
+    (test stimulus, neuroid), filled with the predictions minus the training mean.
+    """
+    width = features.shape[1]
+    wide = width >= min(len(train) for train, _ in pairs)
+    data = (
+        gram_matrix(features, device, memory=memory) if wide else centred_features(features, device, memory)
+    )
+    patterns = missing_patterns(responses)
+    answers = torch.from_numpy(np.nan_to_num(responses)).to(device)
+    count = responses.shape[1]
+    groups = np.zeros(count, int) if labels is None else np.unique(np.asarray(labels), return_inverse=True)[1]
+    values = np.full((len(pairs), count), math.nan)
+    chosen = np.full((len(pairs), count), math.nan)
+
+    def fill(number: int) -> None:
+        train, test = pairs[number]
+        sets = [(train[present[train]], test[present[test]], columns) for present, columns in patterns]
+        sets = [one for one in sets if len(one[0]) >= 3 and len(one[1]) >= 2]
+
+        @lru_cache(maxsize=2)
+        def fitted(place: int) -> tuple[Spectrum, Tensor, Tensor]:
+            """Spectrum, centred training responses, and mean features (or None) of a pattern."""
+            rows = torch.from_numpy(sets[place][0]).to(device)
+            known = answers[rows][:, torch.from_numpy(sets[place][2]).to(device)]
+            if wide:
+                spectrum = Spectrum.of_gram(data[rows][:, rows])
+                center = data.new_empty(0)
+            else:
+                center = data[rows].mean(dim=0)
+                spectrum = Spectrum.of_features(data[rows] - center)
+            return spectrum, known - known.mean(dim=0), center
+
+        errors = np.zeros((len(alphas), groups.max() + 1))
+        for place, (_, _, columns) in enumerate(sets):
+            spectrum, Y, _ = fitted(place)
+            found = spectrum.left_out_errors(Y, alphas)
+            np.add.at(errors.T, groups[columns], found.T)
+        best = alphas[errors.argmin(axis=0)]
+        for place, (fit, check, columns) in enumerate(sets):
+            spectrum, Y, center = fitted(place)
+            penalty = best[groups[columns]]
+            weights = spectrum.coefficients(Y, torch.from_numpy(penalty).to(device))
+            rows, others = (torch.from_numpy(side).to(device) for side in (fit, check))
+            if wide:
+                across = data[others][:, rows]
+                predicted = (across - across.mean(dim=1, keepdim=True)) @ weights
+                predicted -= (data[rows][:, rows].mean(dim=0) @ weights)[None]
+            else:
+                predicted = (data[others] - center) @ weights
+            varies = np.ptp(responses[np.ix_(fit, columns)], axis=0) > 0
+            truth = answers[others][:, torch.from_numpy(columns).to(device)]
+            r = pearson(predicted, truth).cpu().numpy()
+            values[number, columns[varies]] = r[varies]
+            chosen[number, columns] = penalty
+            place_of = {int(stimulus): k for k, stimulus in enumerate(test)}
+            shown = [place_of[int(stimulus)] for stimulus in check]
+            predictions[number][np.ix_(shown, columns[varies])] = predicted.cpu().numpy()[:, varies]
+
+    size = max(len(train) for train, _ in pairs)
+    need = 8 * 4 * size * (size if wide else width) + 3 * BLOCK
+    run_in_threads(fill, range(len(pairs)), device, need)
+    edge = (
+        (chosen == alphas.min()) | (chosen == alphas.max())
+        if len(alphas) > 1
+        else np.zeros(chosen.shape, bool)
+    )
+    return Choice(values, chosen, edge)
