@@ -139,7 +139,9 @@ def findings(profile: Profile) -> list[str]:
         return ["No layer has a score: see the notes."]
     found = [f"Best: {best_text(profile, best)}."]
     if ties := profile.ties:
-        named = ", ".join(row_name(profile, one) for one in ties[:4])
+        named = ", ".join(
+            layer_name(profile, one) if one.model == best.model else row_name(profile, one) for one in ties[:4]
+        )
         more = f" and {len(ties) - 4} more" if len(ties) > 4 else ""
         found[0] += f" Not told apart from it: {named}{more}."
     elif len(profile.sites) > 1:
@@ -268,8 +270,7 @@ def print_profile(profile: Profile) -> None:
     """Print a row for each layer, and what was found."""
     console = Terminal(highlight=False)
     table = new_table()
-    table.add_column("model", overflow="fold")
-    table.add_column("layer", overflow="fold")
+    table.add_column("model, layer", overflow="fold")
     name = "nEV" if profile.target.has_ceiling else "r\u00b2"
     for heading in (name, "95 %", "r", "lambda", "dims", "shuffled"):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -279,7 +280,9 @@ def print_profile(profile: Profile) -> None:
         ends = f"{number(row['low'])} to {number(row['high'])}" if math.isfinite(row["low"]) else "-"
         numbers = [f"{number(row['value'])}{mark}", ends, number(row["r"]), row["penalty"]]
         numbers += [number(row["dimensions"], 0), number(row["shuffled"])]
-        table.add_row(cell(row["model"]) if row["model"] != previous else "", cell(row["layer"]), *numbers)
+        if row["model"] != previous and not row["alone"]:
+            table.add_row(f"[bold]{cell(row['model'])}[/]")
+        table.add_row(cell(row["name"] if row["alone"] else f"  {row['layer']}"), *numbers)
         previous = row["model"]
     console.print(cell(what_text(profile)))
     console.print(table)
