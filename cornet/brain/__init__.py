@@ -42,6 +42,8 @@ _MODULES = {
     "load_kar2019": "data.public.kar2019",
     "load_stimuli": "data.stimulus_files",
     "mapped_choices": "metrics.class_choices",
+    "match_ceiling": "metrics.matching",
+    "match_units": "metrics.matching",
     "NetworkSubject": "subjects",
     "neural_metric": "metrics.neural.registry",
     "neural_predictivity": "metrics.predictivity",

@@ -140,7 +140,8 @@ def findings(profile: Profile) -> list[str]:
     found = [f"Best: {best_text(profile, best)}."]
     if ties := profile.ties:
         named = ", ".join(
-            layer_name(profile, one) if one.model == best.model else row_name(profile, one) for one in ties[:4]
+            layer_name(profile, one) if one.model == best.model else row_name(profile, one)
+            for one in ties[:4]
         )
         more = f" and {len(ties) - 4} more" if len(ties) > 4 else ""
         found[0] += f" Not told apart from it: {named}{more}."
