@@ -60,6 +60,8 @@ _MODULES = {
     "RecordedSubject": "subjects",
     "Recording": "subjects.subject",
     "Responses": "data.responses",
+    "reverse_ceiling": "metrics.reverse",
+    "reverse_predictivity": "metrics.reverse",
     "run_battery": "benchmarks",
     "Score": "score",
     "select": "data.selection",

@@ -13,7 +13,7 @@ from cornet.brain.metrics.splits import half_splits
 from cornet.brain.score import Score
 from cornet.errors import CornetError
 
-__all__ = ["checked_repetitions", "internal_consistency", "weighted_mean"]
+__all__ = ["checked_repetitions", "correlate_neuroids", "internal_consistency", "weighted_mean"]
 
 
 def internal_consistency(
