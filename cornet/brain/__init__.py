@@ -67,7 +67,9 @@ _MODULES = {
     "select": "data.selection",
     "SimulatedBrain": "simulated",
     "Site": "subjects.subject",
+    "spantime_predictivity": "metrics.temporal.span",
     "Subject": "subjects.subject",
+    "temporal_predictivity": "metrics.temporal.grid",
 }
 """Public names, and the module of this package that defines each."""
 

@@ -46,6 +46,7 @@ def neural_predictivity(
     alphas: str | ArrayLike | None = None,
     alpha_per: AlphaPer = "all",
     subjects: ArrayLike | None = None,
+    targets: ArrayLike | None = None,
     device: torch.device | str = "cpu",
     precision: str = "float64",
     memory: int = MEMORY,
@@ -64,6 +65,8 @@ def neural_predictivity(
     alpha_per: what ridgecv chooses a penalty for: "all" neuroids together, by the mean squared error in their own
         units, so that loud neuroids weigh most; each "subject", which `subjects` (neuroid,) names; or each "neuroid".
     stratify, groups, splits, train_fraction, seed: see `cornet.brain.metrics.splits.make_splits`.
+    targets: (neuroid,), labels: only neuroids with equal labels are fitted together by pls, whose directions depend on
+        all of them; None: all. Other mappings fit each neuroid alone.
     precision: dtype of the Gram matrix products, "float64" or "float32"; everything else is float64. At 2,560 x 25,088
         float32 changed correlations by at most 4e-9 (pls) and 1e-6 (ridge), and at 3,200 by 1.0e-6 (pls).
     memory: bytes for blocks of features, in addition to the inputs and a few stimuli x stimuli matrices. If memory is
@@ -104,7 +107,11 @@ def neural_predictivity(
             choices[:] = [choose_penalties(*given)]
             return choices[0].values, 0, 0
         mapping = Mapping(features, metric, components, alpha, target, precision, block_memory)
-        return _correlate(mapping, answers, pairs, predictions)
+        parts = [np.arange(answers.shape[1])]
+        if targets is not None and metric == "pls":
+            kinds = neuroid_labels(targets, "targets", answers.shape[1])
+            parts = [np.flatnonzero(kinds == kind) for kind in np.unique(kinds)]
+        return _correlate(mapping, answers, pairs, predictions, parts)
 
     values, used, rank = first_that_fits(
         [partial(compare, memory // part) for part in (1, 8, 64)],
@@ -143,12 +150,17 @@ def _correlate(
     answers: NDArray[np.float64],
     pairs: list[Split],
     predictions: list[NDArray[np.float64]],
+    parts: list[NDArray[np.int64]],
 ) -> tuple[NDArray[np.float64], int, int]:
-    """Return r (split, neuroid), the limit of PLS components from the smallest training set, and the fewest used."""
+    """Return r (split, neuroid), the limit of PLS components from the smallest training set, and the fewest used.
+
+    parts: positions of the neuroids that are fitted together.
+    """
     values = np.full((len(pairs), answers.shape[1]), math.nan)
-    for present, columns in missing_patterns(answers):
-        if present.any():
-            mapping.correlate(answers, present, columns, pairs, values, predictions)
+    for part in parts:
+        for present, columns in missing_patterns(answers[:, part]):
+            if present.any():
+                mapping.correlate(answers, present, part[columns], pairs, values, predictions)
     return values, mapping.max_components, min(mapping.used, default=mapping.components)
 
 
@@ -159,11 +171,20 @@ def sharing_of(alpha_per: str, subjects: ArrayLike | None, neuroids: int) -> NDA
         return np.arange(neuroids)
     if alpha_per == "all":
         return None
-    labels = np.asarray(subjects, dtype=str) if subjects is not None else np.empty(0)
+    if subjects is None:
+        raise CornetError(
+            f"alpha_per='subject' needs subjects, the name of the subject of each of the {neuroids} neuroids; give "
+            "them."
+        )
+    return neuroid_labels(subjects, "subjects", neuroids)
+
+
+def neuroid_labels(values: ArrayLike, name: str, neuroids: int) -> NDArray[np.str_]:
+    """Labels of neuroids as text, (neuroid,). Raises CornetError for another shape."""
+    labels = np.asarray(values).astype(str)
     if labels.shape != (neuroids,):
         raise CornetError(
-            f"alpha_per='subject' needs subjects, the name of the subject of each of the {neuroids} neuroids, but they "
-            f"have the shape {labels.shape}; give one name per neuroid."
+            f"{name} has the shape {labels.shape}, but there are {neuroids} neuroids; give one label for each."
         )
     return labels
 
