@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import Any
 
 _MODULES = {
+    "best_steps_by_bin": "metrics.temporal.rdms",
     "average_repetitions": "data.assembly",
     "Bundle": "data.bundle",
     "by_repetition": "data.assembly",
@@ -20,6 +21,7 @@ _MODULES = {
     "choose_layers": "subjects.layer_choice",
     "cka": "metrics.similarity",
     "compare_rdms": "metrics.similarity",
+    "crossnobis": "metrics.rsa.crossnobis",
     "decode_over_time": "metrics.solution_times.spike_decoding",
     "error_consistency": "metrics.consistency",
     "fetch": "data.public.fetching",
@@ -45,6 +47,7 @@ _MODULES = {
     "match_ceiling": "metrics.matching",
     "match_units": "metrics.matching",
     "NetworkSubject": "subjects",
+    "noise_precision": "metrics.rsa.crossnobis",
     "neural_metric": "metrics.neural.registry",
     "neural_predictivity": "metrics.predictivity",
     "object_solution_times": "metrics.solution_times.solution_times",
@@ -53,6 +56,9 @@ _MODULES = {
     "paired_difference": "metrics.difference",
     "PixelSubject": "subjects",
     "rdm": "metrics.similarity",
+    "rdm_by_subject": "metrics.rsa.by_subject",
+    "rdm_ceilings": "metrics.rsa.comparisons",
+    "rdm_inference": "metrics.rsa.inference",
     "rdm_noise_ceiling": "metrics.similarity",
     "rdm_similarity": "metrics.similarity",
     "readout_choices": "metrics.class_choices",

@@ -28,6 +28,7 @@ __all__ = [
     "rdm_noise_ceiling",
     "rdm_problem",
     "rdm_similarity",
+    "triangle",
 ]
 
 
@@ -79,7 +80,7 @@ def compare_rdms(a: ArrayLike, b: ArrayLike) -> float:
     Pairs that are NaN in either are skipped. NaN if fewer than two pairs remain, or all are equally dissimilar.
     Raises CornetError for RDMs that are not symmetric, have a nonzero diagonal, or differ in size.
     """
-    first, second = _triangle(a), _triangle(b)
+    first, second = triangle(a), triangle(b)
     if len(first) != len(second):
         raise CornetError(
             f"RDMs with {len(first)} and {len(second)} pairs cannot be compared; compute both from the same stimuli."
@@ -94,7 +95,7 @@ def rdm_noise_ceiling(rdms: ArrayLike) -> tuple[float, float]:
     over the other subjects (lower) or over all (upper), averaged over subjects. Means and correlations skip NaN.
     Raises CornetError for fewer than two subjects.
     """
-    triangles = [_triangle(each) for each in np.asarray(rdms, np.float64)]
+    triangles = [triangle(each) for each in np.asarray(rdms, np.float64)]
     if len(triangles) < 2:
         raise CornetError(
             f"a noise ceiling needs RDMs of at least 2 subjects, but got {len(triangles)}; add more."
@@ -221,7 +222,7 @@ def _check_stimuli(a: Any, b: Any) -> None:
         )
 
 
-def _triangle(matrix: ArrayLike) -> NDArray[np.float64]:
+def triangle(matrix: ArrayLike) -> NDArray[np.float64]:
     """Check an RDM and return its upper triangle, row by row."""
     array = np.asarray(matrix, np.float64)
     if array.ndim == 1 and len(array):

@@ -1,0 +1,1 @@
+"""Representational similarity by current practice: crossnobis distances, comparisons, ceilings and inference."""
