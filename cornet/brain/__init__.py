@@ -25,6 +25,7 @@ _MODULES = {
     "decode_over_time": "metrics.solution_times.spike_decoding",
     "error_consistency": "metrics.consistency",
     "fetch": "data.public.fetching",
+    "fixed_split_predictivity": "metrics.fixed_split",
     "GaborSubject": "subjects",
     "generalise": "generalisation",
     "held_out_probabilities": "metrics.readout",
