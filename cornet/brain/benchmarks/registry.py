@@ -10,6 +10,8 @@ import torch
 
 from cornet.brain.benchmarks.base import Benchmark
 from cornet.brain.benchmarks.behaviour import ConsistencyBenchmark, HumanChoices, I2nBenchmark, human_choices
+from cornet.brain.benchmarks.cowley2026 import NAME as COWLEY
+from cornet.brain.benchmarks.cowley2026 import CowleyBenchmark
 from cornet.brain.benchmarks.local_bundles import local_benchmarks, split_region
 from cornet.brain.benchmarks.metric_names import by_metric, split_suffix, with_suffix
 from cornet.brain.benchmarks.neural import NeuralBenchmark
@@ -70,6 +72,7 @@ def open_benchmarks(
     """Open benchmarks by name ("majajhong2015.IT"), group ("simulated") or folder ("my-bundle" or "my-bundle:V4").
 
     "transfer:FOLDER" is the accuracy on labelled images, see `cornet.brain.benchmarks.transfer.TransferBenchmark`.
+    "cowley2026.V4-pls:FOLDER" takes its sessions from a folder, see `cornet.brain.benchmarks.cowley2026`.
 
     metric, scale, area: for neural benchmarks: the metric, or several, also as "pls,cka"; the scale (None: r^2/c, or
     raw without a ceiling); the subject's region or layer (None: the region of the same name). decoder, seeds: for
@@ -103,6 +106,9 @@ def open_benchmarks(
         if text.startswith(PREFIX):
             accuracy = TransferBenchmark(text.removeprefix(PREFIX), device=device)
             opened[accuracy.name] = accuracy
+            continue
+        if text.startswith(f"{COWLEY}:"):
+            opened[COWLEY] = CowleyBenchmark(text.partition(":")[2], device=device)
             continue
         plain, only = _without_suffix(text, factories)
         for name in GROUPS.get(plain, (plain,)):
@@ -180,6 +186,7 @@ def _factories(
     factories["kar2019-ost"] = partial(TimesBenchmark, "kar2019-ost", about, load_kar2019, **times)
     factories["simulated-ost"] = partial(_simulated_times, times)
     about = "people naming edge drawings and silhouettes of 16 categories"
+    factories[COWLEY] = partial(CowleyBenchmark, device=neural.get("device", "cpu"))
     factories[GEIRHOS] = partial(ConsistencyBenchmark, GEIRHOS, about, _geirhos, degrees=None, **behaviour)
     return factories
 

@@ -13,7 +13,13 @@ from cornet.brain.metrics.splits import half_splits
 from cornet.brain.score import Score
 from cornet.errors import CornetError
 
-__all__ = ["checked_repetitions", "correlate_neuroids", "internal_consistency", "weighted_mean"]
+__all__ = [
+    "checked_repetitions",
+    "correlate_neuroids",
+    "even_odd_consistency",
+    "internal_consistency",
+    "weighted_mean",
+]
 
 
 def internal_consistency(
@@ -64,6 +70,28 @@ def internal_consistency(
     if some := int(absent[:, ~absent.all(axis=0)].sum()):
         notes.append(f"ceiling: skipped {some} of {values.size} undefined consistencies (split, neuroid)")
     return Score.of_splits(values, n=array.shape[1], notes=notes)
+
+
+def even_odd_consistency(responses: ArrayLike) -> Score:
+    """Reliability from two halves: repetitions of even and of odd number within each stimulus, with Spearman-Brown.
+
+    responses: (repetition, stimulus, neuroid), NaN where missing; the repetitions of a stimulus are numbered from 0
+    among those that it has. Stimuli with one repetition are left out and counted. As in Cowley2026 of Brain-Score: its
+    ten splits are all the same two halves, so that its error is 0.
+
+    Returns a raw Score: values (1, neuroid). Raises CornetError as `internal_consistency`.
+    """
+    array, _ = checked_repetitions(responses, None)
+    shown = np.isfinite(array).any(axis=2)
+    number = np.where(shown, np.cumsum(shown, axis=0) - 1, -1)
+    halves = np.full((2, *array.shape[1:]), math.nan)
+    for side in (0, 1):
+        own = np.where(((number >= 0) & (number % 2 == side))[:, :, None], array, math.nan)
+        halves[side] = weighted_mean(own, None)
+    found = internal_consistency(halves, splits=1)
+    single = int((shown.sum(axis=0) == 1).sum())
+    notes = [f"ceiling: skipped {single} of {array.shape[1]} stimuli with one repetition"] * bool(single)
+    return Score.of_splits(found.values, n=array.shape[1], notes=[*notes, *found.notes])
 
 
 def checked_repetitions(
