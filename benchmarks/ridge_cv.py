@@ -4,8 +4,8 @@
 
 Each method runs in a process of its own, in turn, on the same made-up data of natural size: features with a power-law
 spectrum, float32, and responses that follow them. Reported are medians: processor and wall seconds of fit and
-prediction, and the peak of memory above the loaded arrays. himalaya is left out if it is not installed; it has another criterion
-(k-fold, a penalty per target), so only its time is compared. Writes results/ridge_cv.json.
+prediction, and the peak of memory above the loaded arrays. himalaya is left out if it is not installed; it has another
+criterion (k-fold, a penalty per target), so only its time is compared. Writes results/ridge_cv.json.
 """
 
 import argparse

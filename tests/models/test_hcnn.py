@@ -200,7 +200,8 @@ def test_the_decoder_reads_standardised_features():
     torch.manual_seed(0)
     layer = StandardisedLinear(3, 2)
     features = 1e-3 * torch.randn(400, 3) + torch.tensor([1.0, 0.0, -5.0])
-    scaled = (features - features.mean(0)) / features.std(0, correction=0)
+    variance = features.var(0, correction=0)
+    scaled = (features - features.mean(0)) / (variance + 0.01 * variance.mean()).sqrt()
     torch.testing.assert_close(
         layer(features), F.linear(scaled, layer.weight, layer.bias), rtol=1e-3, atol=1e-3
     )
@@ -211,6 +212,13 @@ def test_the_decoder_reads_standardised_features():
         layer(features), F.linear(scaled, layer.weight, layer.bias), rtol=1e-2, atol=1e-2
     )
     assert layer(features.view(2, 200, 3)).shape == (2, 200, 2)
+    sparse = features * torch.tensor([1.0, 1.0, 0.0])
+    rarely = StandardisedLinear(3, 2)
+    for _ in range(100):
+        rarely(sparse)
+    active = sparse.clone()
+    active[0, 2] = 1e-3  # silent in training
+    assert rarely.eval()(active).abs().max() < 20
     tiny = StandardisedLinear(3, 2)
     constant = 1e-6 * features * torch.tensor([1.0, 1.0, 0.0]) + 0.1 * torch.tensor([0.0, 0.0, 1.0])
     assert 0.1 < tiny(constant).std() < 10

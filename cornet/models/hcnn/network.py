@@ -33,6 +33,7 @@ __all__ = ["HCNN", "HCNNLayer", "StandardisedLinear", "grey"]
 Filters = Literal["random", "trained"]
 STEP_MS = 100
 MAX_GRID = 32
+SHARE = 0.01
 
 
 def grey(images: Tensor) -> Tensor:
@@ -74,7 +75,8 @@ def norm_of(parameters: Mapping[str, Any], same: bool) -> DivisiveNorm:
 class StandardisedLinear(nn.Linear):
     """A linear layer that first gives each feature (batch, feature) mean 0 and variance 1.
 
-    In training over the batch, in evaluation by averages over about the last ten batches. Outputs of a divisive
+    A hundredth of the mean variance of all features is added to each, so that a feature that is nearly always silent
+    does not become huge. In training over the batch, in evaluation by averages over about the last ten batches. Outputs of a divisive
     normalisation are small numbers around a constant, different in each member of the space, so that no learning rate
     would fit all decoders.
     """
@@ -95,8 +97,9 @@ class StandardisedLinear(nn.Linear):
         if self.training and len(flat) > 1:
             variance, mean = torch.var_mean(wide(flat), dim=0, correction=0)
             self.update(mean.detach(), variance.detach())
-        rounding = 1e-12 * mean.square() + 1e-20  # in place of the variance of a constant feature
-        scaled = (flat - mean) * (variance + rounding).rsqrt()
+        # A feature that was silent in the last batches has no variance yet, and may be active now.
+        least = SHARE * variance.mean() + 1e-12 * mean.square() + 1e-20
+        scaled = (flat - mean) * (variance + least).rsqrt()
         return super().forward(scaled.view(features.shape))
 
     @torch.no_grad()
