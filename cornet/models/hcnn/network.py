@@ -76,9 +76,9 @@ class StandardisedLinear(nn.Linear):
     """A linear layer that first gives each feature (batch, feature) mean 0 and variance 1.
 
     A hundredth of the mean variance of all features is added to each, so that a feature that is nearly always silent
-    does not become huge. In training over the batch, in evaluation by averages over about the last ten batches. Outputs of a divisive
-    normalisation are small numbers around a constant, different in each member of the space, so that no learning rate
-    would fit all decoders.
+    does not become huge. In training over the batch, in evaluation by averages over about the last ten batches.
+    Outputs of a divisive normalisation are small numbers around a constant, different in each member of the space, so
+    that no learning rate would fit all decoders.
     """
 
     running_mean: Tensor
