@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from cornet.training.callbacks.brain_score import BrainScore as BrainScore
     from cornet.training.callbacks.solution_times import ObjectSolutionTimes as ObjectSolutionTimes
     from cornet.training.callbacks.step_matrix import StepMatrix as StepMatrix
+    from cornet.training.callbacks.time_matrix import TimeMatrix as TimeMatrix
 
     __version__: str
 
@@ -27,6 +28,7 @@ ELSEWHERE = {
     "BrainScore": "cornet.training.callbacks.brain_score",
     "ObjectSolutionTimes": "cornet.training.callbacks.solution_times",
     "StepMatrix": "cornet.training.callbacks.step_matrix",
+    "TimeMatrix": "cornet.training.callbacks.time_matrix",
     "load_run": "cornet.runs.folder",
     "score": "cornet.brain.scoring",
     **dict.fromkeys(MODELS, "cornet.models"),

@@ -108,7 +108,7 @@ def test_every_file_names_only_what_its_class_takes(path):
         return
     if group == "brain":  # its keys are handed on by callbacks/default.yaml
         given = {str(key) for key in config.callbacks.brain_score} - {"_target_", "folder"}
-        assert set(config.brain) == given | {"matrix", "monitor"}
+        assert set(config.brain) == given | {"matrix", "monitor", "over_time"}
         return
     if choice == "own":  # the class and its arguments are the user's
         assert OmegaConf.is_missing(config[group], "_target_")

@@ -2,6 +2,7 @@
 
 scores.csv           one row per benchmark and evaluation
 step_matrix.csv      raw score by area and step, against each region
+time_matrix.csv      raw score by area, step and time bin of the responses
 solution_times.csv   target and predicted solution time of each image
 metrics.csv          losses and accuracies (see cornet.report.curves)
 
@@ -32,6 +33,7 @@ __all__ = [
     "read_matrix",
     "read_metrics",
     "read_scores",
+    "read_time_matrix",
     "read_times",
     "seconds_of",
     "series",
@@ -46,6 +48,12 @@ _MATRIX: Mapping[str, str] = {
     "step": NUMBER,
     "raw": NUMBER,
     "error": NUMBER,
+}
+_TIME_MATRIX: Mapping[str, str] = {
+    **_MATRIX,
+    "start": NUMBER,
+    "end": NUMBER,
+    "ceiling": NUMBER,
 }
 _TIMES: Mapping[str, str] = {
     "epoch": NUMBER,
@@ -81,6 +89,16 @@ def read_matrix(folder: Path) -> pd.DataFrame | None:
     if table is None:
         return None
     return table[np.isfinite(table["step"])].astype({"step": int}).reset_index(drop=True)
+
+
+def read_time_matrix(folder: Path) -> pd.DataFrame | None:
+    """Read time_matrix.csv, without rows that have no step or bin. None: missing."""
+    needs = ("benchmark", "area", "step", "start", "end", "raw")
+    table = _read(folder / "time_matrix.csv", _TIME_MATRIX, needs=needs)
+    if table is None:
+        return None
+    known = np.isfinite(table[["step", "start", "end"]]).all(axis=1)
+    return table[known].astype({"step": int}).reset_index(drop=True)
 
 
 def read_times(folder: Path) -> pd.DataFrame | None:

@@ -11,9 +11,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from cornet.brain.metrics.solution_times.timing import spearman
-from cornet.report.run.data import read_matrix, read_scores, read_times, series
+from cornet.report.run.data import read_matrix, read_scores, read_time_matrix, read_times, series
 from cornet.report.run.matrix import draw_matrix
 from cornet.report.run.score_panels import draw_accuracy, draw_scores
+from cornet.report.run.time_matrix import draw_time_matrix
 from cornet.report.style import grid, gridlines, headline, message, png, style, wrapped
 
 __all__ = ["BrainTables", "Picture", "draw_pictures", "draw_times", "read_brain_tables"]
@@ -26,6 +27,7 @@ class BrainTables:
     scores: pd.DataFrame | None = None
     matrix: pd.DataFrame | None = None
     times: pd.DataFrame | None = None
+    over_time: pd.DataFrame | None = None
 
 
 @dataclass(frozen=True)
@@ -38,9 +40,10 @@ class Picture:
 
 
 def read_brain_tables(folder: Path | str) -> BrainTables:
-    """Read scores.csv, step_matrix.csv and solution_times.csv. Raises CornetError if one is not a valid table."""
+    """Read all tables of brain scores in a run's folder. Raises CornetError if one is not a valid table."""
     folder = Path(folder)
-    return BrainTables(read_scores(folder), read_matrix(folder), read_times(folder))
+    tables = read_scores(folder), read_matrix(folder), read_times(folder), read_time_matrix(folder)
+    return BrainTables(*tables)
 
 
 def draw_pictures(tables: BrainTables, narrow: bool = False) -> list[Picture]:
@@ -52,6 +55,9 @@ def draw_pictures(tables: BrainTables, narrow: bool = False) -> list[Picture]:
         drawings["brain_accuracy.png"] = lambda columns: draw_accuracy(scores, columns)
     if matrix is not None and len(matrix):
         drawings["step_matrix.png"] = lambda columns: draw_matrix(matrix, scores, min(columns, 2))
+    over_time = tables.over_time
+    if over_time is not None and len(over_time):
+        drawings["time_matrix.png"] = lambda columns: draw_time_matrix(over_time, min(columns, 2))
     if times is not None:
         drawings["solution_times.png"] = lambda columns: draw_times(times, columns)
     pictures = []

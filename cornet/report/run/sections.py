@@ -29,7 +29,8 @@ TIMES = {
 
 def banner(tables: BrainTables) -> Markup:
     """Render the banner that lists simulated benchmarks, above all numbers."""
-    known = [table for table in (tables.scores, tables.matrix, tables.times) if table is not None]
+    every = tables.scores, tables.matrix, tables.times, tables.over_time
+    known = [table for table in every if table is not None]
     names = list(dict.fromkeys(str(name) for table in known for name in table["benchmark"]))
     simulated = [name for name in names if is_simulated(name, *known)]
     return simulated_banner(names, simulated, "all benchmarks on this page")

@@ -29,12 +29,13 @@ PICTURES = {
     "brain_scores": "Each benchmark's score against the epoch; dashed: its ceiling; band: one standard error.",
     "brain_accuracy": "Each benchmark's score against accuracy, from the start of training to its end.",
     "step_matrix": "Raw score of every area and step (rows) on every recorded region (columns).",
+    "time_matrix": "Raw score of every area and step (rows) in every time bin of the responses (columns).",
     "solution_times": "When the network solves an image, against when the brain does.",
 }
 """Captions by file name; samples of stimuli, stimuli/<set>.png, are uploaded, too."""
 
-TABLES = ("scores", "step_matrix")
-FILES = ("report.html", "scores.csv", "step_matrix.csv", "solution_times.csv")
+TABLES = ("scores", "step_matrix", "time_matrix")
+FILES = ("report.html", "scores.csv", "step_matrix.csv", "time_matrix.csv", "solution_times.csv")
 
 
 def tensorboard(folder: Path | str) -> TensorBoardLogger:
