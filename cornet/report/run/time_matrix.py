@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from cornet.brain.regions import in_order
-from cornet.report.style import epoch_text, grid, headline, message, png, style
+from cornet.report.style import epoch_text, grid, gridlines, headline, message, png, style
 
 __all__ = ["draw_time_matrix"]
 
@@ -22,7 +22,7 @@ def draw_time_matrix(table: pd.DataFrame, columns: int = 2) -> bytes:
     shown = list(dict.fromkeys(epochs[:1] + epochs[-1:]))
     sites = sites_of(table)
     top = float(np.nanmax([table["raw"].max(), 1e-9]))
-    size = 4.4, 1.9 + 0.24 * len(sites)
+    size = 4.4, 2.0 + 0.3 * len(sites)
     with style():
         figure, axes = grid(len(shown), columns, size)
         names = ", ".join(dict.fromkeys(table["benchmark"]))
@@ -47,9 +47,16 @@ def sites_of(table: pd.DataFrame) -> list[tuple[str, int]]:
 
 
 def draw_panel(
-    figure: Figure, axes: Axes, part: pd.DataFrame, sites: list[tuple[str, int]], top: float
+    figure: Figure, place: Axes, part: pd.DataFrame, sites: list[tuple[str, int]], top: float
 ) -> None:
-    """One evaluation."""
+    """One evaluation, in place of `place`: the matrix, and below it the curve."""
+    spec = place.get_subplotspec()
+    assert spec is not None
+    rows = spec.subgridspec(2, 1, height_ratios=(len(sites), max(3.0, 0.35 * len(sites))))
+    axes = figure.add_subplot(rows[0])
+    axes.set_title(place.get_title(loc="left"), fontsize=9, loc="left")
+    curve = figure.add_subplot(rows[1], sharex=axes)
+    place.remove()
     edges = part[["start", "end"]].drop_duplicates().sort_values("start").to_numpy(float)
     cells = part.set_index(["area", "step", "start"])["raw"]
     values = np.array(
@@ -66,18 +73,15 @@ def draw_panel(
             axes.axhline(row - 0.5, color="white", lw=2.5)
     axes.set_yticks(range(len(sites)), [f"{area}[{step}]" for area, step in sites], fontsize=8)
     axes.set_ylim(len(sites) - 0.5, -0.5)
-    axes.tick_params(labelsize=8)
-    curve = axes.inset_axes(
-        (0, -0.62 * 4 / max(4, len(sites)), 1, 0.42 * 4 / max(4, len(sites))), sharex=axes
-    )
-    curve.plot(centres, np.fmax.reduce(values, axis=0), color="#1b6ca8", lw=1.5, label="best step")
+    axes.tick_params(labelsize=8, labelbottom=False)
+    figure.colorbar(mesh, ax=[axes, curve], shrink=0.7, pad=0.02).ax.tick_params(labelsize=7)
+    curve.plot(centres, np.fmax.reduce(values, axis=0), color="#1b6ca8", lw=1.5)
+    text = "best step"
     ceilings = part.drop_duplicates("start").sort_values("start")["ceiling"].to_numpy(float)
     if np.isfinite(ceilings).any():
-        curve.plot(centres, np.sqrt(np.clip(ceilings, 0, None)), color="0.5", lw=1, ls="--", label="ceiling")
-    curve.legend(frameon=False, fontsize=7, ncols=2, loc="upper right")
+        curve.plot(centres, np.sqrt(np.clip(ceilings, 0, None)), color="0.5", lw=1, ls="--")
+        text += "; dashed: ceiling"
+    curve.set_title(text, fontsize=8, loc="left")
     curve.set_xlabel("time after the onset of the image (ms)", fontsize=8)
-    curve.tick_params(labelsize=8)
-    curve.set_ylim(bottom=min(0.0, float(np.nanmin(values))), top=max(1.0, top))
-    axes.tick_params(labelbottom=False)
-    bar = figure.colorbar(mesh, ax=axes, shrink=0.7, pad=0.02)
-    bar.ax.tick_params(labelsize=7)
+    gridlines(curve)
+    curve.set_ylim(bottom=min(0.0, float(np.nanmin(values))))
