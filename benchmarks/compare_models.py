@@ -62,11 +62,14 @@ def split_classes(images: Path, work: Path, held_out: int) -> tuple[Path, Path]:
 
 
 def train(name: str, images: Path, work: Path, epochs: int | None) -> Path:
-    """Train a network, or go on; the folder of its run."""
+    """Train a network, or go on; the folder of its run. A finished run is not trained again by a later version."""
+    folder = work / "runs" / name / "seed0"
+    if (folder / "finished.json").is_file():
+        return folder
     overrides = [*TRAININGS[name], f"name={name}", f"root={work / 'runs'}", f"data.folder={images}"]
     overrides += [] if epochs is None else [f"recipe.epochs={epochs}"]
     subprocess.run([sys.executable, str(ROOT / "train.py"), *overrides], check=True)
-    return work / "runs" / name / "seed0"
+    return folder
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ which avoids dividing by a small penalty.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -46,6 +46,12 @@ PENALTIES: dict[str, tuple[float, ...]] = {
     "powers": tuple(10.0**power for power in range(-10, 11)),
 }
 """Lists of penalties by name: of Papale2025, Hebart2023_fmri and Li2026; of Gifford2022; of Zerbe2026."""
+
+LONG = 30
+"""Length of a list of penalties of which not all are computed."""
+
+FACTOR = 3.0
+NEAR = 1e-3
 
 BLOCK = 1 << 26
 """Bytes of the products for a few penalties at a time."""
@@ -145,6 +151,40 @@ class Spectrum:
         return self.vectors @ shrunk
 
 
+def smallest(
+    errors_of: Callable[[NDArray[np.float64]], NDArray[np.float64]], alphas: NDArray[np.float64]
+) -> NDArray[np.int64]:
+    """Position of the penalty with the smallest error, (group,), as if all were computed.
+
+    errors_of: errors (penalty, group) of some penalties. Of a long ascending list, those at distances of about a factor
+    of 3 are computed first, then all around the minimum and around values within 1e-3 of it. With a second minimum in a
+    group, all are computed.
+    """
+    every = np.arange(len(alphas))
+    if len(alphas) < LONG or (np.diff(alphas) <= 0).any():
+        return errors_of(alphas).argmin(axis=0)
+    places = [0]
+    while places[-1] < len(alphas) - 1:
+        reached = int(np.searchsorted(alphas, alphas[places[-1]] * FACTOR * (1 + 1e-9), side="right")) - 1
+        places.append(max(reached, places[-1] + 1))
+    coarse = np.array(places)
+    first = errors_of(alphas[coarse])
+    found = np.full((len(alphas), first.shape[1]), math.inf)
+    found[coarse] = first
+    steps = np.sign(np.diff(first, axis=0))
+    falls_again = (np.maximum.accumulate(steps, axis=0) > 0)[:-1] & (steps[1:] < 0)
+    if falls_again.any():
+        wanted = every
+    else:
+        near = np.flatnonzero((first <= first.min(axis=0) * (1 + NEAR)).any(axis=1))
+        lows, highs = coarse[np.maximum(near - 1, 0)], coarse[np.minimum(near + 1, len(coarse) - 1)]
+        spans = [np.arange(low, high + 1) for low, high in zip(lows, highs, strict=True)]
+        wanted = np.unique(np.concatenate(spans))
+    rest = np.setdiff1d(wanted, coarse)
+    found[rest] = errors_of(alphas[rest])
+    return found.argmin(axis=0)
+
+
 @dataclass(frozen=True, eq=False)
 class Choice:
     """values: (split, neuroid), r. alphas: (split, neuroid), the penalty chosen. at_edge: (split, neuroid), whether it
@@ -213,12 +253,15 @@ def choose_penalties(
                 spectrum = Spectrum.of_features(data[rows] - center)
             return spectrum, known - known.mean(dim=0), center
 
-        errors = np.zeros((len(alphas), groups.max() + 1))
-        for place, (_, _, columns) in enumerate(sets):
-            spectrum, Y, _ = fitted(place)
-            found = spectrum.left_out_errors(Y, alphas)
-            np.add.at(errors.T, groups[columns], found.T)
-        best = alphas[errors.argmin(axis=0)]
+        def errors_of(some: NDArray[np.float64]) -> NDArray[np.float64]:
+            """Squared errors of left-out stimuli, summed over the stimuli and neuroids of a group: (penalty, group)."""
+            errors = np.zeros((len(some), groups.max() + 1))
+            for place, (_, _, columns) in enumerate(sets):
+                spectrum, Y, _ = fitted(place)
+                np.add.at(errors.T, groups[columns], spectrum.left_out_errors(Y, some).T)
+            return errors
+
+        best = alphas[smallest(errors_of, alphas)]
         for place, (fit, check, columns) in enumerate(sets):
             spectrum, Y, center = fitted(place)
             penalty = best[groups[columns]]

@@ -100,7 +100,7 @@ def draw_accuracy(ranking: Ranking, accuracies: Mapping[str, float], key: str) -
     ]
     if not placed:
         return ""
-    published = published_models()
+    published = published_models().dropna(subset=["imagenet", "brain_score"])
     with style():
         figure = Figure(figsize=(WIDTH, 3.7), layout="constrained")
         axes = figure.subplots()

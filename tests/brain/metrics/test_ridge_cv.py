@@ -8,7 +8,7 @@ import torch
 from sklearn.linear_model import Ridge, RidgeCV
 
 from cornet.brain.metrics.predictivity import neural_predictivity
-from cornet.brain.metrics.ridge_cv import PENALTIES, Spectrum, as_penalties
+from cornet.brain.metrics.ridge_cv import PENALTIES, Spectrum, as_penalties, smallest
 from cornet.errors import CornetError
 from tests.helpers.paths import GOLDEN
 
@@ -133,6 +133,47 @@ def test_scikit_learn_and_explicit_refits(width):
             model = Ridge(alpha).fit(X[rest], Y[rest])
             squares += (model.predict(X[[left]])[0] - Y[left]) ** 2
         np.testing.assert_allclose(errors[k], squares, rtol=1e-8)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_not_all_penalties_are_computed_but_the_same_is_chosen(seed):
+    rng = np.random.default_rng(seed)
+    width, level = int(rng.integers(5, 120)), 10.0 ** rng.uniform(-1, 3)
+    X = rng.standard_normal((60, width)) * rng.pareto(1, width) * level
+    Y = X @ rng.standard_normal((width, 12)) / X.std() + 10.0 ** rng.uniform(-1, 2) * rng.standard_normal(
+        (60, 12)
+    )
+    X, Y = (torch.from_numpy(one - one.mean(axis=0)) for one in (X, Y))
+    spectrum, alphas = Spectrum.of_gram(X @ X.T), as_penalties(None)
+    computed = []
+
+    def errors_of(some):
+        computed.extend(some)
+        return spectrum.left_out_errors(Y, some)
+
+    expected = spectrum.left_out_errors(Y, alphas).argmin(axis=0)
+    for columns in (slice(None), slice(0, 1)):
+        computed.clear()
+        found = smallest(lambda some, own=columns: errors_of(some)[:, own], alphas)
+        np.testing.assert_array_equal(found, expected[columns])
+    assert len(computed) == len(set(computed))
+    together = spectrum.left_out_errors(Y, alphas).sum(axis=1, keepdims=True)
+    assert smallest(lambda some: errors_of(some).sum(axis=1, keepdims=True), alphas)[0] == together.argmin()
+
+
+def test_a_second_minimum_is_not_missed():
+    alphas = as_penalties(None)
+    curve = np.ones(99)
+    curve[[8, 62]] = 0.5, 0.4  # 62 is between two of every fourth, 8 is one of them
+
+    def errors_of(some):
+        return curve[np.searchsorted(alphas, some)][:, None] + 0.01 * np.log10(some)[:, None] ** 2
+
+    full = errors_of(alphas).argmin(axis=0)
+    smooth = np.minimum(1, 0.4 + 0.001 * (np.arange(99) - 62) ** 2)
+    curve[:] = np.minimum(curve, smooth)
+    full = errors_of(alphas).argmin(axis=0)
+    np.testing.assert_array_equal(smallest(errors_of, alphas), full)
 
 
 def test_missing_responses_share_one_penalty():

@@ -8,8 +8,11 @@ import re
 import pytest
 from typer.testing import CliRunner
 
+from cornet.brain.benchmarks import open_benchmarks
+from cornet.brain.ranking import rank
+from cornet.brain.subjects import open_subject
 from cornet.cli import app
-from cornet.report.ranking.report import accuracy_of
+from cornet.report.ranking.report import accuracy_of, write_ranking
 from tests.helpers.brain.drawn_bundle import write
 
 MODELS = ("pixels", "gabor", "cornet_z?untrained&width=0.1&num_classes=4")
@@ -52,6 +55,16 @@ def test_the_command_writes_tables_and_a_page(tmp_path):
     assert not re.search(r'(?:src|href)="(?!data:|#)', page)
     assert "Score against accuracy" not in page
     assert "amp;amp" not in page
+
+
+def test_scores_against_accuracy_before_the_published_networks(tmp_path):
+    bundle = write(tmp_path / "mine")
+    subjects = [open_subject(name, size=64) for name in MODELS]
+    ranking = rank(subjects, open_benchmarks([str(bundle)], metric="ridge"), named=[str(bundle)])
+    page = write_ranking(ranking, {MODELS[0]: 0.4, MODELS[2]: 0.6, MODELS[1]: math.nan}, tmp_path).read_text()
+    assert "Score against accuracy" in page
+    assert f"{MODELS[2].replace('&', '&amp;')}: top-1 0.600" in page
+    assert "ImageNet" in page
 
 
 def test_accuracies(tmp_path):
