@@ -5,7 +5,7 @@ ranking.table()     # one row per model, best first
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -133,6 +133,15 @@ class Ranking:
                 row[f"{name} groups"] = each[name].get(model, "")
             rows.append(row)
         return pd.DataFrame(rows)
+
+    def renamed(self, names: Mapping[str, str]) -> "Ranking":
+        """The same with other names of the models."""
+        return Ranking(
+            [names[model] for model in self.models],
+            self.benchmarks,
+            {(names[model], name): one for (model, name), one in self.scores.items()},
+            {(names.get(model, model), name): why for (model, name), why in self.failures.items()},
+        )
 
     @property
     def unpaired(self) -> list[str]:

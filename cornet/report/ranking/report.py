@@ -12,6 +12,7 @@ from cornet.csv_cells import csv_text
 from cornet.errors import CornetError
 from cornet.files import atomic_write
 from cornet.models.registry import list_models, registered
+from cornet.report.model_names import short_names
 from cornet.report.ranking.plots import draw_accuracy, draw_gaps, draw_models, scale_of
 from cornet.report.render import page, part, simulated_banner
 from cornet.report.terminal_tables import new_table
@@ -58,7 +59,12 @@ def write_ranking(ranking: Ranking, accuracies: Mapping[str, float], folder: Pat
 
 
 def ranking_page(ranking: Ranking, accuracies: Mapping[str, float]) -> str:
-    """Render the self-contained page."""
+    """Render the self-contained page. Models have short names, which it explains."""
+    short = short_names(ranking.models)
+    ranking, accuracies = (
+        ranking.renamed(short),
+        {short.get(one, one): top1 for one, top1 in accuracies.items()},
+    )
     simulated = [name for name in ranking.benchmarks if is_simulated(ranking, name)]
     order = ranking.benchmarks
     drawn = [MEAN] if len(ranking.averaged) > 1 else []
@@ -86,6 +92,7 @@ def ranking_page(ranking: Ranking, accuracies: Mapping[str, float]) -> str:
                 accuracies=accuracies,
                 any_accuracy=any(map(math.isfinite, accuracies.values())),
             ),
+            part("ranking.full_names", names={new: old for old, new in short.items() if new != old}),
             part("ranking.method", ranking=ranking, unpaired=ranking.unpaired),
             part(
                 "ranking.drawings",
@@ -111,6 +118,11 @@ def is_simulated(ranking: Ranking, benchmark: str) -> bool:
 
 def print_ranking(ranking: Ranking, accuracies: Mapping[str, float]) -> None:
     """Print the models, best first, with the groups that cannot be told apart."""
+    short = short_names(ranking.models)
+    ranking, accuracies = (
+        ranking.renamed(short),
+        {short.get(one, one): top1 for one, top1 in accuracies.items()},
+    )
     console = Terminal(highlight=False)
     table = new_table()
     table.add_column("", justify="right")
