@@ -6,8 +6,8 @@ responses, with the sign of r, divided by the reliability of the neuroid: its ex
 """
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -118,6 +118,12 @@ class Profile:
             return []
         others = [one for one in self.sites if one is not best and np.isfinite(one.value)]
         return [one for one in others if self.gap(best, one).low <= 0]
+
+    def renamed(self, names: Mapping[str, str]) -> "Profile":
+        """The same with other names of the models."""
+        sites = [replace(one, model=names.get(one.model, one.model)) for one in self.sites]
+        twins = {names.get(a, a): names.get(b, b) for a, b in self.twins.items()}
+        return replace(self, sites=sites, twins=twins)
 
     @property
     def left_out(self) -> list[str]:

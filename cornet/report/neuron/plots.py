@@ -68,7 +68,7 @@ def draw_layers(profile: Profile, model: str, twin: str, baselines: Sequence[Sit
         rows = [place + shift for place in (places[one.site] for one in untrained)]
         draw_series(profile, axes, untrained, rows, UNTRAINED, f"{key}-untrained", names, True)
         rows = [place - shift for place in places.values()]
-        only_untrained = "untrained" in model.partition("?")[2].split("&")
+        only_untrained = "untrained" in model.partition("?")[2].split("&") or model.endswith(" (untrained)")
         colour = UNTRAINED if only_untrained else TRAINED
         draw_series(profile, axes, own, rows, colour, f"{key}-trained", names, True)
         draw_series(profile, axes, baselines, list(range(start)), BASELINE, f"{key}-filters", names, False)

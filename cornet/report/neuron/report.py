@@ -14,6 +14,7 @@ from cornet.brain.neuron.profile import Profile, SiteScore
 from cornet.brain.neuron.target import HALVES, MIN_RELIABILITY
 from cornet.csv_cells import csv_text
 from cornet.files import atomic_write
+from cornet.report.model_names import short_names
 from cornet.report.neuron.plots import (
     BASELINE,
     SHUFFLED,
@@ -49,7 +50,8 @@ def write_profile(profile: Profile, folder: Path) -> Path:
 
 
 def neuron_page(profile: Profile) -> str:
-    """Render the self-contained page."""
+    """Render the self-contained page. Models have short names."""
+    profile = profile.renamed(short_names(profile.models))
     target = profile.target
     baselines = [one for model in profile.models for one in profile.of(model) if len(profile.of(model)) == 1]
     several = [model for model in profile.models if len(profile.of(model)) > 1]
@@ -269,6 +271,7 @@ def method_text(profile: Profile) -> str:
 
 def print_profile(profile: Profile) -> None:
     """Print a row for each layer, and what was found."""
+    profile = profile.renamed(short_names(profile.models))
     console = Terminal(highlight=False)
     table = new_table()
     table.add_column("model, layer", overflow="fold")
