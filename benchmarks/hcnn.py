@@ -22,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from omegaconf import OmegaConf
 
 from cornet.brain.choosing import choose
 from cornet.brain.metrics.transfer import transfer
@@ -86,10 +87,13 @@ def search(work: Path, members: int, v4: str, images: int) -> pd.DataFrame:
     few = [f"data.train_images={images}", f"data.val_images={images // 2}"]
     root = [f"root={work / 'runs'}", "name=hcnn_search"]
     run("-m", "experiment=sweeps/hcnn_search", f"model.member=range(0,{members})", *few, *root)
+    folders = {}
+    for path in (work / "runs" / "hcnn_search").glob("**/config.yaml"):
+        folders[int(OmegaConf.load(path).model.member)] = path.parent
     shown, labels, fit, test = objects(1024, 1024)
     rows = []
     for member in range(members):
-        (folder,) = (work / "runs" / "hcnn_search").glob(f"**/*member={member}/seed0")
+        folder = folders[member]
         subject = open_subject(str(folder), size=SIZE)
         site = subject.readout_site()
         score = transfer(subject.record(shown, [site])[site], labels, fit, test)
@@ -130,8 +134,10 @@ def draw_search(table: pd.DataFrame, found: dict[str, dict[str, float]], path: P
 
 def layers(work: Path, v4: str) -> dict[str, object]:
     """Train the default network by gradient; scores of all layers, trained and with random filters."""
-    run("model=hcnn", "model.filters=trained", "name=hcnn_trained", f"root={work / 'runs'}", "brain=none")
-    trained = str(work / "runs" / "hcnn_trained" / "seed0")
+    folder = work / "runs" / "hcnn_trained" / "seed0"
+    if not (folder / "finished.json").is_file():  # a later version does not train it again
+        run("model=hcnn", "model.filters=trained", "name=hcnn_trained", f"root={work / 'runs'}", "brain=none")
+    trained = str(folder)
     content: dict[str, object] = {"top1": accuracy_of(trained)}
     for name, model in (("trained", trained), ("random", "hcnn?untrained&num_classes=8")):
         subject = open_subject(model, size=SIZE)

@@ -291,7 +291,9 @@ def print_profile(profile: Profile) -> None:
     console.print(cell(what_text(profile)))
     console.print(table)
     console.print(cell(f"{'; '.join(facts(profile))}. * best, = not told apart from it."))
-    for text in (*findings(profile), *profile.left_out):
+    for text in findings(profile):
+        console.print(cell(text))
+    for text in profile.left_out:
         console.print(cell(text[:1].upper() + text[1:].rstrip(".") + "."))
     if profile.target.simulated:
         console.print("The responses are simulated; the scores say nothing about brains.")
