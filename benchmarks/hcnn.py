@@ -6,8 +6,8 @@
 2. Performance of each member: a logistic regression on what the decoder reads, its penalty chosen on held-out images,
    and the decoder itself. Fit: the layer of the same name against the simulated areas, and the best of the four layers
    against recorded V4. Pearson's r over members, with a bootstrap interval over members.
-3. The default network trained by gradient on the rendered objects, and with random filters: scores of all layers on
-   the simulated areas and on recorded V4.
+3. The default network and the best member, trained by gradient on the rendered objects, and the default one with random
+   filters: scores of all layers on the simulated areas and on recorded V4.
 
 A stopped program goes on where it was. Writes results/hcnn.json, hcnn_search.png, and hcnn_layers.png.
 """
@@ -132,26 +132,26 @@ def draw_search(table: pd.DataFrame, found: dict[str, dict[str, float]], path: P
         atomic_write(path, png(figure))
 
 
-def layers(work: Path, v4: str) -> dict[str, object]:
-    """Train the default network by gradient; scores of all layers, trained and with random filters."""
-    folder = work / "runs" / "hcnn_trained" / "seed0"
-    if not (folder / "finished.json").is_file():  # a later version does not train it again
-        run("model=hcnn", "model.filters=trained", "name=hcnn_trained", f"root={work / 'runs'}", "brain=none")
-    trained = str(folder)
-    content: dict[str, object] = {"top1": accuracy_of(trained)}
-    for name, model in (("trained", trained), ("random", "hcnn?untrained&num_classes=8")):
+def layers(work: Path, v4: str, best: int) -> dict[str, object]:
+    """Train the default network and the best member by gradient; scores of all layers, and with random filters."""
+    models = {"random": "hcnn?untrained&num_classes=8"}
+    for name, own in (("trained", []), ("best", [f"model.member={best}"])):
+        folder = work / "runs" / f"hcnn_{name}" / "seed0"
+        if not (folder / "finished.json").is_file():  # a later version does not train it again
+            words = ["model=hcnn", "model.filters=trained", f"name=hcnn_{name}", f"root={work / 'runs'}"]
+            run(*words, *own, "brain=none")
+        models[name] = str(folder)
+    content: dict[str, object] = {}
+    for name, model in models.items():
         subject = open_subject(model, size=SIZE)
         sites = [site for site in subject.sites() if site.layer in LAYERS]
         choices = [
             choose(subject, on, {"metric": "ridge"}, "cpu", sites=sites, seeds=5) for on in ("simulated", v4)
         ]
-        draw_layer_scores(choices, RESULTS / f"hcnn_layers_{name}.png", f"HCNN ({name} filters)")
-        content[name] = {
-            choice.bundle: choice.table[["region", "layer", "score", "error", "best_in", "chosen"]].to_dict(
-                "records"
-            )
-            for choice in choices
-        }
+        draw_layer_scores(choices, RESULTS / f"hcnn_layers_{name}.png", f"HCNN ({name})")
+        columns = ["region", "layer", "score", "error", "best_in", "chosen"]
+        content[name] = {choice.bundle: choice.table[columns].to_dict("records") for choice in choices}
+        content[f"{name} top1"] = accuracy_of(model)
     return content
 
 
@@ -165,8 +165,8 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("hcnn"))
     given = parser.parse_args()
     start, work = time.perf_counter(), given.work.absolute()
-    by_layer = layers(work, given.v4)
     table = search(work, given.members, given.v4, given.images)
+    by_layer = layers(work, given.v4, int(table["member"][table["read_out"].idxmax()]))
     fits = [f"simulated {region}" for region in SIMULATED] + ["recorded V4"]
     found = {fit: correlation(table["read_out"].to_numpy(), table[fit].to_numpy()) for fit in fits}
     draw_search(table, found, RESULTS / "hcnn_search.png")
