@@ -51,10 +51,20 @@ def parse_layers(words: Sequence[str]) -> dict[str, str]:
 
 
 def with_layer_files(subjects: "Sequence[Subject]", words: Sequence[str]) -> "list[Subject]":
-    """The subjects with the layers of all files among the words. Raises CornetError for a file of another model."""
+    """The subjects with the layers of all files among the words: each file is for the subjects with the same layers.
+
+    Raises CornetError for a file that fits none of the subjects.
+    """
     from cornet.brain.subjects.layer_file import is_layer_file, read_layers
 
     found = list(subjects)
     for path in filter(is_layer_file, words):
-        found = [subject.with_regions(read_layers(path, subject)) for subject in found]
+        problems = []
+        for place, subject in enumerate(found):
+            try:
+                found[place] = subject.with_regions(read_layers(path, subject))
+            except CornetError as problem:
+                problems.append(problem)
+        if len(problems) == len(found):
+            raise problems[0]
     return found

@@ -88,6 +88,23 @@ def test_the_command_and_what_takes_its_file(bundle, tmp_path):
         assert json.loads(run("transfer", MODEL, *words, name))[0]["layer"] == site
     with pytest.raises(CornetError, match=r"layers.json has no region 'V5'"):
         run("transfer", MODEL, *words, f"{path}:V5")
+    words = [
+        MODEL,
+        "pixels",
+        "--on",
+        bundle,
+        "--metric",
+        "ridge",
+        "--size",
+        "32",
+        "--layers",
+        str(path),
+        "--json",
+    ]
+    assert [one["sites"] for one in json.loads(run("score", *words))] == [
+        site,
+        "pixels[0]",
+    ]  # of the one it fits
     twin = cornet.brain.open_subject(f"{MODEL}&seed=7")  # other weights, the same layers
     assert read_layers(path, twin) == {"V4": Site(chosen["layer"], chosen["step"])}
 
