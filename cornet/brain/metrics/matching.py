@@ -26,8 +26,8 @@ from torch import Tensor
 from cornet.brain.data.responses import missing_notes
 from cornet.brain.metrics.ceiling import checked_repetitions, weighted_mean
 from cornet.brain.metrics.correlation import missing_patterns
-from cornet.brain.metrics.gram import MEMORY, as_matrix, column_blocks
-from cornet.brain.metrics.predictivity import as_responses
+from cornet.brain.metrics.gram import MEMORY, column_blocks
+from cornet.brain.metrics.predictivity import as_pair
 from cornet.brain.metrics.splits import half_splits, make_splits
 from cornet.brain.score import Score
 from cornet.errors import CornetError, check_choice
@@ -71,12 +71,7 @@ def match_units(
     check_choice("method", method, get_args(Method))
     if method == "partial" and not 0 < mass <= 1:
         raise CornetError(f"mass={mass!r} must be above 0 and at most 1.")
-    features, answers = as_matrix(features), as_responses(responses)
-    if features.shape[0] != len(answers):
-        raise CornetError(
-            f"features have {features.shape[0]} stimuli, but responses have {len(answers)}; provide one row per "
-            "stimulus."
-        )
+    features, answers = as_pair(features, responses)
     drawn = make_splits(
         len(answers),
         stratify=stratify,

@@ -83,12 +83,8 @@ def neural_predictivity(
     """
     check_choice("metric", metric, METRICS)
     check_choice("precision", precision, PRECISIONS)
-    features, answers = as_matrix(features), as_responses(responses)
+    features, answers = as_pair(features, responses)
     stimuli = len(answers)
-    if features.shape[0] != stimuli:
-        raise CornetError(
-            f"features have {features.shape[0]} stimuli, but responses have {stimuli}; provide one row per stimulus."
-        )
     pairs = make_splits(
         stimuli, stratify=stratify, groups=groups, splits=splits, train_fraction=train_fraction, seed=seed
     )
@@ -187,6 +183,16 @@ def neuroid_labels(values: ArrayLike, name: str, neuroids: int) -> NDArray[np.st
             f"{name} has the shape {labels.shape}, but there are {neuroids} neuroids; give one label for each."
         )
     return labels
+
+
+def as_pair(features: Any, responses: ArrayLike) -> tuple[Any, NDArray[np.float64]]:
+    """Check features (stimulus, feature) and responses (stimulus, neuroid) of the same stimuli."""
+    matrix, answers = as_matrix(features), as_responses(responses)
+    if matrix.shape[0] != len(answers):
+        raise CornetError(
+            f"features have {matrix.shape[0]} stimuli, but responses have {len(answers)}; provide one row per stimulus."
+        )
+    return matrix, answers
 
 
 def as_responses(responses: ArrayLike) -> NDArray[np.float64]:

@@ -17,9 +17,9 @@ from torch import Tensor
 
 from cornet.brain.metrics.ceiling import checked_repetitions, correlate_neuroids, weighted_mean
 from cornet.brain.metrics.correlation import pearson
-from cornet.brain.metrics.gram import MEMORY, as_matrix, column_blocks
+from cornet.brain.metrics.gram import MEMORY, column_blocks
 from cornet.brain.metrics.pls import COMPONENTS, MAX_ITERATIONS, TOLERANCE
-from cornet.brain.metrics.predictivity import as_responses
+from cornet.brain.metrics.predictivity import as_pair
 from cornet.brain.metrics.splits import make_splits
 from cornet.brain.score import Score
 from cornet.errors import CornetError
@@ -59,12 +59,8 @@ def reverse_predictivity(
 
     Raises CornetError for shapes that do not match, and if no neuroid has all responses.
     """
-    features, answers = as_matrix(features), as_responses(responses)
+    features, answers = as_pair(features, responses)
     stimuli, units = features.shape
-    if stimuli != len(answers):
-        raise CornetError(
-            f"features have {stimuli} stimuli, but responses have {len(answers)}; provide one row per stimulus."
-        )
     complete = np.isfinite(answers).all(axis=0)
     if not complete.any():
         raise CornetError(
