@@ -170,3 +170,15 @@ def test_a_training_with_old_names_goes_on(tmp_path, monkeypatch, warnings_):
         f"model.{key}": value for key, value in built.items() if key not in NO_ARGUMENTS
     }.items() <= facts.items()
     assert warnings_.messages[0].startswith("model.front was renamed to model.v1;")
+
+
+def test_a_callback_that_only_measures_does_not_change_a_run():
+    """Runs of versions without it are recognised; so are those that measure over time later."""
+    config = {"seed": 0, "callbacks": {"finite_loss": {"_target_": "a.B"}}, "brain": {"every": 1}}
+    later = {
+        **config,
+        "callbacks": {**config["callbacks"], "time_matrix": {"_target_": "c.TimeMatrix", "responses": None}},
+        "brain": {"every": 1, "over_time": None},
+    }
+    assert identity_of(config) == identity_of(later)
+    assert identity_of(config) != identity_of({**config, "brain": {"every": 2}})
