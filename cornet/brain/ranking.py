@@ -254,8 +254,15 @@ def compared(result: Result, key: dict[str, Any] | None) -> Compared:
     options: dict[str, Any] = {}
     if isinstance(benchmark, NeuralBenchmark):
         options = {"responses": benchmark.responses.mean, "groups": benchmark._column(benchmark.groups)}
-    raw, resampled = raw_draws(score, benchmark.name, result.subject, **options)
-    draws = np.array([scaled(value, score) for value in raw])
+    parts: dict[str, Score] = score.details.get("subjects", {"": score})
+    draws = np.zeros(0)
+    for name, part in parts.items():  # of a benchmark that averages over recorded subjects
+        own = dict(options)
+        if name and isinstance(benchmark, NeuralBenchmark):
+            own["responses"] = options["responses"][:, benchmark.neuroids_of(name)]
+        raw, resampled = raw_draws(part, f"{benchmark.name} {name}".strip(), result.subject, **own)
+        one = np.array([scaled(value, part) for value in raw]) / len(parts)
+        draws = draws + one if len(draws) else one
     row = result.row()
 
     def arrays() -> dict[str, NDArray[Any]]:

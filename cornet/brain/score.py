@@ -96,8 +96,20 @@ class Score:
         """Error of `value`: the error of `raw` times the slope of the scale at `raw`."""
         return self.error * slope(self.raw, self.ceiling, self.scale)
 
+    @property
+    def ood(self) -> "Score | None":
+        """The score on the further test set, if there is one; the mean over several.
+
+        From details["ood"], scores by name.
+        """
+        parts: list[Score] = list(self.details.get("ood", {}).values())
+        if len(parts) < 2:
+            return parts[0] if parts else None
+        raw, value = (float(np.mean([getattr(one, name) for one in parts])) for name in ("raw", "value"))
+        return Score(scale=parts[0].scale, raw=raw, value=value)
+
     def row(self) -> dict[str, Any]:
-        """A table row with all fields except `values` and `details`."""
+        """A table row with all fields except `values` and `details`. ood, ood_raw: of the further test sets."""
         return {
             "value": self.value,
             "value_error": self.value_error,
@@ -105,6 +117,8 @@ class Score:
             "raw": self.raw,
             "error": self.error,
             "ceiling": self.ceiling,
+            "ood": self.ood.value if self.ood else math.nan,
+            "ood_raw": self.ood.raw if self.ood else math.nan,
             "n": self.n,
             "splits": len(self.values) if self.values.ndim else 0,
             "neuroids": self.values.shape[1] if self.values.ndim == 2 else 0,

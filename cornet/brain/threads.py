@@ -22,9 +22,10 @@ def run_in_threads(
     """Call `task` with each index, in as many threads as torch uses; on a GPU, one after the other.
 
     memory: bytes that one call needs. Fewer calls run at once if they would use more than half of the free memory.
-    The result does not depend on the number of threads. Raises the exception of the first call that fails.
+    The result does not depend on the number of threads. A single task uses all threads for its products instead, so
+    that its last digits may. Raises the exception of the first call that fails.
     """
-    if device.type != "cpu":
+    if device.type != "cpu" or len(indices) == 1:
         for index in indices:
             task(index)
         return

@@ -56,6 +56,8 @@ SCORES: Mapping[str, str] = {
     "raw": NUMBER,
     "error": NUMBER,
     "ceiling": NUMBER,
+    "ood": NUMBER,
+    "ood_raw": NUMBER,
     "n": NUMBER,
     "splits": NUMBER,
     "neuroids": NUMBER,

@@ -2,7 +2,8 @@
 
 import copy
 import dataclasses
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -17,6 +18,9 @@ from cornet.brain.data.columns import categories
 from cornet.brain.data.responses import Responses
 from cornet.brain.data.same_images import image_keys, shared_images
 from cornet.brain.data.split_rule import SplitRule
+from cornet.brain.metrics.by_subject import bootstrap_error, combined, subject_ceiling, tested_on
+from cornet.brain.metrics.ceiling import stated_ceiling
+from cornet.brain.metrics.gram import RowView
 from cornet.brain.metrics.neural.registry import neural_metric
 from cornet.brain.metrics.splits import Split, fixed_splits, make_splits
 from cornet.brain.score import Score
@@ -115,6 +119,8 @@ class NeuralBenchmark(Benchmark[Bundle]):
             self.step_bin,
             *columns,
             self.rule.fixed,
+            *([self.rule.ood] if self.rule.ood else []),
+            *(one for one in (responses.subjects, responses.ceilings) if one is not None),
         ]
 
     @cached_property
@@ -122,7 +128,23 @@ class NeuralBenchmark(Benchmark[Bundle]):
         """Responses of the region, averaged and by repetition, in the stimulus order that splits index."""
         if self._origin is not None:
             return self._origin.responses
-        return self.data.responses(self.region, self.time_bin, self.rule.ignore)
+        tested = None
+        if self.rule.fixed:  # as in the reference, the ceiling is that of the test stimuli
+            tested = [*self.rule.fixed[1], *(one for _, ids in self.rule.ood for one in ids)]
+        return self.load_responses(tested)
+
+    def load_responses(self, repeated: Sequence[str] | None = None) -> Responses:
+        """The responses, with the repetitions of the stimuli `repeated`; None: of all."""
+        rule = self.rule
+        options: Any = {"subject_by": rule.subject_by, "ceiling_by": rule.ceiling_by, "repeated": repeated}
+        limits = dict(rule.keep_above)
+        return self.data.responses(self.region, self.time_bin, rule.ignore, keep_above=limits, **options)
+
+    @cached_property
+    def ood(self) -> dict[str, NDArray[np.int64]]:
+        """Positions of the stimuli of further test sets, by name."""
+        ids = self.responses.stimulus_ids
+        return {name: np.flatnonzero(np.isin(ids, own)) for name, own in self.rule.ood}
 
     @cached_property
     def splits(self) -> list[Split]:
@@ -137,11 +159,39 @@ class NeuralBenchmark(Benchmark[Bundle]):
 
     @cached_property
     def ceiling(self) -> Score | None:
-        """The metric's ceiling from the repetitions; None if the responses are averaged already."""
-        repetitions = self.responses.repetitions
+        """The metric's ceiling from the repetitions; None if the responses are averaged already.
+
+        With a fixed split it is that of the test stimuli.
+        """
+        return self.ceiling_of(None if not self.ood else self.splits[0][1] if self.splits else self.inside)
+
+    @property
+    def inside(self) -> NDArray[np.int64]:
+        """Positions of the stimuli that are in no further test set."""
+        return np.setdiff1d(
+            np.arange(len(self.responses.stimulus_ids)), np.concatenate(list(self.ood.values()))
+        )
+
+    def ceiling_of(
+        self, stimuli: NDArray[np.int64] | None, columns: NDArray[Any] | None = None
+    ) -> Score | None:
+        """The ceiling of some of the stimuli and neuroids; None: of all that have repetitions."""
+        repetitions, weights = self.responses.repetitions, self.responses.weights
+        stated = self.responses.ceilings
+        if stated is not None and self.comparison.is_mapping:
+            return stated_ceiling(stated if columns is None else stated[columns])
         if repetitions is None:
             return None
-        weights = self.responses.weights
+        if stimuli is not None:
+            own = self.responses.repeated
+            kept = stimuli if own is None else np.flatnonzero(np.isin(own, stimuli))
+            repetitions = repetitions[:, kept]
+            weights = None if weights is None else weights[:, kept]
+        if columns is not None:
+            repetitions = repetitions[:, :, columns]
+            weights = None if weights is None else weights[:, :, columns]
+        if not repetitions.shape[1]:
+            return None
 
         def compute() -> dict[str, NDArray[Any]]:
             score = self.comparison.ceiling(repetitions, weights)
@@ -181,20 +231,78 @@ class NeuralBenchmark(Benchmark[Bundle]):
         ] * (shared > 0)
 
     def score(self, recording: Recording, subject: Subject) -> Score:
+        """details: by_subject, a table, if the bundle names subjects; ood, {name: Score} of further test sets."""
         (site,) = self.sites(subject)
         features = rows_of(recording, site, self.stimuli, self.responses.stimulus_ids)
-        score = self.comparison.score(
-            features,
-            self.responses.mean,
-            self.splits,
-            groups=self._column(self.groups),
-            device=self.device,
-        )
-        score = dataclasses.replace(score, details={**score.details, "metric": self.metric})
+        score, further = self._compare(features)
+        details = {**score.details, "metric": self.metric}
+        if further:
+            details["ood"] = further
+        score = dataclasses.replace(score, details=details)
         if self.ceiling is None:
             note = "the responses are averaged already, so the ceiling is unknown and the value is raw"
-            return dataclasses.replace(score, notes=(*score.notes, note))
-        return score.with_ceiling(self.ceiling, self.scale)
+            score = dataclasses.replace(score, notes=(*score.notes, note))
+        return score
+
+    def _compare(self, features: Any) -> tuple[Score, dict[str, Score]]:
+        """The score on the scale of the benchmark, and those of further test sets."""
+        mean, columns = self.responses.mean, self._column(self.groups)
+        subjects = self.responses.subjects
+        options: Any = {"groups": columns, "device": self.device}
+        if not self.comparison.is_mapping and self.ood:
+            sets = {"": self.inside, **self.ood}
+            found = {}
+            for name, rows in sets.items():
+                own = {**options, "groups": None if columns is None else columns[rows]}
+                raw = self.comparison.score_subjects(RowView(features, rows), mean[rows], [], subjects, **own)
+                found[name] = self._scaled(raw, rows)
+            return found.pop(""), found
+        splits = self.splits
+        if self.ood:  # one mapping, tested on all sets
+            splits = [(splits[0][0], np.concatenate([splits[0][1], *self.ood.values()]))]
+        raw = self.comparison.score_subjects(features, mean, splits, subjects, **options)
+        if not self.rule.fixed or not all("predictions" in one.details for one in raw.values()):
+            return self._scaled(raw, None), {}
+        further = {name: self._scaled(self._on(raw, test), test) for name, test in self.ood.items()}
+        return self._scaled(self._on(raw, self.splits[0][1]), self.splits[0][1]), further
+
+    def _on(self, raw: Mapping[str, Score], test: NDArray[np.int64]) -> dict[str, Score]:
+        """Scores by subject on a part of the test stimuli, with the error of a bootstrap over them."""
+        found = {}
+        for name, one in raw.items():
+            mean = self.responses.mean[:, self.neuroids_of(name)]
+            part = tested_on(one, mean, test)
+            note = "error: bootstrap over test stimuli"
+            found[name] = dataclasses.replace(part, error=bootstrap_error(part, mean)).with_notes(note)
+        return found
+
+    def neuroids_of(self, subject: str) -> NDArray[np.int64]:
+        """Positions of the neuroids of a recorded subject, or of all for ""."""
+        labels = self.responses.subjects
+        return (
+            np.flatnonzero(labels == subject)
+            if labels is not None
+            else np.arange(self.responses.mean.shape[1])
+        )
+
+    def _scaled(self, raw: Mapping[str, Score], stimuli: NDArray[np.int64] | None) -> Score:
+        """Put raw scores by subject on the benchmark's scale. stimuli: those of the ceiling; None: all."""
+        ceiling = self.ceiling if stimuli is None else self.ceiling_of(stimuli)
+        if self.responses.subjects is None:
+            score = raw[""]
+            return score if ceiling is None else score.with_ceiling(ceiling, self.scale)
+        columns = [self.neuroids_of(name) for name in raw]
+        if ceiling is None:
+            return combined(raw, math.nan, "raw", columns)
+        scaled = {}
+        for (name, one), own in zip(raw.items(), columns, strict=True):
+            if ceiling.values.ndim == 2:
+                limit = subject_ceiling(ceiling.values, own)
+            else:  # of all neuroids together
+                part = self.ceiling_of(stimuli, own)
+                limit = math.nan if part is None else part.raw
+            scaled[name] = one.with_ceiling(limit, self.scale)
+        return combined(scaled, ceiling.raw, self.scale, columns).with_notes(*ceiling.notes)
 
     def prepare(self) -> None:
         self.responses, self.splits, self.ceiling  # noqa: B018

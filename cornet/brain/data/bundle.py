@@ -2,9 +2,10 @@
 
 import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -70,6 +71,11 @@ class Bundle:
         region: str | None = None,
         time_bin: tuple[float, float] | None = None,
         ignore: Sequence[str] = (),
+        *,
+        subject_by: str | None = None,
+        keep_above: Mapping[str, float] | None = None,
+        ceiling_by: str | None = None,
+        repeated: Sequence[str] | None = None,
     ) -> Responses:
         """Return the responses of a region in a time bin (ms after onset); see `make_responses`.
 
@@ -79,7 +85,9 @@ class Bundle:
         with contextlib.suppress(OSError):  # the file was moved; the open handle still works
             if "sha256" in loaded and file_hash(loaded["source"]) != loaded["sha256"]:
                 raise CornetError(f"{loaded['source']} changed after it was loaded; load it again.")
-        return make_responses(self.assembly, self.stimuli, region, time_bin, ignore, self.identity)
+        chosen: Any = {"subject_by": subject_by, "keep_above": keep_above, "ceiling_by": ceiling_by}
+        chosen["repeated"] = repeated
+        return make_responses(self.assembly, self.stimuli, region, time_bin, ignore, self.identity, **chosen)
 
 
 def load_bundle(folder: str | os.PathLike[str]) -> Bundle:

@@ -1,6 +1,6 @@
 """Prepare a region's responses for comparison: averaged per stimulus, and by repetition."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from cornet.brain.cache import cached_arrays
 from cornet.brain.data.assembly import average_repetitions, by_repetition, presentation_counts
+from cornet.brain.data.columns import categories
 from cornet.brain.data.netcdf import close_file, is_unread
 from cornet.brain.data.presentations import group_presentations
 from cornet.brain.data.selection import select
@@ -72,6 +73,9 @@ class Responses:
     mean: (stimulus, neuroid) float64, averaged over presentations, NaN where missing.
     repetitions: (repetition, stimulus, neuroid) float32 or float64, NaN where missing; None for fewer than two
         repetitions.
+    repeated: positions of the stimuli that `repetitions` and `weights` have; None: all of them.
+    subjects: (neuroid,), text, the subject of each; None unless asked for.
+    ceilings: (neuroid,), the ceiling of each as stated by the file; None unless asked for.
     weights: (repetition, stimulus, neuroid), the number of presentations averaged into each value of `repetitions`;
         None if it is never more than one.
     stimulus_ids, neuroid_ids: text.
@@ -90,6 +94,9 @@ class Responses:
     time_bin: tuple[float, float] | None = None
     notes: tuple[str, ...] = ()
     weights: NDArray[np.uint16] | None = field(default=None, repr=False)
+    repeated: NDArray[np.int64] | None = field(default=None, repr=False)
+    subjects: NDArray[np.str_] | None = field(default=None, repr=False)
+    ceilings: NDArray[np.float64] | None = field(default=None, repr=False)
 
     def __str__(self) -> str:
         repeated = "averaged" if self.repetitions is None else f"{len(self.repetitions)} repetitions"
@@ -106,6 +113,11 @@ def make_responses(
     time_bin: tuple[float, float] | None = None,
     ignore: Sequence[str] = (),
     identity: str = "",
+    *,
+    subject_by: str | None = None,
+    keep_above: Mapping[str, float] | None = None,
+    ceiling_by: str | None = None,
+    repeated: Sequence[str] | None = None,
 ) -> Responses:
     """Select and average the responses of a region in a time bin.
 
@@ -113,6 +125,10 @@ def make_responses(
     region, time_bin: see `cornet.brain.select`. ignore: see `cornet.brain.average_repetitions`.
     identity: hash of the assembly's file, part of the key of the disk cache; "" disables the cache. Values in memory
         are never cached, since they may have been modified.
+    subject_by, ceiling_by: neuroid coordinates with the subject and the ceiling of each. keep_above: as in
+        `cornet.brain.select`.
+    repeated: ids of the stimuli whose repetitions are needed; None: all. With few repeated test stimuli among many
+        training stimuli, this saves most of the memory.
 
     Raises CornetError as those two functions do, and as `check_responses`.
     """
@@ -122,7 +138,8 @@ def make_responses(
 
     def compute() -> dict[str, NDArray[Any]]:
         try:
-            return _compute(select(assembly, region, time_bin), ignore)
+            selected = select(assembly, region, time_bin, keep_above)
+            return _compute(selected, ignore, subject_by, ceiling_by, repeated)
         finally:
             close_file(assembly)
 
@@ -131,6 +148,10 @@ def make_responses(
         "region": region,
         "time_bin": None if time_bin is None else [float(edge) for edge in time_bin],
         "ignore": sorted(ignore),
+        "subject_by": subject_by,
+        "ceiling_by": ceiling_by,
+        "keep_above": sorted((keep_above or {}).items()),
+        "repeated": None if repeated is None else digest(sorted(repeated)),
     }
     if identity and is_unread(assembly):
         # Coordinates are in memory and may have been modified after loading.
@@ -149,10 +170,19 @@ def make_responses(
         time_bin=tuple(arrays["time_bin"].tolist()) or None,
         notes=_notes(arrays, 0 if stimuli is None else len(stimuli)),
         weights=arrays.get("weights"),
+        repeated=arrays.get("repeated"),
+        subjects=arrays.get("subjects"),
+        ceilings=arrays.get("ceilings"),
     )
 
 
-def _compute(selected: xr.DataArray, ignore: Sequence[str]) -> dict[str, NDArray[Any]]:
+def _compute(
+    selected: xr.DataArray,
+    ignore: Sequence[str],
+    subject_by: str | None,
+    ceiling_by: str | None,
+    repeated: Sequence[str] | None,
+) -> dict[str, NDArray[Any]]:
     """Compute the arrays that `make_responses` caches."""
     values = selected.values
     check_responses(values, f"the assembly {selected.name}: the responses")
@@ -168,6 +198,16 @@ def _compute(selected: xr.DataArray, ignore: Sequence[str]) -> dict[str, NDArray
         "time_bin": np.array(edges, float),
         "missing": np.array(_missing_counts(selected, ignore)),
     }
+    if subject_by is not None:
+        labels = _of_neuroids(selected, "subject_by", subject_by)
+        arrays["subjects"] = categories(labels, subject_by, f"the neuroids of the assembly {selected.name}")
+    if ceiling_by is not None:
+        arrays["ceilings"] = _of_neuroids(selected, "ceiling_by", ceiling_by).astype(float)
+    if repeated is not None:
+        shown = selected.coords["stimulus_id"].values.astype(str)
+        mask = np.isin(shown, [*repeated])
+        arrays["repeated"] = np.flatnonzero(np.isin(shown[arrays["first"]], [*repeated]))
+        selected = selected.isel(presentation=mask)
     repetition = selected.coords.get("repetition")
     if repetition is not None and len(np.unique(repetition.values)) > 1:
         arrays["repetitions"] = by_repetition(selected, ignore).values
@@ -175,6 +215,23 @@ def _compute(selected: xr.DataArray, ignore: Sequence[str]) -> dict[str, NDArray
         if weights is not None:
             arrays["weights"] = weights
     return arrays
+
+
+def _of_neuroids(selected: xr.DataArray, key: str, name: str) -> NDArray[Any]:
+    """A coordinate of the neuroids, (neuroid,). Raises CornetError if it is missing, or not numbers for ceilings."""
+    coordinate = selected.coords.get(name)
+    numbers = key == "ceiling_by"
+    if (
+        coordinate is None
+        or coordinate.dims not in (("neuroid",), ())
+        or (numbers and coordinate.dtype.kind not in "biuf")
+    ):
+        known = [str(other) for other, value in selected.coords.items() if value.dims == ("neuroid",)]
+        raise CornetError(
+            f"{key} names {name!r}, but the neuroids of the assembly {selected.name} have no {'numbers' * numbers}"
+            f"{'values' * (not numbers)} of that name; use one of {', '.join(known)} in bundle.json."
+        )
+    return np.broadcast_to(coordinate.values, selected.sizes["neuroid"])
 
 
 def stimulus_table(
@@ -195,7 +252,7 @@ def stimulus_table(
 
 def _missing_counts(selected: xr.DataArray, ignore: Sequence[str]) -> list[int]:
     """Count presentations, empty presentations, responses, responses missing from other presentations, means over
-    incomplete time bins, and stimuli with several presentations of one repetition."""
+    incomplete time bins, stimuli with several presentations of one repetition, and neuroids below the limits."""
     valid = ~np.isnan(selected.transpose("presentation", "neuroid").values)
     empty = ~valid.any(axis=1)
     repetition = selected.coords.get("repetition")
@@ -203,14 +260,18 @@ def _missing_counts(selected: xr.DataArray, ignore: Sequence[str]) -> list[int]:
     shown = np.bincount(group_presentations(selected, ignore).code) if single else np.zeros(0, int)
     missing = int((~valid[~empty]).sum())
     incomplete = int(selected.attrs.get("incomplete_means", 0))
-    return [len(valid), int(empty.sum()), valid.size, missing, incomplete, int((shown > 1).sum())]
+    unreliable = int(selected.attrs.get("unreliable_neuroids", 0))
+    return [len(valid), int(empty.sum()), valid.size, missing, incomplete, int((shown > 1).sum()), unreliable]
 
 
 def _notes(arrays: dict[str, NDArray[Any]], stimuli: int) -> tuple[str, ...]:
     """Return the counts as sentences. stimuli: size of the stimulus set; 0: unknown."""
     mean, weights = arrays["mean"], arrays.get("weights")
-    presentations, empty, responses, missing, incomplete, repeated = arrays["missing"].tolist()
+    presentations, empty, responses, missing, incomplete, repeated, unreliable = arrays["missing"].tolist()
     notes = []
+    if unreliable:
+        whole = mean.shape[1] + unreliable
+        notes.append(f"skipped {unreliable} of {whole} neuroids that are not above the limits of bundle.json")
     if stimuli > len(mean):
         notes.append(f"skipped {stimuli - len(mean)} of {stimuli} stimuli that were never presented")
     if empty:

@@ -1,7 +1,7 @@
 """Select a region's neuroids in a time bin from an assembly that need not fit into memory."""
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import xarray as xr
@@ -24,7 +24,10 @@ MAX_NUMBER_BYTES = 400
 
 
 def select(
-    assembly: xr.DataArray, region: str | None = None, time_bin: tuple[float, float] | None = None
+    assembly: xr.DataArray,
+    region: str | None = None,
+    time_bin: tuple[float, float] | None = None,
+    keep_above: Mapping[str, float] | None = None,
 ) -> xr.DataArray:
     """Read the responses of a region's neuroids in a time bin: (presentation, neuroid), in memory.
 
@@ -32,7 +35,11 @@ def select(
     time_bin: start and end in ms after onset. Selects the bin that equals it, or the mean (NaN skipped) over bins of
         equal width that cover it without gaps, such as 1 ms bins. None: the only bin.
 
-    The result's attribute incomplete_means counts the responses whose mean skips NaN bins.
+    keep_above: limits by neuroid coordinate, such as {"reliability": 0.3}; neuroids that are not above them, or NaN,
+        are left out.
+
+    The result's attribute incomplete_means counts the responses whose mean skips NaN bins, and unreliable_neuroids
+    those left out by keep_above.
 
     float32 stays float32 unless bins are averaged; everything else becomes float64. Values are read in blocks.
 
@@ -46,6 +53,8 @@ def select(
             "responses must be numbers along presentation and neuroid; use the behavioural benchmarks for choices."
         )
     neuroids = _find_neuroids(assembly, region)
+    found = len(neuroids)
+    neuroids = _above(assembly, neuroids, keep_above or {})
     bins, interval = _find_bins(assembly, time_bin)
     exact = len(bins) <= 1 and assembly.dtype in (np.float32, np.float64)
     shape = assembly.sizes["presentation"], len(neuroids)
@@ -66,7 +75,10 @@ def select(
             "time_bin_start": xr.Variable((), interval[0]),
             "time_bin_end": xr.Variable((), interval[1]),
         }
-    attributes = assembly.attrs | {"incomplete_means": incomplete}
+    attributes = assembly.attrs | {
+        "incomplete_means": incomplete,
+        "unreliable_neuroids": found - len(neuroids),
+    }
     return xr.DataArray(values, coordinates, ("presentation", "neuroid"), assembly.name, attributes)
 
 
@@ -85,6 +97,28 @@ def _find_neuroids(assembly: xr.DataArray, region: str | None) -> NDArray[np.int
             f"region={region!r} is not in the assembly {assembly.name}; it has "
             f"{', '.join(np.unique(regions)) or 'no neuroids'}."
         )
+    return neuroids
+
+
+def _above(
+    assembly: xr.DataArray, neuroids: NDArray[np.int64], limits: Mapping[str, float]
+) -> NDArray[np.int64]:
+    """Return the neuroids whose coordinates are above the limits. Raises CornetError if none is."""
+    for name, limit in limits.items():
+        coordinate = assembly.coords.get(name)
+        if coordinate is None or coordinate.dims != ("neuroid",) or coordinate.dtype.kind not in "biuf":
+            raise CornetError(
+                f"keep_above names {name!r}, but the assembly {assembly.name} has no numbers of that name along "
+                "neuroid; correct it in bundle.json."
+            )
+        values = coordinate.values[neuroids]
+        kept = neuroids[values > limit]  # NaN is not above
+        if not len(kept):
+            raise CornetError(
+                f"none of {len(neuroids)} neuroids of the assembly {assembly.name} has a {name} above {limit:g} "
+                f"(largest: {np.nanmax(values, initial=-np.inf):.3g}); lower keep_above in bundle.json."
+            )
+        neuroids = kept
     return neuroids
 
 

@@ -4,11 +4,19 @@ A bundle can define its rule in a file bundle.json next to assembly.nc, one of
 
     {"grouped_by": "movie"}            stimuli with the same value of this column stay on the same side
     {"stratified_by": "object_name"}   both sides get equal shares of each value
-    {"fixed_by": "split"}              one split; the column's values are train and test
+    {"fixed_by": "split"}              one split; the column's values are train, test and perhaps ood
     {"train": ["im1", ...], "test": ["im2", ...]}    one split, by stimulus_id
     {"random": true}                   neither grouped nor stratified
 
-and may add "ignore": [...], presentation coordinates besides repetition that differ within a stimulus. A column is
+and may add
+
+    "ignore": ["trial"]                    presentation coordinates besides repetition that differ within a stimulus
+    "subject_by": "subject"                neuroid coordinate: each subject is fitted and scored alone, then averaged
+    "keep_above": {"reliability": 0.3}     neuroid coordinates: only neuroids above these values are compared
+    "ceiling_by": "reliability"            neuroid coordinate: ceilings, for responses without repetitions
+
+With fixed_by, stimuli with the value ood, or ood- and a name, are further test sets, such as images of another kind:
+the same mapping is tested on each, and a score has its value on them in columns of its own. A column is
 one of stimulus_set.csv or a presentation coordinate of the assembly. User options (--groups, --stratify and --ignore,
 or brain.groups, ... in a configuration) override bundle.json. By default, stimuli are grouped by the column movie if
 it exists, else stratified by object_name if each object has enough stimuli, else split at random; every score then
@@ -17,7 +25,7 @@ has a note that names the default.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +46,10 @@ NONE = "none"
 MIN_PER_OBJECT = 5
 """Minimum stimuli per object for stratifying by object_name by default."""
 
-KEYS = ("grouped_by", "stratified_by", "fixed_by", "train", "test", "random", "ignore")
-RULES = tuple(key for key in KEYS if key not in ("test", "ignore"))
+RULES = ("grouped_by", "stratified_by", "fixed_by", "train", "random")
+KEYS = (*RULES, "test", "ignore", "subject_by", "keep_above", "ceiling_by")
+OOD = "ood"
+"""Value of a split column, or its start, for test sets of another distribution."""
 REMEDY = (
     f'set the rule in {RULE_FILE}, such as {{"grouped_by": "COLUMN"}}, or with --groups or --stratify (brain.groups '
     "or brain.stratify in training)"
@@ -78,17 +88,23 @@ class SplitOptions:
 @dataclass(frozen=True)
 class SplitRule:
     """The rule that is applied. groups, stratify: a column or None. fixed: training and test ids, or None. ignore:
-    presentation coordinates. notes: sentences for the score."""
+    presentation coordinates. notes: sentences for the score. ood: names and ids of further test sets. subject_by,
+    keep_above, ceiling_by: neuroid coordinates, see above."""
 
     groups: str | None = None
     stratify: str | None = None
     fixed: tuple[tuple[str, ...], tuple[str, ...]] | None = None
     ignore: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    ood: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    subject_by: str | None = None
+    keep_above: tuple[tuple[str, float], ...] = ()
+    ceiling_by: str | None = None
 
     def __str__(self) -> str:
         if self.fixed:
-            return f"one fixed split, {len(self.fixed[0])} for training, {len(self.fixed[1])} for testing"
+            sizes = f"{len(self.fixed[0])} for training, {len(self.fixed[1])} for testing"
+            return ", ".join([f"one fixed split, {sizes}", *(f"{len(ids)} {name}" for name, ids in self.ood)])
         rule = f"grouped by {self.groups}" if self.groups else f"stratified by {self.stratify}"
         return f"10 splits, 90 % for training, {rule if self.groups or self.stratify else 'at random'}"
 
@@ -128,6 +144,8 @@ def read_rule_file(folder: Path) -> dict[str, Any]:
             valid, kind = _is_text_list(value), "a list of strings"
         elif key == "random":
             valid, kind = value is True, "true"
+        elif key == "keep_above":
+            valid, kind = _is_limits(value), 'numbers by coordinate, such as {"reliability": 0.3}'
         else:
             valid, kind = isinstance(value, str) and bool(value.strip()), "a column name"
         if not valid:
@@ -145,6 +163,13 @@ def split_rule(bundle: Bundle, file_rule: Mapping[str, Any], options: SplitOptio
 
     Raises CornetError for an unknown column, missing values, and an invalid fixed split.
     """
+    limits = tuple(sorted((name, float(limit)) for name, limit in file_rule.get("keep_above", {}).items()))
+    rule = _rule_of_stimuli(bundle, file_rule, options)
+    subject_by, ceiling_by = file_rule.get("subject_by"), file_rule.get("ceiling_by")
+    return replace(rule, keep_above=limits, subject_by=subject_by, ceiling_by=ceiling_by)
+
+
+def _rule_of_stimuli(bundle: Bundle, file_rule: Mapping[str, Any], options: SplitOptions) -> SplitRule:
     ignore = tuple(file_rule.get("ignore", ()) if options.ignore is None else options.ignore)
     table = presented_stimuli(bundle, ignore)
     own = next((key for key in RULES if key in file_rule), "")
@@ -229,14 +254,23 @@ def _rule_from_file(
     if own == "stratified_by":
         return SplitRule(stratify=file_rule[own], ignore=ignore)
     ids = table["stimulus_id"].to_numpy(str)
-    if len(invalid := values[~np.isin(values, ["train", "test"])]):
+    further = np.array([value == OOD or value.startswith(f"{OOD}-") for value in values], bool)
+    if len(invalid := values[~np.isin(values, ["train", "test"]) & ~further]):
         raise CornetError(
-            f"the column {file_rule[own]!r} of {bundle.name} has values such as {invalid[0]!r} in {len(invalid)} of "
-            f"{len(values)} stimuli, but must contain only train and test, as fixed_by in {RULE_FILE}; correct it."
+            f"the column {file_rule[own]!r} of {bundle.name} has values such as {str(invalid[0])!r} in {len(invalid)} "
+            f"of {len(values)} stimuli, but must contain only train, test, {OOD} and {OOD}-NAME, as fixed_by in "
+            f"{RULE_FILE}; correct it."
         )
-    return SplitRule(
-        fixed=_fixed_split(bundle, ids[values == "train"], ids[values == "test"], table), ignore=ignore
-    )
+    fixed = _fixed_split(bundle, ids[values == "train"], ids[values == "test"], table[~further])
+    names = sorted(set(values[further]))
+    for name in names:
+        if (values == name).sum() < 2:
+            raise CornetError(
+                f"the column {file_rule[own]!r} of {bundle.name} has one stimulus with {name!r}, but a test set needs "
+                "at least 2; correct it."
+            )
+    ood = tuple((name, tuple(ids[values == name].tolist())) for name in names)
+    return SplitRule(fixed=fixed, ignore=ignore, ood=ood)
 
 
 def _fixed_split(
@@ -291,3 +325,11 @@ def _words(name: str) -> list[str]:
 
 def _is_text_list(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
+def _is_limits(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and bool(value)
+        and all(isinstance(limit, int | float) and not isinstance(limit, bool) for limit in value.values())
+    )

@@ -12,6 +12,7 @@ from cornet.brain.benchmarks.base import rows_of
 from cornet.brain.benchmarks.neural import NeuralBenchmark
 from cornet.brain.data.same_images import image_keys
 from cornet.brain.generalisation.rows import Measured, Row, row
+from cornet.brain.metrics.by_subject import part_of
 from cornet.brain.metrics.resampling import UNPAIRED, raw_draws
 from cornet.brain.metrics.splits import Split
 from cornet.brain.scales import to_scale
@@ -19,7 +20,7 @@ from cornet.brain.score import Score
 from cornet.brain.subjects.subject import Recording, Site, Subject
 from cornet.errors import CornetError
 
-__all__ = ["NeuralCase", "candidate_sites", "part_of"]
+__all__ = ["NeuralCase", "candidate_sites"]
 
 Columns = NDArray[np.int64]
 
@@ -107,12 +108,9 @@ class NeuralCase:
 
     def ceiling(self, stimuli: NDArray[np.int64] | None = None, columns: Columns | None = None) -> float:
         """The ceiling of some of the stimuli and neuroids, None for all; NaN for averaged responses."""
-        whole, responses = self.benchmark.ceiling, self.benchmark.responses
-        if whole is None or responses.repetitions is None:
+        whole = self.benchmark.ceiling if stimuli is None else self.benchmark.ceiling_of(stimuli)
+        if whole is None:
             return np.nan
-        if stimuli is not None:
-            weights = None if responses.weights is None else responses.weights[:, stimuli]
-            whole = self.benchmark.comparison.ceiling(responses.repetitions[:, stimuli], weights)
         return whole.raw if columns is None else part_of(whole, columns).raw
 
     def measured(
@@ -153,11 +151,3 @@ class NeuralCase:
 
 def counted(stimuli: int) -> str:
     return "1 stimulus" if stimuli == 1 else f"{stimuli} stimuli"
-
-
-def part_of(score: Score, columns: Columns) -> Score:
-    """The score of some of the neuroids, from values (split, neuroid), with their predictions."""
-    details = dict(score.details)
-    if "predictions" in details:
-        details["predictions"] = [one[:, columns] for one in details["predictions"]]
-    return Score.of_splits(score.values[:, columns], n=score.n, notes=score.notes, details=details)

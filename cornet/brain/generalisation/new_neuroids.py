@@ -5,8 +5,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cornet.brain.generalisation.neural_case import Columns, NeuralCase, part_of
+from cornet.brain.generalisation.neural_case import Columns, NeuralCase
 from cornet.brain.generalisation.rows import Measured, Row
+from cornet.brain.metrics.by_subject import part_of
 from cornet.brain.subjects.subject import Site
 from cornet.errors import CornetError
 

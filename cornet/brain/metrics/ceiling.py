@@ -18,6 +18,7 @@ __all__ = [
     "correlate_neuroids",
     "even_odd_consistency",
     "internal_consistency",
+    "stated_ceiling",
     "weighted_mean",
 ]
 
@@ -70,6 +71,22 @@ def internal_consistency(
     if some := int(absent[:, ~absent.all(axis=0)].sum()):
         notes.append(f"ceiling: skipped {some} of {values.size} undefined consistencies (split, neuroid)")
     return Score.of_splits(values, n=array.shape[1], notes=notes)
+
+
+def stated_ceiling(reliabilities: ArrayLike) -> Score:
+    """The ceiling of neuroids whose reliability is stated, (neuroid,): their median.
+
+    As in Li2026 of Brain-Score 2.4.2: error is the standard deviation (ddof 0) of the medians of 1,000 samples of the
+    finite values. values: (1, neuroid). NaN are left out and counted.
+    """
+    values = np.asarray(reliabilities, float)
+    finite = values[np.isfinite(values)]
+    notes = ["ceiling: as stated for each neuroid"]
+    if left := len(values) - len(finite):
+        notes.append(f"ceiling: skipped {left} of {len(values)} neuroids without a stated reliability")
+    random = np.random.RandomState(0)
+    draws = [np.median(random.choice(finite, len(finite))) for _ in range(1000)] if len(finite) else []
+    return Score.of_splits(values[None], notes=notes, error=float(np.std(draws)) if draws else math.nan)
 
 
 def even_odd_consistency(responses: ArrayLike) -> Score:

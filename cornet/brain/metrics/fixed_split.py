@@ -13,16 +13,15 @@ import pandas as pd
 import torch
 from numpy.typing import ArrayLike, NDArray
 
+from cornet.brain.metrics.by_subject import bootstrap_error, error_over_subjects, subject_ceiling
 from cornet.brain.metrics.ceiling import internal_consistency, weighted_mean
 from cornet.brain.metrics.predictivity import Metric, as_responses, neural_predictivity, neuroid_labels
-from cornet.brain.metrics.resampling import nan_medians, weighted_correlations
 from cornet.brain.score import Score
 from cornet.errors import CornetError, check_choice
 
 __all__ = ["Aggregation", "fixed_split_predictivity"]
 
 Aggregation = Literal["median", "neuroid_wise"]
-DRAWS = 1000
 
 
 def fixed_split_predictivity(
@@ -73,9 +72,10 @@ def fixed_split_predictivity(
     rows = np.arange(len(known)), np.arange(len(known), len(known) + len(mean))
     if metric == "ridgecv":
         options = {"alpha_per": "subject", "subjects": names, **options}
+    answers = np.concatenate([known, mean])
     score = neural_predictivity(
         features,
-        np.concatenate([known, mean]),
+        answers,
         metric,
         splits=[rows],
         targets=names,
@@ -90,7 +90,7 @@ def fixed_split_predictivity(
             for name in np.unique(names)
         ]
     )
-    error, what = error_of(score, mean, table["raw"].to_numpy(float))
+    error, what = error_of(score, answers, table["raw"].to_numpy(float))
     low = consistency.values.mean(axis=0) <= 0
     if low.any():
         notes.append(f"{int(low.sum())} of {len(low)} neuroids have a ceiling of 0 or below")
@@ -148,11 +148,7 @@ def of_subject(
     values, consistency = r[own], ceilings[:, own]
     some = np.isfinite(values).any() and np.isfinite(consistency).any()
     raw = float(np.nanmedian(values)) if some else math.nan
-    ceiling = (
-        float(np.mean(np.nanmedian(consistency[:, np.isfinite(consistency).any(axis=0)], axis=1)))
-        if some
-        else math.nan
-    )
+    ceiling = subject_ceiling(ceilings, own)
     if aggregation == "median":
         value = raw**2 / ceiling if ceiling > 0 else math.nan
     else:
@@ -165,15 +161,8 @@ def of_subject(
     return {**row, "value": value, "alpha": alpha}
 
 
-def error_of(score: Score, mean: NDArray[np.float64], raw: NDArray[np.float64]) -> tuple[float, str]:
+def error_of(score: Score, answers: NDArray[np.float64], raw: NDArray[np.float64]) -> tuple[float, str]:
     """Standard deviation of bootstrap means of raw, and what was resampled: subjects, or the stimuli of one subject."""
-    rng = np.random.default_rng(0)
-    finite = raw[np.isfinite(raw)]
-    if len(finite) > 1:
-        drawn = finite[rng.integers(len(finite), size=(DRAWS, len(finite)))].mean(axis=1)
-        return float(drawn.std(ddof=1)), "subjects"
-    count = len(mean)
-    weights = rng.multinomial(count, np.full(count, 1 / count), DRAWS).astype(float)
-    drawn = nan_medians(weighted_correlations(score.details["predictions"][0], mean, weights))
-    drawn = drawn[np.isfinite(drawn)]
-    return (float(drawn.std(ddof=1)) if len(drawn) > 1 else math.nan), "test stimuli"
+    if np.isfinite(raw).sum() > 1:
+        return error_over_subjects(raw), "subjects"
+    return bootstrap_error(score, answers), "test stimuli"

@@ -53,8 +53,8 @@ LONG = 30
 FACTOR = 3.0
 NEAR = 1e-3
 
-BLOCK = 1 << 26
-"""Bytes of the products for a few penalties at a time."""
+BLOCK = 1 << 25
+"""Bytes of the responses, or of the products for a few penalties, at a time."""
 
 
 def as_penalties(alphas: str | ArrayLike | None) -> NDArray[np.float64]:
@@ -102,9 +102,10 @@ class Spectrum:
         K.addr_(w, v, alpha=-2).addr_(v, w, alpha=-2)
         # H K H = K - 2 (w Kw' + Kw w') + 4 w (w'Kw) w', with v = Kw - (w'Kw) w
         values, inner = torch.linalg.eigh(K[1:, 1:])
-        vectors = torch.zeros(n, n - 1, dtype=K.dtype, device=K.device)
+        del K
+        vectors = torch.zeros(n, n - 1, dtype=w.dtype, device=w.device)
         vectors[1:] = inner
-        vectors -= 2 * torch.outer(w, w[1:] @ inner)
+        vectors.addr_(w, w[1:] @ inner, alpha=-2)
         return cls(vectors, values.clamp(min=0))
 
     @classmethod
@@ -123,21 +124,28 @@ class Spectrum:
         """Squared errors of left-out stimuli, summed over stimuli: (penalty, neuroid). Y: centred."""
         V, n = self.vectors, len(self.vectors)
         T = V.T @ Y
-        squares = V.square()
         rest = None if self.complete else Y - V @ T
-        rest_share = torch.zeros_like(V[:, 0]) if self.complete else 1 - 1 / n - squares.sum(dim=1)
         errors = np.empty((len(alphas), Y.shape[1]))
         step = max(1, BLOCK // (8 * 2 * n * Y.shape[1]))
         for start in range(0, len(alphas), step):
             part = torch.from_numpy(alphas[start : start + step]).to(Y)
             weights = part[:, None] / (self.eigenvalues + part[:, None])  # (penalty, direction)
-            left = V @ (weights.T[:, :, None] * T[:, None, :]).reshape(len(T), -1)
-            left = left.reshape(n, len(part), -1)
+            left = (V @ (weights.T[:, :, None] * T[:, None, :]).reshape(len(T), -1)).reshape(n, len(part), -1)
             if rest is not None:
                 left += rest[:, None, :]
-            left /= (squares @ weights.T + rest_share[:, None])[:, :, None]
+            left /= self._own_shares(weights)[:, :, None]
             errors[start : start + step] = left.square_().sum(dim=0).cpu().numpy()
+            del left
         return errors
+
+    def _own_shares(self, weights: Tensor) -> Tensor:
+        """sum_k V_ik^2 w_k of each stimulus i, (stimulus, penalty). weights: (penalty, direction)."""
+        found = []
+        for V in self.vectors.split(256):  # a copy of all would need as much memory as the vectors
+            squares = V.square()
+            rest = 0 if self.complete else 1 - 1 / len(self.vectors) - squares.sum(dim=1, keepdim=True)
+            found.append(squares @ weights.T + rest)
+        return torch.cat(found)
 
     def coefficients(self, Y: Tensor, alphas: Tensor) -> Tensor:
         """Weights of the features (feature, neuroid), or of the training stimuli (stimulus, neuroid).
@@ -226,60 +234,74 @@ def choose_penalties(
     width = features.shape[1]
     wide = width >= min(len(train) for train, _ in pairs)
     data = (
-        gram_matrix(features, device, memory=memory) if wide else centred_features(features, device, memory)
+        gram_matrix(features, device, memory=memory // 2)
+        if wide
+        else centred_features(features, device, memory)
     )
     patterns = missing_patterns(responses)
-    answers = torch.from_numpy(np.nan_to_num(responses)).to(device)
     count = responses.shape[1]
     groups = np.zeros(count, int) if labels is None else np.unique(np.asarray(labels), return_inverse=True)[1]
     values = np.full((len(pairs), count), math.nan)
     chosen = np.full((len(pairs), count), math.nan)
 
+    def on_device(array: NDArray[Any]) -> Tensor:
+        return torch.from_numpy(array).to(device)
+
+    def answers(rows: NDArray[np.int64], columns: NDArray[np.int64]) -> Tensor:
+        return on_device(responses[np.ix_(rows, columns)])
+
+    def centred(rows: NDArray[np.int64], columns: NDArray[np.int64]) -> Tensor:
+        known = answers(rows, columns)
+        return known - known.mean(dim=0)
+
     def fill(number: int) -> None:
         train, test = pairs[number]
-        sets = [(train[present[train]], test[present[test]], columns) for present, columns in patterns]
+        sets = [
+            (train[present[train]], np.flatnonzero(present[test]), columns) for present, columns in patterns
+        ]
         sets = [one for one in sets if len(one[0]) >= 3 and len(one[1]) >= 2]
+        step = max(1, BLOCK // (8 * len(train)))
+        # Each with its pattern, which needs a factorisation of its own.
+        blocks = [
+            (place, columns[start : start + step])
+            for place, (_, _, columns) in enumerate(sets)
+            for start in range(0, len(columns), step)
+        ]
 
         @lru_cache(maxsize=2)
-        def fitted(place: int) -> tuple[Spectrum, Tensor, Tensor]:
-            """Spectrum, centred training responses, and mean features (or None) of a pattern."""
-            rows = torch.from_numpy(sets[place][0]).to(device)
-            known = answers[rows][:, torch.from_numpy(sets[place][2]).to(device)]
+        def fitted(place: int) -> tuple[Spectrum, Tensor]:
+            """Spectrum, and mean features (or nothing), of a pattern."""
+            rows = on_device(sets[place][0])
             if wide:
-                spectrum = Spectrum.of_gram(data[rows][:, rows])
-                center = data.new_empty(0)
-            else:
-                center = data[rows].mean(dim=0)
-                spectrum = Spectrum.of_features(data[rows] - center)
-            return spectrum, known - known.mean(dim=0), center
+                return Spectrum.of_gram(data[rows][:, rows]), data.new_empty(0)
+            center = data[rows].mean(dim=0)
+            return Spectrum.of_features(data[rows] - center), center
 
         def errors_of(some: NDArray[np.float64]) -> NDArray[np.float64]:
             """Squared errors of left-out stimuli, summed over the stimuli and neuroids of a group: (penalty, group)."""
             errors = np.zeros((len(some), groups.max() + 1))
-            for place, (_, _, columns) in enumerate(sets):
-                spectrum, Y, _ = fitted(place)
-                np.add.at(errors.T, groups[columns], spectrum.left_out_errors(Y, some).T)
+            for place, columns in blocks:
+                Y = centred(sets[place][0], columns)
+                np.add.at(errors.T, groups[columns], fitted(place)[0].left_out_errors(Y, some).T)
             return errors
 
         best = alphas[smallest(errors_of, alphas)]
-        for place, (fit, check, columns) in enumerate(sets):
-            spectrum, Y, center = fitted(place)
+        for place, columns in blocks:
+            fit, shown, _ = sets[place]
+            spectrum, center = fitted(place)
             penalty = best[groups[columns]]
-            weights = spectrum.coefficients(Y, torch.from_numpy(penalty).to(device))
-            rows, others = (torch.from_numpy(side).to(device) for side in (fit, check))
+            weights = spectrum.coefficients(centred(fit, columns), on_device(penalty))
+            rows, others = on_device(fit), on_device(test[shown])
             if wide:
                 across = data[others][:, rows]
                 predicted = (across - across.mean(dim=1, keepdim=True)) @ weights
-                predicted -= (data[rows][:, rows].mean(dim=0) @ weights)[None]
+                predicted -= (data[rows].mean(dim=0)[rows] @ weights)[None]
             else:
                 predicted = (data[others] - center) @ weights
             varies = np.ptp(responses[np.ix_(fit, columns)], axis=0) > 0
-            truth = answers[others][:, torch.from_numpy(columns).to(device)]
-            r = pearson(predicted, truth).cpu().numpy()
+            r = pearson(predicted, answers(test[shown], columns)).cpu().numpy()
             values[number, columns[varies]] = r[varies]
             chosen[number, columns] = penalty
-            place_of = {int(stimulus): k for k, stimulus in enumerate(test)}
-            shown = [place_of[int(stimulus)] for stimulus in check]
             predictions[number][np.ix_(shown, columns[varies])] = predicted.cpu().numpy()[:, varies]
 
     size = max(len(train) for train, _ in pairs)

@@ -136,7 +136,7 @@ def open_target(
     square roots of negative responses.
     """
     benchmark = _neural(text, {"groups": groups, "time_bin": time_bin, "ignore": ignore})
-    responses = benchmark.responses
+    responses = benchmark.responses if benchmark.responses.repeated is None else benchmark.load_responses()
     column = benchmark.groups
     labels = None if column is None else categories(responses.table[column], column, f"the stimuli of {text}")
     notes = list(benchmark.rule.notes) if column else []

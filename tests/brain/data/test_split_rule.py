@@ -120,7 +120,7 @@ def test_what_a_bundle_states_is_done(tmp_path, stated, rule):
             {"grouped_by": "movie", "stratified_by": "scene"},
             "has several rules, grouped_by and stratified_by",
         ),
-        ({"fixed_by": "scene"}, "must contain only train and test"),
+        ({"fixed_by": "scene"}, "must contain only train, test"),
         ({"fixed_by": "gaps"}, "has no gaps in 20 of 60 rows (first: 'im00')"),
         ({"train": ["im00"]}, "has only one of train and test"),
         ({"train": "im00", "test": ["im01"]}, "it must be a list of strings"),

@@ -4,8 +4,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from cornet.brain.metrics.splits import Split
 from cornet.brain.score import Score
@@ -47,6 +48,30 @@ class NeuralMetric(ABC):
 
         Raises CornetError for shapes that do not match, features that are not finite, and too few stimuli.
         """
+
+    def score_subjects(
+        self,
+        features: Any,
+        responses: NDArray[np.float64],
+        splits: Sequence[Split],
+        subjects: NDArray[np.str_] | None,
+        *,
+        groups: ArrayLike | None = None,
+        device: torch.device | str = "cpu",
+    ) -> dict[str, Score]:
+        """Return a raw Score for each recorded subject, fitted on its neuroids alone, sorted by name.
+
+        subjects: (neuroid,), the subject of each; None: all are of one, whose name is "". Others: as in `score`.
+        A metric with a mapping may override this to share work between subjects.
+        """
+        if subjects is None:
+            return {"": self.score(features, responses, splits, groups=groups, device=device)}
+        return {
+            str(name): self.score(
+                features, responses[:, subjects == name], splits, groups=groups, device=device
+            )
+            for name in np.unique(subjects)
+        }
 
     @abstractmethod
     def ceiling(self, repetitions: ArrayLike, weights: ArrayLike | None = None) -> Score:

@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from typing import Any, cast
 
+import numpy as np
 import torch
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
+from cornet.brain.metrics.by_subject import part_of
 from cornet.brain.metrics.ceiling import internal_consistency
 from cornet.brain.metrics.neural.base import NeuralMetric
 from cornet.brain.metrics.neural.registry import register
@@ -30,6 +32,31 @@ class Predictivity(NeuralMetric):
     ) -> Score:
         """As `neural_predictivity`. groups: not used, since the splits respect them."""
         return neural_predictivity(features, responses, cast(Metric, self.name), splits=splits, device=device)
+
+    def score_subjects(
+        self,
+        features: Any,
+        responses: NDArray[np.float64],
+        splits: Sequence[Split],
+        subjects: NDArray[np.str_] | None,
+        *,
+        groups: ArrayLike | None = None,
+        device: torch.device | str = "cpu",
+    ) -> dict[str, Score]:
+        """As in `NeuralMetric`; subjects share one factorisation of the features. ridgecv: a penalty for each."""
+        if subjects is None:
+            return super().score_subjects(features, responses, splits, None, groups=groups, device=device)
+        options: Any = {"alpha_per": "subject", "subjects": subjects} if self.name == "ridgecv" else {}
+        whole = neural_predictivity(
+            features,
+            responses,
+            cast(Metric, self.name),
+            splits=splits,
+            targets=subjects,
+            device=device,
+            **options,
+        )
+        return {str(name): part_of(whole, np.flatnonzero(subjects == name)) for name in np.unique(subjects)}
 
     def ceiling(self, repetitions: ArrayLike, weights: ArrayLike | None = None) -> Score:
         """As `internal_consistency`: the split-half reliability of each neuroid, corrected by 2 r / (1 + r)."""
