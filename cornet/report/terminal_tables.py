@@ -146,7 +146,8 @@ def print_scores(results: "Sequence[Result]") -> None:
         table = new_table()
         table.title, table.title_justify = f"[bold]{cell(subject)}[/]", "left"
         table.add_column("benchmark", overflow="fold")
-        for heading in ("score", "scale", "raw", "ceiling", "n"):
+        further = any(result.score.ood for result in results)
+        for heading in ("score", "scale", *["ood"] * further, "raw", "ceiling", "n"):
             table.add_column(heading, justify="left" if heading == "scale" else "right", no_wrap=True)
         wide = console.width >= WIDE
         if wide:
@@ -154,10 +155,11 @@ def print_scores(results: "Sequence[Result]") -> None:
         table.add_column("", no_wrap=True)
         for result in results:
             if result.subject == subject:
-                row = cells(result, notes)
+                row = cells(result, notes, further)
                 table.add_row(*row[:-2], *(row[-2:] if wide else row[-1:]))
         console.print(table)
-    console.print("score, raw: with standard error; n: number of stimuli.")
+    about = "; ood: score on the further test sets" if any(result.score.ood for result in results) else ""
+    console.print(f"score, raw: with standard error; n: number of stimuli{about}.")
     for text, mark in notes.items():
         console.print(f"({mark}) {cell(text)}.")
     print_differences(console, results)
@@ -221,8 +223,8 @@ def print_transfer(name: str, rows: Sequence[Mapping[str, Any]]) -> None:
         console.print(f"{cell(text)}.")
 
 
-def cells(result: "Result", notes: dict[str, int]) -> list[str]:
-    """Return the cells of a score's row. Its notes are added to `notes`, {text: number}."""
+def cells(result: "Result", notes: dict[str, int], further: bool = False) -> list[str]:
+    """Return the cells of a score's row. Its notes are added to `notes`, {text: number}. further: with a cell ood."""
     score = result.score
     texts = [result.failure.rstrip(".")] if result.failure else list(score.notes)
     marks = ",".join(map(str, sorted(notes.setdefault(text, len(notes) + 1) for text in texts)))
@@ -230,6 +232,7 @@ def cells(result: "Result", notes: dict[str, int]) -> list[str]:
         cell(result.benchmark.name),
         with_error(score.value, score.value_error),
         score.scale if math.isfinite(score.raw) else "",
+        *[f"{score.ood.value:.3f}" if score.ood else "-"] * further,
         with_error(score.raw, score.error),
         "-" if math.isnan(score.ceiling) else f"{score.ceiling:.3f}",
         str(score.n or "-"),
@@ -247,7 +250,13 @@ def print_differences(console: Terminal, results: "Sequence[Result]") -> None:
     for result in results:
         name = result.benchmark.name
         base = first.setdefault(name, result)
-        if base is result or result.score.values.ndim != 2 or math.isnan(result.score.raw + base.score.raw):
+        averaged = "by_subject" in result.score.details  # raw is not a median over all neuroids
+        if (
+            base is result
+            or averaged
+            or result.score.values.ndim != 2
+            or math.isnan(result.score.raw + base.score.raw)
+        ):
             continue
         difference = paired_difference(result.score, base.score)
         lines += [f"  {name}: {result.subject} minus {base.subject}:", f"    {difference}"]

@@ -262,7 +262,7 @@ def _rule_from_file(
             f"{RULE_FILE}; correct it."
         )
     fixed = _fixed_split(bundle, ids[values == "train"], ids[values == "test"], table[~further])
-    names = sorted(set(values[further]))
+    names = sorted(set(values[further].tolist()))
     for name in names:
         if (values == name).sum() < 2:
             raise CornetError(

@@ -14,21 +14,21 @@ others; made and tested on the same stimuli, they would match noise.
 
 import math
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import linear_sum_assignment
-from torch import Tensor
 
 from cornet.brain.data.responses import missing_notes
 from cornet.brain.metrics.ceiling import checked_repetitions, weighted_mean
 from cornet.brain.metrics.correlation import missing_patterns
-from cornet.brain.metrics.gram import MEMORY, column_blocks
+from cornet.brain.metrics.cross_products import cross_products
+from cornet.brain.metrics.gram import MEMORY, RowView
 from cornet.brain.metrics.predictivity import as_pair
-from cornet.brain.metrics.splits import half_splits, make_splits
+from cornet.brain.metrics.splits import Split, half_splits, make_splits
 from cornet.brain.score import Score
 from cornet.errors import CornetError, check_choice
 
@@ -84,10 +84,7 @@ def match_units(
     found = {key: np.full(count, math.nan) for key in ("x_to_y", "y_to_x", "in_sample")}
     pairs: list[NDArray[np.int64]] = []
     left_out: list[tuple[int, int]] = []
-    for number, (train, test) in enumerate(drawn):
-        made, tested = (
-            correlations(features, answers, rows, device=device, memory=memory) for rows in (train, test)
-        )
+    for number, (made, tested) in enumerate(both_sides(features, answers, drawn, device, memory)):
         units, neuroids = np.isfinite(made).any(axis=1), np.isfinite(made).any(axis=0)
         left_out.append((int((~units).sum()), int((~neuroids).sum())))
         kept = np.ix_(units, neuroids)
@@ -145,42 +142,55 @@ def match_ceiling(
     return Score.of_splits(np.array(values), n=array.shape[1])
 
 
+def both_sides(
+    features: Any,
+    answers: NDArray[np.float64],
+    drawn: Sequence[Split],
+    device: torch.device | str,
+    memory: int,
+) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """Correlations over the training and the test stimuli of each split. Several splits share a pass."""
+    step = max(1, memory // (2 * 8 * features.shape[1] * answers.shape[1]))
+    for start in range(0, len(drawn), step):
+        some = drawn[start : start + step]
+        sets = [side for pair in some for side in pair]
+        found = correlations(features, answers, sets, device=device, memory=memory)
+        yield from zip(found[::2], found[1::2], strict=True)
+
+
 def correlations(
     features: Any,
     responses: NDArray[np.float64],
-    rows: NDArray[np.int64] | None = None,
+    sets: Sequence[NDArray[np.int64]],
     *,
     device: torch.device | str = "cpu",
     memory: int = MEMORY,
-) -> NDArray[np.float64]:
-    """Pearson's r (unit, neuroid) over the stimuli `rows`; NaN for constant units and neuroids.
+) -> list[NDArray[np.float64]]:
+    """Pearson's r (unit, neuroid) over each set of stimuli; NaN for constant units and neuroids.
 
     Each neuroid is correlated over the stimuli for which it has responses.
     """
     target = torch.device(device)
-    rows = np.arange(len(responses)) if rows is None else rows
-    result = np.full((features.shape[1], responses.shape[1]), math.nan)
-    sides = []
-    for present, columns in missing_patterns(responses[rows]):
-        if present.sum() >= 2:
-            shown = torch.from_numpy(rows[present]).to(target)
-            known = torch.from_numpy(responses[rows[present]][:, columns]).to(target)
-            sides.append((shown, unit_norm(known), columns))
-    start = 0
-    for block in column_blocks(features, target, memory=memory // 3):
-        stop = start + block.shape[1]
-        for shown, known, columns in sides:
-            result[start:stop, columns] = (unit_norm(block[shown]).T @ known).clamp(-1, 1).cpu().numpy()
-        start = stop
-    return result
-
-
-def unit_norm(X: Tensor) -> Tensor:
-    """Centred columns of length 1; NaN if a column is constant up to rounding."""
-    centred = X - X.mean(dim=0)
-    length = centred.norm(dim=0)
-    level = X.abs().amax(dim=0) * (1e-14 * math.sqrt(len(X)))
-    return torch.where(length > level, centred / length, math.nan)
+    found = [np.full((features.shape[1], responses.shape[1]), math.nan) for _ in sets]
+    for present, columns in missing_patterns(responses):
+        place = np.cumsum(present) - 1
+        own = [place[rows[present[rows]]] for rows in sets]
+        valid = [number for number, rows in enumerate(own) if len(rows) >= 2]
+        if not valid:
+            continue
+        X = torch.from_numpy(responses[present][:, columns]).to(target)
+        shown = features if present.all() else RowView(features, np.flatnonzero(present))
+        rows_of = [torch.from_numpy(own[number]).to(target) for number in valid]
+        crosses, variances = cross_products(X, shown, rows_of, target, memory)
+        for number, rows, S, squares in zip(valid, rows_of, crosses, variances, strict=True):
+            known = X[rows] - X[rows].mean(dim=0)
+            length = known.norm(dim=0)
+            level = X[rows].abs().amax(dim=0) * (1e-14 * math.sqrt(len(rows)))
+            length = torch.where(length > level, length, math.nan)
+            units = torch.where(squares > 0, squares, math.nan).sqrt()
+            r = S.div_(length[:, None]).div_(units).clamp_(-1, 1)
+            found[number][:, columns] = r.T.cpu().numpy()
+    return found
 
 
 def pairs_of(C: NDArray[np.float64]) -> NDArray[np.int64]:

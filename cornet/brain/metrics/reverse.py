@@ -17,6 +17,7 @@ from torch import Tensor
 
 from cornet.brain.metrics.ceiling import checked_repetitions, correlate_neuroids, weighted_mean
 from cornet.brain.metrics.correlation import pearson
+from cornet.brain.metrics.cross_products import cross_products
 from cornet.brain.metrics.gram import MEMORY, column_blocks
 from cornet.brain.metrics.pls import COMPONENTS, MAX_ITERATIONS, TOLERANCE
 from cornet.brain.metrics.predictivity import as_pair
@@ -74,7 +75,7 @@ def reverse_predictivity(
     X = torch.from_numpy(answers[:, complete]).to(target)
     X -= X.mean(dim=0)
     sets = [tuple(torch.from_numpy(side).to(target) for side in pair) for pair in pairs]
-    crosses, variances = cross_products(X, features, sets, target, memory)
+    crosses, variances = cross_products(X, features, [train for train, _ in sets], target, memory)
     fits = [
         fit_components(X[train] - X[train].mean(dim=0), S, variance, components)
         for (train, _), S, variance in zip(sets, crosses, variances, strict=True)
@@ -103,41 +104,14 @@ def reverse_predictivity(
     return Score.of_splits(values, n=stimuli, notes=notes, details={"metric": "reverse_pls"})
 
 
-def cross_products(
-    X: Tensor, features: Any, sets: list[Any], device: torch.device, memory: int
-) -> tuple[list[Tensor], list[Tensor]]:
-    """For each split X'Y (neuroid, unit) of the centred training set, and the units' sums of squares, 0 if constant."""
-    units = features.shape[1]
-    crosses = [X.new_empty(X.shape[1], units) for _ in sets]
-    variances = [X.new_empty(units) for _ in sets]
-    start = 0
-    for block in column_blocks(features, device, "features", memory // 4):
-        stop = start + block.shape[1]
-        Y = block - block.mean(dim=0)
-        whole, squares = X.T @ Y, Y.square().sum(dim=0)
-        for number, (train, _) in enumerate(sets):
-            rest = torch.ones(len(X), dtype=torch.bool, device=device)
-            rest[train] = False
-            n = len(train)
-            if int(rest.sum()) + n == len(X):  # subtract the others
-                S, square = whole - X[rest].T @ Y[rest], squares - Y[rest].square().sum(dim=0)
-            else:
-                S, square = X[train].T @ Y[train], Y[train].square().sum(dim=0)
-            x, y = X[train].mean(dim=0), Y[train].mean(dim=0)
-            S -= n * torch.outer(x, y)
-            constant = (block[train] == block[train[:1]]).all(dim=0)
-            crosses[number][:, start:stop] = S.masked_fill_(constant, 0.0)
-            variances[number][start:stop] = (square - n * y.square()).clamp(min=0).masked_fill_(constant, 0.0)
-        start = stop
-    return crosses, variances
-
-
 def fit_components(X: Tensor, S: Tensor, variances: Tensor, components: int) -> tuple[Tensor, Tensor]:
     """PLS from neuroids to units: R (neuroid, component) and Q (component, unit), with coefficients R Q.
 
-    X: centred training responses (stimulus, neuroid). S: X'Y, overwritten. variances: sums of squares of the units.
+    X: centred training responses (stimulus, neuroid). S: X'Y. variances: sums of squares of the units. Deflation,
+    S <- (I - p w') S, is collected in a matrix A (neuroid, neuroid), so that S itself is only read.
     """
     G, M = X.T @ X, S @ S.T
+    A = torch.eye(len(S), dtype=S.dtype, device=S.device)
     remaining, total = variances.clone(), float(M.trace())
     R: list[Tensor] = []
     P: list[Tensor] = []
@@ -146,7 +120,7 @@ def fit_components(X: Tensor, S: Tensor, variances: Tensor, components: int) -> 
         active = remaining > EXHAUSTED * variances
         if not active.any():
             break
-        w = direction(M, S[:, int(torch.nonzero(active)[0])])
+        w = direction(M, A @ S[:, int(torch.nonzero(active)[0])])
         if w is None:
             break
         r = w - sum((one * (p @ w) for one, p in zip(R, P, strict=True)), torch.zeros_like(w))
@@ -154,12 +128,14 @@ def fit_components(X: Tensor, S: Tensor, variances: Tensor, components: int) -> 
         tt = float(r @ moved)
         if not tt > 0:
             break
-        p, q = moved / tt, (S.T @ w) / tt
+        p, q = moved / tt, ((A.T @ w) @ S) / tt
         Mw = M @ w
-        S -= torch.outer(moved, q)
+        A = A - torch.outer(p, A.T @ w)
         M = M - torch.outer(p, Mw) - torch.outer(Mw, p) + (w @ Mw) * torch.outer(p, p)
         if float(M.trace()) < 1e-4 * total:  # before the subtractions lose digits
-            M, total = S @ S.T, float(M.trace())
+            deflated = A @ S
+            M = deflated @ deflated.T
+            total = float(M.trace())
         remaining = remaining - q.square() * tt
         R.append(r)
         P.append(p)

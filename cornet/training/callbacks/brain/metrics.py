@@ -18,7 +18,10 @@ MEAN = "brain/mean"
 
 
 def metrics(results: Sequence[Result]) -> dict[str, float]:
-    """Return brain/<name> (on its scale), /raw, /error and /ceiling per benchmark; brain/<region> if it has one."""
+    """Return brain/<name> (on its scale), /raw, /error, /ceiling and /ood per benchmark; brain/<region> if it has one.
+
+    /ood: the value on further test sets, if the benchmark has some.
+    """
     found: dict[str, float] = {}
     short: dict[str, list[float]] = {}
     for result in results:
@@ -28,6 +31,8 @@ def metrics(results: Sequence[Result]) -> dict[str, float]:
         found |= {name: score.value, f"{name}/raw": score.raw, f"{name}/error": score.error}
         if math.isfinite(score.ceiling):
             found[f"{name}/ceiling"] = score.ceiling
+        if score.ood is not None:
+            found[f"{name}/ood"] = score.ood.value
         short.setdefault(_region_name(result.benchmark), []).append(score.value)
     return found | {name: values[0] for name, values in short.items() if len(values) == 1}
 
