@@ -16,11 +16,12 @@ DEFAULT = "pls"
 def by_metric(benchmark: Benchmark[Any], metrics: Sequence[str]) -> list[Benchmark[Any]]:
     """A neural benchmark with each of the metrics; any other benchmark as it is.
 
-    Similarities always have the metric as a suffix. Mappings have one if there are several, but never pls.
+    Similarities and comparisons of units always have the metric as a suffix. Mappings to neuroids have one if there are
+    several, but never pls.
     """
     if not isinstance(benchmark, NeuralBenchmark):
         return [benchmark]
-    mappings = [name for name in metrics if neural_metric(name).is_mapping]
+    mappings = [name for name in metrics if not neural_metric(name).has_suffix]
     plain = {DEFAULT} if len(mappings) > 1 else {DEFAULT, *mappings}
     return [benchmark.with_metric(name, "" if name in plain else f"-{name}") for name in metrics]
 

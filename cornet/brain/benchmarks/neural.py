@@ -155,7 +155,15 @@ class NeuralBenchmark(Benchmark[Bundle]):
         if self.rule.fixed:
             sides = [np.flatnonzero(np.isin(self.responses.stimulus_ids, ids)) for ids in self.rule.fixed]
             return fixed_splits(stimuli, [(sides[0], sides[1])])
-        return make_splits(stimuli, stratify=self._column(self.stratify), groups=self._column(self.groups))
+        order = np.arange(stimuli)
+        if self.comparison.splits_in_stimulus_order:
+            order = np.argsort(self.stimuli.positions(list(self.responses.stimulus_ids)), kind="stable")
+        stratify, groups = (
+            None if values is None else values[order]
+            for values in (self._column(self.stratify), self._column(self.groups))
+        )
+        drawn = make_splits(stimuli, stratify=stratify, groups=groups)
+        return [(order[train], order[test]) for train, test in drawn]
 
     @cached_property
     def ceiling(self) -> Score | None:
@@ -257,14 +265,20 @@ class NeuralBenchmark(Benchmark[Bundle]):
                 raw = self.comparison.score_subjects(RowView(features, rows), mean[rows], [], subjects, **own)
                 found[name] = self._scaled(raw, rows)
             return found.pop(""), found
-        splits = self.splits
-        if self.ood:  # one mapping, tested on all sets
-            splits = [(splits[0][0], np.concatenate([splits[0][1], *self.ood.values()]))]
-        raw = self.comparison.score_subjects(features, mean, splits, subjects, **options)
-        if not self.rule.fixed or not all("predictions" in one.details for one in raw.values()):
-            return self._scaled(raw, None), {}
-        further = {name: self._scaled(self._on(raw, test), test) for name, test in self.ood.items()}
-        return self._scaled(self._on(raw, self.splits[0][1]), self.splits[0][1]), further
+        if self.comparison.has_suffix or not self.rule.fixed:
+            fits = {"": self.splits, **{name: [(self.splits[0][0], test)] for name, test in self.ood.items()}}
+            found = {}
+            for name, splits in fits.items():
+                raw = self.comparison.score_subjects(features, mean, splits, subjects, **options)
+                if self.rule.fixed and splits:
+                    raw = {key: dataclasses.replace(one, n=len(splits[0][1])) for key, one in raw.items()}
+                found[name] = self._scaled(raw, splits[0][1] if self.ood else None)
+            return found.pop(""), found
+        train, test = self.splits[0]
+        joined = np.concatenate([test, *self.ood.values()])  # one mapping, tested on all sets
+        raw = self.comparison.score_subjects(features, mean, [(train, joined)], subjects, **options)
+        further = {name: self._scaled(self._on(raw, own), own) for name, own in self.ood.items()}
+        return self._scaled(self._on(raw, test), test), further
 
     def _on(self, raw: Mapping[str, Score], test: NDArray[np.int64]) -> dict[str, Score]:
         """Scores by subject on a part of the test stimuli, with the error of a bootstrap over them."""

@@ -42,10 +42,10 @@ class NeuralCase:
     """
 
     def __init__(self, subject: Subject, benchmark: NeuralBenchmark, label: str = "") -> None:
-        if not benchmark.comparison.is_mapping:
+        if benchmark.comparison.has_suffix:
             raise CornetError(
-                f"the metric {benchmark.metric} fits nothing, so it cannot generalise; use a mapping, such as pls or "
-                "ridge."
+                f"the metric {benchmark.metric} predicts no neuroids, so it cannot generalise; use a mapping, such as "
+                "pls or ridge."
             )
         mean = benchmark.responses.mean
         if len(mean) < MIN_STIMULI:

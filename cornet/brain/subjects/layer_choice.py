@@ -164,20 +164,22 @@ def choose_layers(
     if memory != DEFAULT_MEMORY:
         options["memory"] = memory
     recording = subject.record(bundle.stimuli, candidates, degrees, **options)
-    fitted = subject.record(images, candidates, **options) if images and comparison.is_mapping else None
+    reduces = comparison.is_mapping and comparison.predicts_neuroids
+    fitted = subject.record(images, candidates, **options) if images and reduces else None
     rows: list[tuple[Any, ...]] = []
     by_seed: list[list[float]] = []
     for site in candidates:
         features = recording[site]
-        if comparison.is_mapping:
+        if reduces:
             reduced = _Reduced(features, fitted[site] if fitted else None, components, torch.device(device))
         for region, responses in tasks.items():
             positions = bundle.stimuli.positions(list(responses.stimulus_ids))
-            if comparison.is_mapping:
+            if reduces:
                 scores = [reduced.score(responses.mean, positions, one, metric) for one in pairs[region]]
             else:
                 shown = RowView(features, positions)
-                scores = [comparison.score(shown, responses.mean, [], groups=labels[region], device=device)]
+                given: Any = {"groups": labels[region], "device": device}
+                scores = [comparison.score(shown, responses.mean, one, **given) for one in pairs[region]]
             notes = scores[0].with_notes(*responses.notes, *rounding_notes(features, site)).notes
             by_seed.append([score.raw for score in scores])
             mean, error = (float(np.mean([getattr(one, key) for one in scores])) for key in ("raw", "error"))

@@ -125,7 +125,7 @@ def test_draws_for_a_ranking_are_means_over_subjects(folder, golden):
     assert np.median(found.draws) == pytest.approx(score.value, abs=0.1)
 
 
-@pytest.mark.parametrize("metric", ["ridgecv", "pls", "cka"])
+@pytest.mark.parametrize("metric", ["ridgecv", "pls", "semi", "cka"])
 def test_a_further_test_set_has_its_numbers_in_the_same_row(folder, golden, metric):
     """Half of the test stimuli as another distribution: each half as if it were the only test set."""
 

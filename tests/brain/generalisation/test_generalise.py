@@ -243,7 +243,7 @@ def test_the_command(tmp_path):
         ([], "--on is missing; name the brain data, as in cornet generalise pixels --on my-bundle"),
         (
             ["--on", "FOLDER", "--metric", "cka"],
-            "the metric cka fits nothing, so it cannot generalise; use a mapping",
+            "the metric cka predicts no neuroids, so it cannot generalise; use a mapping",
         ),
         (
             ["--on", "FOLDER", "--kind", "kinds"],

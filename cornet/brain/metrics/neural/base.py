@@ -20,6 +20,9 @@ class NeuralMetric(ABC):
     name: given by `register`. summary: one line for lists. is_mapping: True if it fits a mapping on the training
     stimuli of each split and tests it on the others; False if it compares all stimuli at once. The benchmarks of the
     latter have the metric's name as a suffix (my-bundle.V4-cka), and layers are chosen without principal components.
+    predicts_neuroids: False for a mapping whose values are not (split, neuroid) with predictions of the responses; its
+    benchmarks have the suffix too.
+    splits_in_stimulus_order: True if random splits are drawn in the order of the stimulus set, not of the responses.
     rotation_invariant: True if a rotation of the features changes no prediction, so that all principal components are
     as good as the features.
     """
@@ -27,7 +30,14 @@ class NeuralMetric(ABC):
     name: ClassVar[str] = ""
     summary: ClassVar[str] = ""
     is_mapping: ClassVar[bool] = True
+    predicts_neuroids: ClassVar[bool] = True
+    splits_in_stimulus_order: ClassVar[bool] = False
     rotation_invariant: ClassVar[bool] = False
+
+    @property
+    def has_suffix(self) -> bool:
+        """Whether benchmarks have the metric's name as a suffix even if it is the only one."""
+        return not (self.is_mapping and self.predicts_neuroids)
 
     @abstractmethod
     def score(
