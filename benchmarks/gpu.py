@@ -39,6 +39,7 @@ PARTS = {
     "start_up": 180,
     "training": 400,
     "pls": 90,
+    "comparisons": 240,
     "solution_times": 120,
     "battery": 180,
     "equivalence": 180,

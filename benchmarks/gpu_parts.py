@@ -277,6 +277,32 @@ def solution_times(s: Setting) -> list[Row]:
     return rows
 
 
+def comparisons(s: Setting) -> list[Row]:
+    """Ridge with a chosen penalty and reverse PLS at the sizes of the benchmarks of 2025 and 2026; features in memory."""
+    from comparisons import groups_of, last_rows, made_up, random_splits
+
+    static, laion, tvsd = (2560, 25_088, 168), (6204, 25_088, 10_000), (22_348, 25_088, 1355)
+    if s.small:
+        static, laion, tvsd = (90, 120, 20), (120, 130, 40), (150, 130, 20)
+    rows = []
+
+    def ridge(what: str, size: tuple[int, int, int], splits: Any, groups: int, limit: float) -> None:
+        X, Y = made_up(*size)
+        options: Any = {"alpha_per": "subject", "subjects": groups_of(Y, groups), "splits": splits(size[0])}
+        work = partial(brain.neural_predictivity, X, Y, "ridgecv", device=s.device, **options)
+        target = None if s.small else ("<", limit)
+        rows.append(row(f"ridgecv, {what}", repeated(work, s, 2), "s", target))
+
+    ridge("2,560 stimuli, one split", static, partial(random_splits, 1), 1, 1)
+    ridge("2,560 stimuli, ten splits", static, partial(random_splits, 10), 1, 2)
+    ridge("5,833 stimuli, five subjects", laion, partial(last_rows, 371), 5, 15)
+    ridge("22,248 stimuli, two subjects", tvsd, partial(last_rows, 100), 2, 90)
+    X, Y = made_up(*static)
+    work = partial(brain.reverse_predictivity, X, Y, device=s.device)
+    rows.append(row("reverse PLS, ten splits", repeated(work, s, 2), "s", None if s.small else ("<", 2)))
+    return rows
+
+
 def make_battery(s: Setting) -> list[Row]:
     """Made-up files of the public benchmarks' sizes: minutes of one core, no GPU."""
     from battery_cost import make_data, parsed

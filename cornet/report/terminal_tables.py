@@ -138,6 +138,47 @@ def print_benchmarks(benchmarks: "Sequence[Benchmark[Any]]", groups: Mapping[str
     )
 
 
+def print_coverage() -> None:
+    """Print which neural benchmarks of the reference can be run, by groups of the same protocol."""
+    from cornet.brain.benchmarks.coverage import ANSWERS, COVERAGE
+
+    console = Terminal(highlight=False)
+    table = new_table()
+    for heading in ("benchmarks", "runs", "file", "metric"):
+        table.add_column(heading, overflow="fold", no_wrap=heading == "runs")
+    for one in COVERAGE:
+        names = shortened(one.identifiers)
+        about = f"\n[dim]{cell(one.about)}[/]" if one.about else ""
+        table.add_row(f"{cell(names)}{about}", cell(one.runs), cell(one.file), cell(one.metric))
+    console.print(table)
+    counts = {
+        answer: sum(len(one.identifiers) for one in COVERAGE if one.runs == answer) for answer in ANSWERS
+    }
+    for answer, meaning in ANSWERS.items():
+        console.print(f"{answer} ({counts[answer]} of {sum(counts.values())}): {meaning}.")
+    console.print("Identifiers of brainscore_vision 2.4.2. Each one with --json.")
+
+
+def shortened(names: Sequence[str]) -> str:
+    """Names that differ in region and ending as one: Papale2025.{V1,V4,IT}-{ridgecv,ridge}."""
+    starts = list(dict.fromkeys(name.rpartition(".")[0] or name for name in names))
+    texts = []
+    for start in starts:
+        own = [name.removeprefix(start) for name in names if (name.rpartition(".")[0] or name) == start]
+        regions = list(dict.fromkeys(name.partition("-")[0] for name in own))
+        ends = list(dict.fromkeys(name.partition("-")[2] for name in own))
+        if len(own) == 1 or not own[0].startswith("."):
+            texts += [start + name for name in own]
+            continue
+        parts = [region.removeprefix(".") for region in regions]
+        texts.append(f"{start}.{_braced(parts)}-{_braced(ends)}")
+    return ", ".join(texts) if len(texts) <= 8 else f"{', '.join(texts[:3])} and {len(texts) - 3} more"
+
+
+def _braced(parts: Sequence[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{{{','.join(parts)}}}"
+
+
 def print_scores(results: "Sequence[Result]") -> None:
     """Print scores with errors and ceilings, paired differences from the first model, and all notes."""
     console = Terminal(highlight=False)

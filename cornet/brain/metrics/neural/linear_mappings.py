@@ -1,7 +1,7 @@
 """Neural predictivity by five linear mappings. See `cornet.brain.metrics.predictivity`, also for the sources."""
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import torch
@@ -19,7 +19,12 @@ __all__ = ["ChosenRidge", "LeastSquares", "PartialLeastSquares", "Predictivity",
 
 
 class Predictivity(NeuralMetric):
-    """Pearson's r of predicted and measured responses to the test stimuli; the ceiling is the internal consistency."""
+    """Pearson's r of predicted and measured responses to the test stimuli; the ceiling is the internal consistency.
+
+    method: the metric of `neural_predictivity`; "": the registered name.
+    """
+
+    method: ClassVar[str] = ""
 
     def score(
         self,
@@ -31,7 +36,14 @@ class Predictivity(NeuralMetric):
         device: torch.device | str = "cpu",
     ) -> Score:
         """As `neural_predictivity`. groups: not used, since the splits respect them."""
-        return neural_predictivity(features, responses, cast(Metric, self.name), splits=splits, device=device)
+        name = cast(Metric, self.method or self.name)
+        return neural_predictivity(
+            features, responses, name, splits=splits, device=device, **self.options(None)
+        )
+
+    def options(self, subjects: NDArray[np.str_] | None) -> dict[str, Any]:
+        """Further arguments of `neural_predictivity`. subjects: (neuroid,), or None."""
+        return {}
 
     def score_subjects(
         self,
@@ -46,15 +58,9 @@ class Predictivity(NeuralMetric):
         """As in `NeuralMetric`; subjects share one factorisation of the features. ridgecv: a penalty for each."""
         if subjects is None:
             return super().score_subjects(features, responses, splits, None, groups=groups, device=device)
-        options: Any = {"alpha_per": "subject", "subjects": subjects} if self.name == "ridgecv" else {}
+        name, options = cast(Metric, self.method or self.name), self.options(subjects)
         whole = neural_predictivity(
-            features,
-            responses,
-            cast(Metric, self.name),
-            splits=splits,
-            targets=subjects,
-            device=device,
-            **options,
+            features, responses, name, splits=splits, targets=subjects, device=device, **options
         )
         return {str(name): part_of(whole, np.flatnonzero(subjects == name)) for name in np.unique(subjects)}
 
@@ -77,8 +83,28 @@ class Ridge(Predictivity):
 
 @register("ridgecv")
 class ChosenRidge(Predictivity):
-    summary = "predictivity by ridge regression, penalty chosen by leave-one-out"
+    """alphas: the list of penalties, see `cornet.brain.metrics.ridge_cv`."""
+
+    summary = "predictivity by ridge regression, penalty chosen from 99 by leave-one-out"
     rotation_invariant = True
+    method = "ridgecv"
+    alphas: ClassVar[str] = "standard"
+
+    def options(self, subjects: NDArray[np.str_] | None) -> dict[str, Any]:
+        per: dict[str, Any] = {} if subjects is None else {"alpha_per": "subject", "subjects": subjects}
+        return {"alphas": self.alphas, **per}
+
+
+@register("ridgecv_reduced")
+class ReducedRidge(ChosenRidge):
+    summary = "as ridgecv, with the 23 penalties of Gifford2022"
+    alphas = "reduced"
+
+
+@register("ridgecv_powers")
+class PowersRidge(ChosenRidge):
+    summary = "as ridgecv, with 21 powers of ten, as in Zerbe2026"
+    alphas = "powers"
 
 
 @register("linear")

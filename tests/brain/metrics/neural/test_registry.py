@@ -16,15 +16,18 @@ from cornet.brain.metrics.splits import make_splits
 from tests.helpers.paths import ROOT
 
 MAPPINGS = ["pls", "ridge", "ridgecv", "linear", "neuron_to_neuron"]
+LISTS = {"ridgecv_reduced": "reduced", "ridgecv_powers": "powers"}
+UNITS = ["reverse_pls", "one_to_one", "semi", "soft", "partial"]
 
 
 def test_all_metrics_are_listed_mappings_first():
-    assert list_metrics() == [*MAPPINGS, "cka", "rdm"]
+    assert list_metrics() == [*MAPPINGS[:3], *LISTS, *MAPPINGS[3:], *UNITS, "cka", "rdm"]
     assert list(predictivity.METRICS) == MAPPINGS
     for name in list_metrics():
         assert neural_metric(name).name == name
         assert neural_metric(name).summary
-        assert neural_metric(name).is_mapping == (name in MAPPINGS)
+        assert neural_metric(name).is_mapping == (name not in ("cka", "rdm"))
+        assert neural_metric(name).has_suffix == (name not in (*MAPPINGS, *LISTS))
 
 
 @pytest.mark.parametrize(
@@ -90,6 +93,17 @@ def test_the_mappings_are_neural_predictivity_bit_for_bit(name):
     ceiling, consistency = neural_metric(name).ceiling(measured), brain.internal_consistency(measured)
     assert np.array_equal(ceiling.values, consistency.values)
     assert ceiling.notes == consistency.notes
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_other_lists_of_penalties(name):
+    rng = np.random.default_rng(0)
+    features, responses = rng.standard_normal((60, 20)), rng.standard_normal((60, 5))
+    splits = make_splits(60)
+    score = neural_metric(name).score(features, responses, splits)
+    direct = brain.neural_predictivity(features, responses, "ridgecv", alphas=LISTS[name], splits=splits)
+    assert np.array_equal(score.values, direct.values)
+    assert np.array_equal(score.details["alphas"], direct.details["alphas"])
 
 
 NEW = '''
