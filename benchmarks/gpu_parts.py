@@ -278,7 +278,7 @@ def solution_times(s: Setting) -> list[Row]:
 
 
 def comparisons(s: Setting) -> list[Row]:
-    """Ridge with a chosen penalty and reverse PLS at the sizes of the benchmarks of 2025 and 2026; features in memory."""
+    """Ridge with a chosen penalty and reverse PLS at the sizes of the benchmarks of 2025 and 2026."""
     from comparisons import groups_of, last_rows, made_up, random_splits
 
     static, laion, tvsd = (2560, 25_088, 168), (6204, 25_088, 10_000), (22_348, 25_088, 1355)
