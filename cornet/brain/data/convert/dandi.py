@@ -40,7 +40,7 @@ COMPARED = 8
     "dandi",
     summary="any recording of sorted units with presentations of images, in NWB 2",
     files="one .nwb file, or a folder of them with the same stimuli; images in stimulus/templates, or a folder",
-    licence="that of the dandiset (mostly CC BY 4.0 or CC0)",
+    licence="that of the dandiset",
     access="free; some dandisets: account",
     address="https://dandiarchive.org",
     citation="see the dandiset",

@@ -56,7 +56,7 @@ EXPECTED = "sub-0X_ResponseData.h5 of THINGS-fMRI (table form)"
     summary="human V1, V2, V4, IT: fMRI of 3 subjects, 8,640 + 100 x 12 THINGS images, single-trial betas",
     files="betas_csv/ with sub-0X_ResponseData.h5 (up to 17 GB each), sub-0X_VoxelMetadata.csv, "
     "sub-0X_StimulusMetadata.csv; images: THINGS (4.7 GB)",
-    licence="CC0 (responses); THINGS images: for research only",
+    licence="that at its address (responses); THINGS images: for research only",
     access="free (responses); terms of use (images)",
     address="https://doi.org/10.25452/figshare.plus.20492835; images: https://osf.io/jum2f/",
     citation="Hebart et al. 2023 (eLife 12:e82580)",

@@ -2,13 +2,14 @@
 
 Files, the first three for each session:
 
-* H5/ses01_240629_M1_2.h5: response_matrix_img, (time, image, unit) single, in spikes per second, smoothed over 20 ms;
-  raster_matrix_img, (time, trial, unit) uint8, spikes per ms. In MATLAB, the axes are reversed.
-* H5/ses01_240629_M1_2_info.mat: img_idx, the image of each trial (1 to 1000: NSD; above: localizer);
+* Raw/H5FILES/ses01_240629_M1_2.h5: response_matrix_img, (time, image, unit) single, in spikes per second, smoothed
+  over 20 ms; raster_matrix_img, (time, trial, unit) uint8, spikes per ms. In MATLAB, the axes are reversed.
+* Raw/H5FILES/ses01_240629_M1_2_info.mat: img_idx, the image of each trial (1 to 1000: NSD; above: localizer);
   global_params.pre_onset, ms before onset.
 * Processed/Processed_ses01_240629_M1_2.mat: a value for each unit of pos, reliability_best, reliability_basic,
   UnitType, F_SI, B_SI, O_SI, snr, best_r_time1, best_r_time2.
-* exclude_area.xls, or exported as exclude_area.csv: SesIdx, y1, y2, AREALABEL, Area, the areas along each probe.
+* exclude_area.xls, here or in others/, or exported as exclude_area.csv: SesIdx, y1, y2, AREALABEL, Area, the areas
+  along each probe.
 * nsd_expdesign.mat of NSD: sharedix, which image of NSD has which number.
 
 Responses: means over 70-170 ms of response_matrix_img; the 72 localizer images are left out, and repetitions are not
@@ -56,8 +57,8 @@ DEGREES = 11.0
 @converter(
     "triple-n",
     summary="macaque V1, V2, V4, IT: Neuropixels in 5 monkeys, 90 sessions, 47,503 units, 1,000 images of NSD",
-    files="a folder with H5/ses*.h5 and H5/ses*_info.mat, Processed/Processed_ses*.mat, exclude_area.xls (with xlrd "
-    "installed) or exclude_area.csv, and nsd_expdesign.mat of NSD; images: nsd_stimuli.hdf5 of NSD (37 GB)",
+    files="a folder with Raw/H5FILES/ses*.h5 and ses*_info.mat, Processed/Processed_ses*.mat, exclude_area.xls "
+    "(with xlrd installed) or exclude_area.csv, and nsd_expdesign.mat of NSD; images: nsd_stimuli.hdf5 of NSD (37 GB)",
     licence="that of the data set at ScienceDB; images: NSD's terms",
     access="free (responses); terms of use (images)",
     address="https://doi.org/10.57760/sciencedb.33556; https://liyipeng-moon.github.io/Triple-N-Docs/",
@@ -66,12 +67,12 @@ DEGREES = 11.0
 def open_triple_n(options: Options) -> "TripleN":
     """Open the sessions in the folder."""
     root = options.path
-    folders = [root / "H5", root / "H5FILES", root]
+    folders = [root / "Raw" / "H5FILES", root / "H5FILES", root / "H5", root]
     sessions = next((found for folder in folders if (found := sorted(folder.glob("ses*_*.h5")))), [])
     if not sessions:
         more = " (GoodUnit files are not read)" if any(root.rglob("GoodUnit_*.mat")) else ""
         raise CornetError(
-            f"{root} has no H5/ses01_*.h5{more}; give the folder of Triple-N with H5, Processed and exclude_area.xls."
+            f"{root} has no Raw/H5FILES/ses01_*.h5{more}; give the folder of Triple-N with Raw, Processed and others."
         )
     return TripleN(root, sessions, options.images, options.degrees or DEGREES)
 

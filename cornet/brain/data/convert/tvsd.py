@@ -52,7 +52,7 @@ THINGS_BELOW = ("object_images", "images_THINGS/object_images", "THINGS/object_i
     summary="macaque V1, V4, IT: 2 monkeys, 2,048 sites of multi-unit activity, 22,248 + 100 x 30 THINGS images",
     files="a folder with monkeyF/ and monkeyN/, each with THINGS_normMUA.mat (200 MB) and _logs/things_imgs.mat; "
     "images: THINGS (4.7 GB)",
-    licence="CC BY 4.0 (responses); THINGS images: for research only",
+    licence="that in its file LICENSE (responses); THINGS images: for research only",
     access="free (responses); terms of use (images)",
     address="https://gin.g-node.org/paolo_papale/TVSD; images: https://osf.io/jum2f/",
     citation="Papale, Wang, Self, Roelfsema 2025 (Neuron 113:539)",

@@ -128,8 +128,9 @@ class SourceFile:
         item = self.dataset(name)
         chunk = math.prod(item.chunks or ()) * item.dtype.itemsize
         if chunk > limit:
-            raise self.wrong(
-                f"has {name} in chunks of {chunk:,} bytes, of which --memory allows {limit:,} (give more memory)"
+            raise CornetError(
+                f"{self.path} has {name} in chunks of {chunk:,} bytes, but --memory allows {limit:,} for one; "
+                "give more memory."
             )
 
     def small(self, name: str, kinds: str = "") -> NDArray[Any]:

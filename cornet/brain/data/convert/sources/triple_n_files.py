@@ -85,7 +85,7 @@ def _area(own: pd.DataFrame, position: float) -> tuple[str, str]:
 
 def read_areas(root: Path) -> tuple[Path, pd.DataFrame]:
     """Read exclude_area as CSV, or as XLS if xlrd is installed."""
-    paths = [root / "exclude_area.csv", root / "exclude_area.xls"]
+    paths = [place / f"exclude_area.{kind}" for kind in ("csv", "xls") for place in (root, root / "others")]
     path = next((path for path in paths if path.is_file()), None)
     if path is None:
         raise CornetError(
