@@ -213,19 +213,19 @@ def nsd(
     return content
 
 
-def triple_n(folder: Path, units: Sequence[int] = (3, 4), trials: int = 4200, seed: int = 0) -> None:
+def triple_n(folder: Path, units: Sequence[int] = (3, 4), trials: int = 2172, seed: int = 0) -> None:
     """Triple-N in the form H5: session 1 in IT, session 2 in early visual cortex; nsd_expdesign.mat and images."""
     rng = np.random.default_rng(seed)
     for session, count in enumerate(units, start=1):
         stem = f"ses{session:02d}_24062{session}_M{session}_2"
         (folder / "Raw" / "H5FILES").mkdir(parents=True, exist_ok=True)
         (folder / "Processed").mkdir(exist_ok=True)
-        images = np.r_[np.tile(np.arange(1, 1001), 4), np.arange(1001, 1073)][:trials]
+        images = np.r_[np.arange(1001, 1073), np.tile(np.arange(1, 1001), 4)][:trials]
         images = rng.permutation(np.r_[images, rng.integers(1, 1073, max(0, trials - len(images)))])
         with h5py.File(folder / "Raw" / "H5FILES" / f"{stem}.h5", "w") as file:
             response = rng.gamma(2, 5, (450, 1072, count)).astype(np.float32)
             drive = rng.random((1073, count)) * 0.2
-            raster = (rng.random((450, len(images), count)) < drive[images]).astype(np.uint8)
+            raster = (rng.random((450, len(images), count), np.float32) < drive[images]).astype(np.uint8)
             file["response_matrix_img"], file["raster_matrix_img"] = response, raster
             file["LFP_Data"] = np.zeros((2, 3))
         info = {
