@@ -243,7 +243,7 @@ def triple_n(folder: Path, units: Sequence[int] = (3, 4), trials: int = 2172, se
         "SesIdx,y1,y2,AREALABEL,Area,ROIIndex\n1,0,500,MB1,IT,1\n2,0,300,V1,EVC,2\n2,300,800,V4d,EVC,3\n"
     )
     content = design(folder / "nsd_expdesign.mat", 1000, 1000)
-    nsd_stimuli(folder / "nsd_stimuli.hdf5", size=425, written=(content["sharedix"][0][:3] - 1).tolist())
+    nsd_stimuli(folder / "nsd_stimuli.hdf5", size=24, written=(content["sharedix"][0][:3] - 1).tolist())
 
 
 def nwb(
