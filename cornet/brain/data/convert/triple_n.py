@@ -14,8 +14,9 @@ Files, the first three for each session:
 
 Responses: means over 70-170 ms of response_matrix_img; the 72 localizer images are left out, and repetitions are not
 kept, as in Brain-Score. reliability_window is the split-half reliability in the same window, corrected by Spearman and
-Brown: 20 random halves of each image's trials, drawn by RandomState(session) as in Brain-Score. Sessions whose areas
-are all early visual cortex (EVC) have V1, V2 or V4 by position, else EVC-other; all units of other sessions are IT.
+Brown: 20 random halves of each image's trials, drawn by RandomState(session) as in Brain-Score; it is also the
+ceiling. Sessions whose areas are all early visual cortex (EVC) have V1, V2 or V4 by position, else EVC-other; all
+units of other sessions are IT.
 
 Only sessions in the form H5 are read. The form GoodUnit_*.mat has the same values without the number of the session.
 """
@@ -114,7 +115,11 @@ class TripleN:
             }
         )
         self.presentations = pd.DataFrame({"stimulus_id": ids, "repetition": 0})
-        self.rule = {"random": True, "keep_above": {"reliability_window": 0.4}}
+        self.rule = {
+            "random": True,
+            "keep_above": {"reliability_window": 0.4},
+            "ceiling_by": "reliability_window",
+        }
         self.paths = [areas_path, design_path]
         self.sessions = list(sessions)
         tables = []

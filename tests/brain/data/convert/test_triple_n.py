@@ -59,7 +59,11 @@ def test_values_ids_and_quality(triple_n, tmp_path, converted):
         start += count
     assert (assembly["reliability_window"] > 0.4).any()
     rule = json.loads((tmp_path / "bundles/triple-n/bundle.json").read_text())
-    assert rule == {"random": True, "keep_above": {"reliability_window": 0.4}}
+    assert rule == {
+        "random": True,
+        "keep_above": {"reliability_window": 0.4},
+        "ceiling_by": "reliability_window",
+    }
 
 
 def one_by_one(rates, images, seed):
