@@ -100,7 +100,7 @@ def test_only_images_seen_three_times_by_all(tmp_path, converted):
 @pytest.mark.slow
 def test_the_published_shape(tmp_path, converted):
     """One session of 83 x 104 x 81 voxels, of which only some trials were written."""
-    design = published_files.nsd(tmp_path / "nsd", subjects=[1], sessions=1, shape=(3, 3, 3), shared=4)
+    design = published_files.nsd(tmp_path / "nsd", subjects=[1], sessions=1, shape=(3, 3, 3), shared=12)
     root = tmp_path / "nsd"
     rng, shape = np.random.default_rng(5), (81, 104, 83)
     roi = root / "nsddata/ppdata/subj01/func1pt8mm/roi"
@@ -116,7 +116,7 @@ def test_the_published_shape(tmp_path, converted):
         for trial in np.flatnonzero(np.isin(shown, design["sharedix"][0])):
             data[trial] = rng.integers(-999, 999, (83, 104, 81))
     _, values, _ = converted("nsd", root, memory=2**27)
-    assert values.shape == (12, int(np.isin(labels, [1, 2, 3, 4, 5, 7]).sum()), 1)
+    assert values.shape == (36, int(np.isin(labels, [1, 2, 3, 4, 5, 7]).sum()), 1)
     assert np.isfinite(values).all()
 
 
