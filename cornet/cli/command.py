@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from cornet.cli.benchmarks import benchmarks
+from cornet.cli.convert import convert
 from cornet.cli.fetch import fetch
 from cornet.cli.generalise import generalise
 from cornet.cli.init import init
@@ -37,6 +38,7 @@ app.command(cls=WordsForHydra)(train)
 app.command()(init)
 app.command()(models)
 app.command()(fetch)
+app.command()(convert)
 app.command()(benchmarks)
 app.command(cls=SeveralValues)(score)
 app.command()(layers)

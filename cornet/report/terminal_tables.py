@@ -1,7 +1,7 @@
 """Print tables to a terminal."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich import box
@@ -11,6 +11,7 @@ from cornet.terminal import Terminal, cell, duration
 
 if TYPE_CHECKING:
     from cornet.brain.benchmarks import Benchmark, Result
+    from cornet.brain.data.convert.base import Converter
     from cornet.brain.subjects.layer_choice import LayerChoice
     from cornet.models import ModelSummary
     from cornet.runs.comparison import Rerun
@@ -19,6 +20,7 @@ __all__ = [
     "facts_table",
     "new_table",
     "print_benchmarks",
+    "print_converters",
     "print_intervals",
     "print_layers",
     "print_line",
@@ -113,6 +115,21 @@ def print_public_data() -> None:
     console.print(table)
     for data in PUBLIC.values():
         console.print(f"{data.name}: {data.citation}.")
+
+
+def print_converters(converters: "Iterable[Converter]") -> None:
+    """Print what can be converted, with licence, access, address and files."""
+    console = Terminal(highlight=False, soft_wrap=False)
+    for one in converters:
+        console.print(f"[bold]{cell(one.name)}[/bold]: {cell(one.summary)}")
+        for heading, text in (
+            ("files", one.files),
+            ("licence", one.licence),
+            ("access", one.access),
+            ("address", one.address),
+            ("paper", one.citation),
+        ):
+            console.print(f"  {heading}: {cell(text)}")
 
 
 def print_benchmarks(benchmarks: "Sequence[Benchmark[Any]]", groups: Mapping[str, Sequence[str]]) -> None:

@@ -1,0 +1,1 @@
+"""Convert published recordings to bundles: one file per data set, and the common writer (`cornet convert`)."""

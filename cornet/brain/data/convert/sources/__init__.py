@@ -1,0 +1,1 @@
+"""Read the formats of published recordings, whose files are not trusted."""

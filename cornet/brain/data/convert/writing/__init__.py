@@ -1,0 +1,1 @@
+"""Write the files of a bundle in steps that can be continued."""
