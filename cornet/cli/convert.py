@@ -72,6 +72,7 @@ def convert(
     chosen = find_converter(name)
     if path is None:
         raise CornetError(f"the path of {name} is missing; it needs {chosen.files}.")
+    path = path.expanduser()
     if not path.exists():
         raise CornetError(f"{path} does not exist; give the folder or file of the published data.")
     given = {"--window": window, "--bin-ms": bin_ms, "--bins": bins or None, "--column": column}
@@ -84,7 +85,7 @@ def convert(
         raise CornetError("--bins and --bin-ms exclude each other; give one of them.")
     span = _window(window) if window is not None else (0.0, 300.0) if bins else None
     options = Options(
-        path.expanduser(),
+        path,
         images.expanduser() if images else None,
         span,
         10.0 if bins else bin_ms,
