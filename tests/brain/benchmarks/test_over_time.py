@@ -63,6 +63,28 @@ def test_the_simulated_region_over_time(small_brain):
     assert np.isfinite(score.ceiling).all()
 
 
+def test_the_known_order_of_signals_is_recovered_from_simulated_spikes(small_brain):
+    """Position and size arrive at 85 ms, the category of the easiest image at 95 ms and of the hardest at 180."""
+    timed = open_over_time("simulated")
+    table = timed.responses[0].table
+    place = np.column_stack([table[["x", "y"]], np.log2(table["size"])])
+    names = table["category_name"].to_numpy(str)
+    category = (names[:, None] == np.unique(names)).astype(float)
+    score = temporal_predictivity(
+        {"place[0]": place, "category[0]": category},
+        np.stack([one.mean for one in timed.responses]),
+        timed.bins,
+        "ridgecv",
+        stratify=timed.stratify,
+    )
+    first, second = (score.raw[k] for k in range(2))
+    assert abs(score.raw[:, 0]).max() < 0.2  # 70 to 80 ms
+    assert 85 <= score.peak("place").value <= 115 < score.peak("category").value
+    assert first[2] > second[2] + 0.1  # 90 to 100 ms
+    assert second[-1] > first[-1] + 0.1
+    assert second[5] < second[-1]  # harder images later
+
+
 def test_what_is_wrong(tmp_path):
     one = write(tmp_path / "one")
     with pytest.raises(CornetError, match="one has 1 time bin, but a comparison over time needs several"):
