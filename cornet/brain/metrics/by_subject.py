@@ -72,9 +72,7 @@ def subject_ceiling(ceilings: NDArray[np.float64], columns: NDArray[Any]) -> flo
 
     ceilings: (split, neuroid).
     """
-    own = ceilings[:, columns]
-    own = own[:, np.isfinite(own).any(axis=0)]
-    return float(np.nanmedian(own, axis=1).mean()) if own.size else math.nan
+    return _mean(nan_medians(ceilings[:, columns]))
 
 
 def combined(

@@ -160,6 +160,10 @@ def fixed_splits(n: int, pairs: Iterable[tuple[ArrayLike, ArrayLike]]) -> list[S
             raise CornetError(
                 f"split {number}: {shared} stimuli are in both the training and the test set; keep each in one."
             )
+        if len(check) < 2:
+            raise CornetError(
+                f"split {number}: the test set has 1 stimulus, but a correlation needs at least 2; give more."
+            )
         result.append((fit.astype(np.int64), check.astype(np.int64)))
     if not result:
         raise CornetError("splits is empty; use a number, or at least one pair of positions.")

@@ -202,3 +202,23 @@ def test_a_further_test_set_needs_two_stimuli(folder, golden):
 
     with pytest.raises(CornetError, match="one stimulus with 'ood'"):
         scored(copy, golden, RULE, change=one)
+
+
+def test_subjects_with_fewer_repetitions_are_counted(folder, golden):
+    """Subject b was shown the test images half as often: its ceiling is that of its own repetitions."""
+    copy = folder.parent / "fewer"
+    copy.mkdir()
+    for file in ("stimulus_set.csv", "stimuli.zip"):
+        (copy / file).write_bytes((folder / file).read_bytes())
+    assembly = xr.load_dataarray(folder / "assembly.nc")
+    late = assembly.coords["repetition"].values >= 3
+    b = assembly.coords["subject"].values == "b"
+    assembly.values[np.ix_(late, b)] = np.nan
+    write_assembly(assembly, copy / "assembly.nc")
+    _, whole = scored(folder, golden, RULE)
+    _, fewer = scored(copy, golden, RULE)
+    one, other = (score.details["by_subject"].set_index("subject") for score in (whole, fewer))
+    assert one.loc["a", "value"] == pytest.approx(other.loc["a", "value"], abs=1e-12)
+    assert np.isfinite(other.loc["b", "value"])
+    assert other.loc["b", "ceiling"] < one.loc["b", "ceiling"]
+    assert any("missing in one half" in note for note in fewer.notes)

@@ -321,6 +321,7 @@ def test_fewer_components_are_said():
         ({"groups": ["a"] * 40}, "1 groups are too few"),
         ({"splits": [([0, 1], [1, 2])]}, "1 stimuli are in both the training and the test set"),
         ({"splits": [([0, 1], [40])]}, "the test set has positions outside 0 to 39"),
+        ({"splits": [([0, 1, 2], [39])]}, "the test set has 1 stimulus, but a correlation needs at least 2"),
         ({"splits": [([0.5, 1], [40])]}, "must be a list of positions"),
         ({"splits": []}, "splits is empty"),
     ],
