@@ -6,14 +6,12 @@ eigenvalues l and eigenvectors V on the complement of the constant vector: the e
 
     e_i = (V diag(1 / (l + a)) V' Y)_i / sum_k V_ik^2 / (l_k + a)
 
-One factorisation serves all penalties, neuroids and subjects. With fewer features than stimuli, V has the left singular
-vectors of X, and the directions without variance enter as a remainder. Numerator and denominator are multiplied by a,
-which avoids dividing by a small penalty.
+One factorisation serves all penalties, neuroids and subjects (`cornet.brain.metrics.spectrum`).
 """
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -24,11 +22,12 @@ from torch import Tensor
 
 from cornet.brain.metrics.correlation import missing_patterns, pearson
 from cornet.brain.metrics.gram import centred_features, gram_matrix
+from cornet.brain.metrics.spectrum import BLOCK, GroupErrors, Spectrum
 from cornet.brain.metrics.splits import Split
 from cornet.brain.threads import run_in_threads
 from cornet.errors import CornetError
 
-__all__ = ["PENALTIES", "Choice", "Spectrum", "as_penalties", "choose_penalties"]
+__all__ = ["PENALTIES", "Choice", "as_penalties", "choose_penalties"]
 
 _HALVES = tuple(1 + k / 2 for k in range(18))
 
@@ -53,9 +52,6 @@ LONG = 30
 FACTOR = 3.0
 NEAR = 1e-3
 
-BLOCK = 1 << 25
-"""Bytes of the responses, or of the products for a few penalties, at a time."""
-
 
 def as_penalties(alphas: str | ArrayLike | None) -> NDArray[np.float64]:
     """Check penalties: a name of `PENALTIES`, numbers above 0, or None for the standard list."""
@@ -75,88 +71,6 @@ def as_penalties(alphas: str | ArrayLike | None) -> NDArray[np.float64]:
             f"alphas={alphas!r} must be numbers above 0; without a penalty, choose metric='linear'."
         )
     return values
-
-
-@dataclass(frozen=True, eq=False)
-class Spectrum:
-    """The factorisation of a training set.
-
-    vectors: (stimulus, direction), orthonormal, and orthogonal to the constant vector. eigenvalues: (direction,).
-    right: (feature, direction), right singular vectors if there are fewer features than stimuli; else None.
-    """
-
-    vectors: Tensor = field(repr=False)
-    eigenvalues: Tensor = field(repr=False)
-    right: Tensor | None = field(default=None, repr=False)
-
-    @classmethod
-    def of_gram(cls, K: Tensor) -> "Spectrum":
-        """From X X' of a training set, (stimulus, stimulus), of features with any mean. `K` is overwritten."""
-        n = len(K)
-        # A reflection that maps the constant vector to the first axis: the rest of the matrix is the complement.
-        w = torch.full((n,), 1 / math.sqrt(n), dtype=K.dtype, device=K.device)
-        w[0] += 1
-        w /= w.norm()
-        Kw = K @ w
-        v = Kw - w * (w @ Kw)
-        K.addr_(w, v, alpha=-2).addr_(v, w, alpha=-2)
-        # H K H = K - 2 (w Kw' + Kw w') + 4 w (w'Kw) w', with v = Kw - (w'Kw) w
-        values, inner = torch.linalg.eigh(K[1:, 1:])
-        del K
-        vectors = torch.zeros(n, n - 1, dtype=w.dtype, device=w.device)
-        vectors[1:] = inner
-        vectors.addr_(w, w[1:] @ inner, alpha=-2)
-        return cls(vectors, values.clamp(min=0))
-
-    @classmethod
-    def of_features(cls, X: Tensor) -> "Spectrum":
-        """From centred features (stimulus, feature), fewer features than stimuli."""
-        U, s, Vh = torch.linalg.svd(X, full_matrices=False)
-        keep = s > s[0] * max(X.shape) * torch.finfo(s.dtype).eps if len(s) else s > 0
-        return cls(U[:, keep], s[keep].square(), Vh[keep].T)
-
-    @property
-    def complete(self) -> bool:
-        """Whether the vectors span the complement of the constant vector."""
-        return self.vectors.shape[1] == len(self.vectors) - 1
-
-    def left_out_errors(self, Y: Tensor, alphas: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Squared errors of left-out stimuli, summed over stimuli: (penalty, neuroid). Y: centred."""
-        V, n = self.vectors, len(self.vectors)
-        T = V.T @ Y
-        rest = None if self.complete else Y - V @ T
-        errors = np.empty((len(alphas), Y.shape[1]))
-        step = max(1, BLOCK // (8 * 2 * n * Y.shape[1]))
-        for start in range(0, len(alphas), step):
-            part = torch.from_numpy(alphas[start : start + step]).to(Y)
-            weights = part[:, None] / (self.eigenvalues + part[:, None])  # (penalty, direction)
-            left = (V @ (weights.T[:, :, None] * T[:, None, :]).reshape(len(T), -1)).reshape(n, len(part), -1)
-            if rest is not None:
-                left += rest[:, None, :]
-            left /= self._own_shares(weights)[:, :, None]
-            errors[start : start + step] = left.square_().sum(dim=0).cpu().numpy()
-            del left
-        return errors
-
-    def _own_shares(self, weights: Tensor) -> Tensor:
-        """sum_k V_ik^2 w_k of each stimulus i, (stimulus, penalty). weights: (penalty, direction)."""
-        found = []
-        for V in self.vectors.split(256):  # a copy of all would need as much memory as the vectors
-            squares = V.square()
-            rest = 0 if self.complete else 1 - 1 / len(self.vectors) - squares.sum(dim=1, keepdim=True)
-            found.append(squares @ weights.T + rest)
-        return torch.cat(found)
-
-    def coefficients(self, Y: Tensor, alphas: Tensor) -> Tensor:
-        """Weights of the features (feature, neuroid), or of the training stimuli (stimulus, neuroid).
-
-        Y: centred. alphas: (neuroid,), the penalty of each.
-        """
-        T = self.vectors.T @ Y
-        shrunk = T / (self.eigenvalues[:, None] + alphas)
-        if self.right is not None:
-            return self.right @ (shrunk * self.eigenvalues.sqrt()[:, None])
-        return self.vectors @ shrunk
 
 
 def smallest(
@@ -277,12 +191,31 @@ def choose_penalties(
             center = data[rows].mean(dim=0)
             return Spectrum.of_features(data[rows] - center), center
 
+        @lru_cache(maxsize=2)
+        def quadratic(place: int) -> GroupErrors | None:
+            """For many neuroids; None if they are few."""
+            own, spectrum = sets[place][2], fitted(place)[0]
+            if not spectrum.complete or len(own) <= len(sets[place][0]):
+                return None
+            parts = (
+                (group, centred(sets[place][0], columns[groups[columns] == group]))
+                for group in range(groups.max() + 1)
+                for number, columns in blocks
+                if number == place and (groups[columns] == group).any()
+            )
+            return GroupErrors(spectrum, parts, groups.max() + 1)
+
         def errors_of(some: NDArray[np.float64]) -> NDArray[np.float64]:
             """Squared errors of left-out stimuli, summed over the stimuli and neuroids of a group: (penalty, group)."""
             errors = np.zeros((len(some), groups.max() + 1))
-            for place, columns in blocks:
-                Y = centred(sets[place][0], columns)
-                np.add.at(errors.T, groups[columns], fitted(place)[0].left_out_errors(Y, some).T)
+            for place in range(len(sets)):
+                if (forms := quadratic(place)) is not None:
+                    errors += forms.left_out_errors(some)
+                    continue
+                for number, columns in blocks:
+                    if number == place:
+                        Y = centred(sets[place][0], columns)
+                        np.add.at(errors.T, groups[columns], fitted(place)[0].left_out_errors(Y, some).T)
             return errors
 
         best = alphas[smallest(errors_of, alphas)]

@@ -8,7 +8,8 @@ import torch
 from sklearn.linear_model import Ridge, RidgeCV
 
 from cornet.brain.metrics.predictivity import neural_predictivity
-from cornet.brain.metrics.ridge_cv import PENALTIES, Spectrum, as_penalties, smallest
+from cornet.brain.metrics.ridge_cv import PENALTIES, as_penalties, smallest
+from cornet.brain.metrics.spectrum import GroupErrors, Spectrum
 from cornet.errors import CornetError
 from tests.helpers.paths import GOLDEN
 
@@ -218,3 +219,44 @@ def test_notes_and_what_is_wrong():
     ):
         with pytest.raises(CornetError, match=message):
             neural_predictivity(X, Y, "ridgecv", **options)
+
+
+def test_many_neuroids_have_the_errors_of_few():
+    """More neuroids than stimuli are compared by quadratic forms, in blocks of 256 rows."""
+    rng = np.random.default_rng(1)
+    X = torch.from_numpy(rng.standard_normal((300, 320)))
+    Y = X[:, :40] @ torch.from_numpy(rng.standard_normal((40, 330))) + 3 * torch.from_numpy(
+        rng.standard_normal((300, 330))
+    )
+    Y = Y - Y.mean(dim=0)
+    spectrum, alphas = Spectrum.of_gram(X @ X.T), as_penalties(None)
+    direct = spectrum.left_out_errors(Y, alphas)
+    groups = np.repeat([0, 1, 2], 110)
+    parts = [(group, Y[:, groups == group]) for group in (0, 1, 2)]
+    found = GroupErrors(spectrum, parts, 3).left_out_errors(alphas)
+    expected = np.stack([direct[:, groups == group].sum(axis=1) for group in (0, 1, 2)], axis=1)
+    np.testing.assert_allclose(found, expected, rtol=1e-9)
+
+
+def test_penalties_of_many_subjects_are_those_of_each_alone():
+    rng = np.random.default_rng(2)
+    X = rng.standard_normal((60, 80))
+    Y = X[:, :10] @ rng.standard_normal((10, 90)) + 2 * rng.standard_normal((60, 90))
+    Y[:, 30:60] *= 30
+    subjects = np.repeat(["a", "b", "c"], 30)
+    splits = [(np.arange(40), np.arange(40, 60)), (np.arange(20, 60), np.arange(20))]
+    options = {"splits": splits, "metric": "ridgecv"}
+    together = neural_predictivity(X, Y, alpha_per="subject", subjects=subjects, **options)
+    for name in "abc":
+        alone = neural_predictivity(X, Y[:, subjects == name], **options)
+        np.testing.assert_allclose(together.values[:, subjects == name], alone.values, atol=1e-10)
+        np.testing.assert_array_equal(
+            together.details["alphas"][:, subjects == name], alone.details["alphas"]
+        )
+    train, test = splits[0]
+    model = RidgeCV(as_penalties(None)).fit(X[train], Y[train])  # one penalty for 90 neuroids
+    shared = neural_predictivity(X, Y, **options)
+    assert shared.details["alphas"][0, 0] == model.alpha_
+    predicted = model.predict(X[test])
+    r = [np.corrcoef(predicted[:, k], Y[test, k])[0, 1] for k in range(90)]
+    np.testing.assert_allclose(shared.values[0], r, atol=1e-9)
