@@ -47,8 +47,7 @@ def missing_notes(responses: NDArray[Any]) -> list[str]:
     stimuli, neuroids = responses.shape
     valid = np.isfinite(responses)
     shown, number = int(valid.any(axis=1).sum()), valid.sum(axis=0)
-    low = np.where(valid, responses, np.inf).min(axis=0, initial=np.inf)
-    high = np.where(valid, responses, -np.inf).max(axis=0, initial=-np.inf)
+    low, high = (end.reduce(responses, axis=0, initial=np.nan) for end in (np.fmin, np.fmax))  # NaN skipped
     silent, constant = int((number == 0).sum()), int(((number > 0) & (low == high)).sum())
     partial = (number > 0) & (number < shown)
     notes = []

@@ -140,7 +140,7 @@ class GroupErrors:
         """Squared errors, (penalty, group)."""
         V = self.spectrum.vectors
         errors = np.zeros((len(alphas), self.groups))
-        step = max(1, BLOCK // (8 * ROWS * V.shape[1]))
+        step = max(1, BLOCK // (8 * V.numel()))
         for first in range(0, len(alphas), step):
             part = torch.from_numpy(alphas[first : first + step]).to(V)
             weights = part[:, None] / (self.spectrum.eigenvalues + part[:, None])  # (penalty, direction)
