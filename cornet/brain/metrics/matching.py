@@ -112,7 +112,8 @@ def match_units(
         details["pairs"] = pairs
     if method == "partial":
         details["mass"] = mass
-    return Score.of_splits(values, n=len(answers), notes=notes, details=details)
+    shown = int(np.isfinite(answers).any(axis=1).sum())
+    return Score.of_splits(values, n=shown, notes=notes, details=details)
 
 
 def match_ceiling(

@@ -18,7 +18,8 @@ from torch import Tensor
 from cornet.brain.metrics.ceiling import checked_repetitions, correlate_neuroids, weighted_mean
 from cornet.brain.metrics.correlation import pearson
 from cornet.brain.metrics.cross_products import cross_products
-from cornet.brain.metrics.gram import MEMORY, column_blocks
+from cornet.brain.metrics.gram import MEMORY, RowView, column_blocks
+from cornet.brain.metrics.neural.complete_data import complete_data
 from cornet.brain.metrics.pls import COMPONENTS, MAX_ITERATIONS, TOLERANCE
 from cornet.brain.metrics.predictivity import as_pair
 from cornet.brain.metrics.splits import make_splits
@@ -50,30 +51,38 @@ def reverse_predictivity(
     """Predict each unit from the responses of all neuroids, and correlate over the test stimuli of each split.
 
     features: (stimulus, unit) real numbers, read twice in blocks of columns. responses: (stimulus, neuroid), averaged
-    over repetitions; neuroids with missing responses are left out and counted. The order of the stimuli matters for the
-    random splits: the reference draws them in the order of the model's rows, not in that of the forward comparison.
+    over repetitions; stimuli without responses and neuroids with missing ones are left out and counted. The order of
+    the stimuli matters for the random splits: the reference draws them in the order of the model's rows, not in that of
+    the forward comparison.
     Others: as in `neural_predictivity`.
 
     Returns a raw Score: values (split, unit) are Pearson's r, NaN for units that are constant in a training or test set
     (after a ReLU there can be many; they are counted), raw the median over units, averaged over splits. It is not
     comparable in size with the forward score: show both, not their mean.
 
-    Raises CornetError for shapes that do not match, and if no neuroid has all responses.
+    Raises CornetError for shapes that do not match, and if no neuroid has responses without gaps.
     """
     features, answers = as_pair(features, responses)
     stimuli, units = features.shape
-    complete = np.isfinite(answers).all(axis=0)
-    if not complete.any():
-        raise CornetError(
-            f"none of the {answers.shape[1]} neuroids has responses to all {stimuli} stimuli, which predictors need; "
-            "use fewer stimuli or other neuroids."
-        )
     pairs = make_splits(
         stimuli, stratify=stratify, groups=groups, splits=splits, train_fraction=train_fraction, seed=seed
     )
+    used = complete_data(np.isfinite(answers))
+    if not len(used.neuroids) or len(used.stimuli) < 3:
+        raise CornetError(
+            f"{len(used.neuroids)} neuroids have responses to {len(used.stimuli)} stimuli without gaps, but predictors "
+            "need at least 3; use other neuroids or stimuli."
+        )
     target = torch.device(device)
-    X = torch.from_numpy(answers[:, complete]).to(target)
+    X = torch.from_numpy(answers[np.ix_(used.stimuli, used.neuroids)]).to(target)
     X -= X.mean(dim=0)
+    if len(used.stimuli) < stimuli:
+        features = RowView(features, used.stimuli)
+        place = np.full(stimuli, -1)
+        place[used.stimuli] = np.arange(len(used.stimuli))
+        pairs = [
+            (train[train >= 0], test[test >= 0]) for train, test in ((place[a], place[b]) for a, b in pairs)
+        ]
     sets = [tuple(torch.from_numpy(side).to(target) for side in pair) for pair in pairs]
     crosses, variances = cross_products(X, features, [train for train, _ in sets], target, memory)
     fits = [
@@ -90,18 +99,16 @@ def reverse_predictivity(
             r[~(variances[number][start:stop] > 0)] = math.nan
             values[number, start:stop] = r.cpu().numpy()
         start = stop
-    notes = []
-    if left := int((~complete).sum()):
-        notes.append(f"skipped {left} of {answers.shape[1]} neuroids with missing responses")
+    notes = used.notes(answers.shape)
     undefined = ~np.isfinite(values)
     if dead := int(undefined.all(axis=0).sum()):
         notes.append(f"skipped {dead} of {units} units that are constant")
     if some := int(undefined[:, ~undefined.all(axis=0)].sum()):
         notes.append(f"skipped {some} of {values.size} correlations of units that are constant in one split")
-    used = min(Q.shape[0] for _, Q in fits)
-    if used < components:
-        notes.append(f"used {used} of {components} components: there are {int(complete.sum())} neuroids")
-    return Score.of_splits(values, n=stimuli, notes=notes, details={"metric": "reverse_pls"})
+    fitted = min(Q.shape[0] for _, Q in fits)
+    if fitted < components:
+        notes.append(f"used {fitted} of {components} components: there are {len(used.neuroids)} neuroids")
+    return Score.of_splits(values, n=len(used.stimuli), notes=notes, details={"metric": "reverse_pls"})
 
 
 def fit_components(X: Tensor, S: Tensor, variances: Tensor, components: int) -> tuple[Tensor, Tensor]:
