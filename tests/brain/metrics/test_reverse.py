@@ -61,7 +61,7 @@ def test_missing_responses_few_neuroids_and_noise():
     neurons[0, 5] = np.nan
     score = brain.reverse_predictivity(units, neurons, splits=20)
     assert abs(score.raw) < 0.05
-    assert "skipped 1 of 12 neuroids with missing responses" in score.notes
+    assert "skipped 1 of 12 neuroids that lack responses to some stimuli" in score.notes
     assert "used 11 of 25 components: there are 11 neuroids" in score.notes
     copied = brain.reverse_predictivity(neurons[:, :5] * 2, neurons, splits=3)
     assert copied.raw == pytest.approx(1)

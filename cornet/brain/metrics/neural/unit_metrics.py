@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
-import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
 from cornet.brain.metrics.matching import Method, match_ceiling, match_units
 from cornet.brain.metrics.neural.base import NeuralMetric
 from cornet.brain.metrics.neural.registry import register
+from cornet.brain.metrics.resampling import nan_medians
 from cornet.brain.metrics.reverse import reverse_ceiling, reverse_predictivity
 from cornet.brain.metrics.splits import Split
 from cornet.brain.score import Score
@@ -38,9 +38,7 @@ class ReversePredictivity(NeuralMetric):
     ) -> Score:
         """As `reverse_predictivity`; values (split,), the median over units. groups: not used."""
         found = reverse_predictivity(features, responses, splits=splits, device=device)
-        return _by_split(
-            found, np.nanmedian(found.values, axis=1) if np.isfinite(found.raw) else found.values[:, 0]
-        )
+        return replace(found, values=nan_medians(found.values))
 
     def ceiling(self, repetitions: ArrayLike, weights: ArrayLike | None = None) -> Score:
         """As `reverse_ceiling`: the reliability of the predictors. weights: not used."""
@@ -96,7 +94,3 @@ class SoftMatching(UnitMatching):
 class PartialMatching(UnitMatching):
     summary = "as soft, of the half of the mass that matches best"
     method = "partial"
-
-
-def _by_split(score: Score, values: ArrayLike) -> Score:
-    return replace(score, values=np.asarray(values, float))
