@@ -66,8 +66,11 @@ def test_missing_responses_few_neuroids_and_noise():
     copied = brain.reverse_predictivity(neurons[:, :5] * 2, neurons, splits=3)
     assert copied.raw == pytest.approx(1)
     neurons[0] = np.nan
-    with pytest.raises(CornetError, match="none of the 12 neuroids has responses to all 200 stimuli"):
-        brain.reverse_predictivity(units, neurons)
+    without = brain.reverse_predictivity(units, neurons)
+    assert "skipped 1 of 200 stimuli without responses" in without.notes
+    assert without.n == 199
+    with pytest.raises(CornetError, match="0 neuroids have responses to 0 stimuli without gaps"):
+        brain.reverse_predictivity(units, np.full_like(neurons, np.nan))
     with pytest.raises(CornetError, match="features have 200 stimuli, but responses have 199"):
         brain.reverse_predictivity(units, neurons[:199])
     few = brain.reverse_ceiling(rng.standard_normal((4, 9, 3)))
