@@ -13,7 +13,7 @@ from cornet.brain.benchmarks.base import Benchmark
 from cornet.brain.benchmarks.behaviour import ConsistencyBenchmark, I2nBenchmark, human_choices
 from cornet.brain.benchmarks.neural import NeuralBenchmark
 from cornet.brain.benchmarks.rdms import RdmBenchmark
-from cornet.brain.data.bundle import load_bundle
+from cornet.brain.data.bundle import load_bundle, without_stimuli
 from cornet.brain.data.bundle_files import checked_folder
 from cornet.brain.data.columns import categories
 from cornet.brain.data.rdm_bundle import RDM_FILE, load_rdms
@@ -70,6 +70,8 @@ def local_benchmarks(
         )
     regions = categories(np.atleast_1d(coordinates["region"].values), "region", f"the assembly of {path}")
     rule = split_rule(bundle, read_rule_file(path), asked)
+    if rule.left_out:
+        bundle = without_stimuli(bundle, rule.left_out)
     return [
         NeuralBenchmark(
             f"{name}.{area}",

@@ -21,7 +21,7 @@ from cornet.errors import CornetError
 from cornet.hashing import digest
 from cornet.stimuli.stimulus_set import StimulusSet
 
-__all__ = ["Bundle", "load_bundle"]
+__all__ = ["Bundle", "load_bundle", "without_stimuli"]
 
 OPTIONAL_COORDINATES = (
     "region",
@@ -88,6 +88,17 @@ class Bundle:
         chosen: Any = {"subject_by": subject_by, "keep_above": keep_above, "ceiling_by": ceiling_by}
         chosen["repeated"] = repeated
         return make_responses(self.assembly, self.stimuli, region, time_bin, ignore, self.identity, **chosen)
+
+
+def without_stimuli(bundle: Bundle, ids: Sequence[str]) -> Bundle:
+    """The bundle without some of its stimuli and their presentations, whose values are still read on first use."""
+    shown = bundle.assembly.coords["stimulus_id"].values.astype(str)
+    kept = np.flatnonzero(~np.isin(shown, [*ids]))
+    stimuli = bundle.stimuli.subset(np.flatnonzero(~np.isin(bundle.stimuli.ids, [*ids])))
+    identity = digest(bundle.identity, sorted(ids)) if bundle.identity else ""
+    assembly = bundle.assembly.isel(presentation=kept)
+    assembly.encoding = dict(bundle.assembly.encoding)
+    return Bundle(bundle.name, stimuli, assembly, identity)
 
 
 def load_bundle(folder: str | os.PathLike[str]) -> Bundle:

@@ -14,6 +14,7 @@ and may add
     "subject_by": "subject"                neuroid coordinate: each subject is fitted and scored alone, then averaged
     "keep_above": {"reliability": 0.3}     neuroid coordinates: only neuroids above these values are compared
     "ceiling_by": "reliability"            neuroid coordinate: ceilings, for responses without repetitions
+    "train_limit": 5000                    number of training stimuli of a fixed split that are used, drawn once
 
 With fixed_by, stimuli with the value ood, or ood- and a name, are further test sets, such as images of another kind:
 the same mapping is tested on each, and a score has its value on them in columns of its own. A column is
@@ -47,7 +48,7 @@ MIN_PER_OBJECT = 5
 """Minimum stimuli per object for stratifying by object_name by default."""
 
 RULES = ("grouped_by", "stratified_by", "fixed_by", "train", "random")
-KEYS = (*RULES, "test", "ignore", "subject_by", "keep_above", "ceiling_by")
+KEYS = (*RULES, "test", "ignore", "subject_by", "keep_above", "ceiling_by", "train_limit")
 OOD = "ood"
 """Value of a split column, or its start, for test sets of another distribution."""
 REMEDY = (
@@ -89,7 +90,7 @@ class SplitOptions:
 class SplitRule:
     """The rule that is applied. groups, stratify: a column or None. fixed: training and test ids, or None. ignore:
     presentation coordinates. notes: sentences for the score. ood: names and ids of further test sets. subject_by,
-    keep_above, ceiling_by: neuroid coordinates, see above."""
+    keep_above, ceiling_by: neuroid coordinates, see above. left_out: ids of training stimuli that are not used."""
 
     groups: str | None = None
     stratify: str | None = None
@@ -100,6 +101,7 @@ class SplitRule:
     subject_by: str | None = None
     keep_above: tuple[tuple[str, float], ...] = ()
     ceiling_by: str | None = None
+    left_out: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         if self.fixed:
@@ -144,6 +146,8 @@ def read_rule_file(folder: Path) -> dict[str, Any]:
             valid, kind = _is_text_list(value), "a list of strings"
         elif key == "random":
             valid, kind = value is True, "true"
+        elif key == "train_limit":
+            valid, kind = type(value) is int and value >= 2, "a number of at least 2"
         elif key == "keep_above":
             valid, kind = _is_limits(value), 'numbers by coordinate, such as {"reliability": 0.3}'
         else:
@@ -166,7 +170,26 @@ def split_rule(bundle: Bundle, file_rule: Mapping[str, Any], options: SplitOptio
     limits = tuple(sorted((name, float(limit)) for name, limit in file_rule.get("keep_above", {}).items()))
     rule = _rule_of_stimuli(bundle, file_rule, options)
     subject_by, ceiling_by = file_rule.get("subject_by"), file_rule.get("ceiling_by")
-    return replace(rule, keep_above=limits, subject_by=subject_by, ceiling_by=ceiling_by)
+    rule = replace(rule, keep_above=limits, subject_by=subject_by, ceiling_by=ceiling_by)
+    limit = file_rule.get("train_limit")
+    return rule if limit is None else _limited(rule, limit, bundle)
+
+
+def _limited(rule: SplitRule, limit: int, bundle: Bundle) -> SplitRule:
+    """The rule with some of the training stimuli, drawn with a fixed seed from their sorted ids."""
+    if rule.fixed is None:
+        raise CornetError(
+            f"{RULE_FILE} of {bundle.name} has train_limit, but no fixed split; add fixed_by, or train and test."
+        )
+    train, test = rule.fixed
+    if len(train) <= limit:
+        return rule
+    drawn = np.random.default_rng(0).choice(np.sort(train), limit, replace=False).tolist()
+    chosen = set(drawn)
+    kept = tuple(one for one in train if one in chosen)
+    note = f"fitted on {limit:,} of {len(train):,} training stimuli, drawn once (train_limit in {RULE_FILE})"
+    left_out = tuple(sorted({*train} - {*kept}))
+    return replace(rule, fixed=(kept, test), left_out=left_out, notes=(*rule.notes, note))
 
 
 def _rule_of_stimuli(bundle: Bundle, file_rule: Mapping[str, Any], options: SplitOptions) -> SplitRule:

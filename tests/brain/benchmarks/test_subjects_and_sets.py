@@ -222,3 +222,30 @@ def test_subjects_with_fewer_repetitions_are_counted(folder, golden):
     assert np.isfinite(other.loc["b", "value"])
     assert other.loc["b", "ceiling"] < one.loc["b", "ceiling"]
     assert any("missing in one half" in note for note in fewer.notes)
+
+
+def test_a_limit_of_training_stimuli_is_the_same_each_time(folder, golden):
+    """Only the drawn stimuli are shown and read; the score is that of a bundle that never had the others."""
+    (folder / "bundle.json").write_text(json.dumps({"fixed_by": "split", "train_limit": 40}))
+    (benchmark,) = brain.open_benchmarks([str(folder)], metric="ridgecv")
+    assert len(benchmark.stimuli) == 40 + len(golden["Y_test_rep"])
+    assert any("fitted on 40 of 60 training stimuli" in note for note in benchmark.exclusions())
+    again = brain.open_benchmarks([str(folder)], metric="ridgecv")[0]
+    assert list(again.stimuli.ids) == list(benchmark.stimuli.ids)
+    rows = [int(one[2:]) for one in benchmark.stimuli.ids]
+    score = benchmark.with_site(SITE).compare({SITE: golden["X"][rows]}, None)
+    train = [row for row in rows if row < 60]
+    expected = brain.fixed_split_predictivity(
+        golden["X"][[*train, *range(60, 84)]],
+        golden["Y_train"][train],
+        golden["Y_test_rep"].transpose(1, 0, 2),
+    )
+    np.testing.assert_allclose(score.values, expected.values, atol=1e-10)
+    assert score.value == pytest.approx(expected.value, abs=1e-10)
+
+
+def test_a_limit_needs_a_fixed_split(folder, golden):
+    with pytest.raises(CornetError, match="has train_limit, but no fixed split"):
+        scored(folder, golden, {"random": True, "train_limit": 40})
+    with pytest.raises(CornetError, match="must be a number of at least 2"):
+        scored(folder, golden, {"fixed_by": "split", "train_limit": True})
