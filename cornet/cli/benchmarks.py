@@ -45,7 +45,7 @@ def benchmarks(
         typer.echo("Metrics of benchmarks with neurons (cornet score --metric, brain.metric):")
         for name in list_metrics():
             typer.echo(f"  {name}: {neural_metric(name).summary}")
-        typer.echo("Neural benchmarks of Brain-Score, and how to run them: cornet benchmarks --coverage")
+        typer.echo("Which of Brain-Score's can be run, and how: cornet benchmarks --coverage")
         return
     fields = {name: name for name in ("name", "version", "region")} | {"what": "description"}
     fields |= {name: name for name in ("simulated", "time_bin", "degrees", "split_rule", "scale")}

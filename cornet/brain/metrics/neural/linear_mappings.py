@@ -85,7 +85,7 @@ class Ridge(Predictivity):
 class ChosenRidge(Predictivity):
     """alphas: the list of penalties, see `cornet.brain.metrics.ridge_cv`."""
 
-    summary = "predictivity by ridge regression, penalty chosen from 99 by leave-one-out"
+    summary = "predictivity by ridge regression, penalty chosen by leave-one-out"
     rotation_invariant = True
     method = "ridgecv"
     alphas: ClassVar[str] = "standard"

@@ -23,7 +23,7 @@ __all__ = ["OneToOne", "PartialMatching", "ReversePredictivity", "SemiMatching",
 
 @register("reverse_pls")
 class ReversePredictivity(NeuralMetric):
-    summary = "predictivity of the subject's units from neuroids, by partial least squares"
+    summary = "predictivity of units from neuroids by partial least squares"
     predicts_neuroids = False
     splits_in_stimulus_order = True
 
@@ -74,23 +74,23 @@ class UnitMatching(NeuralMetric):
 
 @register("one_to_one")
 class OneToOne(UnitMatching):
-    summary = "correlation of single units and neuroids, in pairs without repetition"
+    summary = "correlation of units and neuroids, matched in pairs"
     method = "one_to_one"
 
 
 @register("semi")
 class SemiMatching(UnitMatching):
-    summary = "correlation of each unit with its best neuroid and of each neuroid with its best unit"
+    summary = "correlation of units and neuroids with their best match"
     method = "semi"
 
 
 @register("soft")
 class SoftMatching(UnitMatching):
-    summary = "correlation of units and neuroids matched in parts, by optimal transport"
+    summary = "as one_to_one, matched in parts by optimal transport"
     method = "soft"
 
 
 @register("partial")
 class PartialMatching(UnitMatching):
-    summary = "as soft, of the half of the mass that matches best"
+    summary = "as soft, of the half that matches best"
     method = "partial"
