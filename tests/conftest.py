@@ -41,7 +41,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Let no later collection of garbage go through what was imported: it is there to the end, and is 800,000 objects."""
+    """No collection of garbage need go through the 800,000 objects that were imported, and stay to the end."""
     gc.collect()
     gc.freeze()
 
