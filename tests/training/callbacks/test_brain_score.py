@@ -302,7 +302,7 @@ def test_a_benchmark_larger_than_memory_is_told_before_the_first_batch(source, t
         huge = file.create_variable(
             "huge", ("presentation", "neuroid"), np.float32, chunks=(1000, 1000), fillvalue=np.nan
         )
-        huge[:1000, :10_000] = 1.0  # 40 MB: as little as such a file may hold
+        huge[:1000, :10_000] = np.ones((1000, 10_000), np.float32)  # 40 MB: as little as such a file may hold
         columns = {
             "stimulus_id": ("presentation", np.array([f"im{i % 60:02d}" for i in range(many)], "S4")),
             "repetition": ("presentation", np.arange(many) // 60),
