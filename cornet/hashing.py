@@ -42,6 +42,7 @@ def code_version(*modules: str) -> str:
 def _sources(modules: Sequence[str]) -> dict[str, str]:
     """Return {name: source of a module, or version of an installed package}, which `code_version` hashes."""
     seen: dict[str, str] = {}
+    specs: dict[str, ModuleSpec | None] = {}
     waiting = [*modules]
     while waiting:
         name = waiting.pop()
@@ -51,7 +52,7 @@ def _sources(modules: Sequence[str]) -> dict[str, str]:
         if top != "cornet" and _installed(top):
             seen[top] = _package_version(top)
             continue
-        if (spec := _spec(name)) is None:
+        if (spec := _spec(name, specs)) is None:
             continue
         source = _source(spec)
         seen[name] = source
@@ -81,11 +82,20 @@ _STARTED = time.time_ns()
 _PROCESS = secrets.token_hex(8)
 
 
-def _spec(name: str) -> ModuleSpec | None:
-    """Find the spec of a module without importing it. Return None if the name is not a module."""
+def _spec(name: str, known: dict[str, ModuleSpec | None]) -> ModuleSpec | None:
+    """Find the spec of a module without importing it. Return None if the name is not a module.
+
+    known: what has been found already, by name, to which this is added.
+    """
+    if name not in known:
+        known[name] = _find_spec(name, known)
+    return known[name]
+
+
+def _find_spec(name: str, known: dict[str, ModuleSpec | None]) -> ModuleSpec | None:
     parent = name.rpartition(".")[0]
     if parent:
-        above = _spec(parent)
+        above = _spec(parent, known)
         locations = above.submodule_search_locations if above else None
         return importlib.machinery.PathFinder.find_spec(name, locations) if locations else None
     try:
@@ -129,7 +139,7 @@ def _imported_names(nodes: list[ast.AST], package: str) -> Iterator[str]:
 @functools.cache
 def _installed(package: str) -> bool:
     """Return whether a package is installed in site-packages, that is, not in editable mode."""
-    spec = _spec(package)
+    spec = _spec(package, {})
     locations = [spec.origin, *(spec.submodule_search_locations or ())] if spec else []
     return not {"site-packages", "dist-packages"}.isdisjoint(
         Path(locations[0] or locations[-1]).parts if locations else ()

@@ -6,6 +6,7 @@ from pathlib import Path
 if "PYTEST_XDIST_WORKER" in os.environ:  # as many tests at once as there are cores: one thread each
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import gc
 import logging
 import sys
 from collections import Counter
@@ -37,6 +38,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     tests = Counter(item.path for item in items)
     long = {item.path for item in items if (one := item.get_closest_marker("timeout")) and one.args[0] > 600}
     items.sort(key=lambda item: (item.path not in long, -tests[item.path]))
+
+
+def pytest_collection_finish() -> None:
+    """No collection of garbage need go through the 800,000 objects that were imported, and stay to the end."""
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_sessionfinish() -> None:
+    gc.unfreeze()  # what ends with the interpreter is to be found then
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import io
 import logging
 import os
-import subprocess
 import sys
 import zipfile
 from pathlib import Path
@@ -23,6 +22,7 @@ from cornet.training.secrets import (
     mask_logs,
     without_secrets,
 )
+from tests.helpers.faults.starter import Starter
 from tests.helpers.paths import ROOT
 
 SMALL = (
@@ -292,13 +292,10 @@ def test_no_byte_of_a_run_tells_a_secret(tmp_path) -> None:
         "+hardware.auth=authMarker4",
         f"+seen={VARIABLES['AWS_SECRET_ACCESS_KEY']}",
     ]
-    command = [sys.executable, str(ROOT / "train.py"), *overrides]
-    home = {"HOME": str(tmp_path), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    for _ in range(2):  # the second finds the run finished, and itself in its identity
-        done = subprocess.run(
-            command, cwd=tmp_path, env={**os.environ, **home}, capture_output=True, text=True
-        )
-        assert done.returncode == 0, done.stderr
+    with Starter(tmp_path, {"HOME": str(tmp_path), "CUDA_VISIBLE_DEVICES": ""}) as starter:
+        for _ in range(2):  # the second finds the run finished, and itself in its identity
+            run = starter.start(*overrides)
+            assert starter.wait() == 0, run.said.read_text()
     folders = list((tmp_path / "runs").glob("**/seed0"))
     assert len(folders) == 1
     markers = [
@@ -320,7 +317,8 @@ def test_no_byte_of_a_run_tells_a_secret(tmp_path) -> None:
     assert {"config.yaml", "identity.json", "last.ckpt", "metrics.csv"} <= names
     (kept,) = (tmp_path / "runs").rglob("*.wandb")
     assert b"***@host" in kept.read_bytes()  # the arguments and the configuration are there, masked
-    said = (done.stdout + done.stderr).lower()
+    said = run.said.read_text().lower()
+    assert "already finished" in said
     assert not [marker for marker in markers if marker.lower() in said]
     assert "https://***@host/x?sig=***&n=1" in (folders[0] / "config.yaml").read_text()
 

@@ -3,6 +3,8 @@
 import json
 import shlex
 import shutil
+from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 
@@ -19,10 +21,19 @@ def borrowed(wheel, tmp_path_factory) -> Environment:
     return borrow(tmp_path_factory.mktemp("borrowed"), wheel)
 
 
-@pytest.mark.slow  # trains
-def test_a_training_and_its_report(borrowed, tmp_path):
-    done = borrowed.run("train", *ONE_EPOCH, cwd=tmp_path)
+@pytest.fixture(scope="module")
+def trained(borrowed, tmp_path_factory) -> tuple[Path, CompletedProcess[str]]:
+    """A folder with a run, which nothing changes, and what the command said."""
+    folder = tmp_path_factory.mktemp("trained")
+    done = borrowed.run("train", *ONE_EPOCH, cwd=folder)
     assert done.returncode == 0, done.stderr
+    return folder, done
+
+
+@pytest.mark.slow  # trains
+def test_a_training_and_its_report(borrowed, trained, tmp_path):
+    folder, done = trained
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
     assert "\n  cornet train --help  " in done.stdout
     versions = json.loads((only_run(tmp_path) / "versions.json").read_text())
     assert versions["commit"] is None, "it ran the checkout"
@@ -38,8 +49,9 @@ def test_a_training_and_its_report(borrowed, tmp_path):
 @pytest.mark.parametrize(
     "module", [pytest.param(False, marks=pytest.mark.slow), pytest.param(True, marks=pytest.mark.longest)]
 )
-def test_a_sweep(borrowed, tmp_path, module):
-    """Each run is started as the sweep was: by the script, or with -m."""
+def test_a_sweep(borrowed, trained, tmp_path, module):
+    """Each run that is not there yet is started as the sweep was: by the script, or with -m."""
+    shutil.copytree(trained[0], tmp_path, dirs_exist_ok=True)
     program = (
         [str(borrowed.folder / "bin/python"), "-m", "cornet"]
         if module
@@ -47,7 +59,8 @@ def test_a_sweep(borrowed, tmp_path, module):
     )
     done = borrowed.call([*program, "train", *ONE_EPOCH, "-m", "seed=0,1"], tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "sweep: 2 of 2 done, 0 failed" in done.stdout
+    assert "2 runs, 1 finished before" in done.stdout
+    assert "2 of 2 done, 0 failed" in done.stdout
     assert len(list(tmp_path.glob("runs/**/seed?/finished.json"))) == 2
 
 

@@ -105,12 +105,14 @@ def test_by_the_folder_of_a_run(started, tmp_path, marker, name) -> None:
 
 
 @pytest.mark.slow
-def test_by_a_checkpoint(started, tmp_path, marker) -> None:
+def test_by_a_checkpoint(starter, tmp_path, marker) -> None:
     torch.save({"state_dict": Opens(marker)}, tmp_path / "x.ckpt")
-    done = started(
-        str(ROOT / "train.py"), "ckpt_path=x.ckpt", "data.train_images=32", "data.val_images=8", "brain=none"
-    )
-    refused(done, "could execute code")
+    small = ("data.train_images=32", "data.val_images=8", "brain=none")
+    run = starter.start(f"ckpt_path={tmp_path / 'x.ckpt'}", *small)
+    assert starter.wait() == ANSWERS, run.said.read_text()
+    (said,) = run.said.read_text().strip().splitlines()
+    assert "could execute code" in said
+    assert not marker.exists()
 
 
 class Opens:

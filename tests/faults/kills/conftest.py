@@ -5,23 +5,15 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.brain.drawn_bundle import assembly, write
-from tests.helpers.faults.starter import Starter
 from tests.helpers.training.small_runs import SMALL
 
 EPOCHS = 4
 
 
 @pytest.fixture(scope="module")
-def starter(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("runs")
-    with Starter(folder, {"CORNET_CACHE": str(folder / "cache"), "HOME": str(folder)}) as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
 def overrides(starter) -> list[str]:
     """A run with brain scores within an epoch and averaged weights, and checkpoints at every moment."""
-    bundle = write(starter.folder / "mine", assembly(("V4",) * 4 + ("IT",) * 4))
+    bundle = write(starter.folder / "to-kill", assembly(("V4",) * 4 + ("IT",) * 4))
     return [
         *SMALL,
         f"recipe.epochs={EPOCHS}",
@@ -39,7 +31,7 @@ def overrides(starter) -> list[str]:
 @pytest.fixture(scope="module")
 def whole(starter, overrides) -> Path:
     """The run that nothing disturbs."""
-    run = starter.start(*overrides, "root=whole")
+    run = starter.start(*overrides, "root=not-killed")
     assert starter.wait() == 0, run.said.read_text()
-    (path,) = (path.parent for path in starter.folder.glob("whole/**/seed*/config.yaml"))
+    (path,) = (path.parent for path in starter.folder.glob("not-killed/**/seed*/config.yaml"))
     return path

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.faults.run_results import alike, children
+from tests.helpers.faults.run_results import alike, children, finished
 from tests.helpers.faults.starter import until
 from tests.helpers.paths import ROOT
 
@@ -139,13 +139,9 @@ def test_a_signal_stops_all_with_checkpoints(tmp_path, signum):
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory) -> Path:
+def undisturbed(starter) -> Path:
     """A run that nothing disturbs."""
-    folder = tmp_path_factory.mktemp("undisturbed")
-    environment = {"CORNET_CACHE": str(folder / "cache"), "HOME": str(folder), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, str(ROOT / "train.py"), *SMALL, "seed=1", EPOCHS, "root=whole"]
-    subprocess.run(command, cwd=folder, env={**os.environ, **environment}, check=True, capture_output=True)
-    return folder / "whole"
+    return finished(starter, *SMALL, "seed=1", EPOCHS, root=starter.folder / "undisturbed")
 
 
 @pytest.mark.slow
@@ -160,8 +156,7 @@ def test_a_killed_sweep_takes_its_runs_with_it_and_they_go_on_later(undisturbed,
     code, out, err = ended(sweep(tmp_path, *given))
     assert code == 0, out + err
     assert "2 of 2 done" in out
-    ((name, whole),) = runs_of(undisturbed).items()
-    alike(whole, runs_of(tmp_path / "alone")[name])
+    alike(undisturbed, runs_of(tmp_path / "alone")[undisturbed.name])
 
 
 @pytest.mark.longest

@@ -3,6 +3,7 @@
 import io
 import os
 import zipfile
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,12 @@ from PIL import Image
 
 from cornet.brain.benchmarks import open_benchmarks
 from cornet.brain.subjects import PixelSubject
-from tests.helpers.brain.small_bundles import ids
+from tests.helpers.brain.small_bundles import ids, write_assembly
 
 STIMULI, NEUROIDS, REPETITIONS = 40, 4, 4
 
 
+@cache
 def picture(number: int, seed: int = 0) -> bytes:
     file = io.BytesIO()
     pixels = np.random.default_rng([seed, number]).integers(0, 256, (8, 8, 3)).astype(np.uint8)
@@ -58,7 +60,7 @@ def write(folder: Path, rows: pd.DataFrame, data: xr.DataArray, seed: int = 0) -
         for number, name in enumerate(ids(STIMULI)):
             archive.writestr(zipfile.ZipInfo(f"{name}.png"), picture(number, seed))
     aside = folder / "new.nc"
-    data.to_netcdf(aside, engine="h5netcdf")
+    write_assembly(data, aside)
     if (folder / "assembly.nc").exists():  # in place, as `cp` does
         (folder / "assembly.nc").write_bytes(aside.read_bytes())
         aside.unlink()

@@ -1,7 +1,9 @@
 """Small bundles on disk, as a user has them: a table, an archive of PNG files, a netCDF file."""
 
 import io
+import pickle
 import zipfile
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ from PIL import Image
 OBJECTS = ("bear", "car", "face")
 
 
+@cache
 def png(value: int = 0, size: int = 4) -> bytes:
     """A PNG file of one grey."""
     file = io.BytesIO()
@@ -66,8 +69,18 @@ def make_assembly(
     )
 
 
+ENCODED: dict[bytes, bytes] = {}
+"""Files of small assemblies, by what the assemblies are, pickled: many tests write the same one."""
+
+
 def write_assembly(assembly: xr.DataArray, path: Path) -> Path:
-    assembly.to_netcdf(path, engine="h5netcdf")
+    what = pickle.dumps(assembly) if assembly.nbytes < 2**20 else b""
+    if what in ENCODED:
+        path.write_bytes(ENCODED[what])
+    else:
+        assembly.to_netcdf(path, engine="h5netcdf")
+        if what:
+            ENCODED[what] = path.read_bytes()
     return path
 
 

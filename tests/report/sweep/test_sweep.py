@@ -19,7 +19,7 @@ from cornet.report.statistics import mean_interval
 from cornet.report.sweep.changes import change_text, changes_of, find_base, published_change
 from cornet.report.sweep.report import report_sweep, sweep_page
 from cornet.report.sweep.table import left_out_text, print_sweep, sweep_rows
-from cornet.report.sweep.variants import read_sweep
+from cornet.report.sweep.variants import Sweep, read_sweep
 from tests.helpers.report.browser import find_browser, open_browser
 from tests.helpers.report.made_up_sweeps import made_up_run, made_up_sweep
 from tests.helpers.report.page import Page
@@ -50,16 +50,24 @@ def folder(kept: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(kept, tmp_path / "made"))
 
 
-def printed(folder: Path, width: int = 100) -> str:
-    sweep = read_sweep(folder)
+def printed(folder: Path) -> str:
+    return printed_sweep(read_sweep(folder))
+
+
+def printed_sweep(sweep: Sweep, width: int = 100) -> str:
     console = Console(width=width, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
     with console.file:
         print_sweep(sweep, find_base(sweep), console)
     return console.export_text()
 
 
-def test_variants_factors_and_means(kept: Path):
-    sweep = read_sweep(kept)
+@pytest.fixture(scope="module")
+def sweep(kept: Path) -> Sweep:
+    """What is read of it."""
+    return read_sweep(kept)
+
+
+def test_variants_factors_and_means(kept: Path, sweep: Sweep):
     assert [(f.key, f.name, f.family) for f in sweep.factors] == [
         (V4, "times.V4", "steps"),
         (NECK, "bottleneck", "bottleneck"),
@@ -83,16 +91,15 @@ def test_variants_factors_and_means(kept: Path):
     assert one.estimate("simulated.IT") == pytest.approx(mean_interval([t["value"].item() for t in last]))
 
 
-def test_costs_are_those_of_the_network(kept: Path):
-    one = read_sweep(kept).variants[0]
+def test_costs_are_those_of_the_network(sweep: Sweep):
+    one = sweep.variants[0]
     net = create_model("cornet_s", num_classes=8, width=0.25, bottleneck=1, times={"V2": 2, "V4": 1, "IT": 2})
     assert one.cost.macs == count_macs(net, 64)
     assert (one.cost.depth, one.cost.steps, one.cost.parameters) == (15, 6, 500_000)
     assert one.cost.seconds == pytest.approx(4096 * 2 / 500)
 
 
-def test_the_base_differs_least_or_is_named(kept: Path, tmp_path: Path):
-    sweep = read_sweep(kept)
+def test_the_base_differs_least_or_is_named(sweep: Sweep, tmp_path: Path):
     assert find_base(sweep).label == "times.V4 4, bottleneck 4"  # all differ alike: the published one
     told = published_change(sweep, find_base(sweep), sweep.variants[3])
     assert told == (-8, -1)
@@ -277,7 +284,7 @@ def test_the_table_and_the_files(reported: Path):
     assert table["macs"].tolist() == [one.cost.macs for one in sweep.variants]
     half = sweep.variants[5].estimate("best top-1")
     for width in (80, 200):
-        text = printed(reported, width)
+        text = printed_sweep(sweep, width)
         (line,) = [line.split() for line in text.splitlines() if line.split()[:1] == ["6"]]
         assert f"±{half.high - half.mean:.3f}".replace("±0.", "±.") in line
         assert all(len(one) <= width for one in text.splitlines() if "±" in one)

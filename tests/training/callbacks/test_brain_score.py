@@ -30,10 +30,10 @@ def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("CORNET_CACHE", str(tmp_path / "cache"))
 
 
-@pytest.fixture
-def bundle(tmp_path):
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory):
     """60 stimuli, four neuroids of V4 and four of IT."""
-    return str(write(tmp_path / "mine", assembly(("V4",) * 4 + ("IT",) * 4)))
+    return str(write(tmp_path_factory.mktemp("bundle") / "mine", assembly(("V4",) * 4 + ("IT",) * 4)))
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +106,7 @@ def test_rows_and_logs_hold_the_same_numbers(source, bundle, tmp_path):
 def test_the_line_of_an_epoch_tells_only_what_was_measured_then(source, bundle, tmp_path):
     console = Console(file=io.StringIO(), width=200)
     progress = Progress([["brain/V4", "V4"], ["brain/IT", "IT"]], console)
-    score = BrainScore([bundle], folder=tmp_path, every=2)
+    score = BrainScore([bundle], metric="ridge", folder=tmp_path, every=2)
     train(source, tmp_path, [score, progress], enable_progress_bar=True, epochs=3)
     lines = [line for line in console.file.getvalue().splitlines() if line.startswith("epoch ")]
     assert ["  V4 " in line for line in lines] == ["  IT " in line for line in lines] == [False, True, True]
@@ -127,7 +127,12 @@ def test_the_last_score_is_that_of_the_finished_network(source, bundle, tmp_path
 def test_the_best_checkpoint_may_be_the_most_brain_like(source, bundle, tmp_path):
     keep = pl.callbacks.ModelCheckpoint(tmp_path / "best", filename="brain", monitor="brain/IT", mode="max")
     stop = pl.callbacks.EarlyStopping("brain/V4", mode="max", patience=50)
-    train(source, tmp_path, [BrainScore([bundle], folder=tmp_path), keep, stop], enable_checkpointing=True)
+    train(
+        source,
+        tmp_path,
+        [BrainScore([bundle], metric="ridge", folder=tmp_path), keep, stop],
+        enable_checkpointing=True,
+    )
     after = read_scores(tmp_path).query("benchmark == 'mine.IT' and epoch > 0")
     assert float(keep.best_model_score) == pytest.approx(after["value"].max(), abs=1e-6)
     assert float(stop.best_score) == pytest.approx(
@@ -146,7 +151,7 @@ def test_the_most_brain_like_checkpoint_is_of_the_weights_that_were_scored(sourc
     train(
         source,
         tmp_path,
-        [BrainScore([bundle], folder=tmp_path, every=2), keep],
+        [BrainScore([bundle], metric="ridge", folder=tmp_path, every=2), keep],
         epochs=5,
         enable_checkpointing=True,
     )
@@ -161,7 +166,7 @@ def test_the_most_brain_like_checkpoint_is_of_the_weights_that_were_scored(sourc
         {key.removeprefix(prefix): v for key, v in kept["state_dict"].items() if key.startswith(prefix)}
     )
     subject = NetworkSubject(net, mean=source.mean, std=source.std, size=32)
-    values = [one.run(subject).value for one in open_benchmarks([bundle])]
+    values = [one.run(subject).value for one in open_benchmarks([bundle], metric="ridge")]
     assert np.mean(values) == pytest.approx(scores.max(), abs=1e-6)
 
 
@@ -222,7 +227,7 @@ def test_other_callbacks_hear_of_every_evaluation(source, bundle, tmp_path):
         def on_brain_scores(self, trainer, pl_module, results, epoch):
             self.heard.append((epoch, [result.benchmark.name for result in results]))
 
-    train(source, tmp_path, [BrainScore([bundle], folder=tmp_path), Listener()], epochs=1)
+    train(source, tmp_path, [BrainScore([bundle], metric="ridge", folder=tmp_path), Listener()], epochs=1)
     assert Listener.heard == [(0.0, ["mine.IT", "mine.V4"]), (1.0, ["mine.IT", "mine.V4"])]
 
 
@@ -240,14 +245,19 @@ def test_a_benchmark_that_fails_is_told_once_and_training_goes_on(
 
     monkeypatch.setattr(NeuralBenchmark, "compare", compare)
     with caplog.at_level(logging.WARNING, "cornet"):
-        train(source, tmp_path / "a", [BrainScore([bundle], folder=tmp_path / "a")], epochs=2)
+        train(source, tmp_path / "a", [BrainScore([bundle], metric="ridge", folder=tmp_path / "a")], epochs=2)
     told = [record for record in caplog.records if "mine.IT could not be scored" in record.getMessage()]
     assert len(told) == 1
     scores = read_scores(tmp_path / "a")
     assert scores.query("benchmark == 'mine.IT'")["failure"].str.contains("does not fit in memory").all()
     assert scores.query("benchmark == 'mine.V4'")["raw"].notna().all()
     with pytest.raises(CornetError, match="IT could not be scored, and strict=true"):
-        train(source, tmp_path / "b", [BrainScore([bundle], folder=tmp_path / "b", strict=True)], epochs=2)
+        train(
+            source,
+            tmp_path / "b",
+            [BrainScore([bundle], metric="ridge", folder=tmp_path / "b", strict=True)],
+            epochs=2,
+        )
 
 
 @pytest.mark.parametrize(
@@ -292,7 +302,7 @@ def test_a_benchmark_larger_than_memory_is_told_before_the_first_batch(source, t
         huge = file.create_variable(
             "huge", ("presentation", "neuroid"), np.float32, chunks=(1000, 1000), fillvalue=np.nan
         )
-        huge[:1000, :10_000] = 1.0  # 40 MB: as little as such a file may hold
+        huge[:1000, :10_000] = np.ones((1000, 10_000), np.float32)  # 40 MB: as little as such a file may hold
         columns = {
             "stimulus_id": ("presentation", np.array([f"im{i % 60:02d}" for i in range(many)], "S4")),
             "repetition": ("presentation", np.arange(many) // 60),
