@@ -12,6 +12,10 @@ ALLOWED = {
     "brain/simulated/brain.py": "what drives the three early regions of the simulated brain",
     "training/sweeps/random_network.py": "arguments of a random CORnet-S",
     "cli/project/my_network.py": "arguments of a CORnet, in a project to edit",
+    "brain/benchmarks/coverage.py": "regions of one data set of the reference",
+    "brain/data/convert/nsd.py": "labels of the regions in the published volumes",
+    "brain/data/convert/things_fmri.py": "columns of the published table",
+    "brain/data/convert/tvsd.py": "channels of each region",
 }
 NAMES = {*REGIONS, "V3"}
 

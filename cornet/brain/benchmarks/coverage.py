@@ -6,9 +6,9 @@ The identifiers are those registered there. Behavioural and accuracy benchmarks 
 from dataclasses import dataclass
 from itertools import product
 
-__all__ = ["COVERAGE", "Covered", "coverage"]
+from cornet.brain.regions import REGIONS
 
-VISUAL = ("V1", "V2", "V4", "IT")
+__all__ = ["COVERAGE", "Covered", "coverage"]
 
 ANSWERS = {
     "yes": "the same protocol and values",
@@ -34,7 +34,9 @@ class Covered:
     about: str = ""
 
 
-def family(pattern: str, regions: tuple[str, ...] = VISUAL, ends: tuple[str, ...] = ("",)) -> tuple[str, ...]:
+def family(
+    pattern: str, regions: tuple[str, ...] = REGIONS, ends: tuple[str, ...] = ("",)
+) -> tuple[str, ...]:
     """Identifiers with a region and an ending, such as Papale2025.V1-ridge."""
     return tuple(f"{pattern}.{region}{end}" for region, end in product(regions, ends))
 
@@ -192,7 +194,7 @@ COVERAGE = (
         "names of regions must be V1, V2, V4 or IT",
     ),
     Covered(
-        tuple(f"tong.Coggan2024_fMRI.{region}-rdm" for region in VISUAL),
+        tuple(f"tong.Coggan2024_fMRI.{region}-rdm" for region in REGIONS),
         "differs",
         "dissimilarities as rdms.npz, in a folder",
         "rdm",

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.io import loadmat
 
 from cornet.brain.data.convert.sources.hdf5_source import SourceFile, check_file
+from cornet.brain.regions import REGIONS
 from cornet.errors import CornetError
 
 __all__ = ["EXPECTED", "SESSION", "read_areas", "read_trials", "read_units"]
@@ -79,7 +80,7 @@ def _area(own: pd.DataFrame, position: float) -> tuple[str, str]:
             label = str(row.AREALABEL)
             if not early:
                 return "IT", label
-            return next((name for name in ("V1", "V2", "V4") if label.startswith(name)), "EVC-other"), label
+            return next((name for name in REGIONS[:-1] if label.startswith(name)), "EVC-other"), label
     return ("EVC-other", "none") if early else ("IT", "IT-other")
 
 
