@@ -150,8 +150,10 @@ def draw(found: dict[str, Any], path: Path) -> None:
     rows = found["V4"]
     models = list(dict.fromkeys(row["model"] for row in rows))
     metrics = list(dict.fromkeys(row["metric"] for row in rows))
-    figure, axes = plt.subplots(2, len(metrics), figsize=(3 * len(metrics), 6.6), layout="constrained")
-    for metric, one in zip(metrics, axes[0], strict=True):
+    figure = plt.figure(figsize=(3 * len(metrics), 6.8), layout="constrained")
+    above, below = figure.subfigures(2, 1)
+    axes = above.subplots(1, len(metrics))
+    for metric, one in zip(metrics, axes, strict=True):
         for session in dict.fromkeys(row["session"] for row in rows):
             part = {row["model"]: row for row in rows if (row["metric"], row["session"]) == (metric, session)}
             y, error = ([part[name][key] for name in models] for key in ("raw", "error"))
@@ -159,11 +161,11 @@ def draw(found: dict[str, Any], path: Path) -> None:
         one.set_xticks(range(len(models)), models, rotation=35, ha="right", fontsize=7)
         one.set_title(f"V4 by {metric}", fontsize=9)
         one.axhline(0, color="0.8", linewidth=0.8)
-    axes[0, 0].set_ylabel("raw score")
-    axes[0, -1].legend(fontsize=6, title="session", title_fontsize=6)
+    axes[0].set_ylabel("raw score")
+    axes[-1].legend(fontsize=6, title="session", title_fontsize=6)
     it = found["IT"]
     edges = np.array(it["bins"])
-    curve, matrix = axes[1, 0], axes[1, 1]
+    curve, matrix = below.subplots(1, 2)
     for name, values in it["states"].items():
         curve.errorbar(edges.mean(axis=1), values, it["errors"][name], label=name, linewidth=1)
     curve.axvline(0, color="0.7", linewidth=0.8)
@@ -174,9 +176,7 @@ def draw(found: dict[str, Any], path: Path) -> None:
     shown = matrix.imshow(it["across"], origin="lower", extent=[*span, *span], aspect="auto", cmap="viridis")
     matrix.set(xlabel="predicted bin, ms", ylabel="predicting bin, ms")
     matrix.set_title("half of IT from the other half", fontsize=9)
-    figure.colorbar(shown, ax=matrix, label="r")
-    for one in axes[1, 2:]:
-        one.set_axis_off()
+    below.colorbar(shown, ax=matrix, label="r")
     figure.savefig(path, dpi=110)
     plt.close(figure)
 

@@ -34,16 +34,14 @@ def cross_products(
     start = 0
     for block in column_blocks(features, device, "features", memory // 4):
         columns = slice(start, start + block.shape[1])
-        Y = block - block.mean(dim=0)
-        squares = Y.square().sum(dim=0)
+        means = block.mean(dim=0)
+        Y = block.sub_(means)
+        squares = sums_of_squares(Y)
         whole = X.T @ Y if any(one is not None for one in others) else None
         for number, (rows, left) in enumerate(zip(sets, others, strict=True)):
             own = Y[rows if left is None else left]
-            S, total, square = (
-                X[rows if left is None else left].T @ own,
-                own.sum(dim=0),
-                own.square().sum(dim=0),
-            )
+            S = X[rows if left is None else left].T @ own
+            total, square = own.sum(dim=0), sums_of_squares(own)
             if left is not None and whole is not None:
                 S, total, square = whole - S, -total, squares - square
             n = len(rows)
@@ -51,10 +49,15 @@ def cross_products(
             S -= torch.outer(x, total)
             square -= total.square() / n
             if len(close := torch.nonzero(square <= CANCELLED * squares)[:, 0]):
-                S[:, close], square[close] = exact(X[rows] - x, block[rows][:, close])
+                S[:, close], square[close] = exact(X[rows] - x, Y[rows][:, close] + means[close])
             crosses[number][:, columns], variances[number][columns] = S, square
         start = columns.stop
     return crosses, variances
+
+
+def sums_of_squares(Y: Tensor) -> Tensor:
+    """Of each column."""
+    return torch.linalg.vector_norm(Y, dim=0).square()
 
 
 def exact(X: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:

@@ -76,7 +76,7 @@ class RowView:
 def column_blocks(
     features: Any, device: torch.device | str = "cpu", name: str = "features", memory: int = MEMORY
 ) -> Iterator[Tensor]:
-    """Yield blocks of columns of (stimulus, feature), from left to right, float64 on `device`.
+    """Yield blocks of columns of (stimulus, feature), from left to right, float64 on `device`; they may be overwritten.
 
     features: from `as_matrix`. Raises CornetError for values that are not finite.
     """
@@ -87,6 +87,8 @@ def column_blocks(
         if not isinstance(part, Tensor):
             part = torch.from_numpy(np.array(part, np.float64))
         block = part.to(device=device, dtype=torch.float64)
+        if block is part and isinstance(features, Tensor):
+            block = block.clone()
         # A sum is four times as fast to check as all values.
         if not torch.isfinite(block.sum(dim=0)).all() and not torch.isfinite(block).all():
             stimulus, column = torch.nonzero(~torch.isfinite(block))[0].tolist()
