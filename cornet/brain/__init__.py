@@ -62,6 +62,7 @@ _MODULES = {
     "rdm_inference": "metrics.rsa.inference",
     "rdm_noise_ceiling": "metrics.similarity",
     "rdm_similarity": "metrics.similarity",
+    "rdms_over_time": "metrics.temporal.rdms",
     "readout_choices": "metrics.class_choices",
     "readout_probabilities": "metrics.readout",
     "RecordedSubject": "subjects",

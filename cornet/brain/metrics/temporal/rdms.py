@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from cornet.brain.metrics.similarity import compare_rdms
 from cornet.errors import CornetError
 
-__all__ = ["BestSteps", "best_steps_by_bin"]
+__all__ = ["BestSteps", "best_steps_by_bin", "rdms_over_time"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +28,32 @@ class BestSteps:
     times: NDArray[np.float64]
 
 
+def rdms_over_time(models: Sequence[ArrayLike], brains: ArrayLike) -> list[NDArray[np.float64]]:
+    """Compare the RDM of each step of each layer with that of each time bin: for each layer (step, bin).
+
+    models: for each layer (step, pair), or (step, stimulus, stimulus). brains: (subject, bin, pair), or (subject, bin,
+    stimulus, stimulus). Pairs are those of the upper triangle, row by row. Values are the mean over subjects of
+    Spearman's correlation, as `best_steps_by_bin` takes them; a NaN in either RDM leaves the pair out.
+
+    Raises CornetError for shapes that do not match.
+    """
+    recorded = np.asarray(brains, float)
+    if recorded.ndim not in (3, 4) or 0 in recorded.shape:
+        raise CornetError(
+            f"brains of shape {recorded.shape} must be (subject, bin, pair) or (subject, bin, stimulus, stimulus)."
+        )
+    tables = []
+    for number, one in enumerate(models):
+        steps = np.asarray(one, float)
+        if steps.ndim not in (2, 3) or 0 in steps.shape:
+            raise CornetError(
+                f"layer {number} of shape {steps.shape} must be (step, pair) or (step, stimulus, stimulus)."
+            )
+        r = [[[compare_rdms(model, b) for b in subject] for subject in recorded] for model in steps]
+        tables.append(np.mean(r, axis=1))
+    return tables
+
+
 def best_steps_by_bin(
     correlations: Sequence[ArrayLike],
     rate: float = 50.0,
@@ -36,7 +63,7 @@ def best_steps_by_bin(
 ) -> BestSteps:
     """Choose the layer and step of each bin.
 
-    correlations: for each layer (step, bin), the mean over subjects of Spearman's correlation of the RDMs. rate: bins
+    correlations: for each layer (step, bin), from `rdms_over_time`. rate: bins
     per second. before: seconds of bins before the onset. baseline: subtract the mean of the bins up to the onset.
     chosen_by: correlations of other subjects, by which to choose; None: the same.
 
