@@ -22,8 +22,6 @@ def benchmarks(
       cornet benchmarks
 
       cornet benchmarks --coverage
-
-      cornet score cornet_s --on majajhong2015.IT
     """
     from cornet.brain.benchmarks import GROUPS, list_benchmarks
     from cornet.brain.benchmarks.coverage import coverage

@@ -21,7 +21,8 @@ def convert(
         typer.Option(help="The folder with the images, or the published file that contains them."),
     ] = None,
     target: Annotated[
-        Path | None, typer.Option("--to", help="The folder to write (default: the name of the data set).")
+        Path | None,
+        typer.Option("--to", help="The folder to write (default: one of the data set's name, here)."),
     ] = None,
     memory: Annotated[str, typer.Option(help="Maximum memory for reading, such as 512M or 2G.")] = "512M",
     window: Annotated[
@@ -31,7 +32,7 @@ def convert(
         float | None, typer.Option(help="dandi: width of the time bins in ms (default: one bin).")
     ] = None,
     bins: Annotated[
-        bool, typer.Option("--bins", help="dandi: 10 ms bins, of 0-300 ms if there is no --window.")
+        bool, typer.Option("--bins", help="dandi: short for --bin-ms 10; the default window is then 0-300.")
     ] = False,
     column: Annotated[str | None, typer.Option(help="dandi: the column that names the image.")] = None,
     table: Annotated[str | None, typer.Option(help="dandi: the table of presentations.")] = None,

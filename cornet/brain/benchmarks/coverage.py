@@ -1,6 +1,7 @@
 """Which neural benchmarks of brainscore_vision 2.4.2 can be run, from which file, with which metric.
 
-The identifiers are those registered there. Behavioural and accuracy benchmarks are not listed.
+The identifiers are those registered there: all neural benchmarks, and a few that are often taken for one. Other
+benchmarks of behaviour and accuracy are not listed.
 """
 
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ __all__ = ["COVERAGE", "Covered", "coverage"]
 
 ANSWERS = {
     "yes": "the same protocol and values",
-    "own file": "the same protocol, if you have the file: the reference does not publish it",
+    "own file": "the same protocol, with your own copy of the data, which Brain-Score does not publish",
     "differs": "the data can be compared, but not by the same protocol",
     "no": "cannot be run",
 }
@@ -63,7 +64,7 @@ COVERAGE = (
         "differs",
         "the temporal assembly of the reference, as a bundle",
         "pls",
-        "brain.spantime_predictivity on arrays; bundles over time are compared bin by bin (brain.over_time)",
+        "arrays: brain.spantime_predictivity, one mapping for all bins; bundles over time are fitted bin by bin",
     ),
     Covered(
         family("FreemanZiemba2013public", ("V1", "V2"), ("-pls",)),
@@ -75,7 +76,7 @@ COVERAGE = (
     Covered(
         ("Kar2019-ost",),
         "yes",
-        "cornet fetch kar2019",
+        "by hand, see cornet fetch kar2019",
         "solution times",
         "--on kar2019-ost",
     ),
@@ -106,8 +107,8 @@ COVERAGE = (
         "differs",
         "cornet convert nsd",
         "ridge, rdm",
-        "the images shared by the subjects are converted; the reference's own choice of 412 and 103 (800 and 200) "
-        "images is not published: name it in bundle.json (train, test)",
+        "its split is not published: 412 and 103 images for eight subjects, 800 and 200 for four; if you have it, "
+        "replace fixed_by in bundle.json by train and test",
     ),
     Covered(
         (
@@ -131,7 +132,7 @@ COVERAGE = (
         "differs",
         "cornet convert triple-n",
         "rdm",
-        'with "subject_by": "animal"; the ceiling over subjects is that of brain.rdm_by_subject',
+        'with "subject_by": "subject" in bundle.json; the ceiling over subjects is that of brain.rdm_by_subject',
     ),
     Covered(
         (
@@ -145,7 +146,7 @@ COVERAGE = (
     ),
     Covered(
         family("Zerbe2026_fmri", ends=("-rdm-pearson", "-cka")),
-        "own file",
+        "differs",
         LAB,
         "rdm, cka",
         "other ceilings: from voxels, and from pairs of subjects",

@@ -270,8 +270,12 @@ class NeuralBenchmark(Benchmark[Bundle]):
             found = {}
             for name, splits in fits.items():
                 raw = self.comparison.score_subjects(features, mean, splits, subjects, **options)
-                if self.rule.fixed and splits:
-                    raw = {key: dataclasses.replace(one, n=len(splits[0][1])) for key, one in raw.items()}
+                if self.rule.fixed and splits:  # without predictions there is nothing to resample
+                    note = "error: unknown, since there is one split"
+                    raw = {
+                        key: dataclasses.replace(one, n=len(splits[0][1]), error=math.nan).with_notes(note)
+                        for key, one in raw.items()
+                    }
                 found[name] = self._scaled(raw, splits[0][1] if self.ood else None)
             return found.pop(""), found
         train, test = self.splits[0]

@@ -172,11 +172,17 @@ def split_rule(bundle: Bundle, file_rule: Mapping[str, Any], options: SplitOptio
     subject_by, ceiling_by = file_rule.get("subject_by"), file_rule.get("ceiling_by")
     rule = replace(rule, keep_above=limits, subject_by=subject_by, ceiling_by=ceiling_by)
     limit = file_rule.get("train_limit")
-    return rule if limit is None else _limited(rule, limit, bundle)
+    stated = "fixed_by" in file_rule or "train" in file_rule
+    return rule if limit is None else _limited(rule, limit, bundle, stated)
 
 
-def _limited(rule: SplitRule, limit: int, bundle: Bundle) -> SplitRule:
-    """The rule with some of the training stimuli, drawn with a fixed seed from their sorted ids."""
+def _limited(rule: SplitRule, limit: int, bundle: Bundle, stated: bool) -> SplitRule:
+    """The rule with some of the training stimuli, drawn with a fixed seed from their sorted ids.
+
+    stated: whether the file has a fixed split.
+    """
+    if rule.fixed is None and stated:
+        return rule  # an option has replaced the fixed split
     if rule.fixed is None:
         raise CornetError(
             f"{RULE_FILE} of {bundle.name} has train_limit, but no fixed split; add fixed_by, or train and test."

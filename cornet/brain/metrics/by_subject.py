@@ -1,7 +1,7 @@
-"""Score each recorded subject alone and average, as benchmarks with a fixed test set do, and test on further stimuli.
+"""Score each recorded subject (an animal or person) alone, average over subjects, and score further test sets.
 
-The value is the mean over subjects of their values, each with its own ceiling; it differs from that of the mean raw
-score with the ceiling of all neuroids (brainscore_vision 2.4.2, Papale2025 and others).
+The value is the mean over subjects of raw^2 / ceiling, each with its own ceiling. It is not the mean raw score,
+squared, over the ceiling of all neuroids (brainscore_vision 2.4.2, Papale2025 and others).
 """
 
 import math
@@ -42,7 +42,7 @@ def part_of(score: Score, columns: NDArray[Any]) -> Score:
 
 
 def tested_on(score: Score, responses: NDArray[np.float64], test: NDArray[np.int64]) -> Score:
-    """The score on a part of the test stimuli of its only split, from its predictions.
+    """The score on some of the test stimuli, from the stored predictions of a score with one split.
 
     responses: (stimulus, neuroid). test: positions of stimuli, all of them among the tested ones.
     """
@@ -82,9 +82,9 @@ def combined(
 
     pooled: the ceiling of all neuroids. columns: positions of the neuroids of each subject.
 
-    error: with several splits, as of one subject; otherwise the standard deviation (ddof 1) of bootstrap means over
-    subjects. details: subjects, the scores by name; by_subject, a table of subject, neuroids, raw, error, ceiling,
-    value, alpha.
+    error: with several splits, subjects are averaged in each, then standard deviation over splits / sqrt(splits);
+    otherwise the standard deviation (ddof 1) of bootstrap means over subjects. details: subjects, the scores by name;
+    by_subject, a table of subject, neuroids, raw, error, ceiling, value, alpha.
     """
     rows = [
         {
@@ -104,7 +104,7 @@ def combined(
     notes = list(dict.fromkeys(note for one in parts for note in one.notes))
     if undefined := int((~np.isfinite(values)).sum()):
         notes.append(
-            f"skipped {undefined} of {len(values)} subjects without a value: no score, or a ceiling below 0"
+            f"skipped {undefined} of {len(values)} subjects without a value: no score, or a ceiling of 0 or below"
         )
     error = parts[0].error
     if len(parts) > 1 and all(len(one.values) > 1 for one in parts):

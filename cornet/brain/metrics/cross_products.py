@@ -1,4 +1,4 @@
-"""Covariances of few neuroids with many units, over several sets of stimuli, in one pass over the features.
+"""Sums of products of few neuroids and many units, over several sets of stimuli, in one pass over the features.
 
 A set with more than half of the stimuli, such as a training set, is computed as all stimuli minus the others.
 """
@@ -15,16 +15,18 @@ from cornet.brain.metrics.gram import column_blocks
 __all__ = ["cross_products"]
 
 CANCELLED = 1e-8
-"""Share of a unit's variance over all stimuli below which its variance over a set is computed from the set alone."""
+"""All stimuli minus the others loses digits if the result is small: below this share of the whole, a unit's sums are
+computed from the set alone."""
 
 
 def cross_products(
     X: Tensor, features: Any, sets: Sequence[Tensor], device: torch.device, memory: int
 ) -> tuple[list[Tensor], list[Tensor]]:
-    """For each set X'Y (neuroid, unit), centred over the set, and the units' sums of squares (unit,), 0 if constant.
+    """Return two lists with an entry for each set: X'Y (neuroid, unit), and each unit's sum of squares (0 if constant).
 
-    X: (stimulus, neuroid) float64. features: (stimulus, unit), from `as_matrix`. sets: positions of stimuli. memory:
-    bytes for blocks of features. Raises CornetError for features that are not finite.
+    Both are centred over the set. X: (stimulus, neuroid) float64, responses. features: (stimulus, unit), from
+    `as_matrix`. sets: positions of stimuli. memory: bytes for blocks of features. Raises CornetError for features that
+    are not finite.
     """
     units = features.shape[1]
     crosses = [X.new_zeros(X.shape[1], units) for _ in sets]

@@ -1,12 +1,12 @@
 """The factorisation of a training set for ridge regression, and its errors of left-out stimuli for any penalty.
 
-For training features X and responses Y, centred, K = X X' with eigenvalues l and eigenvectors V on the complement of
-the constant vector: the error of left-out stimulus i is
+X: centred training features. Y: centred responses. a: the penalty. l, V: eigenvalues and eigenvectors (directions k) of
+K = X X', without the constant vector. The error of left-out stimulus i is
 
     e_i = (V diag(1 / (l + a)) V' Y)_i / sum_k V_ik^2 / (l_k + a)
 
-With fewer features than stimuli, V has the left singular vectors of X, and the directions without variance enter as a
-remainder. Numerator and denominator are multiplied by a, which avoids dividing by a small penalty.
+With fewer features than stimuli, V has only the directions with variance; the rest of Y cannot be predicted and is
+added to the numerator unchanged. The code multiplies numerator and denominator by a, so that a small a is safe.
 """
 
 import math
@@ -110,18 +110,18 @@ class Spectrum:
 
 
 class GroupErrors:
-    """Errors of left-out stimuli, summed over groups of many neuroids, for a complete spectrum.
+    """Squared errors of left-out stimuli, summed over the neuroids j of each group, such as a subject.
 
-    With T = V' Y, w = a / (l + a) and d_i the denominators, the sum over a group is
+    Only for a spectrum with all n - 1 directions. With T = V' Y, w = a / (l + a) and d_i = sum_k V_ik^2 w_k, the sum is
 
         sum_ij (e_ij)^2 = sum_kl  w_k w_l (T T')_kl (V' diag(1 / d^2) V)_kl
 
-    whose last factor is the same for all groups. With n stimuli and q neuroids a penalty costs n^3 products instead of
-    2 n^2 q. The matrices are symmetric: only blocks on and below the diagonal are computed and stored.
+    whose last factor is the same for all groups. For n stimuli and q neuroids a penalty takes about n^3 operations
+    instead of 2 n^2 q. The matrices are symmetric: only blocks on and below the diagonal are computed and stored.
     """
 
     def __init__(self, spectrum: Spectrum, parts: Iterable[tuple[int, Tensor]], groups: int) -> None:
-        """parts: group and centred responses (stimulus, some neuroids) of it, one after another."""
+        """parts: pairs of a group's number and centred responses (stimulus, neuroid); a group may come in several."""
         self.spectrum, self.groups = spectrum, groups
         directions = spectrum.vectors.shape[1]
         self.spans = [

@@ -48,8 +48,8 @@ class ReversePredictivity(NeuralMetric):
 class UnitMatching(NeuralMetric):
     """Matches made on the training stimuli, correlated over the test stimuli.
 
-    The ceiling is the score of a match between halves of the repetitions, corrected for the length by 2 r / (1 + r) as
-    the reliability of a neuroid is. Matches of noisy halves miss some pairs, so that it is a lower bound.
+    The ceiling is the score of one half of the repetitions matched with the other, corrected to all repetitions by
+    2 r / (1 + r). It is too low, since noise hides some pairs, so that values above 1 are possible.
     """
 
     predicts_neuroids = False
