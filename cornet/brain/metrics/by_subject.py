@@ -102,6 +102,8 @@ def combined(
     parts = list(scores.values())
     raw, values = (table[name].to_numpy(float) for name in ("raw", "value"))
     notes = list(dict.fromkeys(note for one in parts for note in one.notes))
+    if len(parts) > 1:  # the error is another
+        notes = [note for note in notes if not note.startswith("error:")]
     if undefined := int((~np.isfinite(values)).sum()):
         notes.append(
             f"skipped {undefined} of {len(values)} subjects without a value: no score, or a ceiling of 0 or below"

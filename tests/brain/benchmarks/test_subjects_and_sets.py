@@ -84,7 +84,7 @@ def test_subjects_are_scored_as_in_the_reference(folder, golden, name):
         np.testing.assert_allclose(table[column], golden[f"{prefix}/{column}"], atol=1e-9)
     np.testing.assert_allclose(table["value"], golden[f"{prefix}/scores"], atol=1e-9)
     np.testing.assert_array_equal(table["alpha"], golden[f"{prefix}/alpha"])
-    assert "error: bootstrap over subjects" in score.notes
+    assert [note for note in score.notes if note.startswith("error:")] == ["error: bootstrap over subjects"]
     assert 0 < score.error < 0.1
     left = len(golden["subject"]) - len(golden[f"{name}/keep"])
     assert any(f"skipped {left} of 14 neuroids" in note for note in score.notes) == bool(left)
@@ -116,6 +116,13 @@ def test_every_metric_scores_subjects_alone(folder, golden, metric):
         assert one.raw == pytest.approx(expected.raw, abs=1e-9)
         assert one.value == pytest.approx(expected.value, abs=1e-9)
     assert score.value == pytest.approx(np.mean([one.value for one in score.details["subjects"].values()]))
+
+
+def test_one_split_without_predictions_has_no_error(folder, golden):
+    _, score = scored(folder, golden, {"fixed_by": "split"}, "semi")
+    assert np.isnan(score.error)
+    assert "error: unknown, since there is one split" in score.notes
+    assert np.isfinite(score.value)
 
 
 def test_draws_for_a_ranking_are_means_over_subjects(folder, golden):
@@ -242,6 +249,13 @@ def test_a_limit_of_training_stimuli_is_the_same_each_time(folder, golden):
     )
     np.testing.assert_allclose(score.values, expected.values, atol=1e-10)
     assert score.value == pytest.approx(expected.value, abs=1e-10)
+
+
+def test_a_limit_ends_with_the_fixed_split(folder, golden):
+    (folder / "bundle.json").write_text(json.dumps({"fixed_by": "split", "train_limit": 40}))
+    (benchmark,) = brain.open_benchmarks([str(folder)], metric="ridgecv", stratify="split")
+    assert len(benchmark.stimuli) == 84
+    assert len(benchmark.splits) == 10
 
 
 def test_a_limit_needs_a_fixed_split(folder, golden):
