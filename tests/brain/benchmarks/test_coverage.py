@@ -42,7 +42,7 @@ def test_the_command_prints_the_table():
     result = CliRunner().invoke(app, ["benchmarks", "--coverage"], env={"COLUMNS": "120"})
     assert result.exit_code == 0
     assert "Papale2025.{V1,V4,IT}-{ridgecv,ridge}" in result.output
-    assert "own file (39 of 145)" in result.output
+    assert "own file (31 of 145)" in result.output
     result = CliRunner().invoke(app, ["benchmarks", "--coverage", "--json"])
     assert result.exit_code == 0
     assert '"identifier": "Zerbe2026_fmri.IT-ood-ridgecv"' in result.output
