@@ -1,0 +1,1 @@
+"""Images made through a network: stimuli that drive neurons."""
