@@ -9,14 +9,10 @@ import torch
 import torch.nn.functional as F
 
 from cornet.errors import CornetError
-from cornet.stimuli.normalisation import IMAGENET_MEAN, IMAGENET_STD
 from cornet.synthesis.driving import drive, random_shifts, start_images, total_variation
 from cornet.synthesis.factorised import FactorisedMapping
 from tests.helpers.paths import GOLDEN
-
-
-def draw(key, shape):
-    return np.random.default_rng(zlib.crc32(key.encode())).standard_normal(shape, dtype=np.float32)
+from tests.helpers.stimuli.formula_stage import draw, stage
 
 
 @pytest.fixture(scope="module")
@@ -26,25 +22,12 @@ def golden():
 
 
 def formula_network(dtype):
-    """The stage and the mapping of the golden, whose weights are formulas."""
-
-    def weights(name, shape):
-        scale = np.float32(math.sqrt(2 / math.prod(shape[1:])))
-        weight = draw(f"synthesis:{name}.weight", shape) * scale
-        bias = np.float32(0.1) * draw(f"synthesis:{name}.bias", shape[:1])
-        return torch.from_numpy(weight).to(dtype), torch.from_numpy(bias).to(dtype)
-
-    first, second = weights("conv1", (8, 3, 3, 3)), weights("conv2", (12, 8, 3, 3))
+    """The stage and the mapping of the golden, for grey images in -1..1."""
+    states = stage(dtype)
     space = torch.from_numpy(np.abs(draw("control:space", (2, 7, 7)))).to(dtype)
     features = torch.from_numpy(draw("control:features", (2, 12))).to(dtype)
     mapping = FactorisedMapping(space, features, torch.tensor([0.3, -0.2], dtype=dtype))
-    mean, std = (torch.tensor(one, dtype=dtype)[:, None, None] for one in (IMAGENET_MEAN, IMAGENET_STD))
-
-    def predict(images):
-        colour = (((images + 1) / 2).expand(-1, 3, -1, -1) - mean) / std
-        return mapping(F.softplus(F.conv2d(F.relu(F.conv2d(colour, *first, stride=2)), *second, stride=2)))
-
-    return predict
+    return lambda images: mapping(states(((images + 1) / 2).expand(-1, 3, -1, -1)))
 
 
 def golden_start(dtype):
