@@ -116,6 +116,34 @@ class SimulatedBrain:
         rates = self._rates(_checked(region))
         return NeuralTruth(rates, reliability(rates, REPETITIONS, _SECONDS))
 
+    def respond(self, images: NDArray[np.uint8], region: str) -> NDArray[np.float64]:
+        """True rates of V1 or V2 to any images, (image, neuroid), spikes/s, on the scale of its own stimuli.
+
+        images: (image, y, x) uint8, grey, of the size of its stimuli, whose own rates are those of `truth`. An image
+        that drives a neuroid less than all of its own stimuli has a lower rate, but not below 0.
+
+        Raises CornetError for V4 and IT, which respond to the outline and identity of rendered objects, not to pixels,
+        and for images of another size or type.
+        """
+        drives = {"V1": v1_drive, "V2": v2_drive}
+        if _checked(region) not in drives:
+            raise CornetError(
+                f"region={region!r} of the simulated brain responds to rendered objects, not to pixels, so that other "
+                "images have no true response; use V1 or V2."
+            )
+        shown = np.asarray(images)
+        if shown.ndim != 3 or shown.shape[1:] != (self.size, self.size) or shown.dtype != np.uint8:
+            raise CornetError(
+                f"images of shape {shown.shape} and type {shown.dtype} must be (image, {self.size}, {self.size}) and "
+                "uint8, grey as the simulated stimuli; resize them."
+            )
+        own = self._data["images"]
+        drive, least = (drives[region](one, NEUROIDS, self.seed) for one in (shown, own))
+        above = least - least.min(0)
+        target = target_reliability(region, NEUROIDS, self.seed)
+        gain = gains(above, target, np.full(NEUROIDS, _LEAST_RATE), REPETITIONS, _SECONDS)
+        return np.maximum(_LEAST_RATE + gain * (drive - least.min(0)), 0)
+
     @property
     def choice_probabilities(self) -> NDArray[np.float64]:
         """P(image, category) of choices, (stimulus, category), columns as `CATEGORIES`."""

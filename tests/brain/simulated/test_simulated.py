@@ -156,6 +156,29 @@ def test_other_sizes_are_refused(arguments, words):
         SimulatedBrain(**arguments)
 
 
+@pytest.mark.parametrize("region", ["V1", "V2"])
+def test_early_areas_respond_to_any_image(brain, region):
+    own = brain._data["images"]
+    np.testing.assert_allclose(brain.respond(own[:20], region), brain.truth(region).rates[:20], rtol=1e-9)
+    grey = brain.respond(np.full((1, brain.size, brain.size), 128, np.uint8), region)
+    assert (grey >= 0).all()
+    assert np.median(grey) < np.median(brain.truth(region).rates)
+    noise = np.random.default_rng(0).integers(0, 256, (3, brain.size, brain.size), np.uint8)
+    assert np.isfinite(brain.respond(noise, region)).all()
+
+
+@pytest.mark.parametrize("region", ["V4", "IT"])
+def test_late_areas_have_no_response_to_other_images(brain, region):
+    with pytest.raises(CornetError, match="responds to rendered objects, not to pixels"):
+        brain.respond(brain._data["images"][:1], region)
+
+
+def test_images_of_another_size_have_no_response(brain):
+    for images in (np.zeros((1, 8, 8), np.uint8), np.zeros((1, brain.size, brain.size), np.float32)):
+        with pytest.raises(CornetError, match="grey as the simulated stimuli; resize them"):
+            brain.respond(images, "V1")
+
+
 def test_other_regions_are_refused(brain):
     with pytest.raises(CornetError, match="region='V3' is not simulated; choose one of V1, V2, V4, IT"):
         brain.bundle("V3")
