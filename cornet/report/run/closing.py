@@ -137,6 +137,9 @@ def print_summary_table(
     if (folder / "scores.csv").exists():
         files["checkpoints/best_brain.ckpt"] = "weights: best by brain score"
         files["scores.csv, report.html"] = "brain scores; report of everything on one page"
+    matrices = [name for name in ("step_matrix.csv", "time_matrix.csv") if (folder / name).exists()]
+    if matrices:
+        files[", ".join(matrices)] = "scores of every step, by region or time"
     if summary["bad_files"]:
         files["bad_files.csv"] = "images that could not be read"
     for name, content in files.items():

@@ -54,3 +54,11 @@ def test_the_table_tells_of_a_run_that_was_stopped_early(tmp_path, capsys):
     assert "0.375 (epoch 4)" in rows["best mean brain score"]
     assert "0.500 (epoch 5)" in rows["best top-1"]
     assert "0.250" in rows["top-1"]
+
+
+def test_matrices_are_named_where_there_are_some(tmp_path, capsys):
+    print_summary_table(SUMMARY, tmp_path)
+    assert "matrix" not in capsys.readouterr().out
+    (tmp_path / "time_matrix.csv").write_text("")
+    print_summary_table(SUMMARY, tmp_path)
+    assert "time_matrix.csv                    scores of every step" in capsys.readouterr().out
