@@ -119,10 +119,11 @@ def evaluation_image(image: NDArray[np.uint8], size: int = 224) -> Tensor:
 
 
 def _jpeg(data: bytes, colours: str) -> NDArray[np.uint8]:
+    """Decode with libjpeg's fast DCT, as TensorFlow does: the exact one differs by 0.8 grey levels on average."""
     height, width, *_ = simplejpeg.decode_jpeg_header(data)
     if (height, width) != (SIDE, SIDE):
         raise ValueError(f"an image has {width} x {height} pixels instead of {SIDE} x {SIDE}")
-    return simplejpeg.decode_jpeg(data, colours, strict=True)
+    return simplejpeg.decode_jpeg(data, colours, strict=True, fastdct=True)
 
 
 def _shards(folder: Path, split: str) -> list[Path]:
