@@ -169,7 +169,10 @@ def spearman(a: ArrayLike, b: ArrayLike) -> float:
 
 def top_overlap(a: ArrayLike, b: ArrayLike) -> tuple[float, float]:
     """Intersection over union, and Dice, of the pixels above each map's own 90th percentile; NaN if there are none."""
-    x, y = (np.asarray(one) > np.percentile(one, TOP_PERCENTILE) for one in (a, b))
+    x, y = (
+        one > np.percentile(one, TOP_PERCENTILE)
+        for one in (np.asarray(a, np.float64), np.asarray(b, np.float64))
+    )
     both, total = int((x & y).sum()), int(x.sum() + y.sum())
     return (both / (total - both), 2 * both / total) if total else (math.nan, math.nan)
 

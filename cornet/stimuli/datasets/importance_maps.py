@@ -14,6 +14,9 @@ __all__ = ["blur", "evaluation_map", "training_map"]
 BLUR_SIDE = 64
 """Pixels per side at which maps are blurred."""
 
+BLANK = 1e-5
+"""Range of a blank map, as a share of its peak: what rounding leaves of a constant one."""
+
 BLUR_SIZE, BLUR_SD = 10, 10.0
 
 
@@ -30,10 +33,12 @@ def training_map(heatmap: Tensor, box: Box, size: int = 224, *, flip: bool = Fal
     """
     top, left, height, width = box
     crop = heatmap[top : top + height, left : left + width]
-    if crop.amax() == crop.amin():
+    small = _bilinear(_bicubic(crop.flip(-1) if flip else crop, size), BLUR_SIDE)
+    if (
+        small.amax() - small.amin() <= BLANK * crop.amax()
+    ):  # also where sampling missed the only marked pixels
         return heatmap.new_zeros(size, size), 0.0
-    crop = crop.flip(-1) if flip else crop
-    result = evaluation_map(_bicubic(crop, size), size)
+    result = _bilinear(blur(small), size)
     low, high = result.amin(), result.amax()
     return (result - low) / (high - low), 1.0
 

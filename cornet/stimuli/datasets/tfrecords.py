@@ -33,7 +33,8 @@ def record_index(path: Path) -> NDArray[np.int64]:
 
     Raises CornetError if a header is damaged, a record is too long, or the file ends within a record.
     """
-    found, place = [], 0
+    found: list[tuple[int, int]] = []
+    place = 0
     try:
         with open_regular(path) as file:
             size = os.fstat(file.fileno()).st_size
@@ -45,8 +46,8 @@ def record_index(path: Path) -> NDArray[np.int64]:
                 length, crc = struct.unpack("<QI", header)
                 if masked_crc(header[:8]) != crc:
                     raise CornetError(
-                        f"{path} is damaged at byte {place}: the checksum of the length of record {len(found)} differs; "
-                        f"{_REMEDY}."
+                        f"{path} is damaged at byte {place}: the checksum of the length of record {len(found)} "
+                        f"differs; {_REMEDY}."
                     )
                 if length > MAX_RECORD:
                     raise CornetError(
@@ -192,9 +193,9 @@ def _shifted(crc: int, zeros: int) -> int:
 @cache
 def _rows() -> list[list[int]]:
     """CRC of a byte that is followed by 0, 1, ... 511 zeros, by value."""
-    values = np.arange(256, dtype=np.uint32)
+    values: NDArray[np.uint32] = np.arange(256, dtype=np.uint32)
     for _ in range(8):
-        values = values >> 1 ^ np.where(values & 1, np.uint32(0x82F63B78), np.uint32(0))
+        values = (values >> np.uint32(1)) ^ (values & np.uint32(1)) * np.uint32(0x82F63B78)
     rows = [values]
     while len(rows) < _BLOCK:
         rows.append(rows[-1] >> 8 ^ values[rows[-1] & 255])
