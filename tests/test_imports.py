@@ -16,7 +16,7 @@ LEVELS = [
     {"runs"},
     {"brain"},
     {"tasks"},
-    {"losses"},
+    {"losses", "synthesis"},
     {"training", "report"},  # of which neither imports the other
     {"cli", "__main__"},
 ]

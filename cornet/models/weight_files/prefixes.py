@@ -128,12 +128,15 @@ def first_of_equal(state: Mapping[str, Any], prefixes: list[str], names: Iterabl
 
 
 def same(one: Any, other: Any) -> bool:
-    """Return whether two entries of a state dict are equal tensors, or both are missing."""
+    """Return whether two entries of a state dict are equal tensors, or both are missing.
+
+    Tensors that PyTorch cannot compare (sparse, quantised) count as different, so that the caller refuses to choose.
+    """
     if one is other:
         return True
     if not (isinstance(one, Tensor) and isinstance(other, Tensor)):
         return False
     try:
         return torch.equal(one, other)
-    except (RuntimeError, NotImplementedError):  # sparse and other unusual tensors
+    except (RuntimeError, NotImplementedError):
         return False

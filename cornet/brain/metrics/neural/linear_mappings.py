@@ -1,4 +1,4 @@
-"""Neural predictivity by five linear mappings. See `cornet.brain.metrics.predictivity`, also for the sources."""
+"""Neural predictivity by linear mappings. See `cornet.brain.metrics.predictivity`, also for the sources."""
 
 from collections.abc import Sequence
 from typing import Any, ClassVar, cast
@@ -15,7 +15,16 @@ from cornet.brain.metrics.predictivity import Metric, neural_predictivity
 from cornet.brain.metrics.splits import Split
 from cornet.brain.score import Score
 
-__all__ = ["ChosenRidge", "LeastSquares", "PartialLeastSquares", "Predictivity", "Ridge", "SingleUnits"]
+__all__ = [
+    "ChosenRidge",
+    "LeastSquares",
+    "PartialLeastSquares",
+    "PowersRidge",
+    "Predictivity",
+    "ReducedRidge",
+    "Ridge",
+    "SingleUnits",
+]
 
 
 class Predictivity(NeuralMetric):
