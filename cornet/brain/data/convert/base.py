@@ -4,6 +4,7 @@ A converter is one file in this package: a function with `@converter(...)` above
 and returns a `Recording`. It is found by its file; no list needs to be edited.
 """
 
+import difflib
 import importlib
 import pkgutil
 from collections.abc import Callable, Mapping, Sequence
@@ -148,7 +149,11 @@ def find_converter(name: str) -> Converter:
     """Return the converter with this name. Raises CornetError if it is unknown."""
     known = converters()
     if name not in known:
-        raise CornetError(f"the data set {name!r} cannot be converted; choose one of {', '.join(known)}.")
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
+        hint = f" (did you mean {near[0]}?)" if near else ""
+        raise CornetError(
+            f"the data set {name!r} cannot be converted{hint}; choose one of {', '.join(known)}."
+        )
     return known[name]
 
 

@@ -101,7 +101,10 @@ def test_the_full_shape(tmp_path, converted):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda file: file.pop("reliab"), r"has no dataset reliab, only .*; expected THINGS_normMUA"),
+        (
+            lambda file: file.pop("reliab"),
+            r"has no dataset reliab .found there: SNR.*; expected THINGS_normMUA",
+        ),
         (
             lambda file: replace(file, "train_MUA", np.zeros((1024, 24))),
             "float64 1024 x 24, not 24 x 1024",

@@ -100,7 +100,7 @@ class SourceFile:
         """Return a group. Raises CornetError if it is missing."""
         item = self.item(name)
         if not isinstance(item, h5py.Group):
-            raise self.wrong(f"has no group {name}, only {self._names(name)}")
+            raise self.wrong(f"has no group {name} (found there: {self._names(name)})")
         return item
 
     def dataset(self, name: str, kinds: str = "", shape: Sequence[int | None] | None = None) -> Any:
@@ -110,7 +110,7 @@ class SourceFile:
         """
         item = self.item(name)
         if not isinstance(item, h5py.Dataset):
-            raise self.wrong(f"has no dataset {name}, only {self._names(name)}")
+            raise self.wrong(f"has no dataset {name} (found there: {self._names(name)})")
         if item.is_virtual or item.external:
             raise self.wrong(f"stores {name} in other files, which are not read")
         if kinds and item.dtype.kind not in kinds:
