@@ -2,9 +2,12 @@
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
 
 from torch import Tensor, nn
 
+from cornet.brain.benchmarks import Benchmark
 from cornet.errors import CornetError
 from cornet.stimuli.samples import Batch
 from cornet.tasks.base import Outputs, Task
@@ -16,11 +19,14 @@ class Loss(nn.Module, ABC):
     """A term that is added to the loss of the task, `weight` times.
 
     needs_readouts, needs_states: whether the outputs must hold the read-outs of every step, or the states of the areas.
+    needs_gradients: whether the outputs must hold the normalised images, with gradients of any order; the network then
+    trains uncompiled and in the precision of its weights.
     Raises CornetError for a weight that is not a number, 0 or more.
     """
 
     needs_readouts = False
     needs_states = False
+    needs_gradients = False
 
     def __init__(self, weight: float = 1.0) -> None:
         super().__init__()
@@ -36,3 +42,16 @@ class Loss(nn.Module, ABC):
 
         batch: inputs (batch, channel, y, x) uint8, and targets. outputs: of the network and the heads of the task.
         """
+
+    def attach(self, net: Any, source: Any) -> None:
+        """Fit the loss to a network and its images, once, before the training.
+
+        source: has size, mean and std of the images. Raises CornetError if either does not fit the loss.
+        """
+
+    def end_epoch(self) -> None:
+        """Called after each training epoch. Raises CornetError if the loss had nothing to learn from."""
+
+    def benchmarks(self) -> Sequence[Benchmark[Any]]:
+        """Benchmarks that measure what the loss asks for on data that it does not use; scored with those of the run."""
+        return ()

@@ -62,10 +62,13 @@ class OwnNetwork(nn.Module):
     def forward(self, images: Tensor, pixels: tuple[Tensor, Tensor] | None = None) -> Tensor:
         """Return logits (batch, class). pixels: mean and std, as in `cornet.models.Network.forward`."""
         if pixels is not None:
-            mean, std = pixels
-            images = (images.to(mean.dtype) - mean) / std
+            images = self.normalise(images, *pixels)
         logits: Tensor = self.net(images)
         return logits
+
+    def normalise(self, images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+        """(images - mean) / std, in the dtype of `mean`."""
+        return (images.to(mean.dtype) - mean) / std
 
     def compile(self, memory_budget: float | None = None, **options: Any) -> None:
         """Compile the module in place; state-dict keys do not change."""

@@ -11,7 +11,7 @@ from cornet.stimuli.datasets.shards import ShardFiles
 from cornet.stimuli.decode import BadImage
 from cornet.stimuli.samples import ImageDataset, ImageSource, InMemory, Key
 
-__all__ = ["fingerprint"]
+__all__ = ["fingerprint", "map_fingerprint"]
 
 READ = 256
 """Number of files to read per split; reading all of ImageNet would take longer than an epoch."""
@@ -32,6 +32,11 @@ def fingerprint(source: ImageSource) -> str:
         for part in _content(split):
             digest.update(part)
     return digest.hexdigest()[:DIGITS]
+
+
+def map_fingerprint(source: Any) -> str:
+    """Sixteen hexadecimal digits of the SHA-256 of what a source's method `map_content` gives."""
+    return hashlib.sha256(b"\0".join(source.map_content())).hexdigest()[:DIGITS]
 
 
 def _content(split: ImageDataset) -> Sequence[Any]:

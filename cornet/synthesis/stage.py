@@ -145,7 +145,8 @@ class Stage(nn.Module):
             if self.steps is None:
                 self.net(shown)
             else:
-                self.net.run(shown, self.steps, True, False, None)
+                net: Any = self.net
+                net.run(shown, self.steps, True, False, None)
         except _Reached:
             pass
         finally:

@@ -21,12 +21,14 @@ class Outputs(NamedTuple):
 
     predictions: by head, (batch, ...), at the last step. readouts: by head, (step, batch, ...), at every step at which
     the image has reached the area of the head; None unless they were asked for. states: {area: (time, batch, channel,
-    y, x)}; None unless they were asked for.
+    y, x)}; None unless they were asked for. images: the normalised images (batch, channel, y, x) that all of these are
+    differentiable functions of; None unless a loss needs them.
     """
 
     predictions: Mapping[str, Tensor]
     readouts: Mapping[str, Tensor] | None = None
     states: Mapping[str, Tensor] | None = None
+    images: Tensor | None = None
 
 
 class Task(nn.Module, ABC):

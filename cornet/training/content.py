@@ -9,11 +9,14 @@ import pytorch_lightning as pl
 from omegaconf import DictConfig, OmegaConf
 
 from cornet.brain.benchmarks.registry import local_identity
-from cornet.stimuli.fingerprint import fingerprint
+from cornet.stimuli.fingerprint import fingerprint, map_fingerprint
 from cornet.stimuli.samples import ImageSource
 from cornet.training.build import make
 
 __all__ = ["Content", "content_of"]
+
+MAP_FOLDERS = ("maps", "clickme")
+"""Keys of data that name a folder of maps."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,11 @@ def content_of(config: DictConfig, cache: dict[str, str] | None = None) -> Conte
         pl.seed_everything(config.seed, workers=True, verbose=False)
         source = make(config.data, "data")
         name = f"images-{fingerprint(source)}"
+        if maps := next((one for one in MAP_FOLDERS if data.get(one)), None):
+            name += f" {maps} maps-{map_fingerprint(source)}"
     if cache is not None:
         cache[key], source = name, None
-    return Content({"data.folder": name, **values}, source)
+    images, *about_maps = name.split(" ")
+    if about_maps:
+        values[f"data.{about_maps[0]}"] = about_maps[1]
+    return Content({"data.folder": images, **values}, source)

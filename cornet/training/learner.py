@@ -8,6 +8,7 @@ from typing import Any, Self
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from cornet.errors import CornetError
 from cornet.losses import Loss, Readouts
@@ -78,8 +79,11 @@ class Learner(pl.LightningModule):
         self.losses = nn.ModuleDict(with_step_loss(losses or {}, recipe.step_loss))
         self.needs_readouts = any(loss.needs_readouts for loss in self.losses.values())
         self.needs_states = any(loss.needs_states for loss in self.losses.values())
+        self.needs_gradients = any(loss.needs_gradients for loss in self.losses.values())
         self.task = Classification(recipe.label_smoothing) if task is None else task
         self.task.attach(net, source, self.views, self.needs_readouts)
+        for loss in self.terms:
+            loss.attach(net, source)
         self.frozen = freeze(net, frozen)
         check_rates(net, recipe.rates)
         self.train()
@@ -103,6 +107,11 @@ class Learner(pl.LightningModule):
     def forward(self, images: Tensor, **arguments: Any) -> Any:
         """Run the network on uint8 images (batch, 3, y, x), which it normalises."""
         return self.net(images, pixels=(self.pixel_mean, self.pixel_std), **arguments)
+
+    @property
+    def terms(self) -> list[Loss]:
+        """The losses beside the task's."""
+        return [loss for loss in self.losses.values() if isinstance(loss, Loss)]
 
     @property
     def trained(self) -> nn.ModuleDict:
@@ -138,12 +147,31 @@ class Learner(pl.LightningModule):
         found: Outputs = self.task(self.net, inputs, readouts, states, pixels=pixels)
         return found
 
+    def differentiable_outputs(self, inputs: Tensor) -> Outputs:
+        """Return outputs with images that can be differentiated twice.
+
+        Compiled graphs and fused attention have no second derivative, and gradients of pixels underflow in half
+        precision; so the network runs uncompiled, in the precision of its weights.
+        """
+        with (
+            torch.compiler.set_stance("force_eager"),
+            torch.autocast(self.device.type, enabled=False),
+            sdpa_kernel(SDPBackend.MATH),
+        ):
+            pixels = (self.pixel_mean, self.pixel_std)
+            images = self.net.normalise(inputs, *pixels).detach().requires_grad_()
+            found: Outputs = self.task(self.net, images, self.needs_readouts, self.needs_states)
+        return found._replace(images=images)
+
     def loss(self, batch: Batch, inputs: Tensor) -> tuple[Tensor, Outputs, dict[str, Tensor]]:
         """Return the whole loss, the outputs, and the terms beside the task's loss by name (loss_<name>).
 
         inputs: those of the batch, perhaps smaller.
         """
-        outputs = self.outputs(inputs, self.needs_readouts, self.needs_states)
+        if self.needs_gradients and torch.is_grad_enabled():
+            outputs = self.differentiable_outputs(inputs)
+        else:
+            outputs = self.outputs(inputs, self.needs_readouts, self.needs_states)
         loss = self.task.loss(outputs.predictions, batch.targets)
         terms = {}
         for name, term in self.losses.items():
@@ -167,6 +195,8 @@ class Learner(pl.LightningModule):
 
     def on_train_epoch_end(self) -> None:
         self.log_dict(self.task.training_metrics())
+        for loss in self.terms:
+            loss.end_epoch()
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         for position, view in enumerate(self.views):

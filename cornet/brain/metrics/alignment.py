@@ -20,6 +20,7 @@ from scipy.stats import rankdata
 from torch import Tensor
 
 from cornet.errors import CornetError
+from cornet.stimuli.datasets.with_clickme import HUMAN_CEILING
 
 __all__ = [
     "HUMAN_CEILING",
@@ -29,12 +30,10 @@ __all__ = [
     "alignment_table",
     "centred_blob",
     "controls",
+    "image_specific",
     "spearman",
     "top_overlap",
 ]
-
-HUMAN_CEILING = 0.65753
-"""Mean Spearman correlation between ClickMe maps of two halves of the participants (serre-lab/Harmonization)."""
 
 TOP_PERCENTILE = 90.0
 
@@ -95,9 +94,14 @@ def alignment(
     """Compare saliency (image, y, x), absolute, with human maps (image, y, x).
 
     ceiling: divides the mean correlation; 1 where none is known.
-    Raises CornetError for different shapes, values that are not finite, and a ceiling that is not above 0.
+    Raises CornetError if there are no images, for different shapes, for values that are not finite, and for a ceiling
+    that is not above 0.
     """
     ours, theirs = np.asarray(saliency, np.float64), np.asarray(maps, np.float64)
+    if not len(theirs):
+        raise CornetError(
+            "no image has a map (map_token is 0 for all), so alignment is undefined; give maps."
+        )
     if ours.shape != theirs.shape or ours.ndim != 3 or not ours.size:
         raise CornetError(
             f"saliency has the shape {ours.shape} and the maps {theirs.shape}, but both must be (image, y, x); "
@@ -130,6 +134,18 @@ def controls(
             )
         found.append(alignment(np.broadcast_to(one, theirs.shape), theirs, name=name, ceiling=ceiling))
     return found
+
+
+def image_specific(maps: ArrayLike) -> NDArray[np.float64]:
+    """What differs between images: z-scores of each map over its pixels, minus their mean over images.
+
+    maps: (image, y, x). Alignment that only comes from where objects usually are vanishes. A constant map stays 0.
+    """
+    given = np.asarray(maps, np.float64)
+    centred = given - given.mean(axis=(1, 2), keepdims=True)
+    sd = centred.std(axis=(1, 2), keepdims=True)
+    scaled = np.divide(centred, sd, out=np.zeros_like(centred), where=sd > 0)
+    return scaled - scaled.mean(axis=0)
 
 
 def alignment_table(results: Sequence[Alignment]) -> pd.DataFrame:

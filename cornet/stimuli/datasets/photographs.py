@@ -7,14 +7,16 @@ source.train()[Key(index=17, epoch=3)]     # Sample: the random crop of image 17
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
+import numpy as np
 import torch
 
 from cornet.errors import CornetError
 from cornet.names import escaped
 from cornet.sizes import check_pixels
 from cornet.stimuli.datasets.class_folders import scan_splits
+from cornet.stimuli.datasets.map_files import MapFiles, blank, map_target
 from cornet.stimuli.datasets.prepared import check_complete, check_count
 from cornet.stimuli.decode import BadImage, decode_image
 from cornet.stimuli.geometry import VIEWS, random_box, random_generator, resize_crop
@@ -56,6 +58,8 @@ class ImageFolder:
     val_resize: for "center", the short side after resizing, in units of `size` (256 pixels at size 224);
         None: `size` itself. Use None for images of `size` x `size` pixels, such as Tiny ImageNet at 64: they then
         pass unchanged, whereas enlarging and cropping would blur them and remove the margin.
+    maps: a folder with a map of what is important for some or all images, see `cornet.stimuli.datasets.map_files`; the
+        samples then have the targets `map` and `map_token`.
     seed: seed of crops and flips.
 
     Raises CornetError for folders that `scan_splits` rejects, for incomplete copies by `cornet prepare`, and for
@@ -78,6 +82,7 @@ class ImageFolder:
         crop_ratio: Sequence[float] = (3 / 4, 4 / 3),
         flip: bool = True,
         val_resize: float | None = 256 / 224,
+        maps: str | os.PathLike[str] | None = None,
         seed: int = 0,
     ) -> None:
         _check_arguments(size, views, crop_scale, crop_ratio, val_resize, seed)
@@ -91,8 +96,22 @@ class ImageFolder:
         self.flip = flip
         self.short_side = size if val_resize is None else round(size * val_resize)
         self.seed = seed
+        self._maps = None if maps is None else MapFiles(maps, folder)
         self._train_files, self._val_files = self._open(folder)
         self.classes = self._train_files.classes
+
+    @property
+    def maps(self) -> bool:
+        """Whether samples have maps of what is important."""
+        return self._maps is not None
+
+    def map_content(self) -> list[bytes]:
+        """What identifies the maps: the content of some of them."""
+        assert self._maps is not None
+        files, count = self._train_files, min(len(self._train_files), 256)
+        places = np.linspace(0, len(files) - 1, count).astype(int)
+        read = (self._maps.read(files.path(int(k))) for k in places)
+        return [b"none" if one is None else one.tobytes() for one in read]
 
     def _open(self, folder: str | os.PathLike[str]) -> tuple[ImageFiles, ImageFiles]:
         """Open the training and validation images."""
@@ -110,11 +129,13 @@ class ImageFolder:
             ratio=self.crop_ratio,
             flip=self.flip,
             seed=self.seed,
+            maps=self._maps,
         )
 
     def val(self) -> "ValPhotographs":
         """Validation images, (view, 3, size, size)."""
-        return ValPhotographs(self._val_files, size=self.size, views=self.views, short_side=self.short_side)
+        shown: Any = {"size": self.size, "views": self.views, "short_side": self.short_side}
+        return ValPhotographs(self._val_files, maps=self._maps, **shown)
 
 
 @dataclass(eq=False)
@@ -127,6 +148,7 @@ class TrainPhotographs:
     ratio: tuple[float, float]
     flip: bool
     seed: int
+    maps: MapFiles | None = None
 
     def __len__(self) -> int:
         return len(self.files)
@@ -148,7 +170,9 @@ class TrainPhotographs:
             box = random_box(height, width, rng, scale=self.scale, ratio=self.ratio)
             mirrored = self.flip and bool(rng.random() < 0.5)
             pixels = resize_crop(image, box, self.size, flip=mirrored)
-            return Sample(pixels, self.files.label(index), index, tuple(bad))
+            path = self.files.path(other)
+            targets = {} if self.maps is None else self.maps.targets(path, box, self.size, flip=mirrored)
+            return Sample(pixels, self.files.label(index), index, tuple(bad), targets)
         folder = os.path.dirname(bad[0])
         raise CornetError(
             f"none of the {len(bad)} images in {folder} can be read; replace them, or check the disk."
@@ -160,12 +184,16 @@ class TrainPhotographs:
 
 @dataclass(eq=False)
 class ValPhotographs:
-    """The validation views of each image. An unreadable image is grey, with the label IGNORED."""
+    """The validation views of each image. An unreadable image is grey, with the label IGNORED.
+
+    A map is that of the first view.
+    """
 
     files: ImageFiles
     size: int
     views: tuple[str, ...]
     short_side: int
+    maps: MapFiles | None = None
 
     def __len__(self) -> int:
         return len(self.files)
@@ -176,9 +204,21 @@ class ValPhotographs:
             image = decode_image(self.files.read(index))
         except BadImage:
             grey = torch.full((len(self.views), 3, self.size, self.size), GREY, dtype=torch.uint8)
-            return Sample(grey, IGNORED, index, (escaped(self.files.path(index)),))
+            targets = {} if self.maps is None else blank(self.size)
+            return Sample(grey, IGNORED, index, (escaped(self.files.path(index)),), targets)
         views = [VIEWS[view](image, self.size, self.short_side) for view in self.views]
-        return Sample(torch.stack(views), self.files.label(index), index)
+        targets = {} if self.maps is None else self._map(index)
+        return Sample(torch.stack(views), self.files.label(index), index, targets=targets)
+
+    def _map(self, index: int) -> dict[str, Any]:
+        """The map of an image, resized and cropped as in the first view."""
+        assert self.maps is not None
+        heat = self.maps.read(self.files.path(index))
+        if heat is None:
+            return blank(self.size)
+        colours = np.repeat(heat[..., None], 3, axis=2)
+        shown = VIEWS[self.views[0]](colours, self.size, self.short_side)[0].numpy()
+        return map_target(shown)
 
     def __getitems__(self, keys: Sequence[Key]) -> list[Sample]:
         return [self[key] for key in keys]

@@ -117,7 +117,12 @@ class ImageShards(ImageFolder):
         cache: str | os.PathLike[str] | None = None,
         cache_gb: float | None = None,
         storage_options: Mapping[str, Any] | None = None,
+        maps: None = None,
     ) -> None:
+        if maps is not None:
+            raise CornetError(
+                f"data.maps={maps} needs images in class folders, and shards have none; use data=imagenet."
+            )
         if window < 1:
             raise CornetError(f"window={window} must be a number of shards, at least 1; give for example 16.")
         self.name, self.window = name, window

@@ -18,6 +18,7 @@ from cornet.hashing import code_version
 from cornet.stimuli.objects.categories import CATEGORIES
 from cornet.stimuli.objects.image_cache import Cache
 from cornet.stimuli.objects.latents import check_int, draw_latents
+from cornet.stimuli.objects.object_maps import map_targets, object_maps
 from cornet.stimuli.objects.rendering import RENDERER_VERSION, render
 from cornet.stimuli.samples import InMemory, Key, Sample
 from cornet.stimuli.shift import draw_moves, shift_and_flip
@@ -48,6 +49,8 @@ class RenderedObjects:
     background, background_contrast: as in `draw_latents`.
     targets: latents that a task learns, such as [x, y, size, yaw_sin, yaw_cos], names of `TARGETS`. They move with a
         training image that is shifted or mirrored.
+    maps: add the targets `map`, (size, size) in 0..1, where the object is, blurred, and `map_token`: 1, or 0 without an
+        object in the frame.
     cache: folder for rendered images; None: CORNET_CACHE or the user's cache folder; False: no cache.
 
     The first call of train() or val() renders the images, which takes seconds for thousands of 64-pixel images.
@@ -76,6 +79,7 @@ class RenderedObjects:
         background: str = "mixed",
         background_contrast: Sequence[float] = (0.04, 0.12),
         targets: Sequence[str] = (),
+        maps: bool = False,
         cache: str | os.PathLike[str] | bool | None = None,
     ) -> None:
         check_int("train_images", train_images, 1)
@@ -91,7 +95,7 @@ class RenderedObjects:
             )
         for target in targets:
             check_choice("target", target, TARGETS)
-        self.targets = list(targets)
+        self.targets, self.maps = list(targets), bool(maps)
         self.classes = list(CATEGORIES)
         self.size = size
         self.counts = {"train": train_images, "val": val_images}
@@ -136,6 +140,17 @@ class RenderedObjects:
             )
         return self._images[split]
 
+    def object_maps(self, split: str) -> np.ndarray | None:
+        """Where the object is in each image, before augmentation, (n, size, size) uint8; None without `maps`."""
+        if not self.maps:
+            return None
+        latents = self.latents(split)
+        return self.cache.images(
+            {**self.parameters(split), "maps": code_version("cornet.stimuli.objects.object_maps")},
+            (len(latents), self.size, self.size),
+            lambda: object_maps(latents, self.size, self.rendering["antialias"]),
+        )
+
     def path(self, split: str) -> Path | None:
         """Cache file of a split; None without a cache."""
         return self.cache.path(self.parameters(split))
@@ -155,11 +170,12 @@ class RenderedObjects:
         """Training images, (3, size, size), each shifted and mirrored at random."""
         pixels = round(self.shift * self.size)
         moves: Any = {"shift": pixels, "flip": self.flip, "seed": self.seed}
-        return TrainObjects(self.images("train"), targets=self.target_values("train"), **moves)
+        parts: Any = {"targets": self.target_values("train"), "maps": self.object_maps("train")}
+        return TrainObjects(self.images("train"), **parts, **moves)
 
     def val(self) -> "ValObjects":
         """Unchanged validation images, (1, 3, size, size)."""
-        return ValObjects(self.images("val"), self.target_values("val"))
+        return ValObjects(self.images("val"), self.target_values("val"), self.object_maps("val"))
 
 
 def target_of(latents: pd.DataFrame, name: str) -> np.ndarray:
@@ -173,20 +189,26 @@ def target_of(latents: pd.DataFrame, name: str) -> np.ndarray:
 class ValObjects(InMemory):
     """Unchanged images; image i has category i modulo the number of categories."""
 
-    def __init__(self, images: np.ndarray, targets: Mapping[str, np.ndarray] | None = None) -> None:
-        """images: (n, y, x) uint8. targets: by name, (n,)."""
-        self.images, self.targets = images, dict(targets or {})
+    def __init__(
+        self,
+        images: np.ndarray,
+        targets: Mapping[str, np.ndarray] | None = None,
+        maps: np.ndarray | None = None,
+    ) -> None:
+        """images: (n, y, x) uint8. targets: by name, (n,). maps: (n, y, x) uint8, of the object."""
+        self.images, self.targets, self.maps = images, dict(targets or {}), maps
 
     def __getitems__(self, keys: Sequence[Key]) -> list[Sample]:
         index = np.array([key[0] for key in keys], dtype=np.int64)
         # An expanded view of one channel, copied when batches are stacked.
         pixels = torch.from_numpy(self.images[index])[:, None, None].expand(-1, 1, 3, -1, -1)
+        maps = [{} for _ in index] if self.maps is None else map_targets(self.maps[index])
         return [
             Sample(
                 pixels[i],
                 int(k) % len(CATEGORIES),
                 int(k),
-                targets={name: values[k] for name, values in self.targets.items()},
+                targets={**{name: values[k] for name, values in self.targets.items()}, **maps[i]},
             )
             for i, k in enumerate(index)
         ]
@@ -203,21 +225,25 @@ class TrainObjects(InMemory):
         flip: bool,
         seed: int,
         targets: Mapping[str, np.ndarray] | None = None,
+        maps: np.ndarray | None = None,
     ) -> None:
-        """images: (n, y, x) uint8. shift: maximum, in pixels. targets: by name, (n,)."""
-        self.images, self.targets = images, dict(targets or {})
+        """images: (n, y, x) uint8. shift: maximum, in pixels. targets: by name, (n,). maps: as in `ValObjects`."""
+        self.images, self.targets, self.maps = images, dict(targets or {}), maps
         self.moves = {"stream": _AUGMENT, "seed": seed, "shift": shift, "flip": flip}
 
     def __getitems__(self, keys: Sequence[Key]) -> list[Sample]:
         shown = shift_and_flip(self.images[:, None], keys, **self.moves)  # type: ignore[arg-type]
         pixels = torch.from_numpy(shown).expand(-1, 3, -1, -1)
         targets = self.moved_targets(keys) if self.targets else {}
+        maps: list[dict[str, Any]] = [{} for _ in keys]
+        if self.maps is not None:
+            maps = map_targets(shift_and_flip(self.maps[:, None], keys, **self.moves)[:, 0])  # type: ignore[arg-type]
         return [
             Sample(
                 image,
                 key[0] % len(CATEGORIES),
                 key[0],
-                targets={name: values[number] for name, values in targets.items()},
+                targets={**{name: values[number] for name, values in targets.items()}, **maps[number]},
             )
             for number, (image, key) in enumerate(zip(pixels, keys, strict=True))
         ]
