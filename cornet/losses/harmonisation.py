@@ -83,8 +83,9 @@ class Harmonisation(Loss):
         self.maps_seen += tokens.sum()
         labels = batch.targets[self.label].long()
         known = labels != IGNORED
-        found = saliency(outputs.predictions[self.head].float(), outputs.images, labels.where(known, 0))
-        return harmonisation(found, maps, tokens * known, self.levels, self.standardise)
+        with torch.autocast(maps.device.type, enabled=False):
+            found = saliency(outputs.predictions[self.head], outputs.images, labels.where(known, 0))
+            return harmonisation(found, maps, tokens * known, self.levels, self.standardise)
 
     def end_epoch(self) -> None:
         seen = float(self.maps_seen)

@@ -90,6 +90,13 @@ def test_every_experiment_builds(name, photographs, tmp_path):
     assert training.module.views == tuple(training.source.views)
 
 
+def arguments_of(kind):
+    """Names of the arguments of a class or function; where it hands on all others, also those of its base class."""
+    names = inspect.signature(kind).parameters
+    handed_on = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in names.values())
+    return {*names, *(arguments_of(kind.__base__) if handed_on and inspect.isclass(kind) else ())}
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(CONF)))
 def test_every_file_names_only_what_its_class_takes(path):
     group, choice = path.parent.relative_to(CONF).as_posix(), path.stem
@@ -115,7 +122,7 @@ def test_every_file_names_only_what_its_class_takes(path):
         return
     part = config[group]
     for node in [part] if "_target_" in part else part.values():
-        takes = inspect.signature(get_method(node._target_)).parameters
+        takes = arguments_of(get_method(node._target_))
         assert {str(key) for key in node} - {"_target_"} <= set(takes), node._target_
 
 

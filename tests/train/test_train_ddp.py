@@ -136,6 +136,26 @@ def test_two_ranks_train_as_one_process_does(tmp_path, environment, bundle):
     assert np.abs(scores[1]["raw"].to_numpy()[2:] - scored(two, bundle, tmp_path, "cornet_z")).max() < 1e-5
 
 
+@pytest.mark.slow
+def test_two_ranks_harmonise_as_one_process_does(tmp_path, environment):
+    """Gradients of gradients are averaged over the ranks like others, and alignment is scored once."""
+    overrides = [*FEED_FORWARD, "recipe.epochs=1", "data.maps=true", "callbacks.alignment.images=16"]
+    overrides += ["+losses.harmonisation._target_=cornet.losses.Harmonisation"]
+    with ThreadPoolExecutor() as pool:
+        single = pool.submit(done, alone(*overrides, "root=one"), tmp_path, environment)
+        done(torchrun(*overrides), tmp_path, environment)
+        single.result()
+    two, (one,) = only_run(tmp_path), (path.parent for path in tmp_path.glob("one/**/seed*/config.yaml"))
+    expected, ours = weights(one), weights(two)
+    assert max(float((expected[k] - ours[k]).abs().max()) for k in expected) < 1e-5
+    first, second = (pd.read_csv(run / "metrics.csv") for run in (one, two))
+    losses = [table["train/loss_harmonisation"].to_numpy() for table in (first, second)]
+    assert np.allclose(*losses, rtol=1e-4, equal_nan=True)
+    scores = [pd.read_csv(run / "alignment.csv") for run in (one, two)]
+    assert scores[0]["epoch"].tolist() == scores[1]["epoch"].tolist() == [0] * 5 + [1] * 5
+    assert np.allclose(scores[0]["raw"], scores[1]["raw"], atol=1e-3)
+
+
 @pytest.mark.longest
 def test_ranks_of_srun_that_disagree_are_told_in_one_sentence(tmp_path, environment):
     both = ranks_by_hand(tmp_path, environment, FEED_FORWARD, [*FEED_FORWARD, "recipe.momentum=0.8"])

@@ -95,6 +95,7 @@ class AlignmentScore(pl.Callback):
         if path.is_file() and epoch > 0:
             earlier = pd.read_csv(path)
             table = pd.concat([earlier[earlier["step"] < trainer.global_step], table], ignore_index=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         atomic_write(path, csv_text(table))
 
     def saliency(self, module: Any, samples: list[Sample]) -> NDArray[np.float64]:
