@@ -3,6 +3,7 @@
 from cornet.losses.base import Loss
 from cornet.losses.harmonisation import Harmonisation
 from cornet.losses.readouts import Readouts
+from cornet.losses.recordings import RecordingAlignment
 from cornet.losses.weight_penalty import WeightPenalty
 
-__all__ = ["Harmonisation", "Loss", "Readouts", "WeightPenalty"]
+__all__ = ["Harmonisation", "Loss", "Readouts", "RecordingAlignment", "WeightPenalty"]

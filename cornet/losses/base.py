@@ -27,6 +27,8 @@ class Loss(nn.Module, ABC):
     needs_readouts = False
     needs_states = False
     needs_gradients = False
+    position = 0
+    """Training batches before this one; set before each."""
 
     def __init__(self, weight: float = 1.0) -> None:
         super().__init__()

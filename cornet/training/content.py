@@ -39,7 +39,7 @@ class Content:
 
 
 def content_of(config: DictConfig, cache: dict[str, str] | None = None) -> Content:
-    """Return fingerprints of the images in data.folder, and hashes of the bundles in brain.benchmarks.
+    """Return fingerprints of the images in data.folder, and hashes of the bundles in brain.benchmarks and losses.
 
     Paths and modification times do not count. cache: names of images, shared by the runs of a sweep. Raises CornetError
     for unreadable data.
@@ -50,6 +50,10 @@ def content_of(config: DictConfig, cache: dict[str, str] | None = None) -> Conte
         hashes = [local_identity(name) if isinstance(name, str) else None for name in listed]
         if any(hashes):
             values[f"brain.benchmarks.{key}"] = [new or old for new, old in zip(hashes, listed, strict=True)]
+    for name, loss in (config.get("losses") or {}).items():
+        text = None if loss is None else loss.get("bundle")
+        if isinstance(text, str) and (identity := local_identity(text)):
+            values[f"losses.{name}.bundle"] = identity
     if not config.data.get("folder"):
         return Content(values)
     data = OmegaConf.to_container(config.data, resolve=True)

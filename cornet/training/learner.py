@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from cornet.brain.benchmarks import Benchmark
 from cornet.errors import CornetError
 from cornet.losses import Loss, Readouts
 from cornet.models import Network
@@ -112,6 +113,11 @@ class Learner(pl.LightningModule):
     def terms(self) -> list[Loss]:
         """The losses beside the task's."""
         return [loss for loss in self.losses.values() if isinstance(loss, Loss)]
+
+    @property
+    def own_benchmarks(self) -> list[Benchmark[Any]]:
+        """Benchmarks on data that the losses hold out."""
+        return [one for loss in self.terms for one in loss.benchmarks()]
 
     @property
     def trained(self) -> nn.ModuleDict:
@@ -219,6 +225,8 @@ class Learner(pl.LightningModule):
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Set the learning rate of this step, a function of the recipe and the position in epochs only."""
+        for term in self.terms:
+            term.position = self.current_epoch * int(self.trainer.num_training_batches) + batch_idx
         per_epoch = steps_per_epoch(self.trainer)
         step = self.current_epoch * per_epoch + batch_idx // self.trainer.accumulate_grad_batches
         rate = self.recipe.learning_rate * learning_rate_factor(self.recipe, step, per_epoch)

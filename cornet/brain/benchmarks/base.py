@@ -36,10 +36,12 @@ class Benchmark(ABC, Generic[Data]):
     description: one line on the data. scale: scale of the score's value. degrees: visual angle of the stimuli; None:
     unknown, so they fill the subject's screen. time_bin: (start, end) of the brain responses, in ms after onset.
     split_rule: how stimuli are split, as text. simulated: True for the simulated brain. device: where to compare.
+    in_means: whether it counts in brain/mean, and as the score of its region, in training.
     """
 
     version = 1
     simulated = False
+    in_means = True
 
     def __init__(
         self,

@@ -29,6 +29,7 @@ __all__ = [
     "rdm_problem",
     "rdm_similarity",
     "triangle",
+    "unbiased_hsic",
 ]
 
 
@@ -153,7 +154,7 @@ def gram_cka(k: Tensor, m: Tensor) -> float:
     """
     if len(k) < 4:
         return float("nan")
-    both, own_a, own_b = _unbiased(k.clone(), m.clone())
+    both, own_a, own_b = map(float, unbiased_hsic(k, m))
     return both / (own_a * own_b) ** 0.5 if own_a > 0 and own_b > 0 else float("nan")
 
 
@@ -164,13 +165,17 @@ def _by_gram(
     k, m = centred_gram(a, device, memory), centred_gram(b, device, memory)
     if not unbiased:
         return float((k * m).sum()), float((k * k).sum()), float((m * m).sum())
-    return _unbiased(k, m)
+    both, own_a, own_b = map(float, unbiased_hsic(k, m))
+    return both, own_a, own_b
 
 
-def _unbiased(k: Tensor, m: Tensor) -> tuple[float, float, float]:
-    """Return the unbiased HSIC of (k, m), (k, k), (m, m), up to a common factor. Sets the diagonals to 0."""
-    k.fill_diagonal_(0.0)
-    m.fill_diagonal_(0.0)
+def unbiased_hsic(k: Tensor, m: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the unbiased HSIC of (k, m), (k, k), (m, m), up to a common factor, as differentiable scalars.
+
+    k, m: Gram matrices (stimulus, stimulus), of which the diagonals are not used.
+    """
+    off = 1 - torch.eye(len(k), dtype=k.dtype, device=k.device)
+    k, m = k * off, m * off
     sums = [k.sum(dim=1), m.sum(dim=1)]
     return (
         _hsic((k * m).sum(), sums[0], sums[1]),
@@ -193,18 +198,18 @@ def _by_features(
         if not unbiased:
             return float(product)
         # Without the diagonal, each row of the centred Gram matrix sums to minus its diagonal entry.
-        return _hsic(product - (squares[p] * squares[q]).sum(), -squares[p], -squares[q])
+        return float(_hsic(product - (squares[p] * squares[q]).sum(), -squares[p], -squares[q]))
 
     return hsic("x", "y"), hsic("x", "x"), hsic("y", "y")
 
 
-def _hsic(product: Tensor, row_sums_k: Tensor, row_sums_l: Tensor) -> float:
+def _hsic(product: Tensor, row_sums_k: Tensor, row_sums_l: Tensor) -> Tensor:
     """Compute n (n - 3) HSIC_1 (Song et al. 2012, equation 5) of K and L with zero diagonals.
 
     product: tr(K L); row_sums: (n,)."""
     n = len(row_sums_k)
     total = row_sums_k.sum() * row_sums_l.sum() / ((n - 1) * (n - 2))
-    return float(product + total - 2 / (n - 2) * (row_sums_k * row_sums_l).sum())
+    return product + total - 2 / (n - 2) * (row_sums_k * row_sums_l).sum()
 
 
 def _centred(features: Any, device: str | torch.device, memory: int) -> Any:

@@ -147,13 +147,14 @@ class BrainScore(pl.Callback):
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         if stage != "fit":
             return
-        if not self.names:
+        own = list(getattr(pl_module, "own_benchmarks", ()))
+        if not self.names and not own:
             check_monitors(trainer, [])
             return
         check_strategy(trainer)
         self.path = Path(self.folder or trainer.log_dir or trainer.default_root_dir)
         self.scores = RunScores(self.path)
-        self.benchmarks = self.open(pl_module.device)
+        self.benchmarks = [*(self.open(pl_module.device) if self.names else []), *own]
         self.schedule.check(epochs_of(trainer))
         error = ""
         try:
@@ -168,7 +169,7 @@ class BrainScore(pl.Callback):
     def check(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Leave out benchmarks without a layer, and check the others. Raises CornetError."""
         subject = self.subject(trainer, pl_module)
-        self.benchmarks = with_layers(self.benchmarks, subject, self.names)
+        self.benchmarks = with_layers(self.benchmarks, subject, self.names) if self.names else self.benchmarks
         for benchmark in self.benchmarks:
             check_benchmark(benchmark, subject)
         check_monitors(trainer, monitor_names(self.benchmarks, self.start_and_end_only))

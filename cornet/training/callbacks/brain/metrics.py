@@ -33,7 +33,8 @@ def metrics(results: Sequence[Result]) -> dict[str, float]:
             found[f"{name}/ceiling"] = score.ceiling
         if score.ood is not None:
             found[f"{name}/ood"] = score.ood.value
-        short.setdefault(_region_name(result.benchmark), []).append(score.value)
+        if result.benchmark.in_means:
+            short.setdefault(_region_name(result.benchmark), []).append(score.value)
     return found | {name: values[0] for name, values in short.items() if len(values) == 1}
 
 
@@ -66,7 +67,7 @@ def mean_value(results: Sequence[Result], members: Sequence[str]) -> dict[str, f
 
 def in_mean(benchmarks: Sequence[Benchmark[Any]], start_and_end_only: Sequence[str]) -> list[str]:
     """Return the benchmarks in brain/mean: scored every time, and only recorded ones if there are any."""
-    regular = [benchmark for benchmark in benchmarks if benchmark.name not in start_and_end_only]
+    regular = [one for one in benchmarks if one.in_means and one.name not in start_and_end_only]
     recorded = [benchmark for benchmark in regular if not benchmark.simulated]
     return [benchmark.name for benchmark in recorded or regular]
 
@@ -74,7 +75,7 @@ def in_mean(benchmarks: Sequence[Benchmark[Any]], start_and_end_only: Sequence[s
 def monitor_names(benchmarks: Sequence[Benchmark[Any]], start_and_end_only: Sequence[str]) -> list[str]:
     """Return the metric names that a monitor may use."""
     names = [benchmark.name for benchmark in benchmarks]
-    short = [_region_name(benchmark) for benchmark in benchmarks]
+    short = [_region_name(benchmark) for benchmark in benchmarks if benchmark.in_means]
     found = [*(f"brain/{name}" for name in names), *(name for name in short if short.count(name) == 1)]
     for family, (*parts, times) in FAMILIES.items():
         if set(parts) <= set(names):

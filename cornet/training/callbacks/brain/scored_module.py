@@ -2,12 +2,13 @@
 
 import contextlib
 import difflib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import pytorch_lightning as pl
 from torch import nn
 
+from cornet.brain.benchmarks import Benchmark
 from cornet.errors import CornetError
 
 __all__ = [
@@ -34,6 +35,9 @@ class ScoredModule(Protocol):
 
     task_metric: str
     """Name of the logged metric to write beside the scores."""
+
+    own_benchmarks: Sequence[Benchmark[Any]]
+    """Benchmarks to score besides those of the callback, such as held-out data of a loss."""
 
     def averaged_weights(self) -> contextlib.AbstractContextManager[None]:
         """A context in which the network holds the averaged weights that validation uses, if there are any."""
