@@ -48,6 +48,7 @@ PROVIDED = {
     "data": (("cornet.stimuli.datasets", "cornet.stimuli.objects"), "val"),
     "task": (("cornet.tasks",), "monitor"),
     "losses.*": (("cornet.losses",), "needs_readouts"),
+    "diet": (("cornet.stimuli.diet",), "age"),
     "callbacks.*": (
         ("cornet.training.callbacks", "cornet.training.loggers", "cornet.training.sweeps"),
         "state_key",

@@ -73,6 +73,8 @@ def build(config: DictConfig, source: ImageSource | None = None) -> Training:
     facts["data.classes"] = describe_classes(source.classes)
     task = make_task(config)
     parts: dict[str, Any] = {"task": task, "losses": make_losses(config), "source": source, "frozen": frozen}
+    if config.get("diet") is not None:
+        parts["diet"] = make(config.diet, "diet")
     module = Learner(net, recipe, source.mean, source.std, source.views, facts, **parts)
     loader = as_dict(config.loader)
     loader["batch_size"] //= recipe.accumulate  # the loader's batch goes through the network at once

@@ -18,6 +18,7 @@ from cornet.models.freezing import check_rates, freeze
 from cornet.models.own_network import OwnNetwork
 from cornet.old_names import with_current_facts
 from cornet.runs.provenance import Provenance
+from cornet.stimuli.diet import VisualDiet
 from cornet.stimuli.normalisation import pixel_scale
 from cornet.stimuli.samples import Batch
 from cornet.tasks import Classification, Outputs, Task
@@ -39,8 +40,9 @@ class Learner(pl.LightningModule):
     net: the network. recipe: how to train it. mean, std: per channel, of images scaled to 0..1; images arrive as uint8
     and are normalised here, on the device. task: what is learned (None: the class of each image). losses: terms beside
     the task's loss, by name. source: the images, for the task. frozen: areas or modules of the network that are not
-    trained. views: names of the validation protocols. facts: the network's name and arguments, and the classes; stored
-    in every checkpoint, and a checkpoint with other facts is refused.
+    trained. diet: how training images look in each epoch. views: names of the validation protocols. facts: the
+    network's name and arguments, and the classes; stored in every checkpoint, and a checkpoint with other facts is
+    refused.
 
     Logs train/loss (mean over the ranks), every further loss as train/loss_<name>, and train/learning_rate every few
     steps, and the metrics of the task every epoch. Metrics stay on the device: only logged training steps wait for it.
@@ -67,11 +69,12 @@ class Learner(pl.LightningModule):
         losses: Mapping[str, Loss] | None = None,
         source: Any = None,
         frozen: Sequence[str] = (),
+        diet: VisualDiet | None = None,
     ):
         super().__init__()
         self.net = net
         self.recipe = recipe
-        self.views = tuple(views)
+        self.views, self.diet = tuple(views), diet
         self.facts = {**(facts or {})}
         self.provenance = Provenance()  # set by the run after everything is built
         self.begins_with_seed: int | None = None  # set if the checkpoint is from another run
@@ -188,7 +191,8 @@ class Learner(pl.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         if batch_idx == 0:
             self.task.start_epoch()
-        inputs = shrink(batch.inputs, size_at(self.recipe.sizes, self.current_epoch))
+        inputs = batch.inputs if self.diet is None else self.diet(batch.inputs, self.current_epoch)
+        inputs = shrink(inputs, size_at(self.recipe.sizes, self.current_epoch))
         loss, outputs, terms = self.loss(batch, inputs)
         self.task.update_training(outputs.predictions, batch.targets)
         if (self.trainer.global_step + 1) % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]

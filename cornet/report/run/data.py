@@ -3,6 +3,7 @@
 scores.csv           one row per benchmark and evaluation
 step_matrix.csv      raw score by area and step, against each region
 time_matrix.csv      raw score by area, step and time bin of the responses
+alignment.csv        alignment of saliency with maps of what is important, and controls
 solution_times.csv   target and predicted solution time of each image
 metrics.csv          losses and accuracies (see cornet.report.curves)
 
@@ -27,6 +28,7 @@ __all__ = [
     "is_int",
     "is_simulated",
     "latest",
+    "read_alignment",
     "read_curves",
     "read_json",
     "read_logged",
@@ -53,6 +55,13 @@ _TIME_MATRIX: Mapping[str, str] = {
     **_MATRIX,
     "start": NUMBER,
     "end": NUMBER,
+    "ceiling": NUMBER,
+}
+_ALIGNMENT: Mapping[str, str] = {
+    "epoch": NUMBER,
+    "maps": TEXT,
+    "value": NUMBER,
+    "error": NUMBER,
     "ceiling": NUMBER,
 }
 _TIMES: Mapping[str, str] = {
@@ -99,6 +108,11 @@ def read_time_matrix(folder: Path) -> pd.DataFrame | None:
         return None
     known = np.isfinite(table[["step", "start", "end"]]).all(axis=1)
     return table[known].astype({"step": int}).reset_index(drop=True)
+
+
+def read_alignment(folder: Path) -> pd.DataFrame | None:
+    """Read alignment.csv. None: missing."""
+    return _read(folder / "alignment.csv", _ALIGNMENT, needs=("epoch", "maps", "value"))
 
 
 def read_times(folder: Path) -> pd.DataFrame | None:

@@ -11,7 +11,15 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from cornet.brain.metrics.solution_times.timing import spearman
-from cornet.report.run.data import read_matrix, read_scores, read_time_matrix, read_times, series
+from cornet.report.run.alignment import draw_alignment
+from cornet.report.run.data import (
+    read_alignment,
+    read_matrix,
+    read_scores,
+    read_time_matrix,
+    read_times,
+    series,
+)
 from cornet.report.run.matrix import draw_matrix
 from cornet.report.run.score_panels import draw_accuracy, draw_scores
 from cornet.report.run.time_matrix import draw_time_matrix
@@ -28,6 +36,7 @@ class BrainTables:
     matrix: pd.DataFrame | None = None
     times: pd.DataFrame | None = None
     over_time: pd.DataFrame | None = None
+    alignment: pd.DataFrame | None = None
 
 
 @dataclass(frozen=True)
@@ -43,7 +52,7 @@ def read_brain_tables(folder: Path | str) -> BrainTables:
     """Read all tables of brain scores in a run's folder. Raises CornetError if one is not a valid table."""
     folder = Path(folder)
     tables = read_scores(folder), read_matrix(folder), read_times(folder), read_time_matrix(folder)
-    return BrainTables(*tables)
+    return BrainTables(*tables, alignment=read_alignment(folder))
 
 
 def draw_pictures(tables: BrainTables, narrow: bool = False) -> list[Picture]:
@@ -58,6 +67,9 @@ def draw_pictures(tables: BrainTables, narrow: bool = False) -> list[Picture]:
     over_time = tables.over_time
     if over_time is not None and len(over_time):
         drawings["time_matrix.png"] = lambda columns: draw_time_matrix(over_time, min(columns, 2))
+    alignment = tables.alignment
+    if alignment is not None:
+        drawings["alignment.png"] = lambda columns: draw_alignment(alignment, columns)
     if times is not None:
         drawings["solution_times.png"] = lambda columns: draw_times(times, columns)
     pictures = []

@@ -368,7 +368,7 @@ def test_averages_are_of_one_origin_and_count_undefined_times_as_nothing():
 def test_the_mean_is_of_recorded_brains_where_there_are_any_and_of_all_or_none():
     class Named:
         def __init__(self, name, simulated, region="V4"):
-            self.name, self.simulated, self.region = name, simulated, region
+            self.name, self.simulated, self.region, self.in_means = name, simulated, region, True
 
     from cornet.brain import Score
     from cornet.brain.benchmarks import Result
