@@ -370,6 +370,13 @@ def print_plan(plan: Any, console: Terminal | None = None) -> None:
     for name, seconds in plan.parts.items():
         if seconds:
             table.add_row(f"  {name} per step", f"{1000 * seconds:,.0f} ms")
+    for name, share in measured.losses.items():
+        times = (
+            f"a step takes {1 / (1 - share):.2f} times as long with it"
+            if share < 0.999
+            else "nearly all of a step"
+        )
+        table.add_row(f"  loss {name}", times)
     if not math.isnan(measured.memory):
         table.add_row("memory per device", f"{measured.memory / 1e9:,.1f} GB")
     table.add_row("training per epoch", duration(plan.training))

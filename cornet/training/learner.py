@@ -81,11 +81,8 @@ class Learner(pl.LightningModule):
         for name, scale in zip(("pixel_mean", "pixel_std"), pixel_scale(mean, std), strict=True):
             self.register_buffer(name, scale, persistent=False)
         self.losses = nn.ModuleDict(with_step_loss(losses or {}, recipe.step_loss))
-        self.needs_readouts = any(loss.needs_readouts for loss in self.losses.values())
-        self.needs_states = any(loss.needs_states for loss in self.losses.values())
-        self.needs_gradients = any(loss.needs_gradients for loss in self.losses.values())
         self.task = Classification(recipe.label_smoothing) if task is None else task
-        self.task.attach(net, source, self.views, self.needs_readouts)
+        self.task.attach(net, source, self.views, self.needs("readouts"))
         for loss in self.terms:
             loss.attach(net, source)
         self.frozen = freeze(net, frozen)
@@ -116,6 +113,10 @@ class Learner(pl.LightningModule):
     def terms(self) -> list[Loss]:
         """The losses beside the task's."""
         return [loss for loss in self.losses.values() if isinstance(loss, Loss)]
+
+    def needs(self, what: str) -> bool:
+        """Whether a loss needs the outputs to hold the "readouts", "states" or "gradients"."""
+        return any(getattr(loss, f"needs_{what}") for loss in self.terms)
 
     @property
     def own_benchmarks(self) -> list[Benchmark[Any]]:
@@ -169,7 +170,7 @@ class Learner(pl.LightningModule):
         ):
             pixels = (self.pixel_mean, self.pixel_std)
             images = self.net.normalise(inputs, *pixels).detach().requires_grad_()
-            found: Outputs = self.task(self.net, images, self.needs_readouts, self.needs_states)
+            found: Outputs = self.task(self.net, images, self.needs("readouts"), self.needs("states"))
         return found._replace(images=images)
 
     def loss(self, batch: Batch, inputs: Tensor) -> tuple[Tensor, Outputs, dict[str, Tensor]]:
@@ -177,10 +178,10 @@ class Learner(pl.LightningModule):
 
         inputs: those of the batch, perhaps smaller.
         """
-        if self.needs_gradients and torch.is_grad_enabled():
+        if self.needs("gradients") and torch.is_grad_enabled():
             outputs = self.differentiable_outputs(inputs)
         else:
-            outputs = self.outputs(inputs, self.needs_readouts, self.needs_states)
+            outputs = self.outputs(inputs, self.needs("readouts"), self.needs("states"))
         loss = self.task.loss(outputs.predictions, batch.targets)
         terms = {}
         for name, term in self.losses.items():
@@ -210,7 +211,7 @@ class Learner(pl.LightningModule):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         for position, view in enumerate(self.views):
-            outputs = self.outputs(batch.inputs[:, position], self.needs_readouts and position == 0)
+            outputs = self.outputs(batch.inputs[:, position], self.needs("readouts") and position == 0)
             self.task.update(outputs, batch.targets, view)
 
     def on_validation_epoch_start(self) -> None:

@@ -18,7 +18,7 @@ from cornet.training.content import content_of
 from cornet.training.run import place_of, resolved
 from tests.helpers.brain.drawn_bundle import assembly
 from tests.helpers.brain.drawn_bundle import write as write_bundle
-from tests.helpers.stimuli.pictures import class_folders, jpeg, picture, write
+from tests.helpers.stimuli.pictures import class_folders, encode, jpeg, picture, write
 from tests.helpers.training.swept import swept
 from train import CONF
 
@@ -104,3 +104,27 @@ def test_a_sweep_knows_copies_and_goes_on_without_images(photographs: Path, tmp_
     sweep = swept(*given, f"data.folder={photographs},{other}")
     assert (len(sweep.jobs), sweep.repeated) == (2, 0)
     assert len(swept(*given, f"data.folder={tmp_path}/none", "seed=0,1").jobs) == 2
+
+
+def test_maps_and_bundles_of_losses_by_any_path(photographs: Path, tmp_path: Path) -> None:
+    bundle = write_bundle(tmp_path / "mine", assembly(("V4",) * 8))
+    maps = tmp_path / "maps"
+    for path in photographs.glob("*/*/*.JPEG"):
+        write((maps / path.relative_to(photographs)).with_suffix(".png"), encode(picture(48, 64)[..., 0]))
+
+    def content(folder: Path, data: Path) -> dict[str, str]:
+        config = copy.deepcopy(composed("data=imagefolder"))
+        with open_dict(config):
+            config.data.folder, config.data.maps = str(photographs), str(folder)
+            config.losses.v4 = {"_target_": "cornet.losses.RecordingAlignment", "bundle": f"{data}:V4"}
+        return dict(content_of(config).values)
+
+    first = content(maps, bundle)
+    assert first["data.maps"].startswith("maps-")
+    assert first["losses.v4.bundle"].startswith("mine-")
+    copied = [shutil.copytree(one, tmp_path / "copy" / one.name) for one in (maps, bundle)]
+    assert content(*copied) == first
+    write(copied[0] / "train/n0000/train_0.png", encode(picture(48, 64, 9)[..., 0]))
+    changed = content(*copied)
+    assert changed["data.folder"] == first["data.folder"]
+    assert changed["data.maps"] != first["data.maps"]

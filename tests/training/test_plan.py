@@ -1,12 +1,16 @@
 """The model of what a training takes, against figures worked out by hand."""
 
 import math
+import time
 from dataclasses import replace
 
 import pytest
+import torch
 
 from cornet.errors import CornetError
-from cornet.training.plan import BUCKET, Hardware, Measured, Plan
+from cornet.losses import Loss
+from cornet.training.plan import BUCKET, Hardware, Measured, Plan, loss_shares
+from tests.helpers.training.small_trainings import batches, classifier
 
 GIGA = 10**9
 ONE = Measured(step=0.5, batch=100, forward=0.001, gradient_bytes=400 * 10**6, memory=5e9)
@@ -120,3 +124,24 @@ def test_more_devices_are_never_slower_in_all_and_never_better_than_in_proportio
 def test_hardware_that_cannot_be(given, said):
     with pytest.raises(CornetError, match=said):
         Hardware(**given)
+
+
+def test_what_each_loss_costs():
+    module = classifier()
+    module.losses["idle"], module.losses["slow"] = Slow(0.0), Slow(0.02)
+    shares = loss_shares(module, batches(1)[0], torch.device("cpu"))
+    assert shares["slow"] > 0.3 > shares["idle"]
+    assert list(module.losses) == ["idle", "slow"]
+    assert loss_shares(classifier(), batches(1)[0], torch.device("cpu")) == {}
+
+
+class Slow(Loss):
+    """Takes some time, and adds nothing."""
+
+    def __init__(self, seconds):
+        super().__init__()
+        self.seconds = seconds
+
+    def forward(self, net, task, batch, outputs):
+        time.sleep(self.seconds)
+        return next(iter(outputs.predictions.values())).sum() * 0
