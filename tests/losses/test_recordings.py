@@ -3,6 +3,7 @@
 import zipfile
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 import torchvision
@@ -15,6 +16,7 @@ from cornet.losses.recordings import cka_distance
 from cornet.models import create_model
 from cornet.models.own_network import OwnNetwork
 from cornet.stimuli.objects import RenderedObjects
+from cornet.training.callbacks.brain_checkpoint import BestCheckpoint
 from cornet.training.callbacks.brain_score import BrainScore
 from cornet.training.learner import Learner
 from cornet.training.recipe import Recipe
@@ -140,6 +142,18 @@ def test_held_out_scores_are_logged(bundle, source, tmp_path):
     assert logged["brain/V4"] == logged[f"brain/{name}"]  # not one of the held-out scores
     both = (logged[f"brain/{name}"] + logged["brain/mine.IT"]) / 2
     assert float(logged["brain/mean"]) == pytest.approx(float(both), abs=1e-6)
+
+
+def test_held_out_scores_without_benchmarks(bundle, source, tmp_path):
+    module = learner(source, {"v4": RecordingAlignment(f"{bundle}:V4", metric="ridge")})
+    best = BestCheckpoint(tmp_path, "best_brain", monitor="brain/mean", mode="max", optional=True)
+    scores = BrainScore([], folder=tmp_path, size=32)
+    fit(module, batches(2), callbacks=[scores, best], enable_checkpointing=True)
+    assert set(pd.read_csv(tmp_path / "scores.csv")["benchmark"]) == {
+        "mine.V4.held-in-neuroids",
+        "mine.V4.held-out-neuroids",
+    }
+    assert not (tmp_path / "best_brain.ckpt").exists()
 
 
 def test_a_layer_of_a_network_of_the_users(bundle, source):

@@ -172,7 +172,10 @@ class BrainScore(pl.Callback):
         self.benchmarks = with_layers(self.benchmarks, subject, self.names) if self.names else self.benchmarks
         for benchmark in self.benchmarks:
             check_benchmark(benchmark, subject)
-        check_monitors(trainer, monitor_names(self.benchmarks, self.start_and_end_only))
+        known = monitor_names(self.benchmarks, self.start_and_end_only)
+        check_monitors(
+            trainer, known if self.names else []
+        )  # held-out scores of a loss alone are not monitored
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if not self.benchmarks:

@@ -36,7 +36,13 @@ def classifier(name="cornet_z", norm=None, width=0.125, **changes):
 def fit(module, train, val=(), callbacks=(), ckpt_path=None, logger=False, **options):
     recipe = module.recipe
     trainer = pl.Trainer(
-        **{"accelerator": "cpu", "max_epochs": recipe.epochs, "log_every_n_steps": 2, **options},
+        **{
+            "accelerator": "cpu",
+            "max_epochs": recipe.epochs,
+            "log_every_n_steps": 2,
+            "enable_checkpointing": False,
+            **options,
+        },
         precision=recipe.precision,
         gradient_clip_val=recipe.clip,
         accumulate_grad_batches=recipe.accumulate,
@@ -44,7 +50,6 @@ def fit(module, train, val=(), callbacks=(), ckpt_path=None, logger=False, **opt
         logger=logger,
         enable_progress_bar=False,
         enable_model_summary=False,
-        enable_checkpointing=False,
         num_sanity_val_steps=0,
     )
     loaders = {
