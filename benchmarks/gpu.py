@@ -40,6 +40,7 @@ PARTS = {
     "training": 400,
     "pls": 90,
     "comparisons": 240,
+    "toward_brains": 180,
     "solution_times": 120,
     "battery": 180,
     "equivalence": 180,

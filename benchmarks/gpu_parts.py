@@ -303,6 +303,54 @@ def comparisons(s: Setting) -> list[Row]:
     return rows
 
 
+def toward_brains(s: Setting) -> list[Row]:
+    """What losses add to a step of CORnet-S, and images made through it: metamers, and images that drive neuroids."""
+    import argparse
+
+    from loss_cost import measure
+
+    from cornet.brain.subjects.networks import NetworkSubject
+    from cornet.models import create_model
+    from cornet.synthesis.driving import drive, start_images
+    from cornet.synthesis.metamers import metamers, noise_images, step_lengths
+    from cornet.synthesis.stage import Stage, stage_site
+
+    size, batch, width = (32, 4, 0.125) if s.small else (224, 64, 1.0)
+    rows = []
+    for compiled in (False,) if s.small else (False, True):  # compiling takes minutes on a CPU
+        options = argparse.Namespace(size=size, batch=batch, rounds=2 if s.small else 7, compile=compiled)
+        for name, one in measure("cornet_s", width, options, s.device).items():
+            what = f"{name}, plain step {'compiled' if compiled else 'uncompiled'}"
+            target = ("<", 3.0) if name == "harmonisation" and not s.small else None
+            rows.append(row(f"step with {what}", one["ratio"], "x", None if name == "plain" else target))
+    net = create_model("cornet_s", num_classes=1000, width=width).to(s.device)
+    subject = NetworkSubject(net, size=size, device=s.device)
+    stage = Stage(subject, stage_site(subject, "V4"), identity_relu=True)
+    targets = torch.rand(8, 3, size, size, device=s.device)
+    start = noise_images(8, size).to(s.device)
+    steps = step_lengths(4.0, 2 if s.small else 20, 8)
+    rows.append(
+        row(
+            "8 metamers of V4, 160 steps", repeated(lambda: metamers(stage, targets, start, steps), s, 2), "s"
+        )
+    )
+    v1 = Stage(subject, stage_site(subject, "V1"))
+    with torch.no_grad():
+        width_v1 = v1(start[:1] * 2 - 1).flatten(1).shape[1]
+    generator = torch.Generator().manual_seed(0)
+    weights = torch.randn(width_v1, 20, generator=generator).to(s.device) / width_v1**0.5
+    noise, neuroids = start_images(100, size).to(s.device), torch.arange(100, device=s.device) % 20
+    work = partial(
+        drive,
+        lambda images: v1((images + 1) / 2).flatten(1) @ weights,
+        noise,
+        neuroids,
+        steps=4 if s.small else 200,
+    )
+    rows.append(row("20 neuroids x 5 starts driven, 200 steps", repeated(work, s, 1), "s"))
+    return rows
+
+
 def make_battery(s: Setting) -> list[Row]:
     """Made-up files of the public benchmarks' sizes: minutes of one core, no GPU."""
     from battery_cost import make_data, parsed

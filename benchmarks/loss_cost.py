@@ -53,7 +53,13 @@ def measure(name: str, width: float, arguments: argparse.Namespace, device: torc
     for loss, terms in losses().items():
         torch.manual_seed(0)
         net = create_model(name, num_classes=8, width=width)
-        recipe = Recipe(epochs=1, batch_size=arguments.batch, learning_rate=0.1, compile=arguments.compile)
+        settings: dict[str, Any] = {
+            "epochs": 1,
+            "learning_rate": 0.1,
+            "schedule": "constant",
+            "compile": arguments.compile,
+        }
+        recipe = Recipe(batch_size=arguments.batch, **settings)
         modules[loss] = Learner(net, recipe, source.mean, source.std, losses=terms, source=source).to(device)
     times: dict[str, list[float]] = {loss: [] for loss in modules}
     for _ in range(WARM_UP + arguments.rounds):
