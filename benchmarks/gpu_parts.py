@@ -347,7 +347,7 @@ def toward_brains(s: Setting) -> list[Row]:
         neuroids,
         steps=4 if s.small else 200,
     )
-    rows.append(row("20 neuroids x 5 starts driven, 200 steps", repeated(work, s, 1), "s"))
+    rows.append(row("20 neuroids x 5 starts driven, 200 steps", repeated(work, s, 2), "s"))
     return rows
 
 
