@@ -31,7 +31,11 @@ def draw_panel(one: Analysis, key: str) -> str:
         _lines(axes, one)
         for gid, points, look in (
             ("fitted", panel.fitted, {"color": colour, "s": 20, "alpha": 0.75, "lw": 0}),
-            ("harmonised", panel.harmonised, {"color": HARMONISED, "s": 42, "marker": "D", "edgecolor": LINE, "lw": 0.8}),
+            (
+                "harmonised",
+                panel.harmonised,
+                {"color": HARMONISED, "s": 42, "marker": "D", "ec": LINE, "lw": 0.8},
+            ),
         ):
             if points:
                 x, y = ([getattr(p, side) for p in points] for side in ("accuracy", "score"))

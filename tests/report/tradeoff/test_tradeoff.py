@@ -148,9 +148,7 @@ def test_the_page(sweep: Path, tmp_path: Path):
     assert "The published networks of 2019" in text
     source = path.read_text()
     assert len(re.findall("<svg", source)) == 7  # two regions and their mean; four of the published networks
-    assert (
-        source.count("model.width-0.1/seed0: accuracy") + source.count("model.width-0.1/seed0, epoch 2") == 3
-    )
+    assert source.count("width 0.1, seed 0, epoch 2: accuracy") == 3
     table = pd.read_csv(tmp_path / "tradeoff.csv")
     assert (table["kind"] == "published").sum() == 238 + 238 + 242 + 238
     assert table[table["kind"] == "runs"]["simulated"].all()
