@@ -1,6 +1,7 @@
 """Plot a score against accuracy, with the fitted lines and their bands."""
 
 import math
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -29,14 +30,15 @@ def draw_panel(one: Analysis, key: str) -> str:
         axes = figure.subplots()
         _connections(axes, panel.points, colour)
         _lines(axes, one)
-        for gid, points, look in (
+        kinds: tuple[tuple[str, list[Point], dict[str, Any]], ...] = (
             ("fitted", panel.fitted, {"color": colour, "s": 20, "alpha": 0.75, "lw": 0}),
             (
                 "harmonised",
                 panel.harmonised,
                 {"color": HARMONISED, "s": 42, "marker": "D", "ec": LINE, "lw": 0.8},
             ),
-        ):
+        )
+        for gid, points, look in kinds:
             if points:
                 x, y = ([getattr(p, side) for p in points] for side in ("accuracy", "score"))
                 axes.scatter(x, y, gid=gid, zorder=4, **look)
