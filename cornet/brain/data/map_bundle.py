@@ -6,6 +6,7 @@ are evenly spaced over the whole image: at position (y, x), that place of the im
 """
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -72,15 +73,16 @@ def load_maps(
             f"{bundle.name} has maps of {len(ids)} image{'' if len(ids) == 1 else 's'}, and leaving one out needs "
             f"{LEAST_IMAGES}; record more images."
         )
-    place = np.ravel_multi_index((image, y, x), shape)
-    shown = np.zeros(shape, bool)
-    shown.flat[place] = True
-    if not shown.all():
-        first = np.argwhere(~shown)[0]
+    place, places = (image * shape[1] + y) * shape[2] + x, math.prod(shape)
+    shown = np.unique(place)
+    if len(shown) < places:  # found without an array of all places, which a file could make huge
+        gap = np.flatnonzero(shown != np.arange(len(shown)))
+        number = int(gap[0]) if len(gap) else len(shown)
+        one, row, column = number // (shape[1] * shape[2]), number // shape[2] % shape[1], number % shape[2]
         raise CornetError(
-            f"{bundle.name} lacks {int((~shown).sum())} of {shown.size} positions, such as {map_by[0]}="
-            f"{ys[first[1]]:g}, {map_by[1]}={xs[first[2]]:g} of the image {str(ids[first[0]])!r}, but needs every "
-            f"position of a {shape[1]} x {shape[2]} grid for every image; add them, or leave out that image."
+            f"{bundle.name} lacks {places - len(shown):,} of {places:,} positions, such as {map_by[0]}={ys[row]:g}, "
+            f"{map_by[1]}={xs[column]:g} of the image {str(ids[one])!r}, but needs every position of a {shape[1]} x "
+            f"{shape[2]} grid for every image; add them, or leave out that image."
         )
     # Presentations of one image at one position are the repetitions of a stimulus of its own.
     numbered = bundle.assembly.assign_coords(

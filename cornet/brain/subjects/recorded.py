@@ -26,6 +26,8 @@ READOUTS = ("decoder.avgpool", "readout")
 class RecordedSubject:
     """The features of a file features.npz: `stimulus_ids` (stimulus,), and an array (stimulus, feature...) per site.
 
+    Arrays (stimulus, channel, y, x) can be compared with maps of activity.
+
     Sites have names such as "V4", or with a step "V4[1]". path: the file, or the folder of features.npz.
     regions: layer or site of each region; other regions use the layer of their name. intervals: by layer, the (start,
     end) of each step in ms; without them the last step is compared at all times. The readout site is

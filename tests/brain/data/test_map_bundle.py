@@ -77,3 +77,13 @@ def test_other_bundles_are_refused(tmp_path):
     texts = whole.assign_coords(down=("presentation", np.full(len(whole), "top")))
     with pytest.raises(CornetError, match="values of down that are not numbers"):
         load_maps(opened(tmp_path / "e", texts), "IT", BY)
+
+
+def test_scattered_positions_need_no_memory(tmp_path):
+    """300 x 300 different positions of 6 images would be 540,000 places."""
+    maps = np.random.default_rng(0).random((6, 50, 1, 2))
+    data = map_bundles.presentations(maps)
+    scattered = np.arange(300.0)
+    data = data.assign_coords(down=("presentation", scattered), right=("presentation", scattered))
+    with pytest.raises(CornetError, match=r"lacks 539,700 of 540,000 positions, such as down=0, right="):
+        load_maps(opened(tmp_path, data), "IT", BY)

@@ -28,7 +28,7 @@ def recording(tmp_path):
 
 def test_list():
     text = " ".join(run("--list").output.split())
-    assert list(converters()) == ["dandi", "nsd", "things-fmri", "triple-n", "tvsd"]
+    assert list(converters()) == ["arcaro2020", "dandi", "nsd", "things-fmri", "triple-n", "tvsd"]
     for one in converters().values():
         for part in (one.name, one.summary, one.licence, one.access, one.address, one.citation, one.files):
             assert " ".join(part.split()) in text
