@@ -69,8 +69,8 @@ def test_the_default_folder_is_the_name(recording, elsewhere, tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ([], "a data set is missing; name one of dandi, nsd,"),
-        (["majajhong"], "'majajhong' cannot be converted; choose one of dandi,"),
+        ([], "a data set is missing; name one of arcaro2020, dandi,"),
+        (["majajhong"], "'majajhong' cannot be converted; choose one of arcaro2020,"),
         (["tvsd"], "the path of tvsd is missing; it needs a folder with monkeyF/"),
         (["tvsd", "nowhere"], "nowhere does not exist; give the folder"),
         (["tvsd", ".", "--bins"], "--bins is only for recordings with spike times (dandi), not for tvsd"),
