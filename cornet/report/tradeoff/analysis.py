@@ -119,7 +119,13 @@ def _words(one: Trend) -> str:
     if direction != "unknown":
         return WORDS[direction]
     if not math.isfinite(one.slope.value):
-        return f"no slope, as there are {one.n} points or equal accuracies"
+        return (
+            f"there are only {one.n} points"
+            if 0 < one.n < LEAST_POINTS
+            else "all accuracies are equal"
+            if one.n
+            else "there are no points"
+        )
     return f"a slope without an interval, which needs {LEAST_GROUPS} variants and has {one.groups}"
 
 
