@@ -1,4 +1,4 @@
-"""`cornet report RUN...`, `cornet report sweep FOLDER`, `cornet report compare RUN...`."""
+"""`cornet report RUN...`, and its further pages: `sweep FOLDER`, `compare RUN...`, `tradeoff [RUN...]`."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,7 +21,8 @@ class DefaultToRun(TyperGroup):
 report = typer.Typer(
     cls=DefaultToRun,
     no_args_is_help=True,
-    help="Write the report of a run, of several seeds, of a sweep, or of runs and the published networks.\n\n"
+    help="Write the report of a run, of several seeds, of a sweep, of runs and the published networks, or of accuracy "
+    "against brain scores.\n\n"
     "cornet report RUN is short for cornet report run RUN.",
 )
 
@@ -110,3 +111,53 @@ def compare(
     from cornet.report.published.report import compare_runs
 
     typer.echo(str(compare_runs(runs, target)))
+
+
+@report.command()
+def tradeoff(
+    runs: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="[RUN]...",
+            help="Folders of runs, of several seeds, or of sweeps; none: the published networks.",
+        ),
+    ] = None,
+    score: Annotated[
+        list[str] | None, typer.Option("--score", help="A brain score to show, repeatable; default: all.")
+    ] = None,
+    epochs: Annotated[
+        bool,
+        typer.Option("--epochs", help="A point for every epoch of a run, not only for its last evaluation."),
+    ] = False,
+    published: Annotated[
+        bool, typer.Option("--published", help="Also the 243 published networks, in panels of their own.")
+    ] = False,
+    at: Annotated[
+        float | None,
+        typer.Option(
+            "--break",
+            help="An accuracy, such as .70: slopes below it and from it on. Default: .70 for the published networks, "
+            "none for runs.",
+        ),
+    ] = None,
+    target: Annotated[
+        Path | None, typer.Option("--to", help="An .html file, or a folder for tradeoff.html.")
+    ] = None,
+) -> None:
+    """Test whether brain scores rise or fall with accuracy: tradeoff.html and tradeoff.csv.
+
+    Linsley et al. 2023 report that more accurate networks are worse models of IT, except harmonised ones. It prints
+    the change of each score for 10 points more accuracy with a 95 % interval that draws whole variants, correlations,
+    slopes on both sides of a break, and how far harmonised runs, which are left out of the fit, are above the line.
+
+    Examples:
+
+      cornet report tradeoff
+
+      cornet report tradeoff runs/recurrence --epochs --score simulated.IT
+
+      cornet report tradeoff runs/a runs/b runs/c --published --break .70
+    """
+    from cornet.report.tradeoff.report import report_tradeoff
+
+    typer.echo(str(report_tradeoff(runs or (), score or (), epochs, published, at, target)))

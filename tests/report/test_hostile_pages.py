@@ -12,6 +12,7 @@ from cornet.report.published.report import compare_runs
 from cornet.report.run.page import write_page
 from cornet.report.seeds.report import report_runs as report_seeds
 from cornet.report.sweep.report import report_sweep
+from cornet.report.tradeoff.report import report_tradeoff
 from tests.helpers.report.made_up_runs import BENCHMARKS, make_run, metrics, scores
 from tests.helpers.report.made_up_sweeps import made_up_sweep
 
@@ -105,6 +106,18 @@ def test_a_sweep(tmp_path):
         spoil(path)
     report_sweep(folder)
     check(folder / "sweep.html")
+
+
+@pytest.mark.slow
+def test_accuracy_against_scores(tmp_path):
+    grid = {"model.width": [1, 2, 3, BAD]}
+    folder = made_up_sweep(tmp_path / "x<b>", grid, lambda one: 0.1 * len(str(one)) % 1, seeds=(0,))
+    for path in sorted(folder.glob("**/seed*")):
+        table = pd.read_csv(path / "scores.csv").assign(region=BAD, scale=BAD)
+        table.assign(benchmark=BAD).iloc[:2].to_csv(path / "scores.csv", index=False)
+        finished = json.loads((path / "finished.json").read_text())
+        (path / "finished.json").write_text(json.dumps(finished | {"data": f"{path.parent.name} {BAD}"}))
+    check(report_tradeoff([folder], epochs=True))
 
 
 @pytest.mark.slow

@@ -175,7 +175,8 @@ def _result(
         if strict:
             raise
         return _failed(benchmark, subject, error)
-    return Result(subject.name, benchmark, score, sites, time.perf_counter() - start)
+    chosen = score.details.get("site")  # of a benchmark that compares several and chooses
+    return Result(subject.name, benchmark, score, (chosen,) if chosen else sites, time.perf_counter() - start)
 
 
 def _compare(benchmark: Benchmark[Any], recording: Recording, subject: Subject) -> Score:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from cornet.brain.benchmarks.activity_maps import MAPS, MapsBenchmark
 from cornet.brain.benchmarks.base import Benchmark
 from cornet.brain.benchmarks.behaviour import ConsistencyBenchmark, I2nBenchmark, human_choices
 from cornet.brain.benchmarks.neural import NeuralBenchmark
@@ -69,7 +70,26 @@ def local_benchmarks(
             f"{path} has no coordinate region for its neuroids, so the recorded region is unknown; add it."
         )
     regions = categories(np.atleast_1d(coordinates["region"].values), "region", f"the assembly of {path}")
-    rule = split_rule(bundle, read_rule_file(path), asked)
+    stated, selected = read_rule_file(path), _select_regions(region, sorted(set(regions.tolist())), path)
+    if "map_by" in stated:
+        ignore = tuple(stated.get("ignore", ()) if asked.ignore is None else asked.ignore)
+        return [
+            MapsBenchmark(
+                f"{name}.{area}-{MAPS}",
+                area,
+                f"local {area}: maps of {int((regions == area).sum())} neuroids",
+                lambda: bundle,
+                map_by=stated["map_by"],
+                published="map_published" in stated,
+                ignore=ignore,
+                keep_above=stated.get("keep_above", {}),
+                degrees=bundle.stimuli.degrees,
+                response_bin=time_bin,
+                **neural,
+            )
+            for area in selected
+        ]
+    rule = split_rule(bundle, stated, asked)
     if rule.left_out:
         bundle = without_stimuli(bundle, rule.left_out)
     return [
@@ -84,7 +104,7 @@ def local_benchmarks(
             rule=rule,
             **neural,
         )
-        for area in _select_regions(region, sorted(set(regions.tolist())), path)
+        for area in selected
     ]
 
 

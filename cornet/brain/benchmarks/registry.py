@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from cornet.brain.benchmarks.activity_maps import MAPS, MapsBenchmark
 from cornet.brain.benchmarks.base import Benchmark
 from cornet.brain.benchmarks.behaviour import ConsistencyBenchmark, HumanChoices, I2nBenchmark, human_choices
 from cornet.brain.benchmarks.cowley2026 import NAME as COWLEY
@@ -20,6 +21,7 @@ from cornet.brain.benchmarks.transfer import PREFIX, TransferBenchmark, transfer
 from cornet.brain.cache import file_hash
 from cornet.brain.data.bundle import Bundle, load_bundle
 from cornet.brain.data.bundle_files import assembly_path, images_path, table_path
+from cornet.brain.data.map_bundle import MAP_BY
 from cornet.brain.data.public.fetching import require
 from cornet.brain.data.public.kar2019 import SolutionTimeData, load_kar2019
 from cornet.brain.data.rdm_bundle import RDM_FILE
@@ -174,6 +176,13 @@ def _factories(
         factories[name] = partial(
             NeuralBenchmark, name, region, about, partial(_simulated_bundle, region), **options
         )
+    for region in ("V1", "V2"):
+        name = f"simulated.{region}-{MAPS}"
+        about = f"simulated {region}: maps of 60 neuroids, 14 rendered objects at 8 x 8 positions"
+        options = {"map_by": MAP_BY, "degrees": 8.0, "simulated": True, "response_bin": (70, 170), **neural}
+        factories[name] = partial(
+            MapsBenchmark, name, region, about, partial(_simulated_maps, region), **options
+        )
     human = "people choosing between two of 24 objects"
     simulated = "simulated choices between two of 8 categories"
     for suffix, held_out in (("", False), ("-heldout", True)):
@@ -203,6 +212,13 @@ def _simulated_bundle(region: str) -> Bundle:
     from cornet.brain import simulated
 
     return simulated.bundle(region)
+
+
+def _simulated_maps(region: str) -> Bundle:
+    from cornet.brain import simulated
+    from cornet.brain.simulated.maps import map_bundle
+
+    return map_bundle(region, brain=simulated.brain())
 
 
 def _simulated_trials() -> HumanChoices:

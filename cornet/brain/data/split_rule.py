@@ -16,6 +16,11 @@ and may add
     "ceiling_by": "reliability"            neuroid coordinate: ceilings, for responses without repetitions
     "train_limit": 5000                    number of training stimuli of a fixed split that are used, drawn once
 
+or state that the responses are maps of activity (see `cornet.brain.data.map_bundle`), with ignore and keep_above alone
+
+    "map_by": ["grid_y", "grid_x"]     presentation coordinates: where in the image the field was
+    "map_published": true              repeat the differences of the published comparison
+
 With fixed_by, stimuli with the value ood, or ood- and a name, are further test sets, such as images of another kind:
 the same mapping is tested on each, and a score has its value on them in columns of its own. A column is
 one of stimulus_set.csv or a presentation coordinate of the assembly. User options (--groups, --stratify and --ignore,
@@ -48,7 +53,8 @@ MIN_PER_OBJECT = 5
 """Minimum stimuli per object for stratifying by object_name by default."""
 
 RULES = ("grouped_by", "stratified_by", "fixed_by", "train", "random")
-KEYS = (*RULES, "test", "ignore", "subject_by", "keep_above", "ceiling_by", "train_limit")
+MAPS = ("map_by", "map_published", "ignore", "keep_above")
+KEYS = (*RULES, "test", "ignore", "subject_by", "keep_above", "ceiling_by", "train_limit", *MAPS[:2])
 OOD = "ood"
 """Value of a split column, or its start, for test sets of another distribution."""
 REMEDY = (
@@ -144,8 +150,13 @@ def read_rule_file(folder: Path) -> dict[str, Any]:
     for key, value in file_rule.items():
         if key in ("train", "test", "ignore"):
             valid, kind = _is_text_list(value), "a list of strings"
-        elif key == "random":
+        elif key in ("random", "map_published"):
             valid, kind = value is True, "true"
+        elif key == "map_by":
+            valid, kind = (
+                _is_text_list(value) and len({*value}) == 2 == len(value),
+                "two coordinates, of y and of x",
+            )
         elif key == "train_limit":
             valid, kind = type(value) is int and value >= 2, "a number of at least 2"
         elif key == "keep_above":
@@ -156,6 +167,13 @@ def read_rule_file(folder: Path) -> dict[str, Any]:
             raise CornetError(f"{path} has {key} = {str(value)!r:.60}, but it must be {kind}; correct it.")
     if ("train" in file_rule) != ("test" in file_rule):
         raise CornetError(f"{path} has only one of train and test, but needs both; add the other.")
+    if "map_by" in file_rule and (others := [key for key in file_rule if key not in MAPS]):
+        raise CornetError(
+            f"{path} has {others[0]} beside map_by, but maps are compared by leaving out one image at a time; remove "
+            "it."
+        )
+    if "map_published" in file_rule and "map_by" not in file_rule:
+        raise CornetError(f"{path} has map_published without map_by; add the coordinates of the positions.")
     rules = [key for key in RULES if key in file_rule]
     if len(rules) > 1:
         raise CornetError(f"{path} has several rules, {' and '.join(rules)}; keep one of them.")

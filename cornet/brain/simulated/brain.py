@@ -144,6 +144,10 @@ class SimulatedBrain:
         gain = gains(above, target, np.full(NEUROIDS, _LEAST_RATE), REPETITIONS, _SECONDS)
         return np.maximum(_LEAST_RATE + gain * (drive - least.min(0)), 0)
 
+    def stimuli_images(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Some of its stimuli as `respond` takes them, (image, y, x) uint8."""
+        return np.asarray(self._data["images"][rows])
+
     @property
     def choice_probabilities(self) -> NDArray[np.float64]:
         """P(image, category) of choices, (stimulus, category), columns as `CATEGORIES`."""

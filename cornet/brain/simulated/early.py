@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from cornet.brain.simulated.randomness import uniform
 
-__all__ = ["v1_drive", "v2_drive"]
+__all__ = ["field_centres", "v1_drive", "v2_drive"]
 
 _FREQUENCIES = (2.0, 4.0, 8.0)
 """Cycles per image; 0.25 to 1 cycle per degree for images of 8 degrees."""
@@ -22,11 +22,18 @@ _SIMPLE = 0.3
 _GRID = np.linspace(-1, 1, 4)
 
 
+def field_centres(name: str, neuroids: int, seed: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return x and y of the centres of the fields of V1 or V2, (neuroid,) each, in image widths, from .25 to .75."""
+    unit = np.arange(neuroids)
+    x, y = (0.25 + 0.5 * uniform(seed, name, unit, axis) for axis in ("x", "y"))
+    return x, y
+
+
 def v1_drive(images: NDArray[np.uint8], neuroids: int, seed: int) -> NDArray[np.float64]:
     """Drive of V1, (stimulus, neuroid), >= 0, arbitrary units."""
     unit = np.arange(neuroids)
     frequency, angle = _tuning(seed, "V1", unit)
-    x, y = (0.25 + 0.5 * uniform(seed, "V1", unit, axis) for axis in ("x", "y"))
+    x, y = field_centres("V1", neuroids, seed)
     even, odd = _quadrature(images, x, y, frequency, angle)
     contrast = _local_contrast(images, x, y, 1.5 * _spread(frequency))
     phase = 2 * np.pi * uniform(seed, "V1", unit, "phase")
@@ -39,7 +46,7 @@ def v1_drive(images: NDArray[np.uint8], neuroids: int, seed: int) -> NDArray[np.
 def v2_drive(images: NDArray[np.uint8], neuroids: int, seed: int) -> NDArray[np.float64]:
     """Drive of V2, (stimulus, neuroid), >= 0, arbitrary units."""
     unit = np.arange(neuroids)
-    x, y = (0.25 + 0.5 * uniform(seed, "V2", unit, axis) for axis in ("x", "y"))
+    x, y = field_centres("V2", neuroids, seed)
     radius = 0.08 + 0.06 * uniform(seed, "V2", unit, "radius")
     # The second energy differs from the first in orientation, frequency or position.
     frequency, angle = _tuning(seed, "V2", unit)

@@ -45,6 +45,7 @@ class ScreenSubject(ABC):
         self._device = None if device is None else checked_device(device)
         self.regions: dict[str, Site | str] = {}
         self.sketch: int | None = None  # see `cornet.brain.subjects.sketch`
+        self._shapes: dict[Site, tuple[int, ...]] = {}  # of sites that were recorded, without the batch
         self.caches = True  # store recordings on disk; not worth it while the weights change
         # Set for a subject that is shown the same stimuli repeatedly.
         self.screen_cache: ScreenCache | None = None
@@ -128,6 +129,17 @@ class ScreenSubject(ABC):
         """Number of features of each site, from a forward pass of a blank screen."""
         with self._extractor(sites) as (extract, device):
             return feature_counts(extract, sites, Screen(self.size, self.degrees), device)
+
+    def shapes(self, sites: Sequence[Site]) -> dict[Site, tuple[int, ...]]:
+        """The shape of each site's features before they are flattened, such as (channel, y, x).
+
+        It is found by a forward pass of a blank screen. Sites whose shape is unknown have (feature,).
+        """
+        missing = [site for site in sites if site not in self._shapes]
+        if missing:
+            widths = self.widths(missing)
+            self._shapes.update({site: (widths[site],) for site in missing if site not in self._shapes})
+        return {site: self._shapes[site] for site in sites}
 
     def record(
         self,

@@ -81,7 +81,9 @@ class PixelSubject(_FilterSubject):
 
     def features(self, images: Tensor) -> Tensor:
         x = images.float() / 255
-        return (x if self.color else _luminance(x)[:, None]).flatten(1)
+        x = x if self.color else _luminance(x)[:, None]
+        self._shapes[Site(self.layer)] = tuple(x.shape[1:])
+        return x.flatten(1)
 
 
 class GaborSubject(_FilterSubject):
@@ -142,6 +144,8 @@ class GaborSubject(_FilterSubject):
         red, green, blue = x.unbind(1)
         opponent = torch.stack([grey, red - green, blue - (red + green) / 2], dim=1)
         parts.append(F.adaptive_avg_pool2d(opponent, self.grid).flatten(1))
+        channels = sum(part.shape[1] for part in parts) // self.grid**2
+        self._shapes[Site(self.layer)] = (channels, self.grid, self.grid)
         return torch.cat(parts, dim=1)
 
     def _bank(self, device: torch.device) -> list[tuple[Tensor, Tensor]]:

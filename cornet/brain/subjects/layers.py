@@ -298,6 +298,7 @@ class LayerSubject(ScreenSubject):
                 f"{site} of {self.name} gives {output} for {images} stimuli, but must give one row per stimulus; "
                 "choose another layer."
             )
+        self._shapes[site] = tuple(tensor.shape[1:])
         return (
             tensor.flatten(1).to(torch.float32, copy=True)
             if tensor.ndim > 1

@@ -137,7 +137,7 @@ class NetworkSubject(ScreenSubject):
         screen: Any = {"mean": self.mean, "std": self.std, "size": self.size, "degrees": self.degrees}
         place: Any = {"device": self._device, "precision": self.precision}
         inner = InnerLayers(self.net, self.steps, self._inner_calls, name=self.name, **screen, **place)
-        inner.sketch = self.sketch
+        inner.sketch, inner._shapes = self.sketch, self._shapes
         return inner
 
     def _recording_device(self) -> torch.device:
@@ -173,7 +173,9 @@ class NetworkSubject(ScreenSubject):
                     elif site.layer == POOLED:
                         features[site] = decoder_features(states[self._last][site.step].float())
                     else:
-                        features[site] = sketch_rows(states[site.layer][site.step].flatten(1), self.sketch)
+                        state = states[site.layer][site.step]
+                        self._shapes[site] = tuple(state.shape[1:])
+                        features[site] = sketch_rows(state.flatten(1), self.sketch)
                 return features
 
             yield extract, device

@@ -26,6 +26,8 @@ READOUTS = ("decoder.avgpool", "readout")
 class RecordedSubject:
     """The features of a file features.npz: `stimulus_ids` (stimulus,), and an array (stimulus, feature...) per site.
 
+    Arrays (stimulus, channel, y, x) can be compared with maps of activity.
+
     Sites have names such as "V4", or with a step "V4[1]". path: the file, or the folder of features.npz.
     regions: layer or site of each region; other regions use the layer of their name. intervals: by layer, the (start,
     end) of each step in ms; without them the last step is compared at all times. The readout site is
@@ -47,7 +49,7 @@ class RecordedSubject:
         self.name = name or str(path)
         self.intervals = dict(intervals or {})
         check_intervals(self.intervals)
-        self._ids, self._features = _read(self.path)
+        self._ids, self._features, self._shapes = _read(self.path)
         named = {str(site): features for site, features in self._features.items()}
         self.identity = digest("recorded", self._ids, named, code_version(__name__))
         self.regions: dict[str, Site | str] = {}
@@ -72,6 +74,10 @@ class RecordedSubject:
         if layer in self.intervals:
             return Site(layer, step_for(self.intervals[layer], time_bin))
         return Site(layer, max(steps))
+
+    def shapes(self, sites: Sequence[Site]) -> dict[Site, tuple[int, ...]]:
+        """The shape of each site's features in the file, without the stimuli."""
+        return {site: self._shapes[site] for site in sites}
 
     def _unknown(self, site: Site | str) -> CornetError:
         return CornetError(f"{self.name} has no {site}; {suggestion(str(site), map(str, self._features))}")
@@ -122,7 +128,9 @@ class RecordedSubject:
         return Recording(stimuli.ids, features)
 
 
-def _read(path: Path) -> tuple[NDArray[np.str_], dict[Site, NDArray[Any]]]:
+def _read(
+    path: Path,
+) -> tuple[NDArray[np.str_], dict[Site, NDArray[Any]], dict[Site, tuple[int, ...]]]:
     arrays = read_arrays(path, "a features.npz or the folder that holds it")
     ids = read_ids(arrays, IDS, path)
     if not arrays:
@@ -141,4 +149,4 @@ def _read(path: Path) -> tuple[NDArray[np.str_], dict[Site, NDArray[Any]]]:
         # Keep float64 if float32 is not exact, so that a large offset does not round small differences away.
         exact = np.promote_types(array.dtype, np.float32)
         features[to_site(name)] = array.reshape(len(ids), -1).astype(exact)
-    return ids, features
+    return ids, features, {to_site(name): array.shape[1:] for name, array in arrays.items()}

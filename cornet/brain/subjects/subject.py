@@ -72,6 +72,10 @@ class Subject(Protocol):
         """The site for behaviour: in cornet's networks the decoder's pooled features at the last step."""
         ...
 
+    def shapes(self, sites: "Sequence[Site]") -> "dict[Site, tuple[int, ...]]":
+        """The shape of each site's features before they are flattened; (feature,) if it is unknown."""
+        ...
+
     def with_regions(self, regions: "Mapping[str, Site | str]") -> "Subject":
         """Copy of the subject with these sites or layers for these regions."""
         ...

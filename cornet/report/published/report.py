@@ -1,6 +1,5 @@
 """Write the page of `cornet report compare`: runs and the 243 networks of the 2019 paper."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from markupsafe import Markup
 
 from cornet.errors import CornetError
 from cornet.files import atomic_write
+from cornet.report.page_path import page_path
 from cornet.report.published.comparable import PARTS, ComparedRun, differing_benchmarks, open_run
 from cornet.report.published.numbers import (
     CORNET_S,
@@ -51,7 +51,7 @@ def compare_runs(runs: Sequence[Path], target: Path | None = None) -> Path:
             left_out.append(LeftOut(folder, str(error)))
     if not opened:
         raise CornetError(left_out[0].why)
-    path = _target(folders, target)
+    path = page_path(folders, target, NAME)
     atomic_write(path, compare_page(opened, left_out))
     return path
 
@@ -66,24 +66,6 @@ def _folders(runs: Sequence[Path]) -> list[Path]:
         for folder in seed_folders(seeds) if seeds else [find_run_folder(run)]:
             folders.setdefault(folder.resolve(), folder)
     return list(folders.values())
-
-
-def _target(folders: Sequence[Path], target: Path | None) -> Path:
-    if target is not None:
-        target = Path(target).expanduser()
-        if target.is_dir():
-            return target / NAME
-        if target.suffix.lower() not in (".html", ".htm"):
-            raise CornetError(f"{target} is neither a folder nor an .html file; name one of these.")
-        return target
-    if len(folders) == 1:
-        return folders[0] / NAME
-    common = Path(os.path.commonpath([folder.absolute().parent for folder in folders]))
-    if common == Path(common.anchor):
-        raise CornetError(
-            f"{folders[0]} and {folders[-1]} have no common folder for the page; give a target folder."
-        )
-    return common / NAME
 
 
 def compare_page(runs: Sequence[ComparedRun], left_out: Sequence[LeftOut] = ()) -> str:

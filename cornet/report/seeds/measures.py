@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from cornet.errors import CornetError
 from cornet.report.curves import label, task_metric
 from cornet.report.run.data import by_epoch, latest
 from cornet.report.seeds.seed_runs import SeedRun
 from cornet.report.statistics import Estimate, mean_interval
 
-__all__ = ["Measure", "benchmark_difference", "brain_measures", "plain_measures"]
+__all__ = ["Measure", "benchmark_difference", "brain_measures", "check_benchmarks", "plain_measures"]
 
 COMPARED = ("version", "scale", "metric", "split_rule", "brain_data")
 """Columns of scores.csv that must be the same in all seeds for a benchmark's values to be averaged."""
@@ -121,6 +122,25 @@ def benchmark_difference(rows: Mapping[Any, pd.DataFrame], what: str = "seed") -
         if high - low > CEILING_TOLERANCE * max(abs(low), abs(high)):
             return _differing("ceiling", ceilings, what)
     return ""
+
+
+def check_benchmarks(tables: Mapping[str, pd.DataFrame]) -> None:
+    """Compare each run's benchmarks with the first run that has them. Raises CornetError if they differ.
+
+    tables: {name of a run: its scores.csv}.
+    """
+    first: dict[str, tuple[str, pd.DataFrame]] = {}
+    for name, table in tables.items():
+        for benchmark, rows in table.groupby("benchmark", sort=False):
+            rows = rows.set_index("epoch")
+            other, other_rows = first.setdefault(str(benchmark), (name, rows))
+            if other != name and (why := benchmark_difference({other: other_rows, name: rows}, "run")):
+                raise CornetError(
+                    f"{benchmark} differs between runs ({why}), so its scores cannot be compared; "
+                    "score the older runs again, or move them to another folder."
+                )
+            if not other_rows["value"].notna().any():  # it failed there, so most of its columns are empty
+                first[str(benchmark)] = (name, rows)
 
 
 def _benchmark(

@@ -14,7 +14,7 @@ from cornet.errors import CornetError
 from cornet.names import is_old_or_rerun
 from cornet.report.run.data import is_int
 from cornet.report.run.network import describe_run
-from cornet.report.seeds.measures import Measure, benchmark_difference, brain_measures, plain_measures
+from cornet.report.seeds.measures import Measure, brain_measures, check_benchmarks, plain_measures
 from cornet.report.seeds.seed_runs import (
     LeftOut,
     SeedRun,
@@ -27,7 +27,7 @@ from cornet.report.statistics import Estimate
 from cornet.report.sweep.keys import Factor, find_factors, identity_key, own_identity
 from cornet.runs.config import flat
 
-__all__ = ["Cost", "Sweep", "Variant", "read_sweep"]
+__all__ = ["Cost", "Sweep", "Variant", "read_sweep", "run_folders"]
 
 _AVERAGE = re.compile(r"brain/(simulated_)?average_\d{4}")
 
@@ -128,7 +128,7 @@ def read_sweep(folder: Path | str) -> Sweep:
         raise CornetError(
             f"{folder} is not a folder; name the folder of a sweep, such as runs/objects-cornet_s."
         )
-    paths = _run_folders(folder)
+    paths = run_folders(folder)
     runs, left_out = open_runs(paths)
     runs = [run._replace(identity=own_identity(run)) for run in sorted(runs, key=lambda run: str(run.path))]
     groups: dict[str, list[SeedRun]] = {}
@@ -141,7 +141,8 @@ def read_sweep(folder: Path | str) -> Sweep:
         raise CornetError(f"{folder} {what}, and a sweep needs two: {hint}.")
     for several in groups.values():
         check_same(sorted(several, key=lambda run: run.seed))
-    _check_benchmarks(folder, [run for run in runs if not _stopped(run)])
+    complete = [run for run in runs if run.scores is not None and not _stopped(run)]
+    check_benchmarks({run.path.relative_to(folder).as_posix(): run.scores for run in complete})
     factors = find_factors([several[0] for several in groups.values()])
 
     def order(several: Sequence[SeedRun]) -> list[Any]:
@@ -162,32 +163,14 @@ def read_sweep(folder: Path | str) -> Sweep:
     return Sweep(folder, tuple(variants), factors, ordered, tuple(left_out), tuple(_notes(variants)))
 
 
-def _run_folders(folder: Path) -> list[Path]:
+def run_folders(folder: Path) -> list[Path]:
+    """Return the folders seed<k> of runs up to three levels below a folder, without renamed and repeated ones."""
     parents = [one for one in folders_below(folder, 3) if not is_old_or_rerun(one) and ".old" not in one.name]
     return [run for parent in parents for run in seed_folders(parent)]
 
 
 def _stopped(run: SeedRun) -> bool:
     return run.summary.get("stopped_early") not in (None, False)
-
-
-def _check_benchmarks(folder: Path, runs: Sequence[SeedRun]) -> None:
-    """Compare each run's benchmarks with the first run that has them. Raises CornetError if they differ."""
-    first: dict[str, tuple[str, pd.DataFrame]] = {}
-    for run in runs:
-        if run.scores is None:
-            continue
-        name = run.path.relative_to(folder).as_posix()
-        for benchmark, rows in run.scores.groupby("benchmark", sort=False):
-            rows = rows.set_index("epoch")
-            other, other_rows = first.setdefault(str(benchmark), (name, rows))
-            if other != name and (why := benchmark_difference({other: other_rows, name: rows}, "run")):
-                raise CornetError(
-                    f"{benchmark} differs between runs ({why}), so its scores cannot be compared; "
-                    "score the older runs again, or move them to another folder."
-                )
-            if not other_rows["value"].notna().any():  # it failed there, so most of its columns are empty
-                first[str(benchmark)] = (name, rows)
 
 
 def _variant(number: int, runs: Sequence[SeedRun], factors: Sequence[Factor]) -> Variant:

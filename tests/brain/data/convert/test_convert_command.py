@@ -28,7 +28,7 @@ def recording(tmp_path):
 
 def test_list():
     text = " ".join(run("--list").output.split())
-    assert list(converters()) == ["dandi", "nsd", "things-fmri", "triple-n", "tvsd"]
+    assert list(converters()) == ["arcaro2020", "dandi", "nsd", "things-fmri", "triple-n", "tvsd"]
     for one in converters().values():
         for part in (one.name, one.summary, one.licence, one.access, one.address, one.citation, one.files):
             assert " ".join(part.split()) in text
@@ -69,8 +69,8 @@ def test_the_default_folder_is_the_name(recording, elsewhere, tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ([], "a data set is missing; name one of dandi, nsd,"),
-        (["majajhong"], "'majajhong' cannot be converted; choose one of dandi,"),
+        ([], "a data set is missing; name one of arcaro2020, dandi,"),
+        (["majajhong"], "'majajhong' cannot be converted; choose one of arcaro2020,"),
         (["tvsd"], "the path of tvsd is missing; it needs a folder with monkeyF/"),
         (["tvsd", "nowhere"], "nowhere does not exist; give the folder"),
         (["tvsd", ".", "--bins"], "--bins is only for recordings with spike times (dandi), not for tvsd"),

@@ -1,0 +1,1 @@
+"""Accuracy against brain scores: does one cost the other?"""
