@@ -115,7 +115,7 @@ class Stage(nn.Module):
             return logits
         top = next(reversed(self.steps))
         area = top if self.site.layer == POOLED else self.site.layer
-        states: Tensor = net.run_areas(shown, self.steps, True)[area][self.site.step]
+        states: Tensor = net.run_up_to(area, shown, self.steps)[area][self.site.step]
         if self.site.layer == POOLED:
             states = net.decoder_features(states)
         return states
