@@ -70,7 +70,6 @@ def settings_of(
         "colour": colour,
         "bundle": target.name,
         "neuroids": [str(name) for name in target.neuroids[columns]],
-        "model": own.model,
         "model_identity": own.identity,
         "responses": digest(target.responses[:, columns], target.folds, target.degrees or 0.0),
         "stimuli": target.stimuli.identity,

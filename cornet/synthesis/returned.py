@@ -102,9 +102,11 @@ def evaluate(trials: Trials, halves: int = HALVES, seed: int = 0) -> Returned:
     """
     rng = np.random.default_rng(seed)
     count = len(trials.neuroids)
-    natural_rows = np.unique(np.concatenate(trials.natural))
-    means = np.nanmean(trials.values, axis=0)[natural_rows]
-    measure = Measure(trials.mode, means.mean(axis=0), means.std(axis=0))  # type: ignore[arg-type]
+    mean, deviation = np.zeros((2, count))
+    if trials.mode != "stretch":
+        shown = np.nanmean(trials.values, axis=0)[np.unique(np.concatenate(trials.natural))]
+        mean, deviation = shown.mean(axis=0), shown.std(axis=0)
+    measure = Measure(trials.mode, mean, deviation)  # type: ignore[arg-type]
     totals = np.zeros((2, count))
     wins = [np.zeros(len(own)) for own in trials.synthetic]
     for _ in range(halves):

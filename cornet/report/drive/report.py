@@ -206,6 +206,7 @@ def study_rows(study: Study) -> list[dict[str, Any]]:
             "predicted": float(study.predicted[place]),
             "start": int(best[place]),
             "variation": float(study.images.variation[place, best[place]]),
+            "beyond": None,
         }
         if own is not None and study.truth is not None:
             key = "share" if one_hot(study) else "true_response"
@@ -253,8 +254,8 @@ def method(study: Study) -> list[str]:
             "stimuli. Shuffled responses: the same with responses that were assigned to other images before the fit."
         )
     found.append(
-        f"{TABLE} lists the images to show: synthesised ones, and as many of the best natural ones. Evaluate what comes "
-        "back with cornet drive FOLDER --responses RECORDED."
+        f"{TABLE} lists the images to show: synthesised ones, and as many of the best natural ones. Evaluate what "
+        "comes back with cornet drive FOLDER --responses RECORDED."
     )
     return found
 
