@@ -139,7 +139,7 @@ def drive(
             f"--neuroid is missing; name some, or all: cornet drive {model} --on {on} --neuroid all."
         )
     from cornet.brain.neuron.target import ALL, open_target
-    from cornet.report.drive.report import print_study, study_rows, write_study
+    from cornet.report.drive.report import plain_study, print_study, write_study
     from cornet.synthesis.choice import default_folder, positions, settings_of, site_of
     from cornet.synthesis.control import Settings
     from cornet.synthesis.image_folder import ImageFolder
@@ -184,7 +184,7 @@ def drive(
             study = controlled(study, subject, mapping, twin, bar)
     page = write_study(study, folder)
     if as_json:
-        typer.echo(json.dumps(study_rows(study), indent=2))
+        typer.echo(json.dumps(plain_study(study), indent=2))
         return
     print_study(study)
     typer.echo(f"Written to {page}")

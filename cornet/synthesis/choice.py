@@ -44,7 +44,7 @@ def site_of(subject: Subject, target: Target, words: Sequence[str]) -> Site:
     if len(words) > 1:
         raise CornetError(f"--layers {' '.join(words)} names {len(words)} layers; name one to map from.")
     if words and not is_layer_file(words[0]):
-        found = site_or_layer(words[0])
+        found = site_or_layer(words[0].partition("=")[2] or words[0])  # V4=layer3, as in other commands
         return stage_site(subject, *(found if isinstance(found, Site) else (found, None)))
     if words:
         subject = subject.with_regions(read_layers(words[0], subject))

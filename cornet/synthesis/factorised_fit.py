@@ -97,6 +97,9 @@ def fit_factorised(
 class _Standardised(nn.Module):
     """States, (image, channel, y, x), minus a mean and divided by a standard deviation of each channel."""
 
+    centre: Tensor
+    scale: Tensor
+
     def __init__(self, centre: Tensor, scale: Tensor) -> None:
         super().__init__()
         self.register_buffer("centre", centre)
@@ -108,6 +111,9 @@ class _Standardised(nn.Module):
 
 class _Rescaled(nn.Module):
     """Standardised responses, (image, neuroid), in their unit."""
+
+    scale: Tensor
+    mean: Tensor
 
     def __init__(self, scale: Tensor, mean: Tensor) -> None:
         super().__init__()

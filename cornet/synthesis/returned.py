@@ -5,13 +5,17 @@ natural images alike, then the halves change places; this is averaged over rando
 of the same trials would be too large: of five equal images, by 1.16 standard deviations of the noise.
 """
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from cornet.brain.metrics.resampling import DRAWS
+from cornet.synthesis.driving import Mode
 from cornet.synthesis.outcome import Measure
 
 __all__ = ["HALVES", "Returned", "Trials", "evaluate"]
@@ -33,7 +37,7 @@ class Trials:
     values: NDArray[np.float64] = field(repr=False)
     synthetic: list[NDArray[np.int64]] = field(repr=False)
     natural: list[NDArray[np.int64]] = field(repr=False)
-    mode: str = "stretch"
+    mode: Mode = "stretch"
     notes: tuple[str, ...] = ()
 
 
@@ -67,16 +71,15 @@ class Returned:
         return self._interval((self.synthetic > self.natural).astype(float), np.mean)
 
     def _interval(
-        self, values: NDArray[np.float64], middle: "np.ufunc | object"
+        self, values: NDArray[np.float64], middle: Callable[..., Any]
     ) -> tuple[float, float, float]:
-        """A statistic over neuroids and its bootstrap interval."""
+        """A statistic over neuroids (np.median, np.mean) and its bootstrap interval."""
         known = values[np.isfinite(values)]
         if not len(known):
-            return float("nan"), float("nan"), float("nan")
+            return math.nan, math.nan, math.nan
         rows = np.random.default_rng(self.seed).integers(len(known), size=(DRAWS, len(known)))
-        drawn = middle(known[rows], axis=1)  # type: ignore[operator]
-        low, high = np.quantile(drawn, [0.025, 0.975])
-        return float(middle(known)), float(low), float(high)  # type: ignore[operator]
+        low, high = np.quantile(middle(known[rows], axis=1), [0.025, 0.975])
+        return float(middle(known)), float(low), float(high)
 
     def table(self) -> pd.DataFrame:
         """A row for each neuroid."""
@@ -106,7 +109,7 @@ def evaluate(trials: Trials, halves: int = HALVES, seed: int = 0) -> Returned:
     if trials.mode != "stretch":
         shown = np.nanmean(trials.values, axis=0)[np.unique(np.concatenate(trials.natural))]
         mean, deviation = shown.mean(axis=0), shown.std(axis=0)
-    measure = Measure(trials.mode, mean, deviation)  # type: ignore[arg-type]
+    measure = Measure(trials.mode, mean, deviation)
     totals = np.zeros((2, count))
     wins = [np.zeros(len(own)) for own in trials.synthetic]
     for _ in range(halves):

@@ -4,7 +4,7 @@ The stimulus_id of a trial is the name of the image's file, with or without .png
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
@@ -17,8 +17,9 @@ from cornet.brain.data.responses import check_responses
 from cornet.brain.data.selection import select
 from cornet.brain.subjects.base import suggestion
 from cornet.csv_cells import unescape_cell
-from cornet.errors import CornetError
-from cornet.synthesis.image_folder import read_settings
+from cornet.errors import CornetError, check_choice
+from cornet.synthesis.driving import Mode
+from cornet.synthesis.image_folder import SETTINGS, read_settings
 from cornet.synthesis.lab_table import NATURAL, SYNTHETIC, TABLE
 from cornet.synthesis.returned import Trials
 
@@ -38,7 +39,8 @@ def read_trials(folder: Path, recorded: Path, time_bin: tuple[float, float] | No
     Raises CornetError for files that cannot be read, neuroids and stimuli that the folder does not have (with near
     names), images of a recorded neuroid without responses, and images with fewer than two repetitions.
     """
-    mode = str(read_settings(folder).get("mode", "stretch"))
+    mode: Any = read_settings(folder).get("mode")
+    check_choice(f"the mode in {folder / SETTINGS}", mode, get_args(Mode))
     shown = read_table(folder)
     if recorded.suffix.lower() == ".csv":
         ids, neuroids, values = from_csv(recorded)

@@ -142,10 +142,11 @@ class Stage(nn.Module):
                 lambda part, given: store(given)
             )
         try:
+            net: Any = self.net
             if self.steps is None:
-                self.net(shown)
+                net(shown)
             else:
-                self.net.run(shown, self.steps, True, False, None)
+                net.run(shown, self.steps, True, False, None)
         except _Reached:
             pass
         finally:

@@ -111,7 +111,7 @@ def test_stretch_in_json_and_a_region_without_truth(cornet, tmp_path, brain):
         *(*words, str(tmp_path / "a"), "--no-controls"),
     )
     assert code == 0, err
-    (row,) = json.loads(text)
+    (row,) = json.loads(text)["neuroids"]
     assert row["over_natural"] == pytest.approx(row["true_response"] / row["natural_true_response"])
     assert row["beyond"] == (row["over_natural"] > 1)
     assert {"beyond_more", "held_out_r", "predicted"} <= set(row)
@@ -178,10 +178,10 @@ def test_a_neuroid_that_the_mapping_does_not_predict(cornet, bundle, tmp_path):
     words = ["drive", NETWORK, "--on", bundle, *FEW, "--out", str(tmp_path / "out")]
     code, text, err = cornet(*words, "--neuroid", "noise", "--json")
     if code == 0:  # by chance it is predicted a little
-        assert json.loads(text)[0]["held_out_r"] >= 0
+        assert json.loads(text)["neuroids"][0]["held_out_r"] >= 0
         return
     assert code == 2
     assert re.search(r"does not predict the neuroid noise: r of held-out images is -0\.\d\d, below 0", err)
     code, text, err = cornet(*words, "--neuroid", "noise", "--json", "--force")
     assert code == 0, err
-    assert json.loads(text)[0]["held_out_r"] < 0
+    assert json.loads(text)["neuroids"][0]["held_out_r"] < 0

@@ -184,6 +184,9 @@ def test_what_is_no_recording_or_no_folder(folder, tmp_path):
         read_trials(folder, tmp_path / "r.csv")
     with pytest.raises(CornetError, match="give the folder of an earlier cornet drive"):
         read_trials(tmp_path, tmp_path / "r.csv")
+    (folder / SETTINGS).write_text('{"mode": "up"}')
+    with pytest.raises(CornetError, match="='up' is unknown; choose one of stretch"):
+        read_trials(folder, tmp_path / "r.csv")
     (folder / SETTINGS).write_text("[1")
     with pytest.raises(CornetError, match="is not JSON with settings"):
         read_trials(folder, tmp_path / "r.csv")

@@ -18,7 +18,7 @@ from cornet.synthesis.outcome import Outcome
 from cornet.synthesis.study import Study
 from cornet.terminal import Terminal, cell, duration
 
-__all__ = ["drive_page", "print_study", "study_rows", "write_study"]
+__all__ = ["condition_rows", "drive_page", "plain_study", "print_study", "study_rows", "write_study"]
 
 SHOWN = 60
 """Neuroids with pictures on the page; the folder has all."""
@@ -122,7 +122,8 @@ def facts(study: Study) -> list[str]:
     found.append(
         f"{study.side} x {study.side} pixels, {study.degrees:g} degrees, {'colour' if study.colour else 'grey'}"
     )
-    found.append(f"{study.settings.starts} starts; the one with the best prediction is used")
+    starts = study.settings.starts
+    found.append("1 start" if starts == 1 else f"{starts} starts; the one with the best prediction is used")
     found.append(f"synthesised in {duration(study.seconds.get('synthesis', 0.0))}")
     return found
 
@@ -236,6 +237,15 @@ def condition_rows(study: Study) -> list[dict[str, Any]]:
         }
         for k, one in enumerate(study.outcomes)
     ]
+
+
+def plain_study(study: Study) -> dict[str, Any]:
+    """Rows of neuroids and conditions as plain data, and what was found; None where a value is unknown."""
+    conditions = [
+        {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}
+        for row in condition_rows(study)
+    ]
+    return {"findings": findings(study), "conditions": conditions, "neuroids": study_rows(study)}
 
 
 def method(study: Study) -> list[str]:

@@ -67,7 +67,7 @@ def findings(found: Returned) -> list[str]:
 
 def returned_rows(found: Returned) -> list[dict[str, Any]]:
     """A row for each neuroid, as plain data; None where a value is unknown."""
-    rows: list[dict[str, Any]] = found.table().to_dict("records")  # type: ignore[assignment]
+    rows: list[dict[str, Any]] = found.table().to_dict("records")
     return [
         {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}
         for row in rows
