@@ -14,7 +14,7 @@ from rich.text import Text
 
 from cornet.errors import printable
 
-__all__ = ["Terminal", "cell", "download_bar", "duration", "steady_streams"]
+__all__ = ["Terminal", "cell", "counting_bar", "download_bar", "duration", "steady_streams"]
 
 
 class Terminal(Console):
@@ -65,6 +65,29 @@ def download_bar(name: str, start: int, total: int | None) -> Iterator[Callable[
     with progress.Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task(name, completed=start, total=total)
         yield lambda count: bar.advance(task, count)
+
+
+@contextlib.contextmanager
+def counting_bar(label: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Draw a progress bar with the remaining time on standard error; none without a label or a terminal.
+
+    Yields a function to call with the number of items that are done.
+    """
+    console = Console(stderr=True)
+    if not label or not console.is_terminal or console.is_dumb_terminal:
+        yield lambda done: None
+        return
+    from rich import progress
+
+    columns = (
+        progress.TextColumn("{task.description}", markup=False),
+        progress.BarColumn(None),
+        progress.MofNCompleteColumn(),
+        progress.TimeRemainingColumn(),
+    )
+    with progress.Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(label, total=total)
+        yield lambda done: bar.update(task, completed=done)
 
 
 def steady_streams() -> None:

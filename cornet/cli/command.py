@@ -7,6 +7,7 @@ import typer
 
 from cornet.cli.benchmarks import benchmarks
 from cornet.cli.convert import convert
+from cornet.cli.drive import SeveralNeuroids, drive
 from cornet.cli.fetch import fetch
 from cornet.cli.generalise import generalise
 from cornet.cli.init import init
@@ -45,6 +46,7 @@ app.command()(layers)
 app.command()(transfer)
 app.command(cls=SeveralValues)(generalise)
 app.command(cls=SeveralValues)(neuron)
+app.command(cls=SeveralNeuroids)(drive)
 app.command()(prepare)
 app.command()(plan)
 app.add_typer(report, name="report")

@@ -24,7 +24,7 @@ __all__ = ["SeveralValues", "open_subjects", "parse_bin", "score", "untrained_na
 class SeveralValues(TyperCommand):
     """A command whose options in `SEVERAL` take all words up to the next option: --on one two three."""
 
-    SEVERAL = ("--on", "--layers", "--models")
+    SEVERAL: tuple[str, ...] = ("--on", "--layers", "--models")
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         expanded: list[str] = []

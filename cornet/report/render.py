@@ -9,6 +9,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 from PIL import Image
@@ -27,7 +28,11 @@ __all__ = [
     "picture",
     "signed",
     "simulated_banner",
+    "thumbnail",
 ]
+
+THUMBNAIL = 96
+"""Pixels of the longer side of a stimulus on a page."""
 
 
 def page(title: str, parts: Sequence[Markup]) -> str:
@@ -54,6 +59,15 @@ def picture(name: str, content: bytes, narrow: bytes | None = None, /, **values:
 def data_address(content: bytes) -> str:
     """Return a PNG as a data URL."""
     return "data:image/png;base64," + b64encode(content).decode()
+
+
+def thumbnail(pixels: Any) -> bytes:
+    """Return a PNG of an image (y, x) or (y, x, 3) of at most `THUMBNAIL` pixels per side."""
+    image = Image.fromarray(np.ascontiguousarray(pixels))
+    image.thumbnail((THUMBNAIL, THUMBNAIL))
+    content = io.BytesIO()
+    image.save(content, "PNG", optimize=True)
+    return content.getvalue()
 
 
 def simulated_banner(names: Sequence[str], simulated: Sequence[str], what: str) -> Markup:
@@ -119,6 +133,11 @@ def _whole(value: float) -> str:
     return f"{value:,.0f}" if math.isfinite(value) else "-"
 
 
+def _known(value: float | None) -> str:
+    """Format with two decimals; - for None or what is not finite."""
+    return number(math.nan if value is None else value, 2)
+
+
 @cache
 def _environment() -> Environment:
     environment = Environment(
@@ -134,6 +153,7 @@ def _environment() -> Environment:
         "duration": time_text,
         "epoch": epoch_text,
         "interval": interval_text,
+        "known": _known,
         "median": median,
         "number": number,
         "p": p_text,

@@ -115,7 +115,7 @@ class Stage(nn.Module):
             return logits
         top = next(reversed(self.steps))
         area = top if self.site.layer == POOLED else self.site.layer
-        states: Tensor = net.run_areas(shown, self.steps, True)[area][self.site.step]
+        states: Tensor = net.run_up_to(area, shown, self.steps)[area][self.site.step]
         if self.site.layer == POOLED:
             states = net.decoder_features(states)
         return states
@@ -142,10 +142,10 @@ class Stage(nn.Module):
                 lambda part, given: store(given)
             )
         try:
+            net: Any = self.net
             if self.steps is None:
-                self.net(shown)
+                net(shown)
             else:
-                net: Any = self.net
                 net.run(shown, self.steps, True, False, None)
         except _Reached:
             pass

@@ -74,14 +74,24 @@ class TrainingSet:
         if self.constant:
             undefined = np.full(neuroids, np.nan)
             return Fit(np.full((len(test), neuroids), np.nan), undefined, undefined)
+        weights, penalties = self.weights(responses, inner)
+        predicted = self.across(gram, test) @ weights
+        dimensions = (self.values[:, None] / (self.values[:, None] + penalties)).sum(dim=0)
+        return Fit(predicted.numpy(), penalties.numpy(), dimensions.numpy())
+
+    def weights(
+        self, responses: NDArray[np.float64], inner: NDArray[np.int64] | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Weights of the training images, (training image, neuroid), which sum to 0, and penalties, (neuroid,).
+
+        responses, inner: as in `fit`. The weights of features X, (training image, feature), are X' times these.
+        """
         Y = torch.from_numpy(responses)
         Y = Y - Y.mean(dim=0)
         projected = self.vectors.T @ Y
         errors = self.gcv(projected) if inner is None else self.inner_errors(projected, inner)
         penalties = self.grid[errors.argmin(dim=0)]
-        predicted = self.across(gram, test) @ self.vectors @ (projected / (self.values[:, None] + penalties))
-        dimensions = (self.values[:, None] / (self.values[:, None] + penalties)).sum(dim=0)
-        return Fit(predicted.numpy(), penalties.numpy(), dimensions.numpy())
+        return self.vectors @ (projected / (self.values[:, None] + penalties)), penalties
 
     def across(self, gram: Tensor, test: NDArray[np.int64]) -> Tensor:
         """Inner products of test and training images, (test image, training image), centred on the training images."""

@@ -37,7 +37,8 @@ class Target:
     ids. responses: (stimulus, neuroid), averaged over repetitions, NaN where missing. reliability: (half split,
     neuroid), Spearman-Brown; None for averaged responses. folds: (stimulus,). groups: (stimulus,) or None, stimuli that
     stay in one fold, and `grouped_by`, the column. degrees: visual angle of the images. time_bin: of the responses, in
-    ms. square_roots: whether the responses are square roots. notes: what was left out, with counts.
+    ms. region: of the neuroids, and step_bin, the time bin, in ms, of the step that is compared with it. square_roots:
+    whether the responses are square roots. notes: what was left out, with counts.
     """
 
     name: str
@@ -50,6 +51,8 @@ class Target:
     grouped_by: str = ""
     degrees: float | None = None
     time_bin: tuple[float, float] | None = None
+    region: str = ""
+    step_bin: tuple[float, float] | None = None
     simulated: bool = False
     square_roots: bool = False
     notes: tuple[str, ...] = ()
@@ -153,6 +156,8 @@ def open_target(
         grouped_by=column or "",
         degrees=benchmark.degrees,
         time_bin=responses.time_bin,
+        region=benchmark.region or "",
+        step_bin=benchmark.step_bin,
         simulated=benchmark.simulated,
         notes=(*responses.notes, *notes),
     )

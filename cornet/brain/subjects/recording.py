@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,6 +22,7 @@ from cornet.errors import CornetError
 from cornet.memory import OutOfMemory, free_memory, out_of_memory
 from cornet.stimuli.screen import check_degrees, grey_screens, place_on_screen
 from cornet.stimuli.stimulus_set import StimulusSet
+from cornet.terminal import counting_bar
 
 __all__ = ["DEFAULT_MEMORY", "DTYPES", "Extractor", "Screen", "feature_counts", "record_pass"]
 
@@ -41,10 +42,6 @@ class Screen:
 
     size: int
     degrees: float
-
-
-class Progress(Protocol):
-    def __call__(self, done: int) -> None: ...
 
 
 def record_pass(
@@ -78,7 +75,7 @@ def record_pass(
     done = 0
     try:
         with (
-            _progress(label, len(stimuli)) as progress,
+            counting_bar(label, len(stimuli)) as progress,
             _screens(stimuli, screen, degrees, batch, screen_cache) as screens,
         ):
             for images in screens:
@@ -310,25 +307,3 @@ def _to_host(values: Tensor, site: Site, dtype: str) -> NDArray[Any]:
             f"{site} has features up to {largest:.3g}, but the largest float16 is 65504; record it as float32."
         )
     return stored.numpy()
-
-
-@contextlib.contextmanager
-def _progress(label: str, total: int) -> Iterator[Progress]:
-    """A progress bar on standard error; none without a label or a terminal."""
-    from rich.console import Console
-
-    console = Console(stderr=True)
-    if not label or not console.is_terminal or console.is_dumb_terminal:
-        yield lambda done: None
-        return
-    from rich import progress as rich
-
-    columns = (
-        rich.TextColumn("{task.description}", markup=False),
-        rich.BarColumn(None),
-        rich.MofNCompleteColumn(),
-        rich.TimeRemainingColumn(),
-    )
-    with rich.Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task(label, total=total)
-        yield lambda done: bar.update(task, completed=done)

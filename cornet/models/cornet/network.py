@@ -145,6 +145,13 @@ class CORnet(Network):
         areas = dict(self.areas.items())
         return UNROLLS[self.unroll](areas, images, steps, keep_all, self.feedback, self.off_after)
 
+    def run_up_to(self, area: str, images: Tensor, steps: Mapping[str, int]) -> dict[str, list[Tensor]]:
+        if self.unroll != "sequential":  # areas advance together
+            return self.run_areas(images, steps, True)
+        names = list(self.areas)
+        below = {name: self.areas[name] for name in names[: names.index(area) + 1]}
+        return UNROLLS[self.unroll](below, images, steps, True, None, self.off_after)
+
     def branch(self, area: str) -> Branch:
         return Branch(self, area)
 

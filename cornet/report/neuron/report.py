@@ -1,13 +1,11 @@
 """Write the table and the page of `cornet neuron`."""
 
-import io
 import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from markupsafe import Markup
-from PIL import Image
 
 from cornet.brain.neuron.estimators import METHODS, PENALTIES
 from cornet.brain.neuron.profile import Profile, SiteScore
@@ -27,14 +25,11 @@ from cornet.report.neuron.plots import (
     measure_name,
     row_name,
 )
-from cornet.report.render import data_address, number, page, part, simulated_banner
+from cornet.report.render import data_address, number, page, part, simulated_banner, thumbnail
 from cornet.report.terminal_tables import new_table
 from cornet.terminal import Terminal, cell, duration
 
 __all__ = ["neuron_page", "print_profile", "write_profile"]
-
-THUMBNAIL = 96
-"""Pixels of the longer side of a stimulus on the page."""
 
 LIKED = 6
 """Stimuli shown of those with the largest and the smallest responses."""
@@ -201,15 +196,6 @@ def liked(profile: Profile) -> list[dict[str, Any]]:
         ]
         groups.append({"name": name, "tiles": tiles})
     return groups
-
-
-def thumbnail(pixels: Any) -> bytes:
-    """A PNG of at most `THUMBNAIL` pixels per side."""
-    image = Image.fromarray(np.ascontiguousarray(pixels))
-    image.thumbnail((THUMBNAIL, THUMBNAIL))
-    content = io.BytesIO()
-    image.save(content, "PNG", optimize=True)
-    return content.getvalue()
 
 
 def table_rows(profile: Profile) -> list[dict[str, Any]]:

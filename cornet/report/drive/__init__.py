@@ -1,0 +1,1 @@
+"""Pages of images that drive neurons, and of the responses that come back."""
