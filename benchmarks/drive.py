@@ -21,12 +21,12 @@ from record import write_record
 from cornet.brain.neuron.target import open_target
 from cornet.brain.subjects import open_subject
 from cornet.report.drive.report import condition_rows, findings, write_study
-from cornet.synthesis.choice import settings_of, site_of
-from cornet.synthesis.control import Settings
-from cornet.synthesis.image_folder import ImageFolder
-from cornet.synthesis.lab_table import write_images
-from cornet.synthesis.study import controlled, read_out, run_study, side_of
-from cornet.synthesis.truth import known_truth
+from cornet.synthesis.driven.choice import settings_of, site_of
+from cornet.synthesis.driven.control import Settings
+from cornet.synthesis.driven.image_folder import ImageFolder
+from cornet.synthesis.driven.lab_table import write_images
+from cornet.synthesis.driven.study import controlled, read_out, run_study, side_of
+from cornet.synthesis.driven.truth import known_truth
 
 RESULTS = Path(__file__).parent / "results"
 SITES, TUNED = np.arange(20), np.arange(20, 40)

@@ -140,13 +140,20 @@ def drive(
         )
     from cornet.brain.neuron.target import ALL, open_target
     from cornet.report.drive.report import plain_study, print_study, write_study
-    from cornet.synthesis.choice import default_folder, positions, settings_of, site_of
-    from cornet.synthesis.control import Settings
-    from cornet.synthesis.image_folder import ImageFolder
-    from cornet.synthesis.lab_table import write_images
-    from cornet.synthesis.mapping import check_held_out
-    from cornet.synthesis.study import MAPPINGS, controlled, picture_format, read_out, run_study, side_of
-    from cornet.synthesis.truth import known_truth
+    from cornet.synthesis.driven.choice import default_folder, positions, settings_of, site_of
+    from cornet.synthesis.driven.control import Settings
+    from cornet.synthesis.driven.image_folder import ImageFolder
+    from cornet.synthesis.driven.lab_table import write_images
+    from cornet.synthesis.driven.mapping import check_held_out
+    from cornet.synthesis.driven.study import (
+        MAPPINGS,
+        controlled,
+        picture_format,
+        read_out,
+        run_study,
+        side_of,
+    )
+    from cornet.synthesis.driven.truth import known_truth
     from cornet.terminal import counting_bar
 
     check_choice("--mapping", mapping, MAPPINGS)
@@ -195,8 +202,8 @@ def evaluate_responses(
 ) -> None:
     """Read the responses to the images of a folder, print what they say, and write responses.csv and responses.html."""
     from cornet.report.drive.returned import print_returned, returned_rows, write_returned
-    from cornet.synthesis.returned import evaluate
-    from cornet.synthesis.returned_files import read_trials
+    from cornet.synthesis.driven.returned import evaluate
+    from cornet.synthesis.driven.returned_files import read_trials
 
     found = evaluate(read_trials(folder, Path(recorded).expanduser(), time_bin), seed=seed)
     page = write_returned(found, folder)

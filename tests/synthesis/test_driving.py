@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 
 from cornet.errors import CornetError
+from cornet.synthesis.driven.factorised import FactorisedMapping
 from cornet.synthesis.driving import drive, random_shifts, start_images, total_variation
-from cornet.synthesis.factorised import FactorisedMapping
 from tests.helpers.paths import GOLDEN
 from tests.helpers.stimuli.formula_stage import draw, stage
 

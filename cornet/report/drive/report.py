@@ -13,9 +13,9 @@ from cornet.report.drive.plots import Row, draw_rows
 from cornet.report.model_names import short_names
 from cornet.report.render import data_address, number, page, part, simulated_banner, thumbnail
 from cornet.report.terminal_tables import new_table
-from cornet.synthesis.lab_table import TABLE
-from cornet.synthesis.outcome import Outcome
-from cornet.synthesis.study import Study
+from cornet.synthesis.driven.lab_table import TABLE
+from cornet.synthesis.driven.outcome import Outcome
+from cornet.synthesis.driven.study import Study
 from cornet.terminal import Terminal, cell, duration
 
 __all__ = ["condition_rows", "drive_page", "plain_study", "print_study", "study_rows", "write_study"]

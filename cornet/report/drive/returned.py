@@ -11,7 +11,7 @@ from cornet.files import atomic_write
 from cornet.report.drive.plots import Row, draw_rows
 from cornet.report.render import number, page, part
 from cornet.report.terminal_tables import new_table
-from cornet.synthesis.returned import HALVES, Returned
+from cornet.synthesis.driven.returned import HALVES, Returned
 from cornet.terminal import Terminal, cell
 
 __all__ = ["print_returned", "returned_page", "returned_rows", "write_returned"]

@@ -4,8 +4,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from cornet.synthesis.mapping import FittedMapping, LinearMapping
-from cornet.synthesis.predictor import Predictor
+from cornet.synthesis.driven.mapping import FittedMapping, LinearMapping
+from cornet.synthesis.driven.predictor import Predictor
 
 
 class Pixels(nn.Module):

@@ -9,12 +9,12 @@ from cornet.brain import open_subject
 from cornet.brain.neuron.target import open_target
 from cornet.report.drive.report import drive_page, findings, print_study, study_rows
 from cornet.report.drive.returned import returned_page, returned_rows
-from cornet.synthesis import factorised_fit
-from cornet.synthesis.choice import site_of
-from cornet.synthesis.control import Settings
-from cornet.synthesis.outcome import Outcome
-from cornet.synthesis.returned import Trials, evaluate
-from cornet.synthesis.study import read_out, run_study
+from cornet.synthesis.driven import factorised_fit
+from cornet.synthesis.driven.choice import site_of
+from cornet.synthesis.driven.control import Settings
+from cornet.synthesis.driven.outcome import Outcome
+from cornet.synthesis.driven.returned import Trials, evaluate
+from cornet.synthesis.driven.study import read_out, run_study
 from tests.helpers.brain import neuron_bundle
 
 BAD = "<script>a()</script><img src=x onerror=a()>"

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from cornet.brain.neuron.target import Target
 from cornet.csv_cells import csv_text
 from cornet.files import atomic_write
-from cornet.synthesis.image_folder import ImageFolder, file_stem, png_of
-from cornet.synthesis.study import Study
+from cornet.synthesis.driven.image_folder import ImageFolder, file_stem, png_of
+from cornet.synthesis.driven.study import Study
 
 __all__ = ["NATURAL", "SYNTHETIC", "TABLE", "best_natural", "write_images"]
 

@@ -16,8 +16,8 @@ from torch import Tensor
 
 from cornet.errors import CornetError, check_choice
 from cornet.sizes import check_positive_int, is_seed
+from cornet.synthesis.driven.predictor import Predictor, to_images, to_pixels
 from cornet.synthesis.driving import Mode, drive, random_shifts, score, start_images, total_variation
-from cornet.synthesis.predictor import Predictor, to_images, to_pixels
 
 __all__ = ["VARIATION", "ImageStore", "Settings", "Synthesised", "score_of", "synthesise"]
 

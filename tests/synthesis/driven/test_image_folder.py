@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cornet.errors import CornetError
-from cornet.synthesis.image_folder import SETTINGS, ImageFolder, file_stem, read_png
+from cornet.synthesis.driven.image_folder import SETTINGS, ImageFolder, file_stem, read_png
 
 NAMES = np.array(["first", "../../etc/x", "first"])
 COLUMNS = np.array([1, 2])

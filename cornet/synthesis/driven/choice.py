@@ -13,9 +13,9 @@ from cornet.brain.subjects.layer_file import is_layer_file, read_layers
 from cornet.brain.subjects.subject import Site, Subject
 from cornet.errors import CornetError
 from cornet.hashing import code_version, digest
-from cornet.synthesis.control import Settings
+from cornet.synthesis.driven.control import Settings
+from cornet.synthesis.driven.study import ReadOut
 from cornet.synthesis.stage import stage_site
-from cornet.synthesis.study import ReadOut
 
 __all__ = ["default_folder", "positions", "settings_of", "site_of"]
 
@@ -73,7 +73,7 @@ def settings_of(
         "model_identity": own.identity,
         "responses": digest(target.responses[:, columns], target.folds, target.degrees or 0.0),
         "stimuli": target.stimuli.identity,
-        "code": code_version("cornet.synthesis.study")[:16],
+        "code": code_version("cornet.synthesis.driven.study")[:16],
     }
 
 

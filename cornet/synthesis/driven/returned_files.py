@@ -18,10 +18,10 @@ from cornet.brain.data.selection import select
 from cornet.brain.subjects.base import suggestion
 from cornet.csv_cells import unescape_cell
 from cornet.errors import CornetError, check_choice
+from cornet.synthesis.driven.image_folder import SETTINGS, read_settings
+from cornet.synthesis.driven.lab_table import NATURAL, SYNTHETIC, TABLE
+from cornet.synthesis.driven.returned import Trials
 from cornet.synthesis.driving import Mode
-from cornet.synthesis.image_folder import SETTINGS, read_settings
-from cornet.synthesis.lab_table import NATURAL, SYNTHETIC, TABLE
-from cornet.synthesis.returned import Trials
 
 __all__ = ["read_trials"]
 

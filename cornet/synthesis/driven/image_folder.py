@@ -27,7 +27,7 @@ MAX_SETTINGS = 1 << 20
 
 
 class ImageFolder:
-    """A folder for images of some neuroids. Implements `cornet.synthesis.control.ImageStore`.
+    """A folder for images of some neuroids. Implements `cornet.synthesis.driven.control.ImageStore`.
 
     folder: is created; its parents too. names: (neuroid,), ids of all neuroids of the bundle. columns: positions among
     them of those that are driven, by whose order they are read and written. settings: plain data that images depend on.

@@ -15,8 +15,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cornet.brain.metrics.resampling import DRAWS
+from cornet.synthesis.driven.outcome import Measure
 from cornet.synthesis.driving import Mode
-from cornet.synthesis.outcome import Measure
 
 __all__ = ["HALVES", "Returned", "Trials", "evaluate"]
 

@@ -7,9 +7,9 @@ import xarray as xr
 from scipy.special import softmax
 
 from cornet.errors import CornetError
-from cornet.synthesis.image_folder import SETTINGS
-from cornet.synthesis.returned import Trials, evaluate, half_means
-from cornet.synthesis.returned_files import read_trials
+from cornet.synthesis.driven.image_folder import SETTINGS
+from cornet.synthesis.driven.returned import Trials, evaluate, half_means
+from cornet.synthesis.driven.returned_files import read_trials
 from tests.helpers.brain.small_bundles import write_assembly
 
 

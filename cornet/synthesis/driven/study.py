@@ -18,13 +18,13 @@ from cornet.brain.subjects.layers import LayerSubject
 from cornet.brain.subjects.networks import NetworkSubject
 from cornet.brain.subjects.subject import Site
 from cornet.errors import CornetError, check_choice
-from cornet.synthesis.control import ImageStore, Settings, Synthesised, synthesise
-from cornet.synthesis.factorised_fit import fit_factorised
-from cornet.synthesis.mapping import FittedMapping, fit_ridge, held_out_r, training_moments
-from cornet.synthesis.outcome import Measure, Outcome, of_images
-from cornet.synthesis.predictor import Predictor, image_side
+from cornet.synthesis.driven.control import ImageStore, Settings, Synthesised, synthesise
+from cornet.synthesis.driven.factorised_fit import fit_factorised
+from cornet.synthesis.driven.mapping import FittedMapping, fit_ridge, held_out_r, training_moments
+from cornet.synthesis.driven.outcome import Measure, Outcome, of_images
+from cornet.synthesis.driven.predictor import Predictor, image_side
+from cornet.synthesis.driven.truth import NOISE_IMAGES, Truth
 from cornet.synthesis.stage import Stage
-from cornet.synthesis.truth import NOISE_IMAGES, Truth
 
 __all__ = [
     "MAPPINGS",

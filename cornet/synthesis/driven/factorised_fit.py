@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cornet.errors import CornetError
-from cornet.synthesis.factorised import FactorisedMapping
-from cornet.synthesis.mapping import FittedMapping, held_out_r
+from cornet.synthesis.driven.factorised import FactorisedMapping
+from cornet.synthesis.driven.mapping import FittedMapping, held_out_r
 
 __all__ = ["PENALTIES", "fit_factorised"]
 

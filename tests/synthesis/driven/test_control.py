@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from cornet.errors import CornetError
-from cornet.synthesis import control
-from cornet.synthesis.control import Settings, score_of, synthesise
-from cornet.synthesis.predictor import image_side, to_images, to_pixels
+from cornet.synthesis.driven import control
+from cornet.synthesis.driven.control import Settings, score_of, synthesise
+from cornet.synthesis.driven.predictor import image_side, to_images, to_pixels
 from tests.helpers.stimuli.linear_predictor import linear_predictor
 
 FEW = {"steps": 5, "starts": 2}

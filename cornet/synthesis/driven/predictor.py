@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from cornet.errors import CornetError
 from cornet.stimuli.screen import GREY, check_degrees
-from cornet.synthesis.mapping import FittedMapping
+from cornet.synthesis.driven.mapping import FittedMapping
 from cornet.synthesis.stage import Stage
 
 __all__ = ["Predictor", "image_side", "to_images", "to_pixels"]

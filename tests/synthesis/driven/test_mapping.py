@@ -7,9 +7,9 @@ from sklearn.linear_model import Ridge
 
 from cornet.brain.metrics.splits import make_folds
 from cornet.errors import CornetError
-from cornet.synthesis import factorised_fit
-from cornet.synthesis.factorised_fit import fit_factorised
-from cornet.synthesis.mapping import check_held_out, fit_ridge, training_moments
+from cornet.synthesis.driven import factorised_fit
+from cornet.synthesis.driven.factorised_fit import fit_factorised
+from cornet.synthesis.driven.mapping import check_held_out, fit_ridge, training_moments
 
 RNG = np.random.default_rng(0)
 X = (RNG.standard_normal((80, 40)) * np.geomspace(1, 0.1, 40) + 3).astype(np.float32)

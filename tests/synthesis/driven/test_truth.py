@@ -10,13 +10,13 @@ from cornet.brain.simulated.early import v1_drive
 from cornet.brain.simulated.stimuli import table_of
 from cornet.errors import CornetError
 from cornet.stimuli.objects import render
-from cornet.synthesis.choice import site_of
-from cornet.synthesis.control import Settings
+from cornet.synthesis.driven.choice import site_of
+from cornet.synthesis.driven.control import Settings
+from cornet.synthesis.driven.outcome import Measure, of_images
+from cornet.synthesis.driven.predictor import to_pixels
+from cornet.synthesis.driven.study import controlled, read_out, run_study
+from cornet.synthesis.driven.truth import known_truth, noise_pixels
 from cornet.synthesis.driving import drive, random_shifts, start_images
-from cornet.synthesis.outcome import Measure, of_images
-from cornet.synthesis.predictor import to_pixels
-from cornet.synthesis.study import controlled, read_out, run_study
-from cornet.synthesis.truth import known_truth, noise_pixels
 from tests.helpers.brain import neuron_bundle
 from tests.helpers.brain.small_brain import IMAGES, SIZE, small_brain
 from tests.helpers.brain.torch_v1 import TorchV1

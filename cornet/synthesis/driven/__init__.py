@@ -1,0 +1,1 @@
+"""Drive neurons: mappings, images, what is known of the truth, and responses that come back."""
