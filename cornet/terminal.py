@@ -14,7 +14,7 @@ from rich.text import Text
 
 from cornet.errors import printable
 
-__all__ = ["Terminal", "cell", "download_bar", "duration", "steady_streams"]
+__all__ = ["Terminal", "cell", "download_bar", "duration", "steady_streams", "work_bar"]
 
 
 class Terminal(Console):
@@ -65,6 +65,32 @@ def download_bar(name: str, start: int, total: int | None) -> Iterator[Callable[
     with progress.Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task(name, completed=start, total=total)
         yield lambda count: bar.advance(task, count)
+
+
+@contextlib.contextmanager
+def work_bar(total: int) -> Iterator[tuple[Callable[[str], None], Callable[[int], None]]]:
+    """Draw a progress bar with the remaining time if standard error is a terminal.
+
+    total: units of work. Yields two functions: one names what is being done, the other counts finished units.
+    """
+    if not sys.stderr.isatty():
+        yield lambda text: None, lambda count: None
+        return
+    from rich import progress
+
+    columns = (
+        progress.TextColumn("{task.description}", markup=False),
+        progress.BarColumn(),
+        progress.TaskProgressColumn(),
+        progress.TextColumn("time left"),
+        progress.TimeRemainingColumn(),
+    )
+    with progress.Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=total)
+        yield (
+            lambda text: bar.update(task, description=printable(text)),
+            lambda count: bar.advance(task, count),
+        )
 
 
 def steady_streams() -> None:

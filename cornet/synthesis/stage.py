@@ -62,6 +62,8 @@ def stage_site(subject: Subject, area: str, step: int | None = None) -> Site:
     site = Site(layer, max((one.step for one in known), default=0) if step is None else step)
     try:
         subject._check_site(site)
+        if step is None and not known and layer in dict(_network(subject).named_modules()):
+            site = (subject if isinstance(subject, LayerSubject) else subject._inner())._last(layer)
     except CornetError as problem:
         if known or layer in dict(_network(subject).named_modules()):
             raise
