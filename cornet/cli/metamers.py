@@ -11,10 +11,9 @@ from cornet.errors import CornetError, check_choice
 from cornet.sizes import check_positive, check_positive_int
 
 if TYPE_CHECKING:
-    from cornet.brain import Subject
     from cornet.synthesis.study.null import Pairs
 
-__all__ = ["SeveralImages", "classes_of", "metamers"]
+__all__ = ["SeveralImages", "metamers"]
 
 MAX_IMAGES = 1000
 
@@ -95,6 +94,7 @@ def metamers(
     from cornet.brain import open_subject
     from cornet.report.metamers.printed import print_study
     from cornet.report.metamers.report import write_study
+    from cornet.runs.images import classes_of_model
     from cornet.synthesis.images import open_images
     from cornet.synthesis.study.stages import choose_stages
     from cornet.synthesis.study.study import PUBLISHED, default_schedule, make_metamers
@@ -118,7 +118,7 @@ def metamers(
     first: Any = generators[0]
     shown = open_images(image or [], first.size, most)
     pairs = null_pairs(model, image or [], null_from, null, first.size, seed)
-    classes = {one.name: found for one in [*generators, *seen] if (found := classes_of(one))}
+    classes = {one.name: found for one in [*generators, *seen] if (found := classes_of_model(one.name))}
     schedule = PUBLISHED if published else default_schedule(first.size, iterations, blocks, eta)
     folder = Path(out).expanduser()
     state = folder / "state"
@@ -160,12 +160,3 @@ def null_pairs(model: str, image: list[str], null_from: str, pairs: int, size: i
         return pairs_of_training(source, f"{run.parent.name}/{run.name}", pairs, size, seed)
     words = [null_from] if null_from else image
     return pairs_of_source(joined([open_source(word, size) for word in words]), pairs, size, seed)
-
-
-def classes_of(subject: "Subject") -> list[str]:
-    """The names of a run's classes; none for other networks, and where the run's images cannot be reached."""
-    from cornet.runs.images import run_of_model, source_of_run
-
-    run = run_of_model(subject.name)
-    source = None if run is None else source_of_run(run)
-    return [] if source is None else list(source.classes)

@@ -9,7 +9,7 @@ from cornet.runs.checkpoints import find_run
 from cornet.runs.config import entries, is_provided, read_config
 from cornet.stimuli.samples import ImageSource
 
-__all__ = ["run_of_model", "source_of_run"]
+__all__ = ["classes_of_model", "run_of_model", "source_of_run"]
 
 
 def run_of_model(text: str) -> Path | None:
@@ -39,3 +39,10 @@ def source_of_run(folder: Path) -> ImageSource | None:
     except (CornetError, OSError, TypeError, ValueError):  # moved images, settings of another version
         return None
     return source if isinstance(source, ImageSource) else None
+
+
+def classes_of_model(text: str) -> list[str]:
+    """The classes of the run that the text of a model names; none for other models, and where they are unknown."""
+    run = run_of_model(text)
+    source = None if run is None else source_of_run(run)
+    return [] if source is None else list(source.classes)

@@ -99,7 +99,7 @@ def test_trained_and_untrained(cornet, tmp_path):
     net = create_model("cornet_z", num_classes=4, width=0.1)
     torch.save(to_published(net), tmp_path / "w.pth")
     out = tmp_path / "out"
-    code, text, err = cornet(
+    code, _, err = cornet(
         *(
             "metamers",
             f"cornet_z?weights={tmp_path / 'w.pth'}&width=0.1&num_classes=4&size=32",

@@ -53,19 +53,22 @@ def short(value: float, digits: int) -> str:
 
 
 def print_judges(console: Terminal, study: Study) -> None:
-    """Print the share that each network recognises, a row for each network and a column for each stage."""
+    """Print the share that each network recognises, a row for each stage and a column for each network."""
     for generator in study.generators:
-        stages = [one.stage for one in study.of(generator)]
+        judges = [name for name in dict.fromkeys([generator, *study.judges]) if study.judged(generator, name)]
         table = new_table()
         table.add_column(
-            "recognised by" if len(study.generators) == 1 else f"{generator}, by", overflow="fold"
+            "recognised by" if len(study.generators) == 1 else f"{cell(generator)}, by", no_wrap=True
         )
-        for heading in ("unchanged", *map(str, stages)):
-            table.add_column(heading, justify="right")
-        for judge in dict.fromkeys([generator, *study.judges]):
-            said = {one.stage: one for one in study.judged(generator, judge)}
-            shares = [shown_share(study, said[stage]) for stage in (None, *stages) if stage in said]
-            if shares:
-                table.add_row(cell(judge), *(short(one.value, 2) for one in shares))
+        for judge in judges:
+            table.add_column(cell(judge), justify="right", overflow="fold")
+        for stage in (None, *(one.stage for one in study.of(generator))):
+            shares = [
+                shown_share(study, one)
+                for name in judges
+                for one in study.judged(generator, name)
+                if one.stage == stage
+            ]
+            table.add_row(cell(str(stage or "unchanged")), *(short(one.value, 2) for one in shares))
         console.print(table)
     console.print(f"Of those that passed: {share_name(study)}.")
