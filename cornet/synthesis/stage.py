@@ -97,6 +97,7 @@ class Stage(nn.Module):
         for name, values in (("mean", subject.mean), ("std", subject.std)):
             scale = torch.tensor(values, dtype=first.dtype, device=first.device).view(-1, 1, 1)
             self.register_buffer(name, scale, persistent=False)
+        self.eval()
 
     def forward(self, images: Tensor) -> Tensor:
         """images: (image, channel, y, x) in 0..1; one channel stands for three. Returns (image, ...)."""
@@ -125,6 +126,7 @@ class Stage(nn.Module):
     def _recorded(self, shown: Tensor) -> Tensor:
         """The states of a module inside the network, or of any layer of a network without areas."""
         layer, wanted = self.site
+        net: Any = self.net
         parts = dict(self.net.named_modules())
         calls, found = 0, None
 
@@ -147,7 +149,7 @@ class Stage(nn.Module):
             if self.steps is None:
                 self.net(shown)
             else:
-                self.net.run(shown, self.steps, True, False, None)
+                net.run(shown, self.steps, True, False, None)
         except _Reached:
             pass
         finally:

@@ -170,7 +170,7 @@ def _layer_pass(subject: LayerSubject, net: nn.Module, shown: Tensor) -> tuple[A
     """Logits (1, 1, class) or None, and maps of some layers, at each of their calls."""
     regions = [site.layer if hasattr(site, "layer") else site for site in subject.regions.values()]
     layers = list(dict.fromkeys(regions or [site.layer for site in subject.sites()]))
-    recorded: dict[str, list[Tensor]] = {}
+    recorded: dict[str, list[Any]] = {}
     parts = dict(net.named_modules())
     hooks = [
         parts[layer].register_forward_hook(

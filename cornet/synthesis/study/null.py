@@ -90,7 +90,7 @@ def null_closeness(stage: nn.Module, pairs: Pairs, device: torch.device, batch: 
             images: Any = pairs.load(places.T.ravel()).to(device).float() / 255
             states = torch.cat([stage(part) for part in images.split(batch)])
             found.append(closeness(states[: len(places)], states[len(places) :]))
-    arrays = (
+    spearman, pearson, snr = (
         np.concatenate([getattr(one, name) for one in found]) for name in ("spearman", "pearson", "snr")
     )
-    return Closeness(*arrays, found[0].units)
+    return Closeness(spearman, pearson, snr, found[0].units)

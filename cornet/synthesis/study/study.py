@@ -169,7 +169,7 @@ def _make_stage(
     found = closeness(_states(states, again, batch), _states(states, targets, batch))
     null = null_closeness(states, pairs, device, batch)
     answers = None if observer is None else observer.answers(again)
-    kept = None if observer is None else answers == observer.answers(targets)
+    kept: Any = None if observer is None else answers == observer.answers(targets)
     return StageResult(
         subject.name,
         stage,
