@@ -178,3 +178,12 @@ def test_a_stage_that_does_not_respond(shown, pairs):
     nn.init.constant_(net[0].bias, -1e6)
     with pytest.raises(CornetError, match="does not respond to target 0"):
         study(shown, pairs, [LayerSubject(net, size=32, name="dead")], words=["1"])
+
+
+def test_the_names_of_the_package():
+    from cornet import synthesis
+
+    assert all(callable(getattr(synthesis, name)) for name in synthesis.__all__)
+    assert synthesis.make_metamers is make_metamers
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        _ = synthesis.nothing
