@@ -8,7 +8,7 @@ import typer
 from cornet.cli.score import SeveralValues, untrained_name
 from cornet.cli.subjects import Device, Size, Trust, prepare_device
 from cornet.errors import CornetError, check_choice
-from cornet.sizes import check_positive, check_positive_int
+from cornet.sizes import check_positive, check_positive_int, is_seed
 
 if TYPE_CHECKING:
     from cornet.synthesis.study.null import Pairs
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["SeveralImages", "metamers"]
 
 MAX_IMAGES = 1000
+MAX_PAIRS = 10_000_000
 
 
 class SeveralImages(SeveralValues):
@@ -105,6 +106,11 @@ def metamers(
     check_positive_int("--iterations", iterations)
     check_positive_int("--blocks", blocks, 30)
     check_positive_int("--most", most, MAX_IMAGES)
+    check_positive_int("--null", null, MAX_PAIRS)
+    if batch is not None:
+        check_positive_int("--batch", batch)
+    if not is_seed(seed):
+        raise CornetError(f"--seed {seed} must be a whole number from 0 to {2**32 - 1}.")
     if eta is not None:
         check_positive("--eta", eta)
     if published and (eta is not None or iterations != 20 or blocks != 8):

@@ -125,8 +125,10 @@ WRONG = {
     "step": (["--image", "objects:2", "--area", "V4", "--step", "7"], "choose a step of 0 to 0"),
     "steps": (["--image", "objects:2", "--steps", "some"], "--steps='some' is unknown"),
     "both": (["--image", "objects:2", "--steps", "all", "--step", "0"], "exclude each other"),
-    "null": (["--image", "objects:2", "--null", "0"], "--null 0 must be at least 1"),
+    "null": (["--image", "objects:2", "--null", "0"], "--null=0 must be a whole number"),
     "eta": (["--image", "objects:2", "--eta", "-1"], "--eta=-1.0 must be a number above 0"),
+    "batch": (["--image", "objects:2", "--batch", "-3"], "--batch=-3 must be a whole number"),
+    "seed": (["--image", "objects:2", "--seed", "-1"], "--seed -1 must be a whole number from 0"),
     "blocks": (["--image", "objects:2", "--blocks", "0"], "--blocks=0 must be a whole number"),
     "published": (["--image", "objects:2", "--published", "--eta", "1"], "--published sets --eta"),
 }
