@@ -15,10 +15,10 @@ from record import write_record
 from cornet.brain import open_subject
 from cornet.runs.images import classes_of_model, run_of_model, source_of_run
 from cornet.synthesis.images import open_images, open_source
-from cornet.synthesis.study.null import pairs_of_source, pairs_of_training
-from cornet.synthesis.study.results import Study
-from cornet.synthesis.study.stages import choose_stages
-from cornet.synthesis.study.study import default_schedule, make_metamers
+from cornet.synthesis.metameric.null import pairs_of_source, pairs_of_training
+from cornet.synthesis.metameric.results import Study
+from cornet.synthesis.metameric.stages import choose_stages
+from cornet.synthesis.metameric.study import default_schedule, make_metamers
 
 RESULTS = Path(__file__).parent / "results" / "metamers.json"
 

@@ -11,7 +11,7 @@ from cornet.errors import CornetError, check_choice
 from cornet.sizes import check_positive, check_positive_int, is_seed
 
 if TYPE_CHECKING:
-    from cornet.synthesis.study.null import Pairs
+    from cornet.synthesis.metameric.null import Pairs
 
 __all__ = ["SeveralImages", "metamers"]
 
@@ -97,8 +97,8 @@ def metamers(
     from cornet.report.metamers.report import write_study
     from cornet.runs.images import classes_of_model
     from cornet.synthesis.images import open_images
-    from cornet.synthesis.study.stages import choose_stages
-    from cornet.synthesis.study.study import PUBLISHED, default_schedule, make_metamers
+    from cornet.synthesis.metameric.stages import choose_stages
+    from cornet.synthesis.metameric.study import PUBLISHED, default_schedule, make_metamers
     from cornet.terminal import work_bar
 
     if steps:
@@ -158,7 +158,7 @@ def null_pairs(model: str, image: list[str], null_from: str, pairs: int, size: i
     """Pairs of the images named, or of the run's training images, or else of the images to match."""
     from cornet.runs.images import run_of_model, source_of_run
     from cornet.synthesis.images import joined, open_source
-    from cornet.synthesis.study.null import pairs_of_source, pairs_of_training
+    from cornet.synthesis.metameric.null import pairs_of_source, pairs_of_training
 
     run = None if null_from else run_of_model(model)
     source = None if run is None else source_of_run(run)

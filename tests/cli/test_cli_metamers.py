@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cornet.synthesis.study import blocks
+from cornet.synthesis.metameric import blocks
 from tests.helpers.report.page import Page
 
 NETWORK = "cornet_z?untrained&width=0.1&num_classes=4&size=32"

@@ -12,8 +12,8 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 from cornet.report.drawings import drawing
 from cornet.report.published.numbers import published_metamers
 from cornet.report.style import gridlines, style
-from cornet.synthesis.study.results import Judgement, Study
-from cornet.synthesis.study.stages import StageName
+from cornet.synthesis.metameric.results import Judgement, Study
+from cornet.synthesis.metameric.stages import StageName
 
 __all__ = [
     "draw_closeness",

@@ -6,7 +6,7 @@ from cornet.report.metamers.plots import share_name, shown_share
 from cornet.report.metamers.report import facts, findings, median, note_texts, with_short_names
 from cornet.report.render import number
 from cornet.report.terminal_tables import new_table
-from cornet.synthesis.study.results import StageResult, Study
+from cornet.synthesis.metameric.results import StageResult, Study
 from cornet.terminal import Terminal, cell
 
 __all__ = ["print_study"]

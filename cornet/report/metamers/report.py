@@ -20,8 +20,8 @@ from cornet.report.metamers.plots import (
 )
 from cornet.report.model_names import short_names
 from cornet.report.render import data_address, page, part
-from cornet.synthesis.study.results import Study
-from cornet.synthesis.study.study import file_name
+from cornet.synthesis.metameric.results import Study
+from cornet.synthesis.metameric.study import file_name
 from cornet.terminal import duration
 
 __all__ = [

@@ -9,10 +9,10 @@ from cornet.report.metamers.printed import print_study
 from cornet.report.metamers.report import metamers_page, write_study
 from cornet.report.published.numbers import published_metamers
 from cornet.synthesis.images import Shown
+from cornet.synthesis.metameric.observers import Share
+from cornet.synthesis.metameric.results import Judgement, Schedule, StageResult, Study
+from cornet.synthesis.metameric.stages import StageName
 from cornet.synthesis.metamers import Closeness
-from cornet.synthesis.study.observers import Share
-from cornet.synthesis.study.results import Judgement, Schedule, StageResult, Study
-from cornet.synthesis.study.stages import StageName
 from tests.helpers.report.page import Page
 
 BAD = "<script>a()</script>"

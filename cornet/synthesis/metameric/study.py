@@ -19,12 +19,12 @@ from cornet.brain.subjects.subject import Subject
 from cornet.errors import CornetError
 from cornet.hashing import code_version, digest
 from cornet.synthesis.images import Shown
+from cornet.synthesis.metameric.blocks import relative_loss, run_blocks
+from cornet.synthesis.metameric.null import Pairs, null_closeness
+from cornet.synthesis.metameric.observers import Observer, share_right
+from cornet.synthesis.metameric.results import Judgement, Schedule, StageResult, Study
+from cornet.synthesis.metameric.stages import StageName, stage_module
 from cornet.synthesis.metamers import FEW, closeness, noise_images, passes, step_lengths
-from cornet.synthesis.study.blocks import relative_loss, run_blocks
-from cornet.synthesis.study.null import Pairs, null_closeness
-from cornet.synthesis.study.observers import Observer, share_right
-from cornet.synthesis.study.results import Judgement, Schedule, StageResult, Study
-from cornet.synthesis.study.stages import StageName, stage_module
 
 __all__ = ["PUBLISHED", "default_schedule", "file_name", "make_metamers", "rounded"]
 
@@ -235,5 +235,5 @@ def _key(
 ) -> str:
     """Everything that the metamers of a stage depend on."""
     site = [stage.area] if stage.site is None else [stage.site.layer, stage.site.step]
-    code = code_version("cornet.synthesis.study.blocks", "cornet.synthesis.study.stages")
+    code = code_version("cornet.synthesis.metameric.blocks", "cornet.synthesis.metameric.stages")
     return digest(identity, site, targets.numpy(), start.numpy(), lengths, batch, str(device), code)

@@ -5,7 +5,7 @@ import pytest
 
 from cornet.errors import CornetError
 from cornet.report.published.numbers import published_metamers
-from cornet.synthesis.study.agreement import people_and_networks
+from cornet.synthesis.metameric.agreement import people_and_networks
 
 
 def test_the_published_statistic(shared_data):

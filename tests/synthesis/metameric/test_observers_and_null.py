@@ -12,9 +12,9 @@ from cornet.errors import CornetError
 from cornet.models import create_model
 from cornet.stimuli.objects import RenderedObjects
 from cornet.synthesis.images import Source
+from cornet.synthesis.metameric.null import choose_pairs, null_closeness, pairs_of_source, pairs_of_training
+from cornet.synthesis.metameric.observers import Observer, share_right
 from cornet.synthesis.metamers import closeness
-from cornet.synthesis.study.null import choose_pairs, null_closeness, pairs_of_source, pairs_of_training
-from cornet.synthesis.study.observers import Observer, share_right
 
 CPU = torch.device("cpu")
 

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cornet.synthesis.images import Shown
+from cornet.synthesis.metameric.observers import Share
+from cornet.synthesis.metameric.stages import StageName
 from cornet.synthesis.metamers import FEW, Closeness, thresholds
-from cornet.synthesis.study.observers import Share
-from cornet.synthesis.study.stages import StageName
 
 __all__ = ["Judgement", "Schedule", "StageResult", "Study"]
 

@@ -10,11 +10,11 @@ from cornet.brain.subjects.networks import NetworkSubject
 from cornet.errors import CornetError
 from cornet.models import create_model
 from cornet.synthesis.images import open_images, open_source
+from cornet.synthesis.metameric.null import pairs_of_source
+from cornet.synthesis.metameric.results import Schedule
+from cornet.synthesis.metameric.stages import choose_stages, stage_module
+from cornet.synthesis.metameric.study import default_schedule, file_name, make_metamers, rounded
 from cornet.synthesis.metamers import closeness
-from cornet.synthesis.study.null import pairs_of_source
-from cornet.synthesis.study.results import Schedule
-from cornet.synthesis.study.stages import choose_stages, stage_module
-from cornet.synthesis.study.study import default_schedule, file_name, make_metamers, rounded
 
 CPU = torch.device("cpu")
 CLASSES = ["animal", "boat", "car", "chair"]

@@ -9,7 +9,7 @@ from cornet.brain.subjects.layers import LayerSubject
 from cornet.brain.subjects.networks import NetworkSubject
 from cornet.errors import CornetError
 from cornet.models import create_model
-from cornet.synthesis.study.stages import choose_stages, stage_module
+from cornet.synthesis.metameric.stages import choose_stages, stage_module
 
 
 def subject_of(name):

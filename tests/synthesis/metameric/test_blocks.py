@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from cornet.synthesis.metameric.blocks import relative_loss, run_blocks
 from cornet.synthesis.metamers import metamers, noise_images, step_lengths
-from cornet.synthesis.study.blocks import relative_loss, run_blocks
 from tests.helpers.stimuli.formula_stage import stage
 
 LENGTHS = step_lengths(2.0, 3, 8).reshape(8, 3)
