@@ -14,7 +14,7 @@ from rich.text import Text
 
 from cornet.errors import printable
 
-__all__ = ["Terminal", "cell", "counting_bar", "download_bar", "duration", "steady_streams"]
+__all__ = ["Terminal", "cell", "counting_bar", "download_bar", "duration", "steady_streams", "work_bar"]
 
 
 class Terminal(Console):
@@ -68,26 +68,50 @@ def download_bar(name: str, start: int, total: int | None) -> Iterator[Callable[
 
 
 @contextlib.contextmanager
-def counting_bar(label: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Draw a progress bar with the remaining time on standard error; none without a label or a terminal.
+def work_bar(total: int) -> Iterator[tuple[Callable[[str], None], Callable[[int], None]]]:
+    """Draw a progress bar with the remaining time if standard error is a terminal.
 
-    Yields a function to call with the number of items that are done.
+    total: units of work. Yields two functions: one names what is being done, the other counts finished units.
     """
-    console = Console(stderr=True)
-    if not label or not console.is_terminal or console.is_dumb_terminal:
-        yield lambda done: None
+    if not sys.stderr.isatty():
+        yield lambda text: None, lambda count: None
         return
     from rich import progress
 
     columns = (
         progress.TextColumn("{task.description}", markup=False),
-        progress.BarColumn(None),
-        progress.MofNCompleteColumn(),
+        progress.BarColumn(),
+        progress.TaskProgressColumn(),
+        progress.TextColumn("time left"),
         progress.TimeRemainingColumn(),
     )
-    with progress.Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task(label, total=total)
-        yield lambda done: bar.update(task, completed=done)
+    with progress.Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=total)
+        yield (
+            lambda text: bar.update(task, description=printable(text)),
+            lambda count: bar.advance(task, count),
+        )
+
+
+@contextlib.contextmanager
+def counting_bar(label: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A `work_bar` for one kind of work; none without a label.
+
+    Yields a function to call with the number of items that are done.
+    """
+    done = 0
+
+    def count(now: int) -> None:
+        nonlocal done
+        advance(now - done)
+        done = now
+
+    if not label:
+        yield lambda now: None
+        return
+    with work_bar(total) as (name, advance):
+        name(label)
+        yield count
 
 
 def steady_streams() -> None:

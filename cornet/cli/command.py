@@ -12,6 +12,8 @@ from cornet.cli.fetch import fetch
 from cornet.cli.generalise import generalise
 from cornet.cli.init import init
 from cornet.cli.layers import layers
+from cornet.cli.look import look
+from cornet.cli.metamers import SeveralImages, metamers
 from cornet.cli.models import models
 from cornet.cli.neuron import neuron
 from cornet.cli.plan import plan
@@ -47,6 +49,8 @@ app.command()(transfer)
 app.command(cls=SeveralValues)(generalise)
 app.command(cls=SeveralValues)(neuron)
 app.command(cls=SeveralNeuroids)(drive)
+app.command(cls=SeveralImages)(metamers)
+app.command(cls=SeveralImages)(look)
 app.command()(prepare)
 app.command()(plan)
 app.add_typer(report, name="report")

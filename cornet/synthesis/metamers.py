@@ -17,7 +17,17 @@ from torch import Tensor
 
 from cornet.errors import CornetError
 
-__all__ = ["Closeness", "Metamers", "closeness", "metamers", "noise_images", "passes", "step_lengths"]
+__all__ = [
+    "FEW",
+    "Closeness",
+    "Metamers",
+    "closeness",
+    "metamers",
+    "noise_images",
+    "passes",
+    "step_lengths",
+    "thresholds",
+]
 
 SMALL = 1e-10
 """Added to the length of a gradient."""
@@ -118,16 +128,27 @@ def closeness(activations: Tensor, targets: Tensor) -> Closeness:
     return Closeness(_correlations(*ranks), _correlations(a, b), snr, a.shape[1])
 
 
-def passes(found: Closeness, null: Closeness) -> NDArray[np.bool_]:
-    """Which metamers are closer to their targets than any pair of different images, by every measure.
+def thresholds(null: Closeness) -> dict[str, float]:
+    """The largest value of each measure over pairs of different images, which a metamer must surpass.
 
-    null: closeness of pairs of different images. A pair with an activation that is all zero counts 0 in all measures.
-    Spearman's r is left out for stages of fewer than 50 numbers, where two images can have the same ranks.
+    null: closeness of the pairs. A pair with an activation that is all zero counts 0 in all measures. Spearman's r is
+    left out for stages of fewer than 50 numbers, where two images can have the same ranks. A largest value grows with
+    the number of pairs.
     """
-    measures = ("pearson", "snr") if found.units < FEW else ("spearman", "pearson", "snr")
+    measures = ("pearson", "snr") if null.units < FEW else ("spearman", "pearson", "snr")
+    values = {
+        name: np.nan_to_num(getattr(null, name), nan=0.0, neginf=0.0, posinf=math.inf) for name in measures
+    }
+    return {name: float(value.max(initial=-math.inf)) for name, value in values.items()}
+
+
+def passes(found: Closeness, null: Closeness) -> NDArray[np.bool_]:
+    """Which metamers are closer to their targets than any pair of different images, by every measure of `thresholds`.
+
+    null: closeness of pairs of different images, at the same stage.
+    """
     passed = np.ones(len(found.pearson), bool)
-    for name in measures:
-        limit = np.nan_to_num(getattr(null, name), nan=0.0, neginf=0.0).max(initial=-math.inf)
+    for name, limit in thresholds(null).items():
         passed &= np.nan_to_num(getattr(found, name), nan=-math.inf, posinf=math.inf) > limit
     return passed
 

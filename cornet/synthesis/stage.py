@@ -62,6 +62,8 @@ def stage_site(subject: Subject, area: str, step: int | None = None) -> Site:
     site = Site(layer, max((one.step for one in known), default=0) if step is None else step)
     try:
         subject._check_site(site)
+        if step is None and not known and layer in dict(_network(subject).named_modules()):
+            site = (subject if isinstance(subject, LayerSubject) else subject._inner())._last(layer)
     except CornetError as problem:
         if known or layer in dict(_network(subject).named_modules()):
             raise
@@ -95,6 +97,7 @@ class Stage(nn.Module):
         for name, values in (("mean", subject.mean), ("std", subject.std)):
             scale = torch.tensor(values, dtype=first.dtype, device=first.device).view(-1, 1, 1)
             self.register_buffer(name, scale, persistent=False)
+        self.eval()
 
     def forward(self, images: Tensor) -> Tensor:
         """images: (image, channel, y, x) in 0..1; one channel stands for three. Returns (image, ...)."""
@@ -123,6 +126,7 @@ class Stage(nn.Module):
     def _recorded(self, shown: Tensor) -> Tensor:
         """The states of a module inside the network, or of any layer of a network without areas."""
         layer, wanted = self.site
+        net: Any = self.net
         parts = dict(self.net.named_modules())
         calls, found = 0, None
 

@@ -19,6 +19,7 @@ __all__ = [
     "IMAGENET_CLASSES",
     "Choices",
     "category_probabilities",
+    "first_choices",
     "mapped_choices",
     "readout_choices",
 ]
@@ -84,6 +85,26 @@ def mapped_choices(probabilities: ArrayLike) -> Choices:
     names = np.array(list(CATEGORIES))
     answers = names[category_probabilities(probabilities).argmax(axis=1)]
     return Choices(answers, "choices by the published mapping of ImageNet's 1000 classes to 16 categories")
+
+
+def first_choices(logits: ArrayLike) -> Choices:
+    """Choose the category of the highest logit among all ImageNet classes that belong to one of the 16.
+
+    logits: (image, 1000). The rule of Feather et al. 2023 (Nat. Neurosci. 26), which goes down the logits until a class
+    belongs to a category; the categories are those of `CATEGORIES`. Raises CornetError for a different number of
+    columns.
+    """
+    values = np.asarray(logits, np.float64)
+    if values.ndim != 2 or values.shape[1] != IMAGENET_CLASSES:
+        raise CornetError(
+            f"logits of shape {values.shape} must be (image, {IMAGENET_CLASSES}), in ImageNet's order; use "
+            "the classes of the network itself for others."
+        )
+    best = np.stack([values[:, classes].max(axis=1) for classes in map(list, CATEGORIES.values())], axis=1)
+    answers = np.array(list(CATEGORIES))[best.argmax(axis=1)]
+    return Choices(
+        answers, "choices by the highest of ImageNet's classes that belongs to one of 16 categories"
+    )
 
 
 def readout_choices(

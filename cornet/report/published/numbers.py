@@ -24,6 +24,7 @@ __all__ = [
     "PublishedCurve",
     "Tested",
     "correlations",
+    "published_metamers",
     "published_models",
     "published_training",
     "read_published",
@@ -80,6 +81,16 @@ def published_training() -> pd.DataFrame:
     raw. The table is shared by all callers: copy it before changing it.
     """
     return read_published("cornet_s_training.csv")
+
+
+@cache
+def published_metamers() -> pd.DataFrame:
+    """Return who recognises metamers of CORnet-S, by stage: share right among 16 classes, NaN where not measured.
+
+    Rows: observer (networks, people). Columns: photographs, then the stages from the input to the logits. The table is
+    shared by all callers: copy it before changing it. Source: Feather et al. 2023 (Nat. Neurosci. 26:2017).
+    """
+    return read_published("metamers_2023.csv", index_col="observer")
 
 
 def read_published(name: str, **options: Any) -> pd.DataFrame:
