@@ -146,7 +146,6 @@ class Stage(nn.Module):
                 lambda part, given: store(given)
             )
         try:
-            net: Any = self.net
             if self.steps is None:
                 net(shown)
             else:
