@@ -46,18 +46,23 @@ def drive(
         ),
     ] = None,
     mode: Annotated[
-        str, typer.Option(help="stretch: one neuroid up; one_hot or log_one_hot: one up and the others down.")
+        str,
+        typer.Option(
+            help="stretch: one neuroid up; log_one_hot: one up, the others of --neuroid down; one_hot saturates."
+        ),
     ] = "stretch",
     mapping: Annotated[str, typer.Option(help="ridge, or factorised (positions times channels).")] = "ridge",
-    starts: Annotated[int, typer.Option(help="Images for each neuroid, from different noise.")] = 5,
-    steps: Annotated[int, typer.Option(help="Gradient steps.")] = 200,
-    step: Annotated[
-        float, typer.Option(help="Change of a pixel, of -1 to 1, for a gradient of one standard deviation.")
+    starts: Annotated[int, typer.Option(help="Images for each neuroid, each from other noise.")] = 5,
+    iterations: Annotated[int, typer.Option(help="Steps of the gradient ascent.")] = 200,
+    step_size: Annotated[
+        float,
+        typer.Option(help="Size of a step: pixels are -1 to 1, and gradients are divided by their SD."),
     ] = 0.01,
     variation: Annotated[
         float | None,
         typer.Option(
-            help="Weight of the total variation, in standard deviations of a response (default: by mode)."
+            help="Weight of the total variation, in standard deviations of a response (default: 200 for stretch, "
+            "5 for one-hot)."
         ),
     ] = None,
     grey: Annotated[
@@ -110,7 +115,7 @@ def drive(
     ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
-    """Synthesise images that drive neurons beyond anything natural.
+    """Synthesise images that drive neurons beyond the best natural images.
 
     A mapping from a network's layer to the neuroids is fitted; images are changed from noise so
     that the predicted response rises. The folder has the images as PNG, the best natural images
@@ -157,7 +162,7 @@ def drive(
     from cornet.terminal import counting_bar
 
     check_choice("--mapping", mapping, MAPPINGS)
-    settings = Settings(mode, variation, steps, step, starts, seed)  # type: ignore[arg-type]
+    settings = Settings(mode, variation, iterations, step_size, starts, seed)  # type: ignore[arg-type]
     device = prepare_device(device, trust)
     local: dict[str, Any] = {"groups": groups, "time_bin": parse_bin(time_bin), "ignore": ignore or None}
     target = open_target(on, seed=seed + 1, **local)

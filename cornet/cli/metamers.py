@@ -43,15 +43,17 @@ def metamers(
             "input, every area at its last step, logits).",
         ),
     ] = None,
-    step: Annotated[int | None, typer.Option(help="Step of the areas, from 0 (default: the last).")] = None,
-    steps: Annotated[str, typer.Option(help="all: every step that the image reaches.")] = "",
+    step: Annotated[
+        int | None, typer.Option(help="Time step of the areas, from 0 (default: the last).")
+    ] = None,
+    steps: Annotated[str, typer.Option(help="all: every time step that the image reaches.")] = "",
     judges: Annotated[
-        list[str] | None, typer.Option("--judges", help="Other networks that are shown the metamers.")
+        list[str] | None, typer.Option("--judges", help="Other networks, which classify the metamers.")
     ] = None,
     untrained: Annotated[
         bool, typer.Option("--untrained", help="Also make metamers of the network before training.")
     ] = False,
-    iterations: Annotated[int, typer.Option(help="Steps of the search in each block.")] = 20,
+    iterations: Annotated[int, typer.Option(help="Steps of the gradient descent in each block.")] = 20,
     blocks: Annotated[int, typer.Option(help="Blocks; each halves the length of the steps.")] = 8,
     eta: Annotated[
         float | None,
@@ -60,7 +62,7 @@ def metamers(
     published: Annotated[
         bool, typer.Option("--published", help="The published schedule: 24,000 steps, the first of length 1.")
     ] = False,
-    null: Annotated[int, typer.Option(help="Pairs of different images that a metamer must surpass.")] = 500,
+    null: Annotated[int, typer.Option(help="Number of random image pairs of the null distribution.")] = 500,
     null_from: Annotated[
         str,
         typer.Option(
@@ -78,9 +80,9 @@ def metamers(
     """Make metamers of the stages of a network.
 
     A metamer is changed from noise until a stage responds to it as to the original. It counts if
-    the network gives it the same class, and if it is closer to the original than any pair of
-    different images. The page shows which other networks recognise it, and published results of
-    people. A command that was stopped continues where it was.
+    the network gives it the same class, and if its activations are more similar to those of the
+    original than in any pair of different images. The page shows which other networks recognise it,
+    and published results of people. A command that was stopped continues where it was.
 
     Examples:
 

@@ -20,7 +20,7 @@ class Loss(nn.Module, ABC):
 
     needs_readouts, needs_states: whether the outputs must hold the read-outs of every step, or the states of the areas.
     needs_gradients: whether the outputs must hold the normalised images, with gradients of any order; the network then
-    trains uncompiled and in the precision of its weights.
+    trains uncompiled and without mixed precision.
     Raises CornetError for a weight that is not a number, 0 or more.
     """
 

@@ -1,9 +1,11 @@
 """The neural harmoniser: saliency maps that agree with maps of what people find important (Fel et al. 2022, NeurIPS).
 
-    train.py data.maps=true +losses.harmonisation._target_=cornet.losses.Harmonisation +losses.harmonisation.weight=1
+    train.py losses=harmonisation data.maps=true
 
-The images need the targets `map` (batch, y, x) and `map_token` (batch,): `data=imagenet_clickme`, or rendered objects
-with `data.maps=true`. The published recipe adds `WeightPenalty(1e-5)` and label smoothing .1.
+The images need the targets `map` (batch, y, x) and `map_token` (batch,): `data=imagenet_clickme`, photographs with
+`data.maps=FOLDER`, or rendered objects with `data.maps=true`. The loss compares the signed gradient of the logit of the
+correct class, averaged over colours; the alignment score its largest absolute value over colours, as published. The
+published training adds `WeightPenalty(1e-5)` and label smoothing .1 (experiment=imagenet_harmonised_2022).
 """
 
 from typing import Any, Literal
@@ -24,7 +26,7 @@ MAP, TOKEN = "map", "map_token"
 
 
 class Harmonisation(Loss):
-    """The difference between the gradient of the true logit and a human map, over a pyramid of resolutions.
+    """The difference between the gradient of the correct class's logit and a map, over a pyramid of resolutions.
 
     head: the prediction with the class logits. label: the target with the classes. levels, standardise: see
     `cornet.losses.saliency_maps.harmonisation`.
@@ -56,7 +58,7 @@ class Harmonisation(Loss):
         if source is not None and not getattr(source, "maps", False):
             raise CornetError(
                 f"the harmonisation loss needs images with maps of what is important, which {source.name} does not "
-                "have; use data=imagenet_clickme, or data=objects data.maps=true."
+                "have; use data=imagenet_clickme, data.maps=FOLDER for photographs, or data=objects data.maps=true."
             )
 
     def forward(self, net: nn.Module, task: Task, batch: Batch, outputs: Outputs) -> Tensor:

@@ -97,14 +97,14 @@ def open_recorded(
     """Open a bundle (FOLDER, FOLDER:REGION or a benchmark's name) and divide it.
 
     stimuli, neuroids: the shares that training may see, 0 to 1. Groups of stimuli (as the bundle states, or the column
-    `groups`) stay whole. seed: of the division.
+    `groups`) stay whole. A split that bundle.json fixes is used instead of the share of stimuli. seed: of the division.
 
     Raises CornetError for data without single neuroids, several regions, shares out of range, and too few stimuli.
     """
     for name, share in (("stimuli", stimuli), ("neuroids", neuroids)):
         if not 0 < share <= 1 or (name == "stimuli" and share == 1):
             raise CornetError(
-                f"{name}={share!r} is the share that training may see, above 0 and "
+                f"train_{name}={share!r} is the share that training may see, above 0 and "
                 f"{'below' if name == 'stimuli' else 'at most'} 1; give for example 0.8."
             )
     options: dict[str, Any] = {"groups": groups, "time_bin": time_bin}

@@ -1,6 +1,6 @@
-"""Pull an area toward recorded responses while a network learns its task.
+"""Align an area to recorded responses while a network learns its task.
 
-    train.py +losses.v4._target_=cornet.losses.RecordingAlignment +losses.v4.bundle=my-bundle:V4 +losses.v4.weight=1
+    train.py losses=recordings losses.recordings.bundle=my-bundle:V4
 
 As in Dapello et al. (2023, ICLR), "Aligning model and macaque inferior temporal cortex representations". At each step
 the network also sees some stimuli of the bundle. Some stimuli and neuroids are held out: with the brain scores, the
@@ -46,7 +46,8 @@ class RecordingAlignment(Loss):
     area: an area, or a layer of a network of your own; None: the area of the bundle's region. step: its step, from 0;
         None: that of the bundle's time bin.
     measure: "cka" (unbiased, linear) or "regression" (of z-scored responses; 1 for predicting their mean).
-    stimuli, neuroids: shares that training may see; split_seed: of that division, the same for all seeds of a training.
+    train_stimuli, train_neuroids: shares that training may see (of the stimuli in whole groups; if bundle.json fixes a
+        split, that split is used instead). split_seed: of that division, the same for all seeds of a training.
     batch_size: stimuli shown in each step. time_bin: ms, of bundles with several. groups: column of stimuli that stay
         together; None: as the bundle states. degrees: visual angle of the network's screen.
     metric: comparison of the held-out scores. shuffled: align to responses of other stimuli, as a control.
@@ -65,8 +66,8 @@ class RecordingAlignment(Loss):
         area: str | None = None,
         step: int | None = None,
         measure: Measure = "cka",
-        stimuli: float = 0.8,
-        neuroids: float = 0.8,
+        train_stimuli: float = 0.8,
+        train_neuroids: float = 0.8,
         split_seed: int = 0,
         batch_size: int = 64,
         time_bin: Sequence[float] | None = None,
@@ -81,7 +82,7 @@ class RecordingAlignment(Loss):
         if batch_size < 8:
             raise CornetError(f"batch_size={batch_size} stimuli are too few to compare; give at least 8.")
         times = None if time_bin is None else (float(time_bin[0]), float(time_bin[1]))
-        shares: dict[str, Any] = {"stimuli": stimuli, "neuroids": neuroids, "seed": split_seed}
+        shares: dict[str, Any] = {"stimuli": train_stimuli, "neuroids": train_neuroids, "seed": split_seed}
         self.target: RecordedTarget = open_recorded(bundle, **shares, time_bin=times, groups=groups)
         self.area, self.step, self.measure, self.degrees = area, step, measure, degrees
         self.split_seed, self.batch_size = split_seed, min(batch_size, len(self.target.stimuli[0]))

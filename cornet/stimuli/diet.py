@@ -1,20 +1,21 @@
-"""A visual diet: training images as a growing child sees them, with acuity, contrast and colour that develop.
+"""A visual diet: training images with the acuity, contrast and colour sensitivity of an infant, which develop.
 
     diet = VisualDiet(epochs=30)                 # from 2 months to 15 years of age over 30 epochs
     shown = diet(images, epoch=4)                # uint8 (batch, 3, y, x)
 
 Own implementation from published measurements:
 
-* Acuity: 6/360 at 4 weeks and 6/18 at one year (gratings, preferential looking: Gwiazda, Brill, Mohindra & Held 1978,
-  Vision Res. 18, 1557), that is 0.5 and 10 cycles per degree; 6/6, 30 cycles per degree, at 5 years (an age that we
-  choose). Between them log acuity is linear in log age.
+* Acuity: 6/360 at 4 weeks (taken as one month) and 6/18 at one year (gratings, preferential looking: Gwiazda, Brill,
+  Mohindra & Held 1978, Vision Res. 18, 1557), that is 0.5 and 10 cycles per degree; 6/6, 30 cycles per degree, at 5
+  years (an age that we choose). Between them log acuity is linear in log age.
 * Contrast sensitivity: its peak rises by almost two log units from 2 months to adulthood and is not yet adult at 8
   years (Gwiazda, Bauer, Thorn & Held 1997, Optom. Vis. Sci. 74, 785): 1.9 log units, linear in log age, until 10 years
   (an age that we choose). The adult threshold is a contrast of .005, our choice.
 * Colour: chromatic thresholds fall by nearly a factor of two with each doubling of age from 3 months until adolescence
   (Knoblauch, Vital-Durand & Barbur 2001, Vision Res. 41, 23): sensitivity is proportional to age until 15 years.
 
-Networks trained in this way: Vogelsang et al. (2018, PNAS 115, 11333); Lu et al. (2025, arXiv 2507.03168).
+Related work: Vogelsang et al. (2018, PNAS 115, 11333) trained with blur that falls; Lu et al. (2025, arXiv 2507.03168)
+with acuity, contrast and colour that develop.
 """
 
 import math

@@ -76,7 +76,8 @@ class Recipe:
     """A training recipe for SGD with momentum.
 
     epochs: passes over the training images. batch_size: images per step, over all devices.
-    learning_rate: its maximum. schedule: "divide" by 10 every `divide_every` epochs; "cosine" to 0 at the end;
+    learning_rate: its maximum. schedule: "divide" by 10 every `divide_every` epochs, or
+        after the epochs `divide_at`; "cosine" to 0 at the end;
         "constant". warmup: epochs of linear increase from 0 before that (may be a fraction).
     weight_decay: of weights; also of norms and biases with decay_norms_and_biases.
     label_smoothing: share of the target spread over all classes.
@@ -107,6 +108,7 @@ class Recipe:
     decay_norms_and_biases: bool = True
     schedule: Schedule = "divide"
     divide_every: int | None = None
+    divide_at: Sequence[int] = ()
     warmup: float = 0.0
     label_smoothing: float = 0.0
     clip: float | None = None
@@ -131,7 +133,14 @@ class Recipe:
         for name, choices in (("schedule", get_args(Schedule)), ("precision", get_args(Precision))):
             if (value := getattr(self, name)) not in choices:
                 raise CornetError(f"recipe.{name}={value!r} is unknown; choose one of {', '.join(choices)}.")
-        if self.schedule == "divide" and (self.divide_every or 0) < 1:
+        if any(not isinstance(one, int) or one < 1 for one in self.divide_at) or (
+            self.divide_at and (self.schedule != "divide" or self.divide_every is not None)
+        ):
+            raise CornetError(
+                f"recipe.divide_at={list(self.divide_at)} must be whole epochs, with schedule=divide and "
+                "divide_every=null; give for example [30, 60, 80]."
+            )
+        if self.schedule == "divide" and not self.divide_at and (self.divide_every or 0) < 1:
             raise CornetError(
                 f"recipe.divide_every={self.divide_every!r} must be at least 1 epoch with schedule=divide."
             )
@@ -215,6 +224,8 @@ def learning_rate_factor(recipe: Recipe, step: int, steps_per_epoch: float) -> f
     epoch = step / steps_per_epoch
     if epoch < recipe.warmup:
         return (step + 1) / (recipe.warmup * steps_per_epoch + 1)
+    if recipe.schedule == "divide" and recipe.divide_at:
+        return 0.1 ** sum(epoch + 1e-9 >= one for one in recipe.divide_at)
     if recipe.schedule == "divide":
         return 0.1 ** math.floor(epoch / (recipe.divide_every or 1) + 1e-9)
     if recipe.schedule == "constant":

@@ -13,7 +13,7 @@ from tests.helpers.brain import neuron_bundle
 from tests.helpers.brain.small_brain import small_brain
 
 NETWORK = "cornet_z?untrained&width=0.1&num_classes=4"
-FEW = ["--size", "32", "--steps", "3", "--starts", "2"]
+FEW = ["--size", "32", "--iterations", "3", "--starts", "2"]
 
 
 @pytest.fixture(autouse=True)

@@ -131,7 +131,7 @@ def test_weight_zero_is_the_plain_twin(bundle, source):
 
 
 def test_held_out_scores_are_logged(bundle, source, tmp_path):
-    module = learner(source, {"v4": RecordingAlignment(f"{bundle}:V4", metric="ridge", neuroids=0.5)})
+    module = learner(source, {"v4": RecordingAlignment(f"{bundle}:V4", metric="ridge", train_neuroids=0.5)})
     scores = BrainScore([bundle], folder=tmp_path, metric="ridge", size=32, before=False)
     trainer = fit(module, batches(2), callbacks=[scores])
     name = "mine.V4"
@@ -176,15 +176,15 @@ def test_mistakes(bundle, source):
     with pytest.raises(CornetError, match=r"has several regions; name one, such as .*mine:IT"):
         RecordingAlignment(bundle)
     with pytest.raises(
-        CornetError, match=r"stimuli=1 is the share that training may see, above 0 and below 1"
+        CornetError, match=r"train_stimuli=1 is the share that training may see, above 0 and below 1"
     ):
-        RecordingAlignment(f"{bundle}:V4", stimuli=1)
+        RecordingAlignment(f"{bundle}:V4", train_stimuli=1)
     with pytest.raises(CornetError, match="measure"):
         RecordingAlignment(f"{bundle}:V4", measure="rsa")
     with pytest.raises(CornetError, match="batch_size=4 stimuli are too few"):
         RecordingAlignment(f"{bundle}:V4", batch_size=4)
     with pytest.raises(CornetError, match="stimuli to align to, but at least 16 are needed"):
-        RecordingAlignment(f"{bundle}:V4", stimuli=0.1)
+        RecordingAlignment(f"{bundle}:V4", train_stimuli=0.1)
     with pytest.raises(CornetError, match=r"has no V3|no layer|has no"):
         learner(source, {"v4": RecordingAlignment(f"{bundle}:V4", area="V3")})
     rt = create_model("cornet_rt", num_classes=5, width=0.125)

@@ -35,7 +35,7 @@ def print_study(study: Study) -> None:
 
 
 def row_cells(one: StageResult) -> list[str]:
-    found = [short(median(one.losses[-1]), 3)]
+    found = [short(median(one.saved_loss), 3)]
     for name, digits in (("spearman", 2), ("pearson", 2), ("snr", 1)):
         limit = one.thresholds.get(name)
         middle = short(median(getattr(one.found, name)), digits)

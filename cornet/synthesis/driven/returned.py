@@ -2,7 +2,7 @@
 
 The best of several images is chosen on one half of the trials and measured on the other, for synthesised and for
 natural images alike, then the halves change places; this is averaged over random halves. The largest of several means
-of the same trials would be too large: of five equal images, by 1.16 standard deviations of the noise.
+of the same trials would be too large: of five equal images, by 1.16 standard errors of a mean.
 """
 
 import math

@@ -8,7 +8,7 @@ windows:
 | animal | grid | channels | region | window in ms |
 |---|---|---|---|---|
 | George | 17 x 17 | the first 33 | IT-PL, posterior lateral | 90-130 |
-| George | 17 x 17 | the others | IT-ML, central lateral | 130-170 |
+| George | 17 x 17 | the others | IT-ML, middle lateral | 130-170 |
 | Red | 9 x 9 | all | IT | 90-130 |
 
 The animal is known by its grid. There are no trials, so the ceiling of the benchmark is the published one. The authors'
@@ -53,7 +53,7 @@ ANIMALS: Mapping[tuple[int, int], tuple[str, tuple[tuple[str, int | None, tuple[
     files="the file of one animal with the array imageRF (.npy, .npz or .mat); images: a folder with the 14 images, "
     "whose names sort in the order of the array",
     licence="ask the authors",
-    access="free (bucket of the authors of Linsley et al. 2023)",
+    access="a public bucket of the authors of Linsley et al. 2023, named in the README of the repository",
     address="https://github.com/serre-lab/neural_harmonizer",
     citation="Arcaro, Ponce & Livingstone 2020 (eLife 9, e53798)",
 )
