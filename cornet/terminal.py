@@ -73,19 +73,20 @@ def work_bar(total: int) -> Iterator[tuple[Callable[[str], None], Callable[[int]
 
     total: units of work. Yields two functions: one names what is being done, the other counts finished units.
     """
-    if not sys.stderr.isatty():
+    console = Console(stderr=True)
+    if not console.is_terminal or console.is_dumb_terminal:
         yield lambda text: None, lambda count: None
         return
     from rich import progress
 
     columns = (
         progress.TextColumn("{task.description}", markup=False),
-        progress.BarColumn(),
-        progress.TaskProgressColumn(),
+        progress.BarColumn(None),
+        progress.MofNCompleteColumn(),
         progress.TextColumn("time left"),
         progress.TimeRemainingColumn(),
     )
-    with progress.Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with progress.Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("", total=total)
         yield (
             lambda text: bar.update(task, description=printable(text)),

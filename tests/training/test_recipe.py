@@ -116,3 +116,16 @@ def test_fused_sgd_is_sgd():
             optimiser.step()
     for one, other in zip(nets[0].parameters(), nets[1].parameters(), strict=True):
         torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-12)
+
+
+def test_the_rate_falls_after_the_epochs_given():
+    recipe = Recipe(epochs=9, batch_size=8, learning_rate=0.7, divide_at=[3, 6], warmup=1)
+    found = [learning_rate_factor(recipe, step, 10) for step in (10, 29, 30, 59, 60, 89)]
+    assert found == pytest.approx([1, 1, 0.1, 0.1, 0.01, 0.01])
+    for changes in (
+        {"divide_at": [0]},
+        {"divide_at": [3], "divide_every": 2},
+        {"divide_at": [3], "schedule": "cosine"},
+    ):
+        with pytest.raises(CornetError, match=r"divide_at=\[[03]\] must be whole epochs"):
+            Recipe(epochs=9, batch_size=8, learning_rate=0.7, **changes)
