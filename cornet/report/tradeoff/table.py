@@ -46,7 +46,10 @@ def print_tradeoff(
     )
     for one in analyses:
         print_line(console, f"{one.panel.title}: {one.reading}")
+        last = {point.run: point.epoch for point, _ in sorted(one.distances, key=lambda pair: pair[0].epoch)}
         for point, far in one.distances:
+            if point.epoch != last[point.run]:
+                continue  # all epochs are in the CSV
             interval = (
                 f", 95 % of new points: {far.low:+.3f} to {far.high:+.3f}" if math.isfinite(far.low) else ""
             )
