@@ -58,9 +58,19 @@ def trained(name: str, changes: list[str], seed: int, arguments: argparse.Namesp
     return found[0]
 
 
+def similar(target: Any) -> list[Any]:
+    """CKA of held-in and held-out neuroids on held-out stimuli."""
+    found = target.benchmarks(None, "cka")
+    for one in found:
+        one.name += "-cka"
+    return found
+
+
 def per_neuroid(score: Any) -> NDArray[np.float64]:
-    """Raw values (neuroid,), the mean over splits."""
+    """Raw values (neuroid,), the mean over splits; one value for a metric without neuroids."""
     values = np.asarray(score.values, float)
+    if values.ndim < 2:
+        return np.array([score.raw])
     return np.nanmean(values.reshape(-1, values.shape[-1]), axis=0)
 
 
@@ -70,7 +80,7 @@ def measured(run: Path, benchmarks: list[Any]) -> dict[str, NDArray[np.float64]]
 
 
 def difference(ours: list[NDArray[Any]], plain: list[NDArray[Any]]) -> dict[str, Any]:
-    """Median-based scores have no paired error, so means over neuroids are compared."""
+    """The mean difference over neuroids and seeds, its interval over neuroids, and the mean of each seed."""
     gaps = np.array(ours) - np.array(plain)  # (seed, neuroid)
     mean = gaps.mean(axis=0)
     rng = np.random.default_rng(0)
@@ -114,7 +124,7 @@ def main() -> None:
     for seed in range(arguments.seeds):
         for name, changes in variants(arguments.weights, arguments.measure).items():
             run = trained(name, changes, seed, arguments)
-            held = target.benchmarks(None, "pls")
+            held = [*target.benchmarks(None, "pls"), *similar(target)]
             for benchmark, values in measured(run, [*held, *others]).items():
                 found.setdefault(benchmark, {}).setdefault(name, []).append(values)
             found.setdefault("top-1", {}).setdefault(name, []).append(np.array([accuracy(run)]))
@@ -128,7 +138,7 @@ def main() -> None:
                 "by_seed": means,
             }
             row["neuroids"] = len(values[0])
-            if name != "plain" and benchmark != "top-1":
+            if name != "plain" and len(values[0]) > 1:
                 row |= difference(values, by_name["plain"])
             rows.append(row)
             print(json.dumps(row))

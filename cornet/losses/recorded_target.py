@@ -1,6 +1,6 @@
 """What an area is aligned to: the responses to some stimuli of a bundle by some neuroids; the rest is held out."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cornet.brain.benchmarks import NeuralBenchmark, open_benchmarks
-from cornet.brain.data.bundle import Bundle
+from cornet.brain.data.bundle import Bundle, without_stimuli
 from cornet.brain.data.columns import categories
 from cornet.brain.data.split_rule import SplitRule
+from cornet.brain.metrics.neural.registry import neural_metric
 from cornet.brain.metrics.splits import make_splits
 from cornet.brain.subjects.subject import Site
 from cornet.errors import CornetError
@@ -57,10 +58,16 @@ class RecordedTarget:
         return torch.stack([place_on_screen(data.pictures[int(k)], angle, degrees, size) for k in places])
 
     def benchmarks(self, site: Site | str | None, metric: str) -> list[NeuralBenchmark]:
-        """Benchmarks that fit on held-in and test on held-out stimuli, of the held-in and the held-out neuroids."""
+        """Benchmarks of the held-in and of the held-out neuroids on held-out stimuli.
+
+        A mapping is fitted on the held-in stimuli; a metric without a mapping, such as cka, compares the held-out
+        stimuli alone.
+        """
         ids = self.benchmark.responses.stimulus_ids
         fixed = tuple(tuple(map(str, ids[one])) for one in self.stimuli)
-        rule = SplitRule(fixed=(fixed[0], fixed[1]), ignore=self.benchmark.rule.ignore)
+        fits = neural_metric(metric).is_mapping
+        rule = SplitRule(fixed=(fixed[0], fixed[1]) if fits else None, ignore=self.benchmark.rule.ignore)
+        unused = () if fits else fixed[0]
         found = []
         for name, neuroids in zip(("held-in-neuroids", "held-out-neuroids"), self.neuroids, strict=True):
             if not len(neuroids):
@@ -70,7 +77,7 @@ class RecordedTarget:
                 f"{self.benchmark.name}.{name}",
                 self.benchmark.region,
                 f"{len(neuroids)} {name.replace('-', ' ')} of {self.benchmark.name}, {len(fixed[1])} held-out stimuli",
-                partial(with_neuroids, lambda: self.benchmark.data, chosen),
+                partial(part_of, lambda: self.benchmark.data, chosen, unused),
                 rule=rule,
                 metric=metric,
                 response_bin=self.benchmark.time_bin,
@@ -143,9 +150,10 @@ def open_recorded(
     )
 
 
-def with_neuroids(load: Callable[[], Bundle], ids: NDArray[np.str_]) -> Bundle:
-    """The bundle with these neuroids alone."""
+def part_of(load: Callable[[], Bundle], neuroids: NDArray[np.str_], unused: Sequence[str]) -> Bundle:
+    """The bundle with these neuroids alone, without the stimuli `unused`."""
     bundle = load()
     known = bundle.assembly.coords["neuroid_id"].values.astype(str)
-    assembly = bundle.assembly.isel(neuroid=np.flatnonzero(np.isin(known, ids)))
-    return Bundle(bundle.name, bundle.stimuli, assembly, "")
+    assembly = bundle.assembly.isel(neuroid=np.flatnonzero(np.isin(known, neuroids)))
+    part = Bundle(bundle.name, bundle.stimuli, assembly, "")
+    return without_stimuli(part, unused) if len(unused) else part

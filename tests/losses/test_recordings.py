@@ -92,6 +92,14 @@ def test_stimuli_and_neuroids_are_held_out(bundle):
         assert not one.in_means
 
 
+def test_similarities_compare_held_out_stimuli_alone(bundle):
+    target = open_recorded(f"{bundle}:V4", seed=4)
+    ids = target.benchmark.responses.stimulus_ids
+    for one in target.benchmarks(None, "cka"):
+        assert set(one.responses.stimulus_ids) == set(ids[target.stimuli[1]])
+        assert not set(one.stimuli.ids) & set(ids[target.stimuli[0]])
+
+
 def test_each_turn_shows_every_stimulus_once(bundle):
     loss = RecordingAlignment(f"{bundle}:V4", batch_size=8)
     count = len(loss.recorded["responses"])
