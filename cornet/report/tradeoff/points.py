@@ -158,7 +158,7 @@ def _names(runs: Sequence[SeedRun]) -> dict[str, str]:
     """Return {path: a short name}: the factors and the seed, if few factors tell all runs apart, else the path."""
     first = {identity_key(run): run for run in reversed(runs)}
     factors = find_factors(list(first.values())) if len(first) > 1 else ()
-    factors = [one for one in factors if not one.key.endswith("_target_")] or list(factors)
+    factors = tuple(one for one in factors if not one.key.endswith("_target_")) or factors
     if 0 < len(factors) <= FEW:
         named = {}
         for run in runs:
