@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from record import write_record
 
 from cornet.brain.benchmarks import open_benchmarks, run_battery
+from cornet.brain.data.same_images import image_keys
 from cornet.brain.subjects.open import open_subject
 from cornet.losses.recorded_target import open_recorded
 from cornet.runs.score_tables import NUMBER, TEXT, read_table
@@ -66,6 +67,15 @@ def similar(target: Any) -> list[Any]:
     return found
 
 
+def seen_stimuli(other: Any, target: Any) -> tuple[int, int]:
+    """How many stimuli of another session show an image that the alignment has used, and the number of all."""
+    own, theirs = target.benchmark, other
+    keys = image_keys(own.stimuli, own.responses.stimulus_ids)
+    used = {keys[k] for k in target.stimuli[0]}
+    shown = image_keys(theirs.stimuli, theirs.responses.stimulus_ids)
+    return sum(key in used for key in shown), len(shown)
+
+
 def per_neuroid(score: Any) -> NDArray[np.float64]:
     """Raw values (neuroid,), the mean over splits; one value for a metric without neuroids."""
     values = np.asarray(score.values, float)
@@ -91,7 +101,7 @@ def difference(ours: list[NDArray[Any]], plain: list[NDArray[Any]]) -> dict[str,
         "difference": round(float(mean.mean()), 4),
         "low": round(float(low), 4),
         "high": round(float(high), 4),
-        "by_seed": by_seed,
+        "difference_by_seed": by_seed,
     }
 
 
@@ -119,6 +129,7 @@ def main() -> None:
     arguments = parser.parse_args()
     target = open_recorded(arguments.bundle)
     others = [one for text in arguments.sessions for one in open_benchmarks([text])]
+    seen = {one.name: seen_stimuli(one, target) for one in others}
     found: dict[str, dict[str, list[Any]]] = {}
     rows: list[dict[str, Any]] = []
     for seed in range(arguments.seeds):
@@ -138,6 +149,8 @@ def main() -> None:
                 "by_seed": means,
             }
             row["neuroids"] = len(values[0])
+            if benchmark in seen:
+                row["stimuli_seen_in_training"], row["stimuli"] = seen[benchmark]
             if name != "plain" and len(values[0]) > 1:
                 row |= difference(values, by_name["plain"])
             rows.append(row)
