@@ -35,6 +35,10 @@ NETWORKS = [
     for name in cornet.list_models()
 ]  # they have the parts of blt
 SIMULATED = [one.name for one in list_benchmarks() if one.simulated]
+LONG = [  # tests/brain/benchmarks has maps of activity with one network
+    pytest.param(name, marks=[pytest.mark.slow] if name.endswith("-activity_maps") else [])
+    for name in SIMULATED
+]
 LOCAL = ["responses", "choices", "answers", "rdms"]
 SOURCES = ["objects", "class folders", "shards", "cifar10", "cifar100"]
 
@@ -95,7 +99,7 @@ def subject(request, objects) -> NetworkSubject:
     return trained(request.param, objects)
 
 
-@pytest.mark.parametrize("name", [*SIMULATED, *LOCAL])
+@pytest.mark.parametrize("name", [*LONG, *LOCAL])
 def test_every_network_is_scored_on_every_benchmark(subject, name, small):
     results = scored(subject, str(small / name) if name in LOCAL else name)
     assert results
