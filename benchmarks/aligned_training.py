@@ -1,6 +1,6 @@
 """Does alignment to recorded neurons help on neurons, images and sessions that training has not seen?
 
-    python benchmarks/aligned_training.py --bundle BUNDLE:V4 --sessions OTHER:V4 ANOTHER:V4 --runs /tmp/runs \
+    python benchmarks/aligned_training.py --bundle BUNDLE:V4 --sessions OTHER:V4 ANOTHER:V4 --runs runs/aligned \
         --train experiment=tiny_s data.folder=FOLDER recipe.epochs=5
 
 Trains, for each seed, the plain twin (weight 0), the aligned network and the control with shuffled responses, all with
