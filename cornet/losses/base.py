@@ -51,6 +51,9 @@ class Loss(nn.Module, ABC):
         source: has size, mean and std of the images. Raises CornetError if either does not fit the loss.
         """
 
+    def start_epoch(self) -> None:
+        """Called before the first batch of each training epoch, or of what is left of one that is resumed."""
+
     def end_epoch(self) -> None:
         """Called after each training epoch. Raises CornetError if the loss had nothing to learn from."""
 

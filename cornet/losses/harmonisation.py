@@ -23,6 +23,8 @@ from cornet.tasks.base import Outputs, Task
 __all__ = ["Harmonisation"]
 
 MAP, TOKEN = "map", "map_token"
+ENOUGH = 100
+"""Images without any map that are an error; the rest of an epoch that was resumed may have fewer, by chance."""
 
 
 class Harmonisation(Loss):
@@ -32,7 +34,8 @@ class Harmonisation(Loss):
     `cornet.losses.saliency_maps.harmonisation`.
 
     A harmonised step takes about 2.5 times as long as a plain one. With progressive image sizes the maps are resized
-    with the images. Raises CornetError for images without maps, and after an epoch without any map.
+    with the images. Raises CornetError for images without maps, and after an epoch of `ENOUGH` images or more without
+    any map.
     """
 
     needs_gradients = True
@@ -50,6 +53,7 @@ class Harmonisation(Loss):
         super().__init__(weight)
         self.levels, self.standardise, self.head, self.label = levels, standardise, head, label
         self.register_buffer("maps_seen", torch.zeros(()), persistent=False)
+        self.images_seen = 0
         harmonisation(
             torch.zeros(1, 8, 8), torch.zeros(1, 8, 8), torch.zeros(1), levels, standardise
         )  # checks both
@@ -83,17 +87,22 @@ class Harmonisation(Loss):
         if maps.shape[-2:] != shown:
             maps = F.interpolate(maps[:, None], shown, mode="bilinear", antialias=True)[:, 0]
         self.maps_seen += tokens.sum()
+        self.images_seen += len(tokens)
         labels = batch.targets[self.label].long()
         known = labels != IGNORED
         with torch.autocast(maps.device.type, enabled=False):
             found = saliency(outputs.predictions[self.head], outputs.images, labels.where(known, 0))
             return harmonisation(found, maps, tokens * known, self.levels, self.standardise)
 
-    def end_epoch(self) -> None:
-        seen = float(self.maps_seen)
+    def start_epoch(self) -> None:
         self.maps_seen.zero_()
-        if seen == 0:
+        self.images_seen = 0
+
+    def end_epoch(self) -> None:
+        maps, images = float(self.maps_seen), self.images_seen
+        if maps == 0 and images >= ENOUGH:
             raise CornetError(
-                "no image of this epoch has a map (map_token is 0 for all), so the harmonisation loss learns nothing; "
+                f"none of {images} images of this epoch has a map (map_token is 0 for all), so the harmonisation loss "
+                "learns nothing; "
                 "give images with maps, or leave the loss out."
             )

@@ -204,6 +204,10 @@ class Learner(pl.LightningModule):
             self.log("train/learning_rate", rate, on_step=True)
         return loss
 
+    def on_train_epoch_start(self) -> None:
+        for loss in self.terms:
+            loss.start_epoch()
+
     def on_train_epoch_end(self) -> None:
         self.log_dict(self.task.training_metrics())
         for loss in self.terms:
