@@ -103,6 +103,5 @@ class Harmonisation(Loss):
         if maps == 0 and images >= ENOUGH:
             raise CornetError(
                 f"none of {images} images of this epoch has a map (map_token is 0 for all), so the harmonisation loss "
-                "learns nothing; "
-                "give images with maps, or leave the loss out."
+                "learns nothing; give images with maps, or leave the loss out."
             )
