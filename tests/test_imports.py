@@ -18,6 +18,7 @@ LEVELS = [
     {"tasks"},
     {"losses", "synthesis"},
     {"training", "report"},  # of which neither imports the other
+    {"export"},
     {"cli", "__main__"},
 ]
 """Packages and modules from the lowest up; all others are below these, and may be imported everywhere."""

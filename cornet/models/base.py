@@ -38,7 +38,8 @@ class Network(nn.Module, ABC):
     areas: from the lowest to the highest; the decoder reads the last one. num_classes: outputs of the decoder.
     in_channels: channels of the images.
 
-    area_table: {name: Area}. steps: {name: steps}.
+    area_table: {name: Area}. steps: {name: steps}. made_with: `name` and the other arguments of `create_model`, which
+    sets it; None for a network that was built in another way, which cannot be exported.
 
     A family implements `run_areas`, and sets `decoder`, which maps the features of the last area, averaged over y and
     x, to logits. It may replace `steps_for` (its rule for `times`), `decoder_features`, `decode`, and the methods about
@@ -48,6 +49,7 @@ class Network(nn.Module, ABC):
     """
 
     decoder: nn.Module
+    made_with: dict[str, Any] | None = None
     _compiled: CompiledNetwork | None = None
 
     def __init__(self, areas: Iterable[Area], num_classes: int, in_channels: int = 3) -> None:

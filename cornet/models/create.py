@@ -55,6 +55,7 @@ def create_model(
         raise CornetError(
             f"{name} is a {type(net).__name__}, which must be a subclass of cornet.models.Network."
         )
+    net.made_with = {"name": name, **net.recorded_arguments(arguments)}
     if pretrained is True:
         source = fetch_published(name, weights_url, accept_hash=accept_hash)
         load_weights(name, net, source, other_classes=True)

@@ -19,7 +19,7 @@ import torch
 from torch import nn
 
 from cornet.errors import CornetError
-from cornet.models import CORnet, Network, create_model, load_published
+from cornet.models import Network, create_model, load_published
 from cornet.models.cornet.published import infer_arguments, rename_own_layout
 from cornet.models.loading import load_weights
 from cornet.models.registry import FILE_ARGUMENTS
@@ -39,7 +39,8 @@ KINDS = ("best", "last", "best_brain")
 Load = Callable[..., Any]
 """Loads the content of a checkpoint into a network."""
 
-UNROLLS = {"feedforward": "sequential", "bottleneck": "sequential"}
+MODELS = {"feedforward": "cornet_z", "bottleneck": "cornet_s"}
+"""Names of the networks whose weights tell them; those of cornet_r and cornet_rt are alike."""
 
 
 @dataclass(frozen=True)
@@ -220,7 +221,8 @@ def build_checked(
 
 def _network_by_weights(
     path: Path, content: Mapping[str, Any], model: str | None, ema: bool = False
-) -> CORnet:
+) -> Network:
+    name = None
     weights = extract_weights(content, str(path), starts=("areas.V1.", "V1."), ema=ema).tensors
     own = rename_own_layout(weights)
     arguments = infer_arguments(weights if own is None else own)
@@ -257,14 +259,12 @@ def _network_by_weights(
             )
         if model is None and arguments.get("norm") == "group":
             arguments.pop("times", None)
-        arguments["unroll"] = "cascade" if name == "cornet_r" else "synchronous"
         if isinstance(arguments.get("times"), Mapping):
             check_times(path, arguments["times"].values())
             arguments["times"] = max(arguments["times"].values())
     else:
-        arguments["unroll"] = UNROLLS[block]
         check_times(path, arguments.get("times", {}).values())
-    return CORnet(**arguments)
+    return create_model(str(MODELS.get(block, name)), **arguments)
 
 
 def _images_of(path: Path, size: int | None) -> tuple[int, tuple[float, ...], tuple[float, ...]]:

@@ -1,0 +1,1 @@
+"""Take a network out of cornet, in formats that other programs read."""

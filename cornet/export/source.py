@@ -1,0 +1,91 @@
+"""What is exported: a network, the images that it takes, and the run that it comes from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from cornet.brain.subjects.networks import NetworkSubject
+from cornet.brain.subjects.open import open_subject
+from cornet.errors import CornetError
+from cornet.hashing import digest
+from cornet.models.base import Network
+from cornet.runs.folder import RunFolder
+from cornet.runs.images import classes_of_model, run_of_model
+
+__all__ = ["Source", "open_sources"]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A network to export.
+
+    text: as the user named it. net: on the CPU, in float32, in evaluation mode. size: pixels per side of its images.
+    mean, std: per channel, of images scaled to 0..1. degrees: of visual angle per side. classes: names, or [] where
+    they are unknown. run: the folder of the run that trained it, or None.
+    """
+
+    text: str
+    net: Network
+    size: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    degrees: float = 8.0
+    classes: list[str] = field(default_factory=list)
+    run: RunFolder | None = None
+
+    @property
+    def model(self) -> str:
+        """The name that `cornet.create_model` knows."""
+        return str(self.made_with["name"])
+
+    @property
+    def made_with(self) -> dict[str, Any]:
+        """`name` and the other arguments of `cornet.create_model` that build the network."""
+        assert self.net.made_with is not None  # `open_sources` refuses others
+        return self.net.made_with
+
+    @cached_property
+    def weights_hash(self) -> str:
+        """SHA-256 of all weights and buffers, with their names."""
+        return digest({key: value.numpy() for key, value in self.net.state_dict().items()})
+
+    @property
+    def identifier(self) -> str:
+        """A name of letters, digits, _ and - that is different for other weights, such as cornet_s-1f3a9c02."""
+        return f"{self.model}-{self.weights_hash[:8]}"
+
+
+def open_sources(texts: Sequence[str], size: int | None = None) -> list[Source]:
+    """Open the networks that `cornet export` names, as `cornet.brain.open_subject` does.
+
+    Raises CornetError for what is not a network of `cornet.create_model`, and for two with the same weights.
+    """
+    found = [_open(text, size) for text in texts]
+    by_weights: dict[str, str] = {}
+    for one in found:
+        if (other := by_weights.setdefault(one.identifier, one.text)) != one.text:
+            raise CornetError(f"{other} and {one.text} are the same network; name each once.")
+    return found
+
+
+def _open(text: str, size: int | None) -> Source:
+    subject = open_subject(text, size=size)
+    if not isinstance(subject, NetworkSubject) or subject.net.made_with is None:
+        raise CornetError(
+            f"{text} is not a network of `cornet models`, and only these can be exported; export it with the library "
+            "that it comes from."
+        )
+    if subject.times is not None:
+        raise CornetError(f"{text} sets steps, which an export cannot keep; name the network without them.")
+    run = run_of_model(text)
+    return Source(
+        text,
+        subject.net.float().cpu().eval(),
+        subject.size,
+        tuple(float(x) for x in subject.mean),
+        tuple(float(x) for x in subject.std),
+        subject.degrees,
+        classes_of_model(text),
+        None if run is None else RunFolder(run),
+    )

@@ -1,0 +1,40 @@
+"""Write an export into a folder: all of it, or nothing."""
+
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from cornet.errors import CornetError
+from cornet.export.formats import Format
+from cornet.export.source import Source
+
+__all__ = ["write_export"]
+
+
+def write_export(form: Format, sources: Sequence[Source], folder: Path, name: str) -> list[str]:
+    """Write `sources` in a format into a new folder and return lines for the user.
+
+    The folder appears when it is complete. Raises CornetError if it exists and is not empty, if it cannot be written,
+    and for several networks in a format that takes one.
+    """
+    if len(sources) > 1 and not form.several:
+        raise CornetError(
+            f"--to {form.name} takes one network, not {len(sources)}; export each into a folder of its own."
+        )
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise CornetError(f"{folder} exists already; give another --out, or remove it.")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as temporary:
+            made = Path(temporary) / folder.name
+            made.mkdir()
+            lines = form.write(sources, made, name)
+            if folder.exists():
+                folder.rmdir()
+            shutil.move(made, folder)
+    except OSError as error:
+        raise CornetError(
+            f"{folder} cannot be written: {error.strerror or error}; give another --out."
+        ) from None
+    return lines
