@@ -109,6 +109,7 @@ def test_the_command_and_what_takes_its_file(bundle, tmp_path):
     assert read_layers(path, twin) == {"V4": Site(chosen["layer"], chosen["step"])}
 
 
+@pytest.mark.slow
 def test_named_benchmarks_and_the_plot(tmp_path, small_brain):
     """On the simulated brain, region by region; the picture has all layers and the chosen ones."""
     out, plot = tmp_path / "layers.json", tmp_path / "layers.svg"

@@ -129,7 +129,9 @@ def test_training_gives_the_network_what_it_must_know_of_its_images(tmp_path):
 
 def test_training_on_single_images_is_refused(tmp_path):
     small = ("data.size=32", "data.train_images=8", "data.val_images=8", f"+data.cache={tmp_path}")
-    config = composed("model=hmax", "model.per_size=1", "recipe.batch_size=1", *small)
+    save_patches(tmp_path / "mine.npz", drawn((2,)))
+    own = ("model=hmax", f"model.patches={tmp_path}/mine.npz", "recipe.batch_size=1")
+    config = composed(*own, *small)
     config.run_folder, config.run_id = str(tmp_path), "token"
     with pytest.raises(CornetError, match="one image at a time leaves batch norm one value per feature"):
         build(config)

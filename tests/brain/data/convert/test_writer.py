@@ -233,6 +233,7 @@ print(peak() - before)
 """
 
 
+@pytest.mark.slow  # writes much
 def test_memory_stays_below_the_limit(tvsd, tmp_path):
     """Files of 98 MB and a limit of 32 MB; most chunks were never written."""
     names = published_files.tvsd(tmp_path / "large", test=60, repetitions=1)
