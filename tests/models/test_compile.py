@@ -27,7 +27,9 @@ def fresh_compiler():
     torch._dynamo.reset()
 
 
-SLOW = {name: [pytest.mark.slow] for name in ("cornet_r", "cornet_s", "cornet_rt", "bl", "blt", "hcnn", "hmax")}
+SLOW = {
+    name: [pytest.mark.slow] for name in ("cornet_r", "cornet_s", "cornet_rt", "bl", "blt", "hcnn", "hmax")
+}
 
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=SLOW.get(name, [])) for name in list_models()])
