@@ -35,8 +35,8 @@ class MissingOnSlurm(Launcher):
 
         if shutil.which("srun") is None:
             raise CornetError(
-                "trainer=slurm submits jobs, but there is no srun on this machine; repeat the command on the login node "
-                "of a SLURM cluster, or choose trainer=auto to train here."
+                "trainer=slurm submits jobs, but there is no srun on this machine; repeat the command on the login "
+                "node of a SLURM cluster, or choose trainer=auto to train here."
             )
         jobs = unique(find_jobs(self.loader, self.config, job_overrides))
         seeds = seed_groups(jobs)

@@ -22,7 +22,9 @@ def instructions() -> list[tuple[str, str]]:
     lines = [line for line in FILE.read_text().splitlines() if line.strip() and not line.startswith("#")]
     return [
         (word, rest)
-        for word, _, rest in (line.partition(" ") for line in "\n".join(lines).replace("\\\n", "").splitlines())
+        for word, _, rest in (
+            line.partition(" ") for line in "\n".join(lines).replace("\\\n", "").splitlines()
+        )
     ]
 
 
@@ -63,7 +65,9 @@ def test_the_run_steps_as_a_script(device, tmp_path):
     variables |= {name: str(path) for name, path in places.items()}
     variables |= {"DEVICE": device, "EXTRAS": "", "UV_CONSTRAINT": str(constraints(tmp_path))}
     for name in copied():
-        (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(ROOT / name, made(places["SOURCE"]) / name)
+        (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(
+            ROOT / name, made(places["SOURCE"]) / name
+        )
     variables["PATH"] = f"{Path(sys.executable).parent}:{variables['PATH']}"
     script = "set -e\n" + "\n".join(arguments("RUN"))
     done = run(["sh", "-c", script], tmp_path, variables)
@@ -79,7 +83,7 @@ def test_the_run_steps_as_a_script(device, tmp_path):
     command = [str(places["CORNET"] / "bin/cornet"), "train", *SMALL.split(), "brain=none"]
     done = run(command, places["WORK"], variables)
     assert done.returncode == 0, done.stderr
-    assert list(places["WORK"].glob("runs/objects-cornet_s/seed0/report.html"))
+    assert list(places["WORK"].glob("runs/objects-cornet_s/**/seed0/finished.json"))
     shutil.rmtree(places["CORNET"])
 
 
@@ -106,7 +110,9 @@ def made(folder: Path) -> Path:
     return folder
 
 
-def run(command: list[str], cwd: Path, variables: dict[str, str] | None = None) -> subprocess.CompletedProcess:
+def run(
+    command: list[str], cwd: Path, variables: dict[str, str] | None = None
+) -> subprocess.CompletedProcess:
     return subprocess.run(
         command, cwd=cwd, env=variables, capture_output=True, text=True, timeout=3000, check=False
     )

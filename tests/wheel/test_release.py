@@ -49,6 +49,8 @@ def test_the_checklist_names_files_that_exist():
     text = (ROOT / "RELEASING.md").read_text()
     steps = re.split(r"^\d+\. ", text, flags=re.M)[1:]
     assert all("```sh" in step for step in steps)
-    named = re.findall(r"\b(?:tests|packaging)/[\w./-]*\w|\b(?:pyproject\.toml|CITATION\.cff|CHANGELOG\.md)", text)
+    named = re.findall(
+        r"\b(?:tests|packaging)/[\w./-]*\w|\b(?:pyproject\.toml|CITATION\.cff|CHANGELOG\.md)", text
+    )
     assert len(named) > 5
     assert not [name for name in named if not (ROOT / name).exists()]

@@ -196,12 +196,15 @@ def test_without_the_package_one_sentence_says_what_to_install(package, tmp_path
             return None if name.startswith(package) else super().find_spec(name, path, target)
 
     arguments = {"wandb": ("abcd1234",)}.get(package, ())
-    expected = rf"^logger={package} needs the package {package}, .* `pip install 'cornet-ventral\[{package}\]'`"
-    with monkeypatch.context() as without, pytest.raises(CornetError, match=expected):
+    expected = (
+        rf"^logger={package} needs the package {package}, .* `pip install 'cornet-ventral\[{package}\]'`"
+    )
+    with monkeypatch.context() as without:  # ends before the fixture ends wandb
         for name in [name for name in sys.modules if name.split(".")[0] == package]:
             without.delitem(sys.modules, name)
         without.setattr(sys, "meta_path", [f for f in sys.meta_path if f is not PathFinder] + [Without])
-        getattr(loggers, package)(tmp_path, *arguments)
+        with pytest.raises(CornetError, match=expected):
+            getattr(loggers, package)(tmp_path, *arguments)
 
 
 def test_csv(tmp_path):
