@@ -1,5 +1,6 @@
 """Launcher of `trainer=slurm`: submit the unfinished runs of a sweep as a job array."""
 
+import shutil
 from collections.abc import Sequence
 from typing import Any
 
@@ -28,9 +29,15 @@ class MissingOnSlurm(Launcher):
         self.submitting.setup(hydra_context=hydra_context, task_function=task_function, config=config)
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        from cornet.errors import CornetError
         from cornet.report.seeds.report import print_seeds_summary
         from cornet.training.sweeps.jobs import count_jobs, find_jobs, seed_groups, unique
 
+        if shutil.which("srun") is None:
+            raise CornetError(
+                "trainer=slurm submits jobs, but there is no srun on this machine; repeat the command on the login "
+                "node of a SLURM cluster, or choose trainer=auto to train here."
+            )
         jobs = unique(find_jobs(self.loader, self.config, job_overrides))
         seeds = seed_groups(jobs)
         print(count_jobs(jobs))

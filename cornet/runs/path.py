@@ -131,6 +131,8 @@ def find_run_path(
 
 def check_name(name: str) -> None:
     """Raise CornetError if a run's name cannot be a folder's name."""
+    if not isinstance(name, str):  # Hydra reads name=2024 and name=nan as numbers
+        raise CornetError(f"name={name!r} must be text; begin it with a letter, as in name=run_2024.")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name) or name.endswith("."):
         raise CornetError(
             f"name={name}: a run's name becomes a folder; use up to 100 letters, digits, '.', '_' and '-', "

@@ -143,6 +143,6 @@ def check_installed(given: str, package: str, extra: str, module: str = "") -> N
     """
     if find_spec(module or package) is None:
         raise CornetError(
-            f"{given} needs the package {package}, which is not installed; add it with `pip install {package}` "
-            f"(in a checkout: `uv sync --extra {extra}`)."
+            f"{given} needs the package {package}, which is not installed; install it with `pip install "
+            f"'cornet-ventral[{extra}]'` (in a checkout: `uv sync --extra {extra}`)."
         )

@@ -12,9 +12,10 @@ from typing import NamedTuple
 
 import pytest
 
-__all__ = ["Environment", "borrow", "install", "uv"]
+__all__ = ["UNSET", "Environment", "borrow", "constraints", "install", "uv"]
 
 UNSET = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "VIRTUAL_ENV", "PYTEST_ADDOPTS")
+"""Variables of the tests that other environments must not see."""
 
 
 class Environment(NamedTuple):
@@ -64,9 +65,6 @@ def install(folder: Path, wheel: Path) -> Environment:
     Skips the test if a package is neither in uv's cache nor to be had.
     """
     environment = create(folder)
-    versions = folder / "versions.txt"
-    found = {one.metadata["Name"]: one.version for one in distributions()}
-    versions.write_text("".join(f"{name}=={found[name]}\n" for name in sorted(found) if "cornet" not in name))
     command = [
         "pip",
         "install",
@@ -74,13 +72,21 @@ def install(folder: Path, wheel: Path) -> Environment:
         str(environment.folder),
         "--compile-bytecode",
         "-c",
-        str(versions),
+        str(constraints(folder)),
     ]
     for more in (["--offline"], []):
         done = uv(*command, *more, str(wheel))
         if done.returncode == 0:
             return environment
     pytest.skip(f"the dependencies cannot be installed here: {done.stderr.strip().splitlines()[0]}")
+
+
+def constraints(folder: Path) -> Path:
+    """Write and return a file of constraints with the versions of the tests' environment."""
+    found = {one.metadata["Name"]: one.version for one in distributions()}
+    file = folder / "versions.txt"
+    file.write_text("".join(f"{name}=={found[name]}\n" for name in sorted(found) if "cornet" not in name))
+    return file
 
 
 def create(folder: Path) -> Environment:

@@ -239,6 +239,12 @@ def test_unlike_values_that_look_alike():
     assert len({*folders}) == len(folders), sorted(folders)
 
 
+@pytest.mark.parametrize("name", [2024, float("nan"), None])
+def test_a_name_that_hydra_reads_as_a_number_is_refused(name):
+    with pytest.raises(CornetError, match=r"^name=.* must be text; begin it with a letter"):
+        find_run_path("runs", name, 0, "default", {})
+
+
 @pytest.mark.parametrize("name", ["", "../x", "a/b", ".hidden", "a b", "x" * 101, "dot.", "seed1"])
 def test_name_must_be_a_folders(name):
     with pytest.raises(CornetError, match=r"becomes a folder|reserved for folders of seeds"):

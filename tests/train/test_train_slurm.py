@@ -55,6 +55,14 @@ def test_without_the_package_one_sentence_says_what_to_install(overrides, missin
     assert err.count("\n") == 1
 
 
+def test_without_a_cluster_one_sentence_says_where_to_submit(monkeypatch, train, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    code, _, err = train("trainer=slurm", "seed=0,1")
+    assert code == 2
+    assert err.startswith("trainer=slurm submits jobs, but there is no srun on this machine; ")
+    assert err.count("\n") == 1
+
+
 @pytest.mark.longest
 def test_a_sweep_in_processes_of_the_local_executor(tmp_path):
     overrides = [

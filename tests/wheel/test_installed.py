@@ -91,7 +91,7 @@ def test_jobs_on_a_cluster(borrowed, tmp_path):
 
 
 @pytest.mark.longest
-@pytest.mark.timeout(1800)  # 4 minutes of one core, of which one compiles the packages to bytecode
+@pytest.mark.timeout(3000)  # minutes of one core, of which one compiles the packages to bytecode
 def test_from_the_declared_dependencies(tmp_path):
     """A wheel of `uv build`, in an environment of its own; then all commands of a new project's README."""
     done = uv("build", "--wheel", "--offline", "--out-dir", str(tmp_path), str(ROOT))
@@ -108,6 +108,7 @@ def test_from_the_declared_dependencies(tmp_path):
     for command in commands:
         done = environment.run(*shlex.split(command)[1:], cwd=tmp_path / "demo", timeout=600)
         assert done.returncode == 0, f"{command}\n{done.stderr}"
+    check_extras(environment, tmp_path / "demo")
     runs = sorted(
         str(path.parent.relative_to(tmp_path / "demo/runs")) for path in tmp_path.rglob("finished.json")
     )
@@ -121,6 +122,24 @@ def test_from_the_declared_dependencies(tmp_path):
         done = environment.run(*words, cwd=tmp_path)
         assert (done.returncode, done.stderr) == (0, "")
     shutil.rmtree(environment.folder)
+
+
+def check_extras(environment: Environment, folder: Path) -> None:
+    """What only an extra brings was not there all the time, and asking for it says what to install."""
+    found = uv("pip", "freeze", "--python", str(environment.folder)).stdout
+    absent = {"wandb", "tensorboard", "timm", "pot", "safetensors", "litdata", "hydra-submitit-launcher"}
+    assert not absent.intersection(line.partition("==")[0].lower() for line in found.splitlines())
+    for extra, words in (
+        ("wandb", ["train", *ONE_EPOCH, "logger=wandb", "name=wandb"]),
+        ("tensorboard", ["train", *ONE_EPOCH, "logger=tensorboard", "name=tensorboard"]),
+        ("slurm", ["train", *ONE_EPOCH, "trainer=slurm"]),
+        ("timm", ["score", "timm:resnet18", "--on", "simulated.V4", "--layers", "V4=layer2"]),
+        ("matching", ["score", "pixels", "--on", "simulated.V4", "--metric", "soft"]),
+    ):
+        done = environment.run(*words, cwd=folder)
+        assert done.returncode == 2, f"{words}\n{done.stdout}\n{done.stderr}"
+        assert f"'cornet-ventral[{extra}]'" in done.stderr
+        assert "Traceback" not in done.stderr
 
 
 def in_blocks(text: str) -> list[str]:

@@ -64,9 +64,10 @@ def wandb(
     `run_labels` in a run of train.py, otherwise for none. offline: None to log offline without an account (no
     WANDB_API_KEY, no entry in netrc), unless WANDB_MODE is set; `wandb sync` uploads such a run later. Nothing starts
     before the first metric, and no error of Weights & Biases stops a training. Raises CornetError for a tag that
-    Weights & Biases would refuse, and for a folder whose name is not UTF-8.
+    Weights & Biases would refuse, for a folder whose name is not UTF-8, and if the package is not installed.
     """
     check_folder("Weights & Biases", folder)
+    check_installed("logger=wandb", "wandb", "wandb")
     for tag in tags or ():
         if not 1 <= len(tag) <= MAX_TAG_LENGTH:
             raise CornetError(

@@ -188,17 +188,23 @@ def test_how_metrics_are_shown():
     assert definition("train/loss", ()) == {}
 
 
-def test_tensorboard_missing(tmp_path, monkeypatch):
+@pytest.mark.parametrize("package", ["tensorboard", "wandb"])
+def test_without_the_package_one_sentence_says_what_to_install(package, tmp_path, monkeypatch):
     class Without(PathFinder):
         @classmethod
         def find_spec(cls, name, path=None, target=None):
-            return None if name.startswith("tensorboard") else super().find_spec(name, path, target)
+            return None if name.startswith(package) else super().find_spec(name, path, target)
 
-    for name in [name for name in sys.modules if name.split(".")[0] == "tensorboard"]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setattr(sys, "meta_path", [f for f in sys.meta_path if f is not PathFinder] + [Without])
-    with pytest.raises(CornetError, match=r"needs the package tensorboard.*pip install tensorboard"):
-        loggers.tensorboard(tmp_path)
+    arguments = {"wandb": ("abcd1234",)}.get(package, ())
+    expected = (
+        rf"^logger={package} needs the package {package}, .* `pip install 'cornet-ventral\[{package}\]'`"
+    )
+    with monkeypatch.context() as without:  # ends before the fixture ends wandb
+        for name in [name for name in sys.modules if name.split(".")[0] == package]:
+            without.delitem(sys.modules, name)
+        without.setattr(sys, "meta_path", [f for f in sys.meta_path if f is not PathFinder] + [Without])
+        with pytest.raises(CornetError, match=expected):
+            getattr(loggers, package)(tmp_path, *arguments)
 
 
 def test_csv(tmp_path):
