@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from cornet.cli.benchmarks import benchmarks
+from cornet.cli.card import card
 from cornet.cli.convert import convert
 from cornet.cli.drive import SeveralNeuroids, drive
 from cornet.cli.fetch import fetch
@@ -54,6 +55,7 @@ app.command(cls=SeveralImages)(look)
 app.command()(prepare)
 app.command()(plan)
 app.add_typer(report, name="report")
+app.command()(card)
 app.command()(rerun)
 
 
