@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from cornet.cli import completion
+
 __all__ = ["card"]
 
 
@@ -12,14 +14,21 @@ def card(
     run: Annotated[
         Path,
         typer.Argument(
-            metavar="RUN", help="The folder of a run, or a folder with several seeds of one configuration."
+            metavar="RUN",
+            help="The folder of a run, or a folder with several seeds of one configuration.",
+            autocompletion=completion.runs,
         ),
     ],
     out: Annotated[
         Path | None, typer.Option(help="The file to write (default: card.html or card.md in the folder).")
     ] = None,
     form: Annotated[
-        str | None, typer.Option("--format", help="html or md (default: by the ending of --out, or html).")
+        str | None,
+        typer.Option(
+            "--format",
+            help="html or md (default: by the ending of --out, or html).",
+            autocompletion=completion.card_formats,
+        ),
     ] = None,
 ) -> None:
     """Write a card: all that a paper's supplement says about a run, on one printable page.

@@ -1,5 +1,6 @@
 """Assemble the `cornet` command from its subcommands."""
 
+import os
 import sys
 from typing import Annotated
 
@@ -27,14 +28,12 @@ from cornet.cli.transfer import transfer
 from cornet.compiled import keep_compiled_code
 from cornet.errors import CornetError
 from cornet.files import file_error
-from cornet.terminal import steady_streams
 
 __all__ = ["app", "main"]
 
 app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Recurrent models of the primate ventral stream, trained and compared with brains.",
 )
@@ -63,7 +62,9 @@ def show_version(requested: bool) -> None:
     if requested:
         import cornet
 
-        typer.echo(f"cornet {cornet.__version__}")
+        typer.echo(
+            f"cornet {cornet.__version__} (PyTorch {installed('torch')}, Python {platform.python_version()})"
+        )
         raise typer.Exit
 
 
@@ -79,10 +80,15 @@ def options(
 
 def main() -> None:
     """Run the command. Invalid input prints one line and exits with status 2."""
-    steady_streams()
-    keep_compiled_code()
+    if "_CORNET_COMPLETE" not in os.environ:  # for a key press in a shell, importing rich takes too long
+        from cornet.terminal import steady_streams
+
+        steady_streams()
+        keep_compiled_code()
+    # The words of `python -m cornet` cannot be completed, but it can write the script for cornet.
+    scripts = any(word.endswith("-completion") for word in sys.argv[1:2])
     try:
-        app()
+        app(prog_name="cornet" if scripts else None)
     except (CornetError, OSError) as error:
         message = str(file_error(error) if isinstance(error, OSError) else error)
         from cornet.training.secrets import message_without_secrets

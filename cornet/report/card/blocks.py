@@ -8,6 +8,7 @@ from typing import Any
 from cornet.errors import printable
 
 __all__ = [
+    "FORMATS",
     "MISSING",
     "Block",
     "Cell",
@@ -20,6 +21,9 @@ __all__ = [
     "markdown",
     "told",
 ]
+
+FORMATS = ("html", "md")
+"""Formats of a card."""
 
 MISSING = "not recorded"
 """What a card says instead of a value that the run's folder does not have."""

@@ -49,11 +49,12 @@ def _training(recorded: Recorded, built: Architecture) -> str:
     seeds = (
         f" It was trained {len(recorded.runs)} times, with the {recorded.seeds}." if recorded.several else ""
     )
+    epochs = told(summary.get("epochs", recipe.get("epochs")))
     return (
-        f"We trained {network} on {images} for {told(summary.get('epochs', recipe.get('epochs')))} epochs with {optimiser} "
+        f"We trained {network} on {images} for {epochs} epochs with {optimiser} "
         f"(batches of {told(recipe.get('batch_size'))} images, learning rate {told(recipe.get('learning_rate'))}, "
-        f"schedule: {schedule(recipe)}; momentum {momentum}, weight decay {told(recipe.get('weight_decay'))}, label smoothing "
-        f"{told(_smoothing(recorded))}{clip}, precision {told(recipe.get('precision'))}). Initial weights: "
+        f"schedule: {schedule(recipe)}; momentum {momentum}, weight decay {told(recipe.get('weight_decay'))}, "
+        f"label smoothing {told(_smoothing(recorded))}{clip}, precision {told(recipe.get('precision'))}). Initial weights: "
         f"{initial_weights(recorded)}.{beside}{seeds}"
     )
 
@@ -61,8 +62,8 @@ def _training(recorded: Recorded, built: Architecture) -> str:
 def _machine(recorded: Recorded) -> str:
     versions = recorded.versions
     return (
-        f"Training and evaluation used cornet {told(versions.get('cornet-ventral'))} (commit {commit(versions)}), PyTorch "
-        f"{told(versions.get('torch'))} and Python {told(versions.get('python'))} on {hardware(versions)}."
+        f"Training and evaluation used cornet {told(versions.get('cornet-ventral'))} (commit {commit(versions)}), "
+        f"PyTorch {told(versions.get('torch'))} and Python {told(versions.get('python'))} on {hardware(versions)}."
     )
 
 

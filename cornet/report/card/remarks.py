@@ -51,8 +51,8 @@ def _of_run(run: SeedRun, images: Mapping[str, Any], start: Mapping[str, Any]) -
         yield f"stopped early, after {told(early)} of {told(summary.get('epochs'))} epochs, by successive halving"
     if start:
         yield (
-            f"the training began at epoch {told(start.get('epochs'))} from the checkpoint {told(start.get('checkpoint'))} "
-            f"(SHA-256 {str(start.get('sha256'))[:16]}) of another run"
+            f"the training began at epoch {told(start.get('epochs'))} from the checkpoint "
+            f"{told(start.get('checkpoint'))} (SHA-256 {str(start.get('sha256'))[:16]}) of another run"
         )
     if versions.get("dirty"):
         yield "cornet had uncommitted changes, so the commit does not tell the code"

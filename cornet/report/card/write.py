@@ -5,7 +5,7 @@ from pathlib import Path
 import cornet
 from cornet.errors import CornetError, check_choice
 from cornet.files import atomic_write
-from cornet.report.card.blocks import Facts, Section, markdown, told
+from cornet.report.card.blocks import FORMATS, Facts, Section, markdown, told
 from cornet.report.card.citations import citation_section
 from cornet.report.card.methods import methods_section
 from cornet.report.card.model import architecture, model_section
@@ -15,15 +15,13 @@ from cornet.report.card.results import accuracy_section, scores_section
 from cornet.report.card.training import data_section, machine_section, recipe_section
 from cornet.report.render import page, part
 
-__all__ = ["FORMATS", "card_text", "write_card"]
-
-FORMATS = ("html", "md")
+__all__ = ["card_text", "write_card"]
 
 
 def write_card(run: Path | str, out: Path | str | None = None, form: str | None = None) -> Path:
     """Write the card of a run's folder, or of a folder with several seeds, and return its path.
 
-    out: a file; None: card.html or card.md in the folder. form: one of `FORMATS`; None: by the ending of `out`, or html.
+    out: a file; None: card.html or card.md in the folder. form: html or md; None: by the ending of `out`, or html.
     Raises CornetError for another format, as `read_recorded` does, and if the file cannot be written.
     """
     target = None if out is None else Path(out).expanduser()
