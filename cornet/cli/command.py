@@ -60,11 +60,16 @@ app.command()(rerun)
 
 def show_version(requested: bool) -> None:
     if requested:
+        import platform
+        from importlib.metadata import PackageNotFoundError, version
+
         import cornet
 
-        typer.echo(
-            f"cornet {cornet.__version__} (PyTorch {installed('torch')}, Python {platform.python_version()})"
-        )
+        try:
+            torch = version("torch")
+        except PackageNotFoundError:
+            torch = "missing"
+        typer.echo(f"cornet {cornet.__version__} (PyTorch {torch}, Python {platform.python_version()})")
         raise typer.Exit
 
 

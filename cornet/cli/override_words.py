@@ -16,7 +16,7 @@ def override_words(conf: Sequence[Path], words: Sequence[str], incomplete: str) 
     """Return the overrides that begin with the incomplete word: groups with their choices, and keys with values.
 
     conf: folders of the configuration, cornet's and the user's. words: those before the incomplete one; bash splits an
-    override at its "=", and then gets only the value back. A group or key that is the only one is returned with its values.
+    override at its "=", and then gets only the value back. A key that is the only one is returned with its values.
     """
     key = ""
     if words and words[-1] == "=":

@@ -54,8 +54,8 @@ def _training(recorded: Recorded, built: Architecture) -> str:
         f"We trained {network} on {images} for {epochs} epochs with {optimiser} "
         f"(batches of {told(recipe.get('batch_size'))} images, learning rate {told(recipe.get('learning_rate'))}, "
         f"schedule: {schedule(recipe)}; momentum {momentum}, weight decay {told(recipe.get('weight_decay'))}, "
-        f"label smoothing {told(_smoothing(recorded))}{clip}, precision {told(recipe.get('precision'))}). Initial weights: "
-        f"{initial_weights(recorded)}.{beside}{seeds}"
+        f"label smoothing {told(_smoothing(recorded))}{clip}, precision {told(recipe.get('precision'))}). "
+        f"Initial weights: {initial_weights(recorded)}.{beside}{seeds}"
     )
 
 

@@ -69,8 +69,8 @@ def scores_section(recorded: Recorded) -> Section:
             "data",
         ]
         note = (
-            "Of each seed's last evaluation. Intervals of means over seeds by Student's t; they cover other seeds on the "
-            "same images and brain data, not other images or brains."
+            "Of each seed's last evaluation. Intervals of means over seeds by Student's t; they cover other seeds on "
+            "the same images and brain data, not other images or brains."
         )
     else:
         columns = [
@@ -84,7 +84,7 @@ def scores_section(recorded: Recorded) -> Section:
             "n",
             "data",
         ]
-        note = "Of the last evaluation, +- one standard error. Best checkpoint: by the monitored brain score, biased up."
+        note = "Of the last evaluation, +- one standard error. Best checkpoint: by monitored brain score, biased up."
     note += " Raw: before the correction by the ceiling. Data: version of the benchmark, hash of its data."
     return Section("Brain scores", [*blocks, Table(columns, rows, note)])
 
