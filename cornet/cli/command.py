@@ -9,6 +9,7 @@ import typer
 from cornet.cli.benchmarks import benchmarks
 from cornet.cli.card import card
 from cornet.cli.convert import convert
+from cornet.cli.doctor import doctor
 from cornet.cli.drive import SeveralNeuroids, drive
 from cornet.cli.fetch import fetch
 from cornet.cli.generalise import generalise
@@ -55,6 +56,7 @@ app.command()(prepare)
 app.command()(plan)
 app.add_typer(report, name="report")
 app.command()(card)
+app.command()(doctor)
 app.command()(rerun)
 
 
