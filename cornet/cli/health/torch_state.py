@@ -124,7 +124,8 @@ def _device(
     )
     values = {**one, "driver": version, "driver_cuda": driver, "built": cuda["built"]}
     if not one["bf16"]:
-        remedy = f"set recipe.precision=16-mixed or 32-true: bf16 needs capability {OLDEST_BF16}, and it has {one['capability']}"
+        has = f"bf16 needs capability {OLDEST_BF16}, and it has {one['capability']}"
+        remedy = f"set recipe.precision=16-mixed or 32-true: {has}"
         return Check(f"GPU {number}", NOTE, text, remedy, values)
     return Check(f"GPU {number}", OK, text, "", values)
 
