@@ -77,10 +77,10 @@ def keys(conf: Sequence[Path], start: str) -> Iterator[str]:
         yield from (f"{name}." for name in groups(conf))
         return
     for content in contents(conf, start):
-        value: Any = content
+        inner: Any = content
         for part in above[1:] if above[0] in groups(conf) else above:
-            value = value.get(part) if isinstance(value, Mapping) else None
-        for name, one in value.items() if isinstance(value, Mapping) else ():
+            inner = inner.get(part) if isinstance(inner, Mapping) else None
+        for name, one in inner.items() if isinstance(inner, Mapping) else ():
             if name not in ("defaults", "_target_"):
                 yield ".".join([*above, f"{name}." if isinstance(one, Mapping) and one else str(name)])
 
