@@ -156,6 +156,7 @@ def decorated(folder: str, decorator: str) -> list[str]:
     """Return the names that the files of a folder of cornet give to a decorator, read from their source."""
     name = re.compile(rf"""^@{decorator}\(\s*["']([\w-]+)["']""", re.MULTILINE)
     paths = sorted((Path(__file__).parents[1] / folder).glob("*.py"))
+    paths = [path for path in paths if path.stem not in ("base", "registry")]  # these define the decorators
     return sorted(word for path in paths for word in name.findall(path.read_text(encoding="utf-8")))
 
 

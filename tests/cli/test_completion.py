@@ -41,12 +41,12 @@ def pressed(place: Path, *lines: str) -> list[list[str]]:
         words = line.split("|")
         quoted = " ".join(f"'{word}'" for word in words)
         script += f"COMP_WORDS=({quoted}); COMP_CWORD={len(words) - 1}; _cornet_completion cornet\n"
-        script += 'IFS=,; echo "${COMPREPLY[*]}"; unset IFS\n'
+        script += "IFS='|'; echo \"${COMPREPLY[*]}\"; unset IFS\n"
     environment = {**os.environ, "PATH": f"{place / 'bin'}{os.pathsep}{os.environ['PATH']}"}
     command = ["bash", "--norc", "-c", script]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=place, check=True)
     assert done.stderr == ""
-    return [line.split(",") for line in done.stdout.splitlines()]
+    return [line.split("|") for line in done.stdout.splitlines()]
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")

@@ -123,7 +123,10 @@ def needed() -> list[Needed]:
     for line in lines:
         if match := _REQUIREMENT.match(line):
             extra = _EXTRA.search(match[3] or "")
-            found.append(Needed(match[1], match[2].strip(), extra[1] if extra else ""))
+            bounds = ",".join(
+                sorted(match[2].replace(" ", "").split(","), reverse=True)
+            )  # the lower one first
+            found.append(Needed(match[1], bounds, extra[1] if extra else ""))
     return found
 
 

@@ -57,7 +57,7 @@ def data_section(recorded: Recorded) -> Section:
         ("size", f"{told(data['size'])} pixels per side" if data.get("size") else MISSING),
         (
             "validation views",
-            told(data["views"]) if data.get("views") else "centre, as a default" if data else MISSING,
+            told(data.get("views") or None),
         ),
         ("fingerprint of the training images", told(list(prints))),
         ("augmentation", augmentation(recorded)),
