@@ -4,6 +4,7 @@ Each function takes the incomplete word and returns the words that begin with it
 the names of files. An option of a command that takes several values (`SeveralValues`) completes all of them.
 """
 
+import contextlib
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -11,6 +12,8 @@ from itertools import pairwise
 from pathlib import Path
 
 import typer
+
+from cornet.errors import CornetError
 
 __all__ = [
     "benchmarks",
@@ -103,7 +106,9 @@ def overrides(ctx: typer.Context, incomplete: str) -> list[str]:
 
     words = [part for word in ctx.args for part in (word.split("=", 1) if word.startswith("--") else [word])]
     given = [Path(after).expanduser() for word, after in pairwise(words) if word in ("--config-dir", "-cd")]
-    return override_words([conf_folder(), *given], ctx.args, incomplete)
+    with contextlib.suppress(CornetError, OSError):  # a key press prints no error
+        return override_words([conf_folder(), *given], ctx.args, incomplete)
+    return []
 
 
 @completes

@@ -89,12 +89,11 @@ def contents(conf: Sequence[Path], key: str) -> Iterator[Mapping[str, Any]]:
     """Yield the files that can set a key: those of its group, or config.yaml. Damaged files are left out."""
     import yaml
 
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     folders = groups(conf).get(key.partition(".")[0], []) if "." in key else []
     paths = [path for folder in folders for path in sorted(folder.glob("*.yaml"))]
     for path in paths or [one / "config.yaml" for one in conf]:
         try:
-            content = yaml.load(path.read_text(encoding="utf-8"), loader)
+            content = yaml.safe_load(path.read_text(encoding="utf-8"))
         except (OSError, ValueError, yaml.YAMLError):
             continue
         if isinstance(content, Mapping):
