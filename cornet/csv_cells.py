@@ -1,8 +1,10 @@
 """Escape text that spreadsheets would run as a formula with a leading apostrophe (OWASP, "CSV Injection")."""
 
 import re
+from typing import TYPE_CHECKING
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd  # slow to import, and the command line imports this module for every key press
 
 __all__ = ["csv_text", "escape_cell", "unescape_cell"]
 
@@ -10,7 +12,7 @@ _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 _ESCAPED = re.compile(r"'+[=+\-@\t\r]")
 
 
-def csv_text(table: pd.DataFrame) -> str:
+def csv_text(table: "pd.DataFrame") -> str:
     """Return the table as CSV text, without its index and with all text escaped."""
     safe = table.map(lambda value: escape_cell(value) if isinstance(value, str) else value)
     safe.columns = [escape_cell(str(name)) for name in table.columns]

@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeVar
 
-import torch
-
 from cornet.errors import CornetError
 
 __all__ = ["OutOfMemory", "available_memory", "first_that_fits", "free_memory", "out_of_memory"]
@@ -34,6 +32,8 @@ class OutOfMemory(CornetError):
 
 def out_of_memory(error: BaseException) -> bool:
     """Return whether an exception means that a device or the machine is out of memory."""
+    import torch  # not at the top: `cornet doctor` measures memory where PyTorch is missing
+
     if isinstance(error, torch.OutOfMemoryError | MemoryError | OutOfMemory):
         return True
     return isinstance(error, RuntimeError | OSError) and any(
@@ -59,6 +59,8 @@ def first_that_fits(attempts: Iterable[Callable[[], Result]], what: str) -> Resu
 
 def free_memory() -> None:
     """Collect garbage and release unused cached GPU memory."""
+    import torch
+
     gc.collect()
     if torch.cuda.is_initialized():
         torch.cuda.empty_cache()

@@ -1,12 +1,15 @@
 """Assemble the `cornet` command from its subcommands."""
 
+import os
 import sys
 from typing import Annotated
 
 import typer
 
 from cornet.cli.benchmarks import benchmarks
+from cornet.cli.card import card
 from cornet.cli.convert import convert
+from cornet.cli.doctor import doctor
 from cornet.cli.drive import SeveralNeuroids, drive
 from cornet.cli.fetch import fetch
 from cornet.cli.generalise import generalise
@@ -26,14 +29,12 @@ from cornet.cli.transfer import transfer
 from cornet.compiled import keep_compiled_code
 from cornet.errors import CornetError
 from cornet.files import file_error
-from cornet.terminal import steady_streams
 
 __all__ = ["app", "main"]
 
 app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Recurrent models of the primate ventral stream, trained and compared with brains.",
 )
@@ -54,14 +55,23 @@ app.command(cls=SeveralImages)(look)
 app.command()(prepare)
 app.command()(plan)
 app.add_typer(report, name="report")
+app.command()(card)
+app.command()(doctor)
 app.command()(rerun)
 
 
 def show_version(requested: bool) -> None:
     if requested:
+        import platform
+        from importlib.metadata import PackageNotFoundError, version
+
         import cornet
 
-        typer.echo(f"cornet {cornet.__version__}")
+        try:
+            torch = version("torch")
+        except PackageNotFoundError:
+            torch = "missing"
+        typer.echo(f"cornet {cornet.__version__} (PyTorch {torch}, Python {platform.python_version()})")
         raise typer.Exit
 
 
@@ -77,10 +87,15 @@ def options(
 
 def main() -> None:
     """Run the command. Invalid input prints one line and exits with status 2."""
-    steady_streams()
-    keep_compiled_code()
+    if "_CORNET_COMPLETE" not in os.environ:  # for a key press in a shell, importing rich takes too long
+        from cornet.terminal import steady_streams
+
+        steady_streams()
+        keep_compiled_code()
+    # The words of `python -m cornet` cannot be completed, but it can write the script for cornet.
+    scripts = any(word.endswith("-completion") for word in sys.argv[1:2])
     try:
-        app()
+        app(prog_name="cornet" if scripts else None)
     except (CornetError, OSError) as error:
         message = str(file_error(error) if isinstance(error, OSError) else error)
         from cornet.training.secrets import message_without_secrets

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from cornet.cli import completion
 from cornet.errors import CornetError
 
 __all__ = ["convert"]
@@ -14,7 +15,12 @@ UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
 
 
 def convert(
-    name: Annotated[str | None, typer.Argument(help="Name of the data set, see --list.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            help="Name of the data set, see --list.", autocompletion=completion.bundles_to_convert
+        ),
+    ] = None,
     path: Annotated[Path | None, typer.Argument(help="The folder (or file) of the published data.")] = None,
     images: Annotated[
         Path | None,

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from cornet.cli import completion
 from cornet.cli.score import SeveralValues, open_subjects, parse_bin
 from cornet.cli.subjects import Device, Size, Trust, prepare_device
 from cornet.errors import CornetError, check_choice
@@ -24,13 +25,16 @@ def drive(
     model: Annotated[
         str,
         typer.Argument(
-            help="A model, as in `cornet score`, with a network; with --responses, the folder of earlier images."
+            help="A model, as in `cornet score`, with a network; with --responses, the folder of earlier images.",
+            autocompletion=completion.models,
         ),
     ],
     on: Annotated[
         str,
         typer.Option(
-            "--on", help="A folder with a bundle (my-bundle:V4 for one of its regions), or simulated.V1."
+            "--on",
+            help="A folder with a bundle (my-bundle:V4 for one of its regions), or simulated.V1.",
+            autocompletion=completion.benchmarks,
         ),
     ] = "",
     neuroid: Annotated[

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from cornet.cli import completion
 from cornet.cli.subjects import Size
 
 __all__ = ["export"]
@@ -13,9 +14,19 @@ __all__ = ["export"]
 def export(
     model: Annotated[
         list[str],
-        typer.Argument(help="Runs, checkpoints or networks of `cornet models`, as in `cornet score`."),
+        typer.Argument(
+            help="Runs, checkpoints or networks of `cornet models`, as in `cornet score`.",
+            autocompletion=completion.models,
+        ),
     ],
-    to: Annotated[str, typer.Option("--to", help="brainscore, onnx, safetensors or torch-export.")],
+    to: Annotated[
+        str,
+        typer.Option(
+            "--to",
+            help="brainscore, onnx, safetensors or torch-export.",
+            autocompletion=completion.export_formats,
+        ),
+    ],
     out: Annotated[str, typer.Option(help="Folder to write (default: NAME-FORMAT).")] = "",
     name: Annotated[
         str, typer.Option(help="What the export is called (default: the model and a hash of its weights).")

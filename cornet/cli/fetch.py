@@ -5,13 +5,17 @@ from typing import Annotated
 
 import typer
 
+from cornet.cli import completion
 from cornet.errors import CornetError
 
 __all__ = ["fetch"]
 
 
 def fetch(
-    names: Annotated[list[str] | None, typer.Argument(help="Names of data sets, see --list.")] = None,
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(help="Names of data sets, see --list.", autocompletion=completion.public_data),
+    ] = None,
     listed: Annotated[bool, typer.Option("--list", help="List the data sets and their locations.")] = False,
     source: Annotated[
         str | None,

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from cornet.cli import completion
 from cornet.cli.score import open_subjects, parse_bin
 from cornet.cli.subjects import Device, Size, Trust, parse_layers, prepare_device, with_layer_files
 from cornet.csv_cells import csv_text
@@ -18,10 +19,16 @@ __all__ = ["generalise"]
 
 
 def generalise(
-    models: Annotated[list[str], typer.Argument(help="Models, as in `cornet score`.")],
+    models: Annotated[
+        list[str], typer.Argument(help="Models, as in `cornet score`.", autocompletion=completion.models)
+    ],
     on: Annotated[
         list[str] | None,
-        typer.Option("--on", help="Folders with a bundle, or names of benchmarks; several are sessions."),
+        typer.Option(
+            "--on",
+            help="Folders with a bundle, or names of benchmarks; several are sessions.",
+            autocompletion=completion.benchmarks,
+        ),
     ] = None,
     images_by: Annotated[
         str | None,

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from cornet.cli import completion
 from cornet.cli.subjects import Device, Size, Trust, prepare_device
 from cornet.errors import CornetError
 
@@ -12,12 +13,15 @@ __all__ = ["layers"]
 
 
 def layers(
-    model: Annotated[str, typer.Argument(help="A model, as in `cornet score`.")],
+    model: Annotated[
+        str, typer.Argument(help="A model, as in `cornet score`.", autocompletion=completion.models)
+    ],
     on: Annotated[
         str,
         typer.Option(
             help="The bundle to choose on, or benchmarks such as majajhong2015 or simulated; score on another one "
-            "afterwards."
+            "afterwards.",
+            autocompletion=completion.benchmarks,
         ),
     ] = "",
     region: Annotated[

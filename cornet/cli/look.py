@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from cornet.cli import completion
 from cornet.cli.subjects import Device, Size, Trust, prepare_device
 
 __all__ = ["look"]
@@ -14,7 +15,9 @@ MOST = 8
 
 
 def look(
-    model: Annotated[str, typer.Argument(help="A network, as in `cornet score`.")],
+    model: Annotated[
+        str, typer.Argument(help="A network, as in `cornet score`.", autocompletion=completion.models)
+    ],
     image: Annotated[
         list[str] | None,
         typer.Option(

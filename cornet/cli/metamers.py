@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cornet.cli import completion
 from cornet.cli.score import SeveralValues, untrained_name
 from cornet.cli.subjects import Device, Size, Trust, prepare_device
 from cornet.errors import CornetError, check_choice
@@ -26,7 +27,9 @@ class SeveralImages(SeveralValues):
 
 
 def metamers(
-    model: Annotated[str, typer.Argument(help="A network, as in `cornet score`.")],
+    model: Annotated[
+        str, typer.Argument(help="A network, as in `cornet score`.", autocompletion=completion.models)
+    ],
     image: Annotated[
         list[str] | None,
         typer.Option(
@@ -48,7 +51,10 @@ def metamers(
     ] = None,
     steps: Annotated[str, typer.Option(help="all: every time step that the image reaches.")] = "",
     judges: Annotated[
-        list[str] | None, typer.Option("--judges", help="Other networks, which classify the metamers.")
+        list[str] | None,
+        typer.Option(
+            "--judges", help="Other networks, which classify the metamers.", autocompletion=completion.models
+        ),
     ] = None,
     untrained: Annotated[
         bool, typer.Option("--untrained", help="Also make metamers of the network before training.")

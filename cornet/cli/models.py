@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cornet.cli import completion
 from cornet.errors import CornetError
 
 if TYPE_CHECKING:
@@ -22,7 +23,9 @@ def models(
     variant: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[NAME] [KEY=VALUE]...", help="A network, and changes to the published version."
+            metavar="[NAME] [KEY=VALUE]...",
+            help="A network, and changes to the published version.",
+            autocompletion=completion.networks,
         ),
     ] = None,
 ) -> None:

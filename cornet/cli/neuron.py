@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from cornet.cli import completion
 from cornet.cli.score import open_subjects, parse_bin, untrained_name
 from cornet.cli.subjects import Device, Size, Trust, prepare_device
 from cornet.errors import CornetError, check_choice
@@ -26,7 +27,8 @@ def neuron(
         str, typer.Option(help="The neuroid's id, or its position from 0; all: every neuroid of the region.")
     ] = "",
     models: Annotated[
-        list[str] | None, typer.Option("--models", help="Models, as in `cornet score`.")
+        list[str] | None,
+        typer.Option("--models", help="Models, as in `cornet score`.", autocompletion=completion.models),
     ] = None,
     layers: Annotated[
         list[str] | None,

@@ -6,6 +6,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from cornet.cli import completion
+
 __all__ = ["report"]
 
 
@@ -16,6 +18,10 @@ class DefaultToRun(TyperGroup):
         if args and args[0] not in (*self.commands, "-h", "--help"):
             args = ["run", *args]
         return super().parse_args(ctx, args)
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> Any:
+        folders = next(iter(self.commands["run"].params)).shell_complete(ctx, incomplete)
+        return [*super().shell_complete(ctx, incomplete), *folders]
 
 
 report = typer.Typer(
@@ -32,7 +38,9 @@ def run(
     runs: Annotated[
         list[Path],
         typer.Argument(
-            metavar="RUN", help="Folders of runs, or folders that contain one run or several seeds."
+            metavar="RUN",
+            help="Folders of runs, or folders that contain one run or several seeds.",
+            autocompletion=completion.runs,
         ),
     ],
     together: Annotated[
@@ -61,7 +69,12 @@ def run(
 
 @report.command()
 def sweep(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="The folder of a sweep: runs/<name>.")],
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FOLDER", help="The folder of a sweep: runs/<name>.", autocompletion=completion.runs
+        ),
+    ],
     base: Annotated[
         str | None,
         typer.Option(help="The variant to compare the others with: its number in the table, or its folder."),
@@ -89,7 +102,9 @@ def compare(
     runs: Annotated[
         list[Path],
         typer.Argument(
-            metavar="RUN", help="Folders of runs, or folders with several seeds, which are all included."
+            metavar="RUN",
+            help="Folders of runs, or folders with several seeds, which are all included.",
+            autocompletion=completion.runs,
         ),
     ],
     target: Annotated[
@@ -120,6 +135,7 @@ def tradeoff(
         typer.Argument(
             metavar="[RUN]...",
             help="Folders of runs, of several seeds, or of sweeps; none: the published networks.",
+            autocompletion=completion.runs,
         ),
     ] = None,
     score: Annotated[

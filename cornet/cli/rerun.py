@@ -5,11 +5,16 @@ from typing import Annotated
 
 import typer
 
+from cornet.cli import completion
+
 __all__ = ["rerun"]
 
 
 def rerun(
-    folder: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a finished run.")],
+    folder: Annotated[
+        Path,
+        typer.Argument(metavar="RUN", help="The folder of a finished run.", autocompletion=completion.runs),
+    ],
     target: Annotated[
         Path | None, typer.Option("--to", help="The new run's folder (default: seed0.rerun beside the run).")
     ] = None,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
+from cornet.cli import completion
 from cornet.cli.subjects import Device, Size, Trust, parse_layers, prepare_device, with_layer_files
 from cornet.csv_cells import csv_text
 from cornet.errors import CornetError
@@ -27,6 +28,7 @@ class SeveralValues(TyperCommand):
     SEVERAL: tuple[str, ...] = ("--on", "--layers", "--models")
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        ctx.meta[completion.WORDS] = list(args)
         expanded: list[str] = []
         option = ""
         for word in args:
@@ -42,12 +44,17 @@ def score(
     models: Annotated[
         list[str],
         typer.Argument(
-            help="A name, a run's folder, a checkpoint, your code as MODULE:FUNCTION, pixels, ..."
+            help="A name, a run's folder, a checkpoint, your code as MODULE:FUNCTION, pixels, ...",
+            autocompletion=completion.models,
         ),
     ],
     on: Annotated[
         list[str] | None,
-        typer.Option("--on", help="Names of benchmarks or groups, or folders with a bundle."),
+        typer.Option(
+            "--on",
+            help="Names of benchmarks or groups, or folders with a bundle.",
+            autocompletion=completion.benchmarks,
+        ),
     ] = None,
     layers: Annotated[
         list[str] | None,
@@ -74,12 +81,21 @@ def score(
         list[str] | None,
         typer.Option(
             help="Comparison with neurons: pls (default), ridge, ridgecv, linear, neuron_to_neuron, cka or rdm; "
-            "several: --metric pls,cka, or repeated. Names of cka and rdm scores end in -cka and -rdm."
+            "several: --metric pls,cka, or repeated. Names of cka and rdm scores end in -cka and -rdm.",
+            autocompletion=completion.metrics,
         ),
     ] = None,
-    scale: Annotated[str, typer.Option(help="Scale of neural scores: r^2/c, (r/c)^2, r/c or raw.")] = "r^2/c",
+    scale: Annotated[
+        str,
+        typer.Option(
+            help="Scale of neural scores: r^2/c, (r/c)^2, r/c or raw.", autocompletion=completion.scales
+        ),
+    ] = "r^2/c",
     decoder: Annotated[
-        str, typer.Option(help="Decoder of solution times: reference or optimum.")
+        str,
+        typer.Option(
+            help="Decoder of solution times: reference or optimum.", autocompletion=completion.decoders
+        ),
     ] = "reference",
     time_bin: Annotated[
         str,

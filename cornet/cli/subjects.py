@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cornet.cli import completion
 from cornet.errors import CornetError
 
 if TYPE_CHECKING:
@@ -15,7 +16,9 @@ __all__ = ["Device", "Size", "Trust", "parse_layers", "prepare_device", "with_la
 Size = Annotated[
     int | None, typer.Option(help="Pixels per side of the input (default: the model's own, or 224).")
 ]
-Device = Annotated[str, typer.Option(help="cpu or cuda; auto uses a GPU if available.")]
+Device = Annotated[
+    str, typer.Option(help="cpu or cuda; auto uses a GPU if available.", autocompletion=completion.devices)
+]
 Trust = Annotated[
     bool,
     typer.Option("--trust", help="Import and run custom network code that a run or a checkpoint names."),

@@ -2,14 +2,28 @@
 
 import os
 import sys
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand
 
+from cornet.cli import completion
 from cornet.cli.program import begin_train, conf_folder
 
 __all__ = ["WordsForHydra", "train"]
+
+
+OPTIONS = (
+    "--cfg",
+    "--config-dir",
+    "--help",
+    "--hydra-help",
+    "--info",
+    "--multirun",
+    "--resolve",
+    "--shell-completion",
+)
+"""Options of Hydra that a shell offers; --hydra-help lists all."""
 
 
 class WordsForHydra(TyperCommand):
@@ -19,8 +33,18 @@ class WordsForHydra(TyperCommand):
         ctx.args = list(args)
         return []
 
+    def shell_complete(self, ctx: Any, incomplete: str) -> Any:
+        """Offer Hydra's options; the overrides are completed by the argument of `train`."""
+        help_option = super().shell_complete(ctx, "--help")
+        return [type(item)(word) for item in help_option for word in OPTIONS if word.startswith(incomplete)]
 
-def train(context: typer.Context) -> None:
+
+def train(
+    context: typer.Context,
+    overrides: Annotated[
+        list[str] | None, typer.Argument(metavar="[OVERRIDE]...", autocompletion=completion.overrides)
+    ] = None,
+) -> None:
     """Train a network: all words are Hydra's, as of train.py in a checkout (cornet train --help lists the choices).
 
     Examples:

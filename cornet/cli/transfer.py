@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cornet.cli import completion
 from cornet.cli.subjects import Device, Size, Trust, prepare_device, with_layer_files
 from cornet.csv_cells import csv_text
 from cornet.errors import CornetError
@@ -18,7 +19,9 @@ __all__ = ["transfer"]
 
 
 def transfer(
-    models: Annotated[list[str], typer.Argument(help="Models, as in `cornet score`.")],
+    models: Annotated[
+        list[str], typer.Argument(help="Models, as in `cornet score`.", autocompletion=completion.models)
+    ],
     to: Annotated[
         str,
         typer.Option(

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import stdtrit
+from scipy.special import ndtri, stdtrit
 
 __all__ = [
     "CONFIDENCE",
@@ -16,6 +16,7 @@ __all__ = [
     "mean_interval",
     "pair_difference",
     "pearson",
+    "share_interval",
     "welch_difference",
 ]
 
@@ -71,6 +72,19 @@ def mean_interval(values: Iterable[float]) -> Estimate:
     mean, sd = float(array.mean()), float(array.std(ddof=1))
     half = float(stdtrit(n - 1, (1 + CONFIDENCE) / 2)) * sd / math.sqrt(n)
     return Estimate(mean, sd, mean - half, mean + half, n)
+
+
+def share_interval(share: float, n: int) -> tuple[float, float]:
+    """Return the interval of a share of `n` independent cases, such as an accuracy over images (Wilson 1927, JASA 22).
+
+    NaN for an unknown share, one outside 0 to 1, or n below 1.
+    """
+    if not (0 <= share <= 1 and n >= 1):
+        return math.nan, math.nan
+    z2 = float(ndtri((1 + CONFIDENCE) / 2)) ** 2
+    centre = (share + z2 / (2 * n)) / (1 + z2 / n)
+    half = math.sqrt(z2 * (share * (1 - share) / n + z2 / (4 * n * n))) / (1 + z2 / n)
+    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 def pair_difference(other: ArrayLike, base: ArrayLike) -> Difference:

@@ -1,6 +1,8 @@
 """The `cornet` command."""
 
+import importlib.metadata
 import json
+import platform
 import subprocess
 import sys
 
@@ -56,7 +58,8 @@ def test_json():
 
 
 def test_version_and_help():
-    assert run("--version").output == f"cornet {cornet.__version__}\n"
+    python, torch = platform.python_version(), importlib.metadata.version("torch")
+    assert run("--version").output == f"cornet {cornet.__version__} (PyTorch {torch}, Python {python})\n"
     text = run("models", "--help").output
     assert "cornet models --size 64 --width 0.25 --classes 10" in text
     assert "models" in run("--help").output
@@ -78,7 +81,7 @@ def test_a_mistake_is_one_line_and_status_2(option, value, monkeypatch, capsys):
 def test_python_dash_m():
     command = [sys.executable, "-m", "cornet", "--version"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert done.stdout == f"cornet {cornet.__version__}\n"
+    assert done.stdout.startswith(f"cornet {cornet.__version__} (PyTorch ")
 
 
 def test_import_is_quick():

@@ -1,6 +1,7 @@
 """Pages of runs whose every text is hostile: no element and no attribute of a page comes from what a run says."""
 
 import json
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from cornet.report.card.write import write_card
 from cornet.report.published.report import compare_runs
 from cornet.report.run.page import write_page
 from cornet.report.seeds.report import report_runs as report_seeds
@@ -80,6 +82,24 @@ def small_run(folder: Path) -> Path:
 
 def test_a_run(tmp_path):
     check(write_page(spoil(small_run(tmp_path / "a<b>"))))
+
+
+def test_a_card(tmp_path):
+    folder = spoil(small_run(tmp_path / "a<b>"))
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    config |= {
+        "losses": {BAD: {"_target_": BAD}},
+        "recipe": {"schedule": BAD, "_target_": BAD, "clip": [BAD]},
+    }
+    config["data"] |= {"views": [BAD], "crop_scale": [BAD, BAD], BAD: BAD, "_target_": BAD}
+    config["model"] |= {"freeze": [BAD]}
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    (folder / "started_from.json").write_text(json.dumps({"checkpoint": BAD, "sha256": BAD, "epochs": BAD}))
+    check(write_card(folder))
+    lines = write_card(folder, form="md").read_text().splitlines()
+    told = [line for line in lines if "a()" in line]
+    assert len(told) > 10
+    assert not [line for line in told if re.search(r"(?<!\\)[<>]", line.replace("<br>", ""))]
 
 
 @pytest.mark.slow

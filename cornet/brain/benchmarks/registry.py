@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from cornet.brain.benchmark_names import GROUPS
 from cornet.brain.benchmarks.activity_maps import MAPS, MapsBenchmark
 from cornet.brain.benchmarks.base import Benchmark
 from cornet.brain.benchmarks.behaviour import ConsistencyBenchmark, HumanChoices, I2nBenchmark, human_choices
@@ -40,21 +41,6 @@ __all__ = ["GROUPS", "list_benchmarks", "local_identity", "open_benchmarks"]
 
 NEURAL_SCALE = "r^2/c"
 GEIRHOS = "geirhos-error-consistency"
-
-GROUPS = {
-    "public": (
-        "freemanziemba2013.V1",
-        "freemanziemba2013.V2",
-        "majajhong2015.V4",
-        "majajhong2015.IT",
-        "rajalingham2018-i2n",
-        "kar2019-ost",
-    ),
-    "majajhong2015": ("majajhong2015.V4", "majajhong2015.IT"),
-    "freemanziemba2013": ("freemanziemba2013.V1", "freemanziemba2013.V2"),
-    "simulated": (*(f"simulated.{region}" for region in REGIONS), "simulated-i2n", "simulated-ost"),
-}
-"""Benchmarks of each group."""
 
 
 def open_benchmarks(

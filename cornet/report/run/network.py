@@ -11,7 +11,7 @@ from cornet.report.run.data import is_int
 if TYPE_CHECKING:
     from cornet.models import ModelSummary
 
-__all__ = ["describe_run"]
+__all__ = ["describe_run", "named_network"]
 
 
 def describe_run(source: Path, model: Any, classes: Any, size: Any = None) -> "ModelSummary":
@@ -22,6 +22,19 @@ def describe_run(source: Path, model: Any, classes: Any, size: Any = None) -> "M
     the configuration, which is untrusted, does not name a network that can be built.
     """
     from cornet.models import describe
+
+    name, arguments = named_network(source, model, classes)
+    try:
+        return describe(name, size if is_int(size) else 224, **arguments)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise CornetError(f"{source.name} names a network that cannot be built: {error}") from error
+
+
+def named_network(source: Path, model: Any, classes: Any) -> tuple[str, dict[str, Any]]:
+    """Return the name and the arguments of the network that a configuration names, for `create_model`.
+
+    source, model, classes: as for `describe_run`. Raises CornetError for arguments that cornet never writes.
+    """
     from cornet.runs.checkpoints import check_plain_arguments  # imported here because it imports torch
 
     arguments = {str(key): value for key, value in model.items()} if isinstance(model, Mapping) else {}
@@ -33,7 +46,4 @@ def describe_run(source: Path, model: Any, classes: Any, size: Any = None) -> "M
     if arguments.get("num_classes") in ("auto", None):
         arguments["num_classes"] = classes if is_int(classes) else 1000
     check_plain_arguments(source, arguments)
-    try:
-        return describe(name, size if is_int(size) else 224, **arguments)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise CornetError(f"{source.name} names a network that cannot be built: {error}") from error
+    return name, arguments

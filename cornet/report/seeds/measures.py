@@ -35,6 +35,7 @@ class Measure:
     curves: values by epochs completed (rows; 0: before training) and seed (columns); NaN: missing.
     last: by seed, the value of the last evaluation. best: by seed, the value at the epoch of the best checkpoint, by
         `monitor` (accuracies, losses: best.ckpt) or `brain.monitor` (brain scores: best_brain.ckpt).
+    benchmark, weights: of a brain score, as in scores.csv; "" for others.
     incomparable: why the seeds' values cannot be averaged; "" if they can.
     notes: for the reader, such as that a seed has no value.
     """
@@ -48,6 +49,8 @@ class Measure:
     region: str = ""
     scale: str = ""
     ceiling: float = math.nan
+    benchmark: str = ""
+    weights: str = ""
     simulated: bool = False
     of_task: bool = False
     is_task: bool = False
@@ -99,8 +102,7 @@ def brain_measures(runs: Sequence[SeedRun]) -> list[Measure]:
     kinds = len({weights for _, weights in parts}) > 1
     seeds = [run.seed for run in runs]
     measures = [
-        _benchmark(name, weights if kinds else "", rows, seeds, best)
-        for (name, weights), rows in parts.items()
+        _benchmark(name, weights, kinds, rows, seeds, best) for (name, weights), rows in parts.items()
     ]
     return measures + _composites(runs, measures, best)
 
@@ -144,7 +146,12 @@ def check_benchmarks(tables: Mapping[str, pd.DataFrame]) -> None:
 
 
 def _benchmark(
-    name: str, weights: str, rows: Mapping[int, pd.DataFrame], seeds: Iterable[int], best: Mapping[int, float]
+    name: str,
+    weights: str,
+    several_kinds: bool,
+    rows: Mapping[int, pd.DataFrame],
+    seeds: Iterable[int],
+    best: Mapping[int, float],
 ) -> Measure:
     curves = {seed: rows[seed]["value"] if seed in rows else pd.Series(dtype=float) for seed in seeds}
     why = {seed: (one.iloc[-1]["failure"] or one.iloc[-1]["notes"]) for seed, one in rows.items()}
@@ -155,8 +162,10 @@ def _benchmark(
         best,
         why,
         name=f"brain/{name}",
-        label=f"{name} ({weights} weights)" if weights else name,
+        label=f"{name} ({weights} weights)" if weights and several_kinds else name,
         kind="brain",
+        benchmark=name,
+        weights=weights,
         region=str(every["region"].iloc[-1]),
         scale=str(defined["scale"].iloc[-1]) if len(defined) else "",
         ceiling=latest(defined["ceiling"]),
