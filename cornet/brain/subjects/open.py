@@ -49,7 +49,8 @@ from cornet.brain.subjects.subject import Subject
 from cornet.errors import CornetError
 from cornet.models import Network, create_model, list_models
 from cornet.models.registry import registered
-from cornet.runs.checkpoints import KINDS, Prepared, find_run, network_of_file, network_of_run, seeded
+from cornet.models.untrusted import seeded
+from cornet.runs.checkpoints import KINDS, Prepared, find_run, network_of_file, network_of_run
 from cornet.stimuli.normalisation import IMAGENET_MEAN, IMAGENET_STD
 
 __all__ = ["open_subject"]

@@ -22,7 +22,7 @@ def describe_run(source: Path, model: Any, classes: Any, size: Any = None) -> "M
     the configuration, which is untrusted, does not name a network that can be built.
     """
     from cornet.models import describe
-    from cornet.runs.checkpoints import check_plain_arguments  # imported here because it imports torch
+    from cornet.models.untrusted import check_plain_arguments  # imported here because it imports torch
 
     arguments = {str(key): value for key, value in model.items()} if isinstance(model, Mapping) else {}
     name = arguments.pop("name", None)
