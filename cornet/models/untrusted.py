@@ -34,7 +34,7 @@ def without_decoder(make: Callable[[], Network]) -> Network:
     return net
 
 
-def check_plain_arguments(path: Path, arguments: Mapping[str, Any]) -> None:
+def check_plain_arguments(path: Path | str, arguments: Mapping[str, Any]) -> None:
     """Raise CornetError for network arguments that train.py does not write to a checkpoint."""
     for word, value in arguments.items():
         named_file = word in FILE_ARGUMENTS and value is not None
@@ -54,7 +54,7 @@ def is_plain(value: Any, depth: int = 2) -> bool:
     return isinstance(value, str | int | float | bool | None)
 
 
-def check_times(path: Path, times: Iterable[Any]) -> None:
+def check_times(path: Path | str, times: Iterable[Any]) -> None:
     """Raise CornetError for more than MAX_STEPS steps, which would take too long to build."""
     if excess := [steps for steps in times if isinstance(steps, int | float) and steps > MAX_STEPS]:
         raise CornetError(f"{path} names a network of {excess[0]} steps; at most {MAX_STEPS} are allowed.")
