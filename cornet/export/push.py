@@ -34,7 +34,7 @@ def push_folder(folder: Path, repository: str, names: Sequence[str], private: bo
     """
     check_repository(repository)
     with translate_hub_errors(repository):
-        from huggingface_hub import HfApi
+        from huggingface_hub import CommitOperationAdd, HfApi
 
         api = HfApi(**user_agent())
         address = api.create_repo(repository, private=private, exist_ok=True)
@@ -43,10 +43,7 @@ def push_folder(folder: Path, repository: str, names: Sequence[str], private: bo
                 f"{repository} exists and is public, so that --private cannot hide what is pushed; push to another "
                 "name, or make it private in its settings first."
             )
-        api.upload_folder(
-            repo_id=repository,
-            folder_path=folder,
-            allow_patterns=list(names),
-            commit_message="Upload a network of cornet",
-        )
+        # Not upload_folder, which may make several commits of one folder.
+        files = [CommitOperationAdd(name, folder / name) for name in names]
+        api.create_commit(repository, files, commit_message="Upload a network of cornet")
     return str(address)

@@ -39,20 +39,16 @@ def card_header(source: Source, name: str, licence: str, facts: RunFacts | None)
 
 
 def _accuracies(facts: RunFacts) -> list[dict[str, Any]]:
-    dataset = {
-        "name": facts.images.name,
-        "type": facts.images.hub or facts.images.kind,
-        "split": "validation",
-    }
-    return [
-        {
-            "task": {"type": "image-classification", "name": "Image classification"},
-            "dataset": dataset,
-            "metrics": [{"type": "accuracy", "value": value, "name": label}],
-        }
+    """One result with all accuracies; none for another task."""
+    metrics = [
+        {"type": "accuracy", "value": value, "name": label}
         for label, value in facts.accuracies.items()
         if label.startswith(ACCURACY)
     ]
+    kind = facts.images.hub or facts.images.kind
+    dataset = {"name": facts.images.name, "type": kind, "split": "validation"}
+    task = {"type": "image-classification", "name": "Image classification"}
+    return [{"task": task, "dataset": dataset, "metrics": metrics}] if metrics else []
 
 
 def _brain_scores(facts: RunFacts) -> list[dict[str, Any]]:

@@ -93,6 +93,8 @@ def write_weights_folder(net: Network, images: ImageSettings, folder: Path) -> P
     except SafetensorError as error:
         raise CornetError(f"{folder / WEIGHTS} cannot be written ({error}); give another folder.") from None
     atomic_write(folder / CONFIG, config.to_json(cornet.__version__))
+    mode = (folder / CONFIG).stat().st_mode & 0o777
+    (folder / WEIGHTS).chmod(mode)  # safetensors lets no other user read it
     return config
 
 
