@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-import huggingface_hub
 import pytest
+from huggingface_hub import constants
 
 from tests.helpers.command import command
 from tests.helpers.export import hub_server
@@ -21,7 +21,6 @@ def hub(tmp_path, monkeypatch) -> Iterator[hub_server.HubServer]:
     """A hub; nobody is logged in, and nothing is in the cache."""
     with hub_server.serve() as server:
         home = tmp_path / "huggingface"
-        constants = huggingface_hub.constants
         for name, value in {
             "ENDPOINT": server.url,
             "HUGGINGFACE_CO_URL_TEMPLATE": server.url + "/{repo_id}/resolve/{revision}/{filename}",

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
@@ -12,11 +12,13 @@ from cornet.brain.subjects.step_times import network_intervals
 from cornet.export.model_card.header import card_header
 from cornet.export.model_card.markdown import render_markdown
 from cornet.export.model_card.origin import check_licence, origin_of
-from cornet.export.model_card.run_facts import RunFacts, ScoreLine, facts_of_run
 from cornet.export.source import Source
 from cornet.files import atomic_write
 from cornet.models.costs import count_macs
 from cornet.models.registry import registered
+
+if TYPE_CHECKING:
+    from cornet.export.model_card.run_facts import RunFacts, ScoreLine
 
 __all__ = ["CARD", "default_licence", "write_card"]
 
@@ -34,7 +36,11 @@ def write_card(
     will be uploaded, or "". Raises CornetError for an invalid licence, and for files of the run that cannot be read.
     """
     origin = origin_of(source)
-    facts = facts_of_run(source.run, origin.checkpoint) if origin.kind == "run" and source.run else None
+    facts = None
+    if origin.kind == "run" and source.run is not None:
+        from cornet.export.model_card.run_facts import facts_of_run  # imports matplotlib
+
+        facts = facts_of_run(source.run, origin.checkpoint)
     chosen = default_licence(origin.kind, facts) if licence is None else check_licence(licence)
     scores = [] if facts is None else facts.scores
     entry = registered(source.model)
@@ -67,7 +73,7 @@ def write_card(
     atomic_write(folder / CARD, card_header(source, name, chosen, facts) + text)
 
 
-def default_licence(kind: str, facts: RunFacts | None) -> str:
+def default_licence(kind: str, facts: "RunFacts | None") -> str:
     """Return "mit" for weights that were made from nothing here; "unknown" where others made them, or part of them."""
     if kind == "untrained" or (facts is not None and not facts.started_from):
         return "mit"
@@ -95,14 +101,14 @@ def _areas(source: Source) -> list[dict[str, Any]]:
     ]
 
 
-def _citations(scores: list[ScoreLine]) -> list[str]:
+def _citations(scores: "list[ScoreLine]") -> list[str]:
     """What to cite for scores against recorded brains: the data, and Brain-Score."""
     real = [score.benchmark for score in scores if not score.simulated]
     data = [one.citation for name, one in PUBLIC.items() if any(text.startswith(name) for text in real)]
     return [*data, *([BRAIN_SCORE] if real else [])]
 
 
-def _unknown(facts: RunFacts | None, kind: str) -> list[str]:
+def _unknown(facts: "RunFacts | None", kind: str) -> list[str]:
     """What a reader would ask, and the files do not say."""
     if facts is None:
         trained = [] if kind == "untrained" else ["the images and the recipe of the training"]

@@ -4,12 +4,15 @@ Results are only real ones: accuracy, and scores against recorded brains. Scores
 text of the card alone.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
+from torch import nn
 
-from cornet.export.model_card.run_facts import RunFacts
 from cornet.export.source import Source
+
+if TYPE_CHECKING:
+    from cornet.export.model_card.run_facts import RunFacts
 
 __all__ = ["card_header"]
 
@@ -17,7 +20,7 @@ ACCURACY = ("top-1", "top-5")
 """Labels of metrics that are accuracies."""
 
 
-def card_header(source: Source, name: str, licence: str, facts: RunFacts | None) -> str:
+def card_header(source: Source, name: str, licence: str, facts: "RunFacts | None") -> str:
     """The header, between its lines of ---. facts: of the run, or None where there is none."""
     results = [] if facts is None else [*_accuracies(facts), *_brain_scores(facts)]
     metrics = list(dict.fromkeys(one["metrics"][0]["type"] for one in results))
@@ -26,7 +29,7 @@ def card_header(source: Source, name: str, licence: str, facts: RunFacts | None)
         "license": licence,
         "tags": ["cornet", source.model, "neuroscience", "ventral-stream", "pytorch"],
     }
-    if not _without_decoder(source):
+    if not isinstance(source.net.decoder, nn.Identity):
         header["pipeline_tag"] = "image-classification"
     if facts is not None and facts.images.hub:
         header["datasets"] = [facts.images.hub]
@@ -38,7 +41,7 @@ def card_header(source: Source, name: str, licence: str, facts: RunFacts | None)
     return f"---\n{text}---\n"
 
 
-def _accuracies(facts: RunFacts) -> list[dict[str, Any]]:
+def _accuracies(facts: "RunFacts") -> list[dict[str, Any]]:
     """One result with all accuracies; none for another task."""
     metrics = [
         {"type": "accuracy", "value": value, "name": label}
@@ -51,7 +54,7 @@ def _accuracies(facts: RunFacts) -> list[dict[str, Any]]:
     return [{"task": task, "dataset": dataset, "metrics": metrics}] if metrics else []
 
 
-def _brain_scores(facts: RunFacts) -> list[dict[str, Any]]:
+def _brain_scores(facts: "RunFacts") -> list[dict[str, Any]]:
     """One result for each defined score against recorded brains."""
     results = []
     for score in facts.scores:
@@ -75,9 +78,3 @@ def _brain_scores(facts: RunFacts) -> list[dict[str, Any]]:
             }
         )
     return results
-
-
-def _without_decoder(source: Source) -> bool:
-    from torch import nn
-
-    return isinstance(source.net.decoder, nn.Identity)

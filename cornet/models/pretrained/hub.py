@@ -98,8 +98,9 @@ def translate_hub_errors(repository: str, revision: str | None = None) -> Iterat
             "where it is set."
         ) from None
     except (OSError, RuntimeError, ValueError, AssertionError) as error:
+        reason = error.__cause__ if isinstance(error.__cause__, Exception) else error
         raise CornetError(
-            f"{repository}: {host} gave no usable answer ({_first_line(error)}); try again."
+            f"{repository}: {host} gave no usable answer ({_first_line(reason)}); try again."
         ) from None
 
 
