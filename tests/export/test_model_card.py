@@ -112,6 +112,9 @@ def test_scores_are_those_of_the_checkpoint(run, tmp_path):
     assert "| top-1 | 0.600 |" in last
     assert "checkpoint `best`, after 40 optimiser steps (2 epochs)" in best
     assert [one.metric_value for one in results(tmp_path / "last")] == [0.6, 0.98, 0.999]
+    assert ("biased upwards" in best, "biased upwards" in last) == (True, False)
+    file = card(f"{run}/checkpoints/last.ckpt", tmp_path / "file")
+    assert file.partition("\n---\n")[2] == last.partition("\n---\n")[2]
 
 
 def test_averaged_weights_have_the_scores_of_averaged_weights(tmp_path):

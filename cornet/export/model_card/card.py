@@ -37,7 +37,7 @@ def write_card(
     """
     origin = origin_of(source)
     facts = None
-    if origin.kind == "run" and source.run is not None:
+    if origin.checkpoint is not None and source.run is not None:
         from cornet.export.model_card.run_facts import facts_of_run  # imports matplotlib
 
         facts = facts_of_run(source.run, origin.checkpoint)

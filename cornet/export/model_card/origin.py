@@ -7,6 +7,7 @@ from pathlib import Path
 from cornet.errors import CornetError
 from cornet.export.source import Source
 from cornet.models.registry import registered
+from cornet.runs.checkpoints import KINDS, checkpoint_path
 
 __all__ = ["Origin", "check_licence", "origin_of"]
 
@@ -18,26 +19,26 @@ class Origin:
     """Where weights come from.
 
     kind: "run" (of train.py), "untrained", "published" (by the network's authors), "folder" (exported before), "file",
-    or "unknown". text: one sentence. checkpoint: the option that chooses one in the run's folder, or None.
+    or "unknown". text: one sentence. checkpoint: the file, of a run.
     """
 
     kind: str
     text: str
-    checkpoint: str | None = None
+    checkpoint: Path | None = None
 
 
 def origin_of(source: Source) -> Origin:
     """The origin of a network, from the text that the user named it by. Paths of this machine are not stated."""
-    from cornet.runs.checkpoints import KINDS
-
     name, _, rest = source.text.partition("?")
     options = rest.split("&") if rest else []
     seed = next((word.removeprefix("seed=") for word in options if word.startswith("seed=")), "0")
     if "untrained" in options:
         return Origin("untrained", f"Untrained: weights drawn with seed {seed}.")
     if source.run is not None:
-        kind = next((one for one in KINDS if one in options), None)
-        return Origin("run", "Trained by the run that is described here.", kind)
+        path = Path(name).expanduser()
+        if not path.is_file():  # as `open_subject` chooses it
+            path = checkpoint_path(source.run.path, next((one for one in KINDS if one in options), None))
+        return Origin("run", "Trained by the run that is described here.", path)
     if source.net.image_settings is not None:
         return Origin("folder", "Read from a folder that was exported before; its README.md may say more.")
     if source.text and name == source.model:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -10,7 +11,6 @@ import pandas as pd
 from cornet.models.weight_files import read_weight_file
 from cornet.report.curves import label
 from cornet.report.run.data import is_simulated, read_json, read_metrics, read_scores
-from cornet.runs.checkpoints import checkpoint_path
 from cornet.runs.folder import RunFolder
 
 __all__ = ["Dataset", "RunFacts", "ScoreLine", "facts_of_run"]
@@ -67,9 +67,10 @@ class ScoreLine:
 class RunFacts:
     """What is known of a trained network.
 
-    checkpoint: best, last or best_brain. step: optimiser steps that it was trained for; None: unknown. epochs: epochs
-    that were complete then; None: unknown. accuracies: {label: value} of the validation at this step. images: where
-    they were measured. scores: at this step. started_from: text, if the training did not start from new weights.
+    checkpoint: best, last, best_brain, or another file's name. step: optimiser steps that it was trained for; None:
+    unknown. epochs: epochs that were complete then; None: unknown. accuracies: {label: value} of the validation at
+    this step. images: where they were measured. scores: at this step. started_from: text, if the training did not start
+    from new weights.
     """
 
     checkpoint: str
@@ -89,13 +90,12 @@ class RunFacts:
     started_from: str
 
 
-def facts_of_run(run: RunFolder, which: str | None = None) -> RunFacts:
-    """Read the facts of a run's checkpoint. which: best, last or best_brain; None: the first that exists.
+def facts_of_run(run: RunFolder, path: Path) -> RunFacts:
+    """Read the facts of a run's checkpoint. path: the file.
 
     Accuracy and scores are those measured at the checkpoint's own step, and of the weights that it holds. Raises
     CornetError if the checkpoint or a table cannot be read.
     """
-    path = checkpoint_path(run.path, which)
     step = read_weight_file(path).get("global_step")
     step = step if type(step) is int and step >= 0 else None
     config, finished = run.config, read_json(run.path / "finished.json")
