@@ -308,6 +308,16 @@ def test_links_lead_nowhere_but_to_the_cache_of_the_hub(folder, tmp_path):
     (snapshot / "model.safetensors").symlink_to("../../blobs/1")
     (snapshot / "config.json").symlink_to("../../blobs/2")
     assert from_pretrained(snapshot).num_classes == 3
+    shared = tmp_path / "blobs" / "ab" / "abc"  # where huggingface_hub 2 keeps what several repositories have
+    shared.parent.mkdir(parents=True)
+    (blobs / "1").rename(shared)
+    (blobs / "1").symlink_to("../../blobs/ab/abc")
+    assert from_pretrained(snapshot).num_classes == 3
+    shared.rename(tmp_path / "outside")
+    (blobs / "1").unlink()
+    (blobs / "1").symlink_to(tmp_path / "outside")
+    with pytest.raises(CornetError, match="a link that leads out of its folder"):
+        from_pretrained(snapshot)
 
 
 @pytest.mark.parametrize(

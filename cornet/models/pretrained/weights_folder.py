@@ -248,9 +248,10 @@ def _inside(folder: Path, name: str) -> Path:
             f"{folder} has no {name}; give a folder that cornet export RUN --to safetensors wrote (of a run, use "
             "cornet.load_run(FOLDER).model())."
         )
-    real, allowed = path.resolve(), [folder.resolve()]
-    if folder.resolve().parent.name == "snapshots":
-        allowed.append(folder.resolve().parent.parent / "blobs")
+    real, own = path.resolve(), folder.resolve()
+    allowed, repository = [own], own.parent.parent
+    if own.parent.name == "snapshots" and repository.name.startswith("models--"):
+        allowed += [repository / "blobs", repository.parent / "blobs"]  # of the repository, and shared by all
     if not any(real.is_relative_to(one) for one in allowed):
         raise CornetError(f"{path} is a link that leads out of its folder; replace it by the file.")
     return path
