@@ -33,7 +33,7 @@ def fetch_repository(repository: str, revision: str | None, token: str | bool | 
     return _fetch(repository, WEIGHTS, config.parent.name, token, limit).parent
 
 
-def user_agent() -> dict[str, str]:
+def user_agent() -> dict[str, Any]:
     """The library and its version, which huggingface_hub states in its requests."""
     import cornet
 

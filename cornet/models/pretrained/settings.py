@@ -170,9 +170,10 @@ def _checked(path: Path, content: Mapping[str, Any]) -> PretrainedConfig:
     assert isinstance(images, dict)
     values = {key: images[key] for key in ("size", "mean", "std", "degrees") if key in images}
     values["classes"] = content.get("classes", [])
-    settings = ImageSettings(
-        **{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
-    )
+    listed: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
+    }
+    settings = ImageSettings(**listed)
     if problem := settings.problem():
         raise CornetError(f"{path} has {problem[:300]}; use another copy.")
     arguments = {key: value for key, value in model.items() if key != "name"}
