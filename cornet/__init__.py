@@ -10,10 +10,12 @@ from cornet.errors import CornetError
 if TYPE_CHECKING:
     from cornet import brain as brain
     from cornet.brain.scoring import score as score
+    from cornet.export.pretrained import save_pretrained as save_pretrained
     from cornet.models import create_model as create_model
     from cornet.models import list_models as list_models
     from cornet.models import load_published as load_published
     from cornet.models import to_published as to_published
+    from cornet.models.pretrained import from_pretrained as from_pretrained
     from cornet.runs.folder import load_run as load_run
     from cornet.training.callbacks.brain_score import BrainScore as BrainScore
     from cornet.training.callbacks.solution_times import ObjectSolutionTimes as ObjectSolutionTimes
@@ -29,7 +31,9 @@ ELSEWHERE = {
     "ObjectSolutionTimes": "cornet.training.callbacks.solution_times",
     "StepMatrix": "cornet.training.callbacks.step_matrix",
     "TimeMatrix": "cornet.training.callbacks.time_matrix",
+    "from_pretrained": "cornet.models.pretrained",
     "load_run": "cornet.runs.folder",
+    "save_pretrained": "cornet.export.pretrained",
     "score": "cornet.brain.scoring",
     **dict.fromkeys(MODELS, "cornet.models"),
 }

@@ -11,6 +11,7 @@ from cornet.cli.card import card
 from cornet.cli.convert import convert
 from cornet.cli.doctor import doctor
 from cornet.cli.drive import SeveralNeuroids, drive
+from cornet.cli.export import export
 from cornet.cli.fetch import fetch
 from cornet.cli.generalise import generalise
 from cornet.cli.init import init
@@ -57,6 +58,7 @@ app.command()(plan)
 app.add_typer(report, name="report")
 app.command()(card)
 app.command()(doctor)
+app.command()(export)
 app.command()(rerun)
 
 

@@ -7,6 +7,7 @@ import typer
 
 from cornet.cli import completion
 from cornet.cli.subjects import Size
+from cornet.errors import CornetError
 
 __all__ = ["export"]
 
@@ -32,6 +33,24 @@ def export(
         str, typer.Option(help="What the export is called (default: the model and a hash of its weights).")
     ] = "",
     size: Size = None,
+    licence: Annotated[
+        str,
+        typer.Option(
+            help="safetensors: licence of the weights, as the hub names it, such as cc-by-4.0 (default: mit for a run "
+            "that started untrained, else unknown)."
+        ),
+    ] = "",
+    push: Annotated[
+        str,
+        typer.Option(
+            metavar="USER/NAME",
+            help="safetensors: also upload the folder to this repository of the Hugging Face hub, as the user of hf "
+            "auth login.",
+        ),
+    ] = "",
+    private: Annotated[
+        bool, typer.Option("--private", help="With --push: nobody but you sees the repository.")
+    ] = False,
 ) -> None:
     """Export networks for other programs.
 
@@ -41,6 +60,8 @@ def export(
 
       cornet export 'runs/mine?best_brain' --to onnx --out mine-onnx
 
+      cornet export runs/mine/seed0 --to safetensors --push me/my-cornet --private
+
       cornet export runs/mine/seed0 runs/mine/seed1 --to brainscore --name my_cornet
     """
     from cornet.export.formats import find_format
@@ -48,9 +69,19 @@ def export(
     from cornet.export.write import write_export
 
     form = find_format(to)
+    if private and not push:
+        raise CornetError("--private needs --push USER/NAME; give both, or leave out --private.")
+    if push and form.push is not None:
+        from cornet.export.push import check_repository
+
+        check_repository(push)  # before anything is written
     sources = open_sources(model, size)
     name = name or sources[0].identifier
     folder = Path(out or f"{name}-{form.name}").expanduser()
-    for line in write_export(form, sources, folder, name):
+    options = {key: value for key, value in {"licence": licence, "repository": push}.items() if value}
+    for line in write_export(form, sources, folder, name, options):
         typer.echo(line)
     typer.echo(f"Written to {folder}")
+    if push and form.push is not None:
+        for line in form.push(folder, push, private):
+            typer.echo(line)

@@ -8,8 +8,8 @@ from typing import Any
 from cornet.brain.subjects.networks import NetworkSubject
 from cornet.brain.subjects.open import open_subject
 from cornet.errors import CornetError
-from cornet.hashing import digest
 from cornet.models.base import Network
+from cornet.models.pretrained.weights_folder import weights_hash
 from cornet.runs.folder import RunFolder
 from cornet.runs.images import classes_of_model, run_of_model
 
@@ -48,7 +48,7 @@ class Source:
     @cached_property
     def weights_hash(self) -> str:
         """SHA-256 of all weights and buffers, with their names."""
-        return digest({key: value.numpy() for key, value in self.net.state_dict().items()})
+        return weights_hash(self.net.state_dict())
 
     @property
     def identifier(self) -> str:
@@ -79,6 +79,7 @@ def _open(text: str, size: int | None) -> Source:
     if subject.times is not None:
         raise CornetError(f"{text} sets steps, which an export cannot keep; name the network without them.")
     run = run_of_model(text)
+    images = subject.net.image_settings  # of a folder that was exported before
     return Source(
         text,
         subject.net.float().cpu().eval(),
@@ -86,6 +87,6 @@ def _open(text: str, size: int | None) -> Source:
         tuple(float(x) for x in subject.mean),
         tuple(float(x) for x in subject.std),
         subject.degrees,
-        classes_of_model(text),
+        classes_of_model(text) if images is None else list(images.classes),
         None if run is None else RunFolder(run),
     )

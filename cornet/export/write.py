@@ -2,22 +2,29 @@
 
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from cornet.errors import CornetError
-from cornet.export.formats import Format
+from cornet.export.formats import FLAGS, Format
 from cornet.export.source import Source
 
 __all__ = ["write_export"]
 
 
-def write_export(form: Format, sources: Sequence[Source], folder: Path, name: str) -> list[str]:
+def write_export(
+    form: Format, sources: Sequence[Source], folder: Path, name: str, options: Mapping[str, Any] | None = None
+) -> list[str]:
     """Write `sources` in a format into a new folder and return lines for the user.
 
-    The folder appears when it is complete. Raises CornetError if it exists and is not empty, if it cannot be written,
-    and for several networks in a format that takes one.
+    options: keyword arguments of the format (`cornet.export.formats`). The folder appears when it is complete. Raises
+    CornetError if it exists and is not empty, if it cannot be written, for several networks in a format that takes one,
+    and for an option that the format does not have.
     """
+    for option in options or {}:
+        if option not in form.options:
+            raise CornetError(f"--to {form.name} has no option {FLAGS[option]}; leave it out.")
     if len(sources) > 1 and not form.several:
         raise CornetError(
             f"--to {form.name} takes one network, not {len(sources)}; export each into a folder of its own."
@@ -29,7 +36,7 @@ def write_export(form: Format, sources: Sequence[Source], folder: Path, name: st
         with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as temporary:
             made = Path(temporary) / folder.name
             made.mkdir()
-            lines = form.write(sources, made, name)
+            lines = form.write(sources, made, name, **(options or {}))
             if folder.exists():
                 folder.rmdir()
             shutil.move(made, folder)

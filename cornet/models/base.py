@@ -7,7 +7,7 @@ A family states its areas in one table, computes the output of each area at each
 import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +15,9 @@ from torch import Tensor, nn
 from cornet.errors import CornetError
 from cornet.models.area_table import Area, Times, given_steps
 from cornet.models.compiling import CompiledNetwork
+
+if TYPE_CHECKING:
+    from cornet.models.pretrained.settings import ImageSettings
 
 __all__ = ["Area", "Depth", "Network", "Pixels", "pooled"]
 
@@ -39,7 +42,8 @@ class Network(nn.Module, ABC):
     in_channels: channels of the images.
 
     area_table: {name: Area}. steps: {name: steps}. made_with: `name` and the other arguments of `create_model`, which
-    sets it; None for a network that was built in another way, which cannot be exported.
+    sets it; None for a network that was built in another way, which cannot be exported. image_settings: the images that
+    it takes, which `cornet.from_pretrained` sets; else None.
 
     A family implements `run_areas`, and sets `decoder`, which maps the features of the last area, averaged over y and
     x, to logits. It may replace `steps_for` (its rule for `times`), `decoder_features`, `decode`, and the methods about
@@ -50,6 +54,7 @@ class Network(nn.Module, ABC):
 
     decoder: nn.Module
     made_with: dict[str, Any] | None = None
+    image_settings: "ImageSettings | None" = None
     _compiled: CompiledNetwork | None = None
 
     def __init__(self, areas: Iterable[Area], num_classes: int, in_channels: int = 3) -> None:

@@ -50,7 +50,8 @@ def measured_macs(net: Network, size: int) -> int:
     """Multiply-adds of one forward pass, as PyTorch counts them. Computes with shapes only; needs no free memory."""
     from torch.utils.flop_counter import FlopCounterMode
 
-    shapes = net if all(tensor.is_meta for tensor in net.parameters()) else copy.deepcopy(net).to("meta")
+    own = net.state_dict().values()  # with buffers: a network without a decoder may have no parameters
+    shapes = net if all(tensor.is_meta for tensor in own) else copy.deepcopy(net).to("meta")
     training = shapes.training
     images = torch.empty(1, net.in_channels, size, size, device="meta")
     with FlopCounterMode(display=False) as counter, torch.no_grad():

@@ -4,11 +4,10 @@ A checkpoint of train.py names its network, and the run's config.yaml gives its 
 are identified by their weights; their images are ImageNet's at 224 pixels.
 """
 
-import contextlib
 import inspect
 import logging
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
@@ -22,43 +21,44 @@ from cornet.errors import CornetError
 from cornet.models import Network, create_model, load_published
 from cornet.models.cornet.published import infer_arguments, rename_own_layout
 from cornet.models.loading import load_weights
-from cornet.models.registry import FILE_ARGUMENTS
+from cornet.models.untrusted import (
+    Load,
+    build_checked,
+    check_plain_arguments,
+    check_times,
+    seeded,
+    without_decoder,
+)
 from cornet.models.weight_files import extract_weights, read_weight_file
 from cornet.names import is_old_or_rerun
 from cornet.old_names import with_current_facts
 from cornet.runs.config import is_provided
-from cornet.sizes import MAX_PIXELS, MAX_STEPS
+from cornet.sizes import MAX_PIXELS
 from cornet.stimuli.normalisation import IMAGENET_MEAN, IMAGENET_STD
 
-__all__ = ["KINDS", "Prepared", "find_run", "network_of_file", "network_of_run", "seeded"]
+__all__ = ["KINDS", "Prepared", "checkpoint_path", "find_run", "network_of_file", "network_of_run"]
 
 log = logging.getLogger("cornet")
 
 KINDS = ("best", "last", "best_brain")
 """Checkpoints of a run: best by the monitored metric, last, and best by brain score."""
-Load = Callable[..., Any]
-"""Loads the content of a checkpoint into a network."""
-
 MODELS = {"feedforward": "cornet_z", "bottleneck": "cornet_s"}
 """Names of the networks whose weights tell them; those of cornet_r and cornet_rt are alike."""
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A network and its images: size in pixels per side, and mean and std per channel of images scaled to 0..1."""
+    """A network and its images.
+
+    size: pixels per side. mean, std: per channel, of images scaled to 0..1. degrees: of visual angle per side; None:
+    not recorded.
+    """
 
     net: nn.Module
     size: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
-
-
-@contextlib.contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """A context with this seed of torch's CPU generator, whose state is restored afterwards."""
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
-        yield
+    degrees: float | None = None
 
 
 def find_run(folder: Path) -> Path | None:
@@ -93,11 +93,16 @@ def network_of_run(
     which: one of KINDS; None: the first that exists. untrained: the same network with new weights drawn with `seed`.
     size, trust: as for `network_of_file`. Raises CornetError if the checkpoint is missing or cannot be read.
     """
+    return network_of_file(checkpoint_path(folder, which), untrained, seed, size, trust=trust)
+
+
+def checkpoint_path(folder: Path, which: str | None = None) -> Path:
+    """The checkpoint of a run's folder: one of KINDS; None: the first that exists. Raises CornetError without one."""
     kinds = KINDS if which is None else (which,)
     for kind in kinds:
         path = folder / "checkpoints" / f"{kind}.ckpt"
         if path.is_file():
-            return network_of_file(path, untrained, seed, size, trust=trust)
+            return path
     raise CornetError(
         f"{folder} has no checkpoint {' or '.join(kinds)} yet; let the run finish an epoch, or name another folder."
     )
@@ -146,13 +151,6 @@ def network_of_file(
     return Prepared(net, size or own_size, mean, std)
 
 
-def without_decoder(make: Callable[[], Network]) -> Network:
-    """Make a network without its decoder, as tasks with heads of their own train it."""
-    net = make()
-    net.decoder = nn.Identity()
-    return net
-
-
 def load_custom(
     path: Path,
     content: Mapping[str, Any],
@@ -174,49 +172,6 @@ def load_custom(
     if not untrained:
         load_own(net, content, str(path))
     return net
-
-
-def check_plain_arguments(path: Path, arguments: Mapping[str, Any]) -> None:
-    """Raise CornetError for network arguments that train.py does not write to a checkpoint."""
-    for word, value in arguments.items():
-        named_file = word in FILE_ARGUMENTS and value is not None
-        if not is_plain(value) or named_file or word in ("pretrained", "weights_url", "accept_hash", "ema"):
-            raise CornetError(
-                f"{path} names a network with {word}={value!r}, which cornet never writes; give another file."
-            )
-    times = arguments.get("times")
-    check_times(path, times.values() if isinstance(times, Mapping) else [times])
-
-
-def is_plain(value: Any, depth: int = 2) -> bool:
-    """Return whether a value is text, a number, None, or a list or mapping of these nested at most `depth` deep."""
-    if isinstance(value, Mapping | list | tuple):
-        inner = value.values() if isinstance(value, Mapping) else value
-        return depth > 0 and all(is_plain(item, depth - 1) for item in inner)
-    return isinstance(value, str | int | float | bool | None)
-
-
-def check_times(path: Path, times: Iterable[Any]) -> None:
-    """Raise CornetError for more than MAX_STEPS steps, which would take too long to build."""
-    if excess := [steps for steps in times if isinstance(steps, int | float) and steps > MAX_STEPS]:
-        raise CornetError(f"{path} names a network of {excess[0]} steps; at most {MAX_STEPS} are allowed.")
-
-
-def build_checked(
-    path: Path, content: Mapping[str, Any], seed: int, make: Callable[[], Network], load: Load
-) -> Network:
-    """Build the network after checking on the meta device that the file's weights fit: this needs no memory."""
-    try:
-        with torch.device("meta"):
-            load(make(), content, report=False)
-        with seeded(seed):
-            return make()
-    except CornetError:
-        raise
-    except (TypeError, ValueError, OverflowError, RuntimeError) as error:
-        raise CornetError(
-            f"{path} names a network that cannot be built ({error}); give another file."
-        ) from None
 
 
 def _network_by_weights(

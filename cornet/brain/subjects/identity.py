@@ -49,8 +49,9 @@ def module_identity(module: nn.Module, **extra: Any) -> str:
     return parts.hexdigest()
 
 
-# Attributes of every module, training mode, compilation and origin, none of which changes recorded features.
-_OWN = {*vars(nn.Module()), "training", "_compiled_call_impl", "_compiled", "made_with"}
+# Attributes of every module, training mode, compilation, origin, and images (which are hashed as preprocessing): none
+# changes recorded features.
+_OWN = {*vars(nn.Module()), "training", "_compiled_call_impl", "_compiled", "made_with", "image_settings"}
 
 
 def _add(parts: Any, value: Any, seen: dict[int, Any], depth: int) -> None:

@@ -8,6 +8,7 @@
     runs/my-run?last                         its last checkpoint (or ?best, or ?best_brain)
     runs/my-run?untrained                    the network of that run before training
     runs/my-run?steps.V4=8                   more steps than in training (or ?steps=8, in all areas)
+    my-export                                a folder that cornet export --to safetensors wrote; or ?untrained
     my-network.pth                           a checkpoint file of train.py, or in the published layout
     my-network.pth?ema                       its averaged weights, as timm writes them
     torchvision:resnet18                     pretrained; ?untrained, ?weights=PATH, &ema as above; ?num_classes=8
@@ -48,8 +49,10 @@ from cornet.brain.subjects.recorded import RecordedSubject
 from cornet.brain.subjects.subject import Subject
 from cornet.errors import CornetError
 from cornet.models import Network, create_model, list_models
+from cornet.models.pretrained.weights_folder import is_weights_folder, read_weights_folder
 from cornet.models.registry import registered
-from cornet.runs.checkpoints import KINDS, Prepared, find_run, network_of_file, network_of_run, seeded
+from cornet.models.untrusted import seeded
+from cornet.runs.checkpoints import KINDS, Prepared, find_run, network_of_file, network_of_run
 from cornet.stimuli.normalisation import IMAGENET_MEAN, IMAGENET_STD
 
 __all__ = ["open_subject"]
@@ -109,6 +112,8 @@ def open_subject(
     times = _steps(text, options)
     prepared = _network(text, name, path, options, trust)
     settings |= {"mean": prepared.mean, "std": prepared.std, "size": prepared.size, "precision": precision}
+    if prepared.degrees is not None:
+        settings.setdefault("degrees", prepared.degrees)
     if not isinstance(prepared.net, Network):
         return LayerSubject(prepared.net, regions=layers, **settings)
     subject = NetworkSubject(prepared.net, times=times, **settings)
@@ -134,12 +139,19 @@ def _network(text: str, name: str, path: Path, options: dict[str, Any], trust: b
                 raise CornetError(f"{reason}; or use {name}?untrained.") from None
         return Prepared(net, 224 if size is None else size, IMAGENET_MEAN, IMAGENET_STD)
     kind = next((kind for kind in KINDS if kind in options), None)
+    if path.is_dir() and is_weights_folder(path):
+        _refuse_options(text, options, ("untrained", "size", *COMMON))
+        net = read_weights_folder(path, untrained, seed)
+        images = net.image_settings
+        assert images is not None  # the reader sets them
+        return Prepared(net, size or images.size, images.mean, images.std, images.degrees)
     if path.is_dir():
         _refuse_options(text, options, ("untrained", *KINDS, "size", *COMMON))
         run = find_run(path)
         if run is None:
             raise CornetError(
-                f"{path} contains neither a run of train.py (checkpoints/) nor features.npz; give another folder."
+                f"{path} contains neither a run of train.py (checkpoints/), nor config.json and model.safetensors, nor "
+                "features.npz; give another folder."
             )
         return network_of_run(run, kind, untrained, seed, size, trust)
     if path.is_file() and path.suffix != ".py":

@@ -4,13 +4,16 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
 from cornet.errors import CornetError
 from cornet.models.safe_load import ContentError, read_checkpoint, refused_error
 from cornet.models.weight_files.pickle_walker import Unread
 from cornet.models.weight_files.torch_file import read_torch_file
 from cornet.opening import open_regular
 
-__all__ = ["read_weight_file"]
+__all__ = ["damaged_safetensors", "read_safetensors", "read_weight_file"]
 
 
 def read_weight_file(path: str | PathLike[str]) -> dict[str, Any]:
@@ -50,17 +53,14 @@ def is_safetensors(path: Path) -> bool:
 
 
 def read_safetensors(path: Path) -> dict[str, Any]:
-    """Return the tensors of a safetensors file. Raises CornetError if it is damaged or the package is missing."""
-    try:
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-    except ImportError:
-        raise CornetError(
-            f"{path} is a safetensors file, but the package safetensors is not installed; install it with "
-            "pip install 'cornet-ventral[safetensors]'."
-        ) from None
+    """Return the tensors of a safetensors file. Raises CornetError if it is damaged."""
     try:
         return load_file(path)
     except (SafetensorError, OSError, ValueError, KeyError, AttributeError, RuntimeError) as error:
-        reason = " ".join(str(error).split()).rstrip(".")[:120] or type(error).__name__
-        raise CornetError(f"{path} is a damaged safetensors file ({reason}); use another copy.") from None
+        raise damaged_safetensors(path, error) from None
+
+
+def damaged_safetensors(path: Path, error: Exception) -> CornetError:
+    """Return the error for a file that the package safetensors cannot read."""
+    reason = " ".join(str(error).split()).rstrip(".")[:120] or type(error).__name__
+    return CornetError(f"{path} is a damaged safetensors file ({reason}); use another copy.")

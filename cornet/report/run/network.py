@@ -35,7 +35,7 @@ def named_network(source: Path, model: Any, classes: Any) -> tuple[str, dict[str
 
     source, model, classes: as for `describe_run`. Raises CornetError for arguments that cornet never writes.
     """
-    from cornet.runs.checkpoints import check_plain_arguments  # imported here because it imports torch
+    from cornet.models.untrusted import check_plain_arguments  # imported here because it imports torch
 
     arguments = {str(key): value for key, value in model.items()} if isinstance(model, Mapping) else {}
     name = arguments.pop("name", None)

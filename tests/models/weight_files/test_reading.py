@@ -3,7 +3,6 @@
 import argparse
 import logging
 import os
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -161,15 +160,6 @@ def test_safetensors(name, path, caplog):
     assert is_state({key: found.tensors[key] for key in STATE})
     found.report(name)
     assert caplog.messages == [f"{name}: removed the prefix model."]
-
-
-def test_safetensors_without_the_package(path, monkeypatch):
-    save_file(STATE, "m.safetensors")
-    monkeypatch.setitem(sys.modules, "safetensors.torch", None)
-    with pytest.raises(
-        CornetError, match=r"not installed; install it with pip install 'cornet-ventral\[safe"
-    ):
-        read_weight_file("m.safetensors")
 
 
 def test_damaged_safetensors_are_one_sentence(path):

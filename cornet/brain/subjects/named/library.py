@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from cornet.brain.subjects.base import suggestion
 from cornet.errors import CornetError
 from cornet.models.cornet.published import check_floating_point
+from cornet.models.untrusted import seeded
 from cornet.models.weight_files import Weights, extract_weights, read_weight_file
-from cornet.runs.checkpoints import seeded
 
 __all__ = ["MAX_CLASSES", "LibraryModel", "library_network", "with_weights_of_file"]
 
