@@ -127,7 +127,7 @@ def test_from_the_declared_dependencies(tmp_path):
 def check_extras(environment: Environment, folder: Path) -> None:
     """What only an extra brings was not there all the time, and asking for it says what to install."""
     found = uv("pip", "freeze", "--python", str(environment.folder)).stdout
-    absent = {"wandb", "tensorboard", "timm", "pot", "safetensors", "litdata", "hydra-submitit-launcher"}
+    absent = {"wandb", "tensorboard", "timm", "pot", "litdata", "hydra-submitit-launcher"}
     assert not absent.intersection(line.partition("==")[0].lower() for line in found.splitlines())
     for extra, words in (
         ("wandb", ["train", *ONE_EPOCH, "logger=wandb", "name=wandb"]),
