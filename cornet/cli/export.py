@@ -21,6 +21,9 @@ def export(
         str, typer.Option(help="What the export is called (default: the model and a hash of its weights).")
     ] = "",
     size: Size = None,
+    all_checkpoints: Annotated[
+        bool, typer.Option("--all-checkpoints", help="Every checkpoint of each run, not only its best.")
+    ] = False,
 ) -> None:
     """Export networks for other programs.
 
@@ -31,13 +34,15 @@ def export(
       cornet export 'runs/mine?best_brain' --to onnx --out mine-onnx
 
       cornet export runs/mine/seed0 runs/mine/seed1 --to brainscore --name my_cornet
+
+      cornet export runs/mine/seed0 --all-checkpoints --to brainscore --name my_cornet
     """
     from cornet.export.formats import find_format
     from cornet.export.source import open_sources
     from cornet.export.write import write_export
 
     form = find_format(to)
-    sources = open_sources(model, size)
+    sources = open_sources(model, size, all_checkpoints)
     name = name or sources[0].identifier
     folder = Path(out or f"{name}-{form.name}").expanduser()
     for line in write_export(form, sources, folder, name):
