@@ -1,11 +1,13 @@
 """Compare an exported Brain-Score plugin, loaded by the reference program, with the networks that it was made of.
 
-    uv venv --python 3.11 bs && uv pip install --python bs/bin/python brainscore-vision==2.4.2 'boto3>=1.34' 'numpy<2'
+    uv venv --python 3.11 bs
+    uv pip install --python bs/bin/python brainscore-vision==2.4.2 'boto3>=1.34' 'numpy<2' pytest
     python benchmarks/brainscore_plugin.py --python bs/bin/python runs/my-s/seed0 runs/my-rt/seed0 runs/my-z/seed0
 
 Networks are exported into one plugin. A process of the other environment loads each (brainscore_reference.py: no
-cornet, no network, a fresh home), records every layer for image files of several sizes and formats, records every region
-in time bins from 50 to 310 ms, and scores V1, V2, V4 and IT of a small bundle that the simulated brain fills, with PLS.
+cornet, no network, a fresh home), records every layer for image files of several sizes and formats, records every
+region in time bins from 50 to 310 ms, scores V1, V2, V4 and IT of a small bundle of the simulated brain with PLS, and
+runs the plugin's own tests.
 Reported: the largest difference of a layer relative to its largest value, of the time bins, and of the scores.
 The results go to results/brainscore_plugin.json.
 """
@@ -39,6 +41,9 @@ from cornet.export.write import write_export
 from cornet.hashing import digest
 from cornet.stimuli.decode import decode_image
 from cornet.stimuli.stimulus_set import StimulusSet
+
+KEPT = ("versions", "seconds", "metadata_warnings", "plugin_tests", "choices")
+"""Parts of the reference's answer that are recorded."""
 
 HERE = Path(__file__).parent
 OUT = HERE / "results" / "brainscore_plugin.json"
@@ -84,7 +89,12 @@ def run_reference(python: str, plugin: Path, images: Path, bundle: Path, work: P
     program = [python, "-W", "ignore", str(HERE / "brainscore_reference.py")]
     command = [*program, *map(str, (plugin, images, bundle, work))]
     done = subprocess.run(
-        command, cwd=work, env={**kept, "HOME": str(work / "home")}, capture_output=True, text=True, check=False
+        command,
+        cwd=work,
+        env={**kept, "HOME": str(work / "home")},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode:
         raise SystemExit(f"the reference failed:\n{done.stdout[-2000:]}\n{done.stderr[-6000:]}")
@@ -130,7 +140,9 @@ def compare(text: str, identifier: str, plugin: Path, paths: Sequence[Path], bun
         own = recorded[subject.site(region)]
         over_time.append(float(np.abs(bins[f"{region} 70-170"] - own).max() / np.abs(own).max()))
     table = cornet.score(text, on=[str(bundle)], metric="pls", device="cpu", progress=False)
-    scores = {row["region"]: {key: row[key] for key in ("value", "raw", "ceiling")} for _, row in table.iterrows()}
+    scores = {
+        row["region"]: {key: row[key] for key in ("value", "raw", "ceiling")} for _, row in table.iterrows()
+    }
     return {"layers": relative, "bins": max(over_time), "bins_compared": len(over_time), "scores": scores}
 
 
@@ -156,12 +168,14 @@ def check(python: str, models: Sequence[str], work: Path) -> dict[str, Any]:
             for key, value in values.items()
         )
         results[text] = result
-    return {"networks": results, **{key: found[key] for key in ("versions", "seconds", "metadata_warnings")}}
+    return {"networks": results, **{key: found[key] for key in KEPT}}
 
 
 def main(words: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--python", required=True, help="interpreter of an environment with brainscore-vision")
+    parser.add_argument(
+        "--python", required=True, help="interpreter of an environment with brainscore-vision"
+    )
     parser.add_argument("--beside", default="", help="what else ran on the machine, for the record")
     parser.add_argument("--out", type=Path, default=OUT)
     parser.add_argument("models", nargs="+", help="runs, or networks as in `cornet score`")
@@ -170,9 +184,11 @@ def main(words: Sequence[str] | None = None) -> None:
         found = check(str(Path(chosen.python).absolute()), chosen.models, Path(folder))
     for text, result in found["networks"].items():
         worst = max(result["layers"], key=result["layers"].get)
-        print(f"{text}: {len(result['layers'])} layers, largest relative difference {result['layers'][worst]:.1e} ({worst});")
+        print(f"{text}: {len(result['layers'])} layers, largest relative difference", end=" ")
+        print(f"{result['layers'][worst]:.1e} ({worst});")
         print(f"  {result['bins_compared']} recordings of time bins {result['bins']:.1e};", end=" ")
         print(f"scores of {', '.join(result['scores'])} within {result['score_difference']:.1e}")
+    print(f"the plugin's own tests: {found['plugin_tests']}")
     print(f"metadata.yaml is valid; warnings: {found['metadata_warnings'] or 'none'}")
     write_record(chosen.out, torch.device("cpu"), chosen.beside, **found)
 

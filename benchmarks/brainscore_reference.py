@@ -110,6 +110,28 @@ def benchmarks(bundle: Path, work: Path) -> dict:
     return found
 
 
+def choices(model, every: dict) -> float:
+    """The share of the bundle's stimuli whose category is the most probable one, by the reference's own read-out."""
+    from brainscore_vision.model_interface import BrainModel
+
+    shown = next(iter(every.values()))._assembly.stimulus_set
+    labelled = type(shown)(shown.assign(image_label=shown["object_name"]))
+    labelled.stimulus_paths, labelled.identifier = shown.stimulus_paths, shown.identifier
+    model.start_task(BrainModel.Task.probabilities, fitting_stimuli=labelled)
+    found = model.look_at(labelled)
+    best = found["choice"].values[found.transpose("presentation", "choice").values.argmax(1)]
+    return float((best == labelled["object_name"].values).mean())
+
+
+def run_tests(plugin: Path) -> str:
+    """Run the plugin's own test.py, as the reference's servers do; what came of it."""
+    if find_spec("pytest") is None:
+        return "pytest is not installed"
+    import pytest
+
+    return pytest.main(["-q", "-p", "no:cacheprovider", str(plugin / "test.py")]).name
+
+
 def main(plugin: Path, images: Path, bundle: Path, work: Path) -> None:
     prepare(plugin, work)
     began = time.perf_counter()
@@ -123,7 +145,7 @@ def main(plugin: Path, images: Path, bundle: Path, work: Path) -> None:
     assert list(document["models"]) == identifiers
     paths = [str(path) for path in sorted(images.iterdir())]
     every = benchmarks(bundle, work)
-    found = {"scores": {}, "seconds": {"imports": time.perf_counter() - began}}
+    found = {"scores": {}, "choices": {}, "seconds": {"imports": time.perf_counter() - began}}
     for identifier in identifiers:
         began = time.perf_counter()
         model = brainscore_vision.load_model(identifier)
@@ -138,6 +160,8 @@ def main(plugin: Path, images: Path, bundle: Path, work: Path) -> None:
             raw, ceiling = score.attrs["raw"], score.attrs["ceiling"]
             values = {"value": score, "raw": raw, "ceiling": ceiling}
             found["scores"][identifier][region] = {key: float(one) for key, one in values.items()}
+        found["choices"][identifier] = choices(model, every)
+    found["plugin_tests"] = run_tests(work / "brainscore_vision" / "models" / plugin.name)
     found["metadata_warnings"] = vocabulary_warnings(document)
     names = ("brainscore-vision", "brainscore-core", "torch", "numpy", "scikit-learn", "pillow")
     found["versions"] = {name: version(name) for name in names}

@@ -40,7 +40,9 @@ def write(sources: Sequence[Source], folder: Path, name: str) -> list[str]:
             f"{folder.name} has a dot, but Brain-Score imports the folder as a package; give --out without dots."
         )
     named = dict(zip(identifiers(sources, name), sources, strict=True))
-    shutil.copytree(PLUGIN, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__", "LICENSE"))
+    shutil.copytree(
+        PLUGIN, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__", "LICENSE")
+    )
     write_code(folder / "cornet_code", registry_and({source.model for source in sources}))
     shutil.copy(PLUGIN / "LICENSE", folder / "cornet_code")
     for part in ("weights", "region_layer_map", "time_map"):

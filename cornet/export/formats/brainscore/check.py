@@ -26,9 +26,7 @@ def check_plugin(folder: Path, sources: dict[str, Source]) -> None:
     with imported_network(folder) as module:
         for identifier, source in sources.items():
             generator = torch.Generator().manual_seed(0)
-            images = torch.randn(
-                (2, source.net.in_channels, source.size, source.size), generator=generator
-            )
+            images = torch.randn((2, source.net.in_channels, source.size, source.size), generator=generator)
             wanted = own_layers(source, images)
             for layer, values in layers_of(module.load_network(identifier), images).items():
                 if not torch.equal(values, wanted[layer]):

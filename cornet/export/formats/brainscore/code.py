@@ -31,7 +31,9 @@ def write_code(folder: Path, modules: Iterable[str]) -> None:
         path.write_text(note + made_relative(name, source), encoding="utf-8")
     for inner in {folder, *(path.parent for path in folder.rglob("*.py"))}:
         if not (inner / "__init__.py").exists():
-            (inner / "__init__.py").write_text('"""Code of networks, copied from cornet."""\n', encoding="utf-8")
+            (inner / "__init__.py").write_text(
+                '"""Code of networks, copied from cornet."""\n', encoding="utf-8"
+            )
 
 
 def code_of(modules: Iterable[str]) -> dict[str, str]:
@@ -84,9 +86,7 @@ def made_relative(name: str, source: str) -> str:
     dots = "." * (name.count(".") + is_package)
     lines = source.splitlines(keepends=True)
     for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import) and any(
-            alias.name.partition(".")[0] == ROOT for alias in node.names
-        ):
+        if isinstance(node, ast.Import) and any(alias.name.partition(".")[0] == ROOT for alias in node.names):
             raise ValueError(f"line {node.lineno} of {name} imports cornet by name; import from it")
         module = node.module or "" if isinstance(node, ast.ImportFrom) else ""
         if isinstance(node, ast.ImportFrom) and not node.level and module.partition(".")[0] == ROOT:

@@ -42,7 +42,7 @@ def entry(source: Source) -> dict[str, Any]:
         "sources": {
             "export": {
                 "kind": "other",
-                "citation": f"Written by cornet {cornet.__version__} from the network and the configuration of its run.",
+                "citation": f"cornet {cornet.__version__}, from the network and the configuration of its run.",
             }
         },
         "assertions": [{"path": path, "status": "verified", "sources": ["export"]} for path in NETWORK],
@@ -80,7 +80,7 @@ def entry(source: Source) -> dict[str, Any]:
 
 
 def of_run(source: Source) -> dict[str, Any]:
-    """What the run's configuration, which is untrusted, says about the training. Nothing for a network without a run."""
+    """What the run's configuration, which is untrusted, says about the training; {} without a run."""
     if source.run is None or ("untrained" in source.text.partition("?")[2].split("&")):
         return {}
     try:

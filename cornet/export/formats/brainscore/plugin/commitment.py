@@ -41,7 +41,9 @@ class SteppedCommitment(ModelCommitment):
         trials = {"number_of_trials": number_of_trials, "require_variance": require_variance}
         if self.do_behavior:
             return super().look_at(stimuli, **trials)
-        fixed = self.layer_model.region_layer_map[self.region]  # KeyError for a region that the network does not have
+        fixed = self.layer_model.region_layer_map[
+            self.region
+        ]  # KeyError for a region that the network does not have
         intervals = self.time_map.get(self.region)
         layers = [layer_for(intervals, start) if intervals else fixed for start, _ in self.time_bins]
         found = self.activations_model(stimuli, layers=list(dict.fromkeys(layers)), **trials)

@@ -20,7 +20,9 @@ def preprocess(paths: Sequence[Any], size: int, mean: Sequence[float], std: Sequ
 
     Raises ValueError for an image with more than 8 bits a channel.
     """
-    center, spread = (torch.tensor(values, dtype=torch.float32).view(-1, 1, 1) * 255 for values in (mean, std))
+    center, spread = (
+        torch.tensor(values, dtype=torch.float32).view(-1, 1, 1) * 255 for values in (mean, std)
+    )
     screens = torch.stack([resize(read_rgb(path), size) for path in paths])
     return ((screens.to(torch.float32) - center) / spread).numpy()
 
