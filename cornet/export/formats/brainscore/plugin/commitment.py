@@ -13,9 +13,9 @@ import numpy as np
 from brainscore_core.supported_data_standards.brainio.assemblies import NeuroidAssembly, walk_coords
 from brainscore_vision.model_helpers.brain_transformation import ModelCommitment
 
-__all__ = ["SteppedCommitment", "layer_for"]
+from .network import Intervals, layer_for
 
-Intervals = Mapping[str, tuple[float, float]]
+__all__ = ["SteppedCommitment"]
 
 
 class SteppedCommitment(ModelCommitment):
@@ -68,8 +68,3 @@ class SteppedCommitment(ModelCommitment):
         coords["time_bin_end"] = ("time_bin", [end for _, end in self.time_bins])
         values = np.stack([part.transpose("presentation", "neuroid").values for part in parts], axis=-1)
         return NeuroidAssembly(values, coords=coords, dims=("presentation", "neuroid", "time_bin"))
-
-
-def layer_for(intervals: Intervals, start: float) -> str:
-    """The layer whose interval starts nearest to the start of a time bin, in ms."""
-    return min(intervals, key=lambda layer: abs(intervals[layer][0] - start))

@@ -4,6 +4,7 @@ Each area and step is a module of its own, such as `V4_t2`, so that a forward ho
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,10 @@ from torch import Tensor, nn
 
 from .cornet_code.models.registry import registered
 
-__all__ = ["RecordedNetwork", "load_network", "read_json"]
+__all__ = ["READOUT", "Intervals", "RecordedNetwork", "layer_for", "load_network", "read_json"]
+
+Intervals = Mapping[str, tuple[float, float]]
+"""By layer, start and end in ms after stimulus onset."""
 
 FOLDER = Path(__file__).parent
 READOUT = "readout"
@@ -44,9 +48,9 @@ class RecordedNetwork(nn.Module):
         for layer, (area, step) in self.sources.items():
             output = states[area][step]
             if layer == READOUT:
-                output = self.network.decoder_features(output)  # type: ignore[operator]
+                output = self.network.decoder_features(output)
             self.get_submodule(layer)(output)
-        return self.logits(logits)  # type: ignore[no-any-return]
+        return self.logits(logits)
 
 
 def load_network(identifier: str) -> RecordedNetwork:
@@ -60,3 +64,8 @@ def load_network(identifier: str) -> RecordedNetwork:
     network.load_state_dict(weights, assign=True)
     layers = {layer: (area, step) for layer, (area, step) in entry["layers"].items()}
     return RecordedNetwork(network, layers).eval()
+
+
+def layer_for(intervals: Intervals, start: float) -> str:
+    """The layer whose interval starts nearest to the start of a time bin, in ms; of two, the earlier one."""
+    return min(intervals, key=lambda layer: abs(intervals[layer][0] - start))

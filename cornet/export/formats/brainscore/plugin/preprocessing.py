@@ -32,10 +32,10 @@ def read_rgb(path: Any) -> np.ndarray:
     with Image.open(path) as image:
         if image.mode not in ("1", "L", "P", "RGB", "CMYK", "YCbCr", "LA", "PA", "RGBA"):
             raise ValueError(f"{path} has pixels of mode {image.mode}; convert it to 8 bits a channel.")
-        if image.mode in ("LA", "PA", "RGBA") or "transparency" in image.info:
-            white = Image.new("RGBA", image.size, "white")
-            image = Image.alpha_composite(white, image.convert("RGBA"))
-        return np.array(image.convert("RGB"))
+        if image.mode not in ("LA", "PA", "RGBA") and "transparency" not in image.info:
+            return np.array(image.convert("RGB"))
+        white = Image.new("RGBA", image.size, "white")
+        return np.array(Image.alpha_composite(white, image.convert("RGBA")).convert("RGB"))
 
 
 def resize(image: np.ndarray, size: int) -> torch.Tensor:
