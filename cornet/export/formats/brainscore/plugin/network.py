@@ -35,9 +35,9 @@ class RecordedNetwork(nn.Module):
     step, (batch, feature), and `logits` the logits, (batch, class). forward: normalised images (batch, channel, y, x).
     """
 
-    def __init__(self, network: nn.Module, layers: dict[str, tuple[str, int]]) -> None:
+    def __init__(self, network: Any, layers: dict[str, tuple[str, int]]) -> None:
         super().__init__()
-        self.network = network
+        self.network: Any = network
         self.sources = layers
         for layer in layers:
             self.add_module(layer, nn.Identity())
@@ -56,8 +56,15 @@ class RecordedNetwork(nn.Module):
 def load_network(identifier: str) -> RecordedNetwork:
     """Build a network of `networks.json` on the CPU, with its weights, in evaluation mode."""
     entry = read_json("networks.json")[identifier]
-    with torch.device("meta"):  # all values come from the file
-        network = registered(entry["model"]).make(**entry["arguments"])
+    make = registered(entry["model"]).make  # before `meta`, in which torch 2.6 cannot import its compiler
+    before = torch.empty(0).device
+    torch.set_default_device(
+        "meta"
+    )  # all values come from the file; torch 2.6 does not report `with torch.device`
+    try:
+        network = make(**entry["arguments"])
+    finally:
+        torch.set_default_device(None if before.type == "cpu" else before)
     if not entry["decoder"]:
         network.decoder = nn.Identity()
     weights = torch.load(FOLDER / "weights" / f"{identifier}.pth", map_location="cpu", weights_only=True)
