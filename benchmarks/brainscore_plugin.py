@@ -125,13 +125,13 @@ def compare(text: str, identifier: str, plugin: Path, paths: Sequence[Path], bun
     table = pd.DataFrame({"stimulus_id": [path.name for path in paths]})
     shown = StimulusSet("files", table, ImageFiles(paths), degrees=subject.degrees)
     recorded = subject.record(shown, list(layers.values()), cache=False)
-    theirs = np.load(work / f"layers-{identifier}.npz")
+    theirs = np.load(work / f"layers-{identifier}.npz", allow_pickle=False)
     assert set(theirs.files) == set(layers)
     relative = {
         layer: float(np.abs(theirs[layer] - recorded[site]).max() / np.abs(recorded[site]).max())
         for layer, site in layers.items()
     }
-    bins = np.load(work / f"bins-{identifier}.npz")
+    bins = np.load(work / f"bins-{identifier}.npz", allow_pickle=False)
     over_time = []
     for region in entry_regions(plugin, identifier):
         for number, time_bin in enumerate(BINS):

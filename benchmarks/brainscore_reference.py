@@ -77,8 +77,10 @@ def benchmarks(bundle: Path, work: Path) -> dict:
     from brainscore_vision import load_ceiling, load_metric
     from brainscore_vision.benchmark_helpers.neural_common import NeuralBenchmark, average_repetition
 
+    (work / "stimuli").mkdir()
     with zipfile.ZipFile(bundle / "stimuli.zip") as archive:
-        archive.extractall(work / "stimuli")
+        for name in archive.namelist():
+            (work / "stimuli" / Path(name).name).write_bytes(archive.read(name))
     stimuli = StimulusSet.from_files(bundle / "stimulus_set.csv", work / "stimuli")
     stimuli.identifier = "bundle"
     data = xr.open_dataarray(bundle / "assembly.nc").load()
