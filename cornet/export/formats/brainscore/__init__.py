@@ -35,11 +35,11 @@ def write(sources: Sequence[Source], folder: Path, name: str) -> list[str]:
     name: of the identifiers, to which a hash of the weights is added. Raises CornetError for a name or folder that the
     reference cannot load, and for networks whose code is outside cornet.
     """
+    named = dict(zip(identifiers(sources, name), sources, strict=True))
     if "." in folder.name:
         raise CornetError(
             f"{folder.name} has a dot, but Brain-Score imports the folder as a package; give --out without dots."
         )
-    named = dict(zip(identifiers(sources, name), sources, strict=True))
     shutil.copytree(
         PLUGIN, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__", "LICENSE")
     )
