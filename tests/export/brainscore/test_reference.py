@@ -16,6 +16,7 @@ MODELS = [
 
 
 @pytest.mark.longest
+@pytest.mark.timeout(1800)
 @pytest.mark.skipif(not PYTHON, reason="CORNET_BRAINSCORE_PYTHON names no environment with brainscore-vision")
 def test_the_reference_records_and_scores_as_cornet(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(BENCHMARKS)
