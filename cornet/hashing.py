@@ -11,14 +11,14 @@ import os
 import secrets
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-__all__ = ["code_version", "content_hash", "digest"]
+__all__ = ["code_version", "content_hash", "digest", "imported_names"]
 
 
 def digest(*values: Any) -> str:
@@ -122,10 +122,11 @@ def _imports(source: str, package: str) -> tuple[str, ...]:
         nodes = list(ast.walk(ast.parse(source)))
     except SyntaxError:  # not Python code, such as a notebook
         return ()
-    return tuple(_imported_names(nodes, package))
+    return tuple(imported_names(nodes, package))
 
 
-def _imported_names(nodes: list[ast.AST], package: str) -> Iterator[str]:
+def imported_names(nodes: Iterable[ast.AST], package: str) -> Iterator[str]:
+    """Yield the dotted names that syntax nodes of a file in `package` import: modules, and what is in them."""
     for node in nodes:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)

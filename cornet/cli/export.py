@@ -51,6 +51,9 @@ def export(
     private: Annotated[
         bool, typer.Option("--private", help="With --push: nobody but you sees the repository.")
     ] = False,
+    all_checkpoints: Annotated[
+        bool, typer.Option("--all-checkpoints", help="Every checkpoint of each run, not only its best.")
+    ] = False,
 ) -> None:
     """Export networks for other programs.
 
@@ -63,6 +66,8 @@ def export(
       cornet export runs/mine/seed0 --to safetensors --push me/my-cornet --private
 
       cornet export runs/mine/seed0 runs/mine/seed1 --to brainscore --name my_cornet
+
+      cornet export runs/mine/seed0 --all-checkpoints --to brainscore --name my_cornet
     """
     from cornet.export.formats import find_format
     from cornet.export.source import open_sources
@@ -75,7 +80,7 @@ def export(
         from cornet.export.push import check_repository
 
         check_repository(push)  # before anything is written
-    sources = open_sources(model, size)
+    sources = open_sources(model, size, all_checkpoints)
     name = name or sources[0].identifier
     folder = Path(out or f"{name}-{form.name}").expanduser()
     options = {key: value for key, value in {"licence": licence, "repository": push}.items() if value}

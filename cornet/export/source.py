@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from cornet.brain.subjects.networks import NetworkSubject
@@ -56,17 +57,41 @@ class Source:
         return f"{self.model}-{self.weights_hash[:8]}"
 
 
-def open_sources(texts: Sequence[str], size: int | None = None) -> list[Source]:
+def open_sources(
+    texts: Sequence[str], size: int | None = None, all_checkpoints: bool = False
+) -> list[Source]:
     """Open the networks that `cornet export` names, as `cornet.brain.open_subject` does.
+
+    all_checkpoints: the texts name runs, and every checkpoint of each is opened, but the same weights only once.
 
     Raises CornetError for what is not a network of `cornet.create_model`, and for two with the same weights.
     """
+    if all_checkpoints:
+        every = (_open(path, size) for text in texts for path in checkpoints_of(text))
+        distinct: dict[str, Source] = {}
+        for source in every:
+            distinct.setdefault(source.identifier, source)
+        return list(distinct.values())
     found = [_open(text, size) for text in texts]
     by_weights: dict[str, str] = {}
     for one in found:
         if (other := by_weights.setdefault(one.identifier, one.text)) != one.text:
             raise CornetError(f"{other} and {one.text} are the same network; name each once.")
     return found
+
+
+def checkpoints_of(text: str) -> list[str]:
+    """The checkpoints of a run: those of its epochs in order, and then the others.
+
+    Raises CornetError if the text names something else, or the run has none.
+    """
+    run = run_of_model(text)
+    if run is None or "?" in text or Path(text).expanduser().is_file():
+        raise CornetError(f"--all-checkpoints takes runs, and {text} is not a run's folder; name that.")
+    files = [path for path in sorted((run / "checkpoints").glob("*.ckpt")) if path.stem != "previous"]
+    if not files:
+        raise CornetError(f"{text} has no checkpoints yet; let the run finish an epoch.")
+    return [str(path) for path in sorted(files, key=lambda path: not path.stem.startswith("epoch_"))]
 
 
 def _open(text: str, size: int | None) -> Source:

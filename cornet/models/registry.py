@@ -120,10 +120,13 @@ def registered(name: str) -> Registered:
 
 @functools.cache
 def found_modules() -> dict[str, str]:
-    """{name: module} of all networks that files below cornet/models register, read from their source."""
+    """{name: module} of all networks that files below cornet/models register, read from their source.
+
+    The package is not named, because `cornet export` copies this file into packages of other names.
+    """
     folder = Path(__file__).parent
     return {
-        name: ".".join(("cornet.models", *path.relative_to(folder).with_suffix("").parts))
+        name: ".".join((str(__package__), *path.relative_to(folder).with_suffix("").parts))
         for path in sorted(folder.rglob("*.py"))
         for name in _REGISTERS.findall(path.read_text(encoding="utf-8"))
     }

@@ -34,8 +34,8 @@ IGNORED = tuple(
         "": "seed name root run_folder run_id fresh plan hardware sweep logger progress hydra trainer=",
         "data.": "cache cache_gb storage_options",
         "loader.": "workers val_batch_size",
-        "callbacks.": "alignment progress sample_stimuli brain_checkpoint last_checkpoint throughput time_matrix "
-        "halving",
+        "callbacks.": "alignment progress sample_stimuli brain_checkpoint last_checkpoint every_epoch throughput "
+        "time_matrix halving",
         "trainer.": "accelerator strategy devices num_nodes enable_progress_bar log_every_n_steps",
     }.items()
     for key in keys.split()

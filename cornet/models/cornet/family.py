@@ -3,7 +3,6 @@
 from typing import Any
 
 from cornet.models.cornet.network import CORnet
-from cornet.models.cornet.published import load_published
 from cornet.models.registry import register
 
 __all__ = ["cornet_r", "cornet_rt", "cornet_s", "cornet_z"]
@@ -13,12 +12,19 @@ CORNET_2018 = "Kubilius et al. 2018 (bioRxiv 408385)"
 CORNET_2019 = "Kubilius, Schrimpf et al. 2019 (NeurIPS)"
 
 
+def load(net: CORnet, source: Any, **options: Any) -> CORnet:
+    """Load weights in the published layout; see `load_published`."""
+    from cornet.models.cornet.published import load_published  # an exported network does not read such files
+
+    return load_published(net, source, **options)
+
+
 @register(
     "cornet_z",
     summary="feed-forward, the smallest",
     top1=0.47,
     weights=SERVER + "cornet_z-5c427c9c.pth",
-    load=load_published,
+    load=load,
     paper=CORNET_2018,
     accepts=CORnet,
 )
@@ -32,7 +38,7 @@ def cornet_z(**arguments: Any) -> CORnet:
     summary="recurrent, areas in order within a step (legacy)",
     top1=0.56,
     weights=SERVER + "cornet_r-5930a990.pth",
-    load=load_published,
+    load=load,
     paper=CORNET_2018,
     accepts=CORnet,
 )
@@ -45,7 +51,7 @@ def cornet_r(**arguments: Any) -> CORnet:
     "cornet_rt",
     summary="recurrent, biological time: one area a step",
     weights=SERVER + "cornet_rt-933c001c.pth",
-    load=load_published,
+    load=load,
     paper=CORNET_2018,
     accepts=CORnet,
 )
@@ -60,7 +66,7 @@ def cornet_rt(**arguments: Any) -> CORnet:
     top1=0.731,
     top1_note="centre crop; 69.2 % on images squashed to 224 x 224",
     weights=SERVER + "cornet_s-1d3f7974.pth",
-    load=load_published,
+    load=load,
     paper=CORNET_2019,
     accepts=CORnet,
 )

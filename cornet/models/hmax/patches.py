@@ -21,9 +21,6 @@ from torch import Tensor
 from cornet.errors import CornetError
 from cornet.models.hmax.cells import BANDS, FILTERS, ORIENTATIONS, Band, complex_cells, simple_cells
 from cornet.opening import read_bytes
-from cornet.stimuli.datasets.class_folders import EXTENSIONS
-from cornet.stimuli.decode import BadImage, decode_image
-from cornet.stimuli.geometry import center_view
 
 __all__ = [
     "LUMINANCE",
@@ -136,6 +133,11 @@ def folder_patches(
     Their short side is resized to `size` pixels, and the centre is taken. Others: as in `learn_patches`.
     Raises CornetError if there are no images, and for one that cannot be read.
     """
+    # Imported here, because an exported network has its patches, and may run where there is no decoder of images.
+    from cornet.stimuli.datasets.class_folders import EXTENSIONS
+    from cornet.stimuli.decode import BadImage, decode_image
+    from cornet.stimuli.geometry import center_view
+
     files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in EXTENSIONS and path.is_file())
     if not files:
         raise CornetError(
