@@ -8,6 +8,7 @@ import typer
 from cornet.cli.benchmarks import benchmarks
 from cornet.cli.convert import convert
 from cornet.cli.drive import SeveralNeuroids, drive
+from cornet.cli.export import export
 from cornet.cli.fetch import fetch
 from cornet.cli.generalise import generalise
 from cornet.cli.init import init
@@ -53,6 +54,7 @@ app.command(cls=SeveralImages)(metamers)
 app.command(cls=SeveralImages)(look)
 app.command()(prepare)
 app.command()(plan)
+app.command()(export)
 app.add_typer(report, name="report")
 app.command()(rerun)
 

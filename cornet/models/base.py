@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from cornet.errors import CornetError
 from cornet.models.area_table import Area, Times, given_steps
 from cornet.models.compiling import CompiledNetwork
+from cornet.models.timm_api.methods import TimmMethods
 
 __all__ = ["Area", "Depth", "Network", "Pixels", "pooled"]
 
@@ -32,7 +33,7 @@ class Depth(NamedTuple):
     unrolled: int
 
 
-class Network(nn.Module, ABC):
+class Network(TimmMethods, nn.Module, ABC):
     """Base class of all networks with areas.
 
     areas: from the lowest to the highest; the decoder reads the last one. num_classes: outputs of the decoder.
@@ -42,8 +43,8 @@ class Network(nn.Module, ABC):
     sets it; None for a network that was built in another way, which cannot be exported.
 
     A family implements `run_areas`, and sets `decoder`, which maps the features of the last area, averaged over y and
-    x, to logits. It may replace `steps_for` (its rule for `times`), `decoder_features`, `decode`, and the methods about
-    costs.
+    x, to logits. It may replace `steps_for` (its rule for `times`), `decoder_features`, `decode`, `make_decoder`, and the
+    methods about costs. `cornet.models.timm_api.methods` adds the methods of timm's networks.
 
     Raises CornetError without an area, and for two areas of one name or one region.
     """

@@ -143,13 +143,14 @@ def network_of_file(
     net = build_checked(path, content, seed, make, load)
     if not untrained:
         load(net, content)
+    net.image_settings = {"size": size or own_size, "mean": mean, "std": std}
     return Prepared(net, size or own_size, mean, std)
 
 
 def without_decoder(make: Callable[[], Network]) -> Network:
     """Make a network without its decoder, as tasks with heads of their own train it."""
     net = make()
-    net.decoder = nn.Identity()
+    net.reset_classifier(0)
     return net
 
 
