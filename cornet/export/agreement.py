@@ -1,5 +1,10 @@
-"""Compare an exported graph with its network: every output, on batches of two sizes."""
+"""Compare an exported graph with its network: every output, on batches of two sizes.
 
+An output that differs from the network's in float32 is compared with the network in float64: PyTorch's group norm in
+float32 errs by 1e-4 with few values per group, as in a CORnet-RT of width 0.1, where onnxruntime errs by 1e-6.
+"""
+
+import copy
 from collections.abc import Callable, Mapping
 
 import torch
@@ -24,7 +29,8 @@ def check_agreement(source: Source, net: Network, run: Run, program: str) -> flo
     """Return the largest difference between `run` and `net`, relative to the largest value of each output.
 
     run: takes `images` (batch, channel, size, size) and returns {name: tensor}; it stands for the file as `program`
-    runs it. The images have uniform pixels from a fixed seed, normalised.
+    runs it. The images have uniform pixels from a fixed seed, normalised. The network computes in float32, and in
+    float64 where this differs by more than `TOLERANCE`.
 
     Raises CornetError for other outputs or shapes, and for a difference above `TOLERANCE`.
     """
@@ -46,8 +52,16 @@ def check_agreement(source: Source, net: Network, run: Run, program: str) -> flo
                     f"{program} gives {name} of shape {tuple(found[name].shape)} for {batch} {INPUT}, not "
                     f"{tuple(value.shape)}; report this as a fault of the export."
                 )
-            if (difference := relative_difference(found[name], value)) > worst:
-                worst, where = difference, name
+        differences = {name: relative_difference(found[name], value) for name, value in expected.items()}
+        if max(differences.values()) > TOLERANCE:
+            exact = expected_outputs(copy.deepcopy(net).double(), images.double())
+            differences = {
+                name: value if value <= TOLERANCE else relative_difference(found[name], exact[name])
+                for name, value in differences.items()
+            }
+        largest = max(differences, key=differences.__getitem__)
+        if differences[largest] > worst:
+            worst, where = differences[largest], largest
     if worst > TOLERANCE:
         raise CornetError(
             f"{source.text} differs by {worst:.1e} of the largest value of {where} under {program}, more than the "
@@ -71,9 +85,9 @@ def expected_outputs(net: Network, images: Tensor) -> dict[str, Tensor]:
 def relative_difference(found: Tensor, expected: Tensor) -> float:
     """The largest difference over the largest absolute value; infinite for values that are not numbers."""
     if not torch.isfinite(expected).all():
-        return 0.0 if torch.equal(torch.nan_to_num(found), torch.nan_to_num(expected)) else float("inf")
+        return 0.0 if torch.equal(found.double(), expected.double()) else float("inf")
     largest = float(expected.abs().max())
-    difference = float((found - expected).abs().max())
+    difference = float((found.double() - expected.double()).abs().max())
     if difference != difference:
         return float("inf")
     return difference / largest if largest else (0.0 if difference == 0 else float("inf"))

@@ -1,8 +1,8 @@
 """A network as a graph with named outputs, which PyTorch and other programs run without cornet.
 
-Input: `images` (batch, channel, size, size), normalised. Outputs: `logits` (batch, class), and one for each area and each
-step that the image reaches, such as `V4_step0` (batch, channel, y, x), in the order of areas and steps. Each step has
-an output of its own, so that a user of onnxruntime asks for those that are needed, and only these are computed.
+Input: `images` (batch, channel, size, size), normalised. Outputs: `logits` (batch, class), and one for each area and
+each step that the image reaches, such as `V4_step0` (batch, channel, y, x), in the order of areas and steps. Each step
+has an output of its own, so that a user of onnxruntime names those that are needed.
 """
 
 import contextlib

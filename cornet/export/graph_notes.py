@@ -70,8 +70,8 @@ def write_notes(folder: Path, name: str, facts: dict[str, Any], how: str) -> Non
     checked = (
         "It was not compared with the network after it was written."
         if facts["checked_under"] is None
-        else f"Under {facts['checked_under']}, every output is within {facts['largest_relative_difference']:.1e} of the "
-        "network's, relative to the largest value of the output."
+        else f"Under {facts['checked_under']}, every output is within {facts['largest_relative_difference']:.1e} of "
+        "the network's, relative to the largest value of the output."
     )
     noise = (
         "\nThe neuronal noise of V1 is off in this file, as no two programs would draw it alike.\n"

@@ -43,8 +43,8 @@ class Network(TimmMethods, nn.Module, ABC):
     sets it; None for a network that was built in another way, which cannot be exported.
 
     A family implements `run_areas`, and sets `decoder`, which maps the features of the last area, averaged over y and
-    x, to logits. It may replace `steps_for` (its rule for `times`), `decoder_features`, `decode`, `make_decoder`, and the
-    methods about costs. `cornet.models.timm_api.methods` adds the methods of timm's networks.
+    x, to logits. It may replace `steps_for` (its rule for `times`), `decoder_features`, `decode`, `make_decoder`, and
+    the methods about costs. `cornet.models.timm_api.methods` adds the methods of timm's networks.
 
     Raises CornetError without an area, and for two areas of one name or one region.
     """

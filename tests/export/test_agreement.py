@@ -1,5 +1,7 @@
 """The comparison that an export makes after it was written."""
 
+import copy
+
 import pytest
 import torch
 
@@ -48,7 +50,7 @@ def test_the_largest_difference_of_any_output(source):
 
 def test_one_value_above_the_limit_is_an_error(source):
     with pytest.raises(
-        CornetError, match="mine differs by 2.* of the largest value of IT_step1 under some program"
+        CornetError, match=r"mine differs by 2.* of the largest value of IT_step1 under some program"
     ):
         check(source, lambda outputs: shifted(outputs, "IT_step1", 2e-5))
     with pytest.raises(CornetError, match="differs by inf"):
@@ -62,6 +64,23 @@ def test_other_names_and_shapes_are_errors(source):
         check(source, lambda outputs: {"logits": outputs["logits"]})
     with pytest.raises(CornetError, match=r"gives logits of shape \(1, 1, 5\) for 1 images, not \(1, 5\)"):
         check(source, lambda outputs: {**outputs, "logits": outputs["logits"][None]})
+
+
+def test_float64_decides_where_float32_is_inexact():
+    """A group norm over three values: in float32 PyTorch errs more than the limit; its float64 is right."""
+    torch.manual_seed(0)
+    net = create_model("cornet_rt", num_classes=5, width=0.1).eval()
+    narrow = Source("narrow", net, 32, IMAGENET_MEAN, IMAGENET_STD)
+    exact = copy.deepcopy(net).double()
+    images = torch.rand(3, 3, 32, 32) * 4 - 2
+    single, wide = expected_outputs(net, images), expected_outputs(exact, images.double())
+    assert relative_difference(single["logits"], wide["logits"]) > 1e-5
+
+    def run(images):
+        found = expected_outputs(exact, images.double())
+        return {name: value.float() for name, value in found.items()}
+
+    assert 0 < check_agreement(narrow, net, run, "float64") <= 1e-5
 
 
 def test_outputs_of_zeros():

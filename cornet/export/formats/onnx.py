@@ -86,6 +86,7 @@ def convert(source: Source, net: Network, names: list[str]) -> Any:
         ) from None
     assert program is not None
     for value in (*program.model.graph.inputs, *program.model.graph.outputs):
+        assert value.shape is not None
         value.shape[0] = "batch"  # in place of a symbol such as s77
     return program
 

@@ -93,7 +93,10 @@ def entry(name: str) -> Callable[..., Any]:
 
 
 def given_config(name: str, cfg: Any, overlay: Mapping[str, Any] | None) -> dict[str, Any]:
-    """timm's configuration as the user gave it: {"file", "mean", "std", "input_size", ...}. Raises CornetError for a tag."""
+    """timm's configuration as the user gave it: {"file", "mean", "std", "input_size", ...}.
+
+    Raises CornetError for a tag.
+    """
     if isinstance(cfg, str) and cfg:
         raise CornetError(
             f"{timm_name(name)} has no weights named {cfg!r}; leave the part after the point out."

@@ -147,7 +147,7 @@ class TimmMethods:
         return features
 
     def forward_head(self, features: Tensor, pre_logits: bool = False) -> Tensor:
-        """Logits (batch, class) of what `forward_features` returns; pre_logits: what the decoder reads, in their place."""
+        """Logits (batch, class) of what `forward_features` returns; pre_logits: what the decoder reads instead."""
         net: Any = self
         found: Tensor = net.decoder_features(features) if pre_logits else net.decode(features)
         return found
@@ -201,7 +201,7 @@ def chosen_indices(indices: Indices, names: Sequence[str]) -> list[int]:
 
 
 def measured_states(net: Any, size: int) -> list[Tensor]:
-    """The last output of each area for an image of `size` pixels, on the meta device: shapes alone, nothing computed."""
+    """The last output of each area for an image of `size` pixels, on the meta device: shapes without values."""
     memo: dict[int, Any] = {}  # so that no weights are copied
     for tensor in itertools.chain(net.parameters(), net.buffers()):
         shape = tensor.detach().to("meta")

@@ -1,5 +1,6 @@
 """ONNX and torch.export: every network, run by other programs, gives what the network gives."""
 
+import copy
 import json
 import sys
 from pathlib import Path
@@ -21,11 +22,15 @@ from cornet.stimuli.normalisation import IMAGENET_MEAN, IMAGENET_STD
 from tests.helpers.models.named import small_arguments
 
 SIZE = 32
+WIDTH = {"cornet_r": 0.25, "cornet_rt": 0.25}
+"""Narrower ones have three values per group of a norm, which float32 cannot compute to 1e-5."""
 
 
 def source(name: str, **arguments: object) -> Source:
     torch.manual_seed(0)
-    net = create_model(name, **{"num_classes": 5, **small_arguments(name), **arguments}).eval()
+    net = create_model(
+        name, **{"num_classes": 5, **small_arguments(name, WIDTH.get(name, 0.1)), **arguments}
+    ).eval()
     return Source(name, net, SIZE, IMAGENET_MEAN, IMAGENET_STD, classes=list("abcde"))
 
 
@@ -59,7 +64,10 @@ def test_every_network(name, form, tmp_path):
     for batch in (1, 4):
         images = torch.randn(batch, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(batch))
         with torch.no_grad():
-            logits, states = given.net(images, return_states=True)
+            exact = copy.deepcopy(given.net).double()  # float32 itself errs by 1e-4 in a narrow CORnet-R
+            logits, states = (exact if form == "onnx" else given.net)(
+                images.double() if form == "onnx" else images, return_states=True
+            )
         expected = {"logits": logits}
         for area, state in states.items():
             for step in range(given.net.first_driven_step(area), len(state)):
@@ -148,7 +156,7 @@ def test_a_network_without_a_decoder_gives_features(tmp_path):
     given = source("cornet_z", num_classes=0)
     write_export(find_format("torch-export"), [given], tmp_path / "out", "net")
     found = run_pt2(tmp_path / "out", "net", torch.zeros(2, 3, SIZE, SIZE))
-    assert list(found)[0] == "features"
+    assert next(iter(found)) == "features"
     assert found["features"].shape == (2, 51)
 
 
@@ -220,7 +228,7 @@ def test_a_network_that_onnx_cannot_express(odd, tmp_path):
     net = create_model("odd", kind="linear algebra").eval()
     given = Source("odd", net, SIZE, IMAGENET_MEAN, IMAGENET_STD)
     with pytest.raises(
-        CornetError, match="odd cannot be exported to ONNX .*; use --to torch-export"
+        CornetError, match=r"odd cannot be exported to ONNX .*; use --to torch-export"
     ) as caught:
         write_export(find_format("onnx"), [given], tmp_path / "out", "net")
     assert "\n" not in str(caught.value)
@@ -229,6 +237,6 @@ def test_a_network_that_onnx_cannot_express(odd, tmp_path):
 
 @pytest.mark.parametrize("name", ["../net", "a/b", ".net", "a b", ""])
 def test_names_that_are_no_files(name, tmp_path):
-    with pytest.raises(CornetError, match="--name .* must consist of letters"):
+    with pytest.raises(CornetError, match=r"--name .* must consist of letters"):
         write_export(find_format("torch-export"), [source("cornet_z")], tmp_path / "out", name)
     assert not list(tmp_path.iterdir())

@@ -27,7 +27,7 @@ def test_the_maps_are_the_last_states_of_the_areas(name):
     info = maps.feature_info
     assert info.channels() == [one.shape[1] for one in found]
     assert info.reduction() == [64 // one.shape[-1] for one in found]
-    for one, area in zip(chosen, [list(states)[0], list(states)[2]], strict=True):
+    for one, area in zip(chosen, [list(states)[index] for index in (0, 2)], strict=True):
         assert torch.equal(one, states[area][-1])
 
 
