@@ -6,6 +6,7 @@
 from typing import TYPE_CHECKING, Any
 
 from cornet.errors import CornetError
+from cornet.models.timm_api.hook import watch_timm
 
 if TYPE_CHECKING:
     from cornet import brain as brain
@@ -67,3 +68,6 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
+
+
+watch_timm()

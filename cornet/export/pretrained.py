@@ -9,7 +9,7 @@ from cornet.export.formats import find_format
 from cornet.export.source import Source
 from cornet.export.write import write_export
 from cornet.models.base import Network
-from cornet.models.pretrained.settings import ImageSettings
+from cornet.models.image_settings import ImageSettings
 
 __all__ = ["save_pretrained"]
 

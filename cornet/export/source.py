@@ -104,7 +104,8 @@ def _open(text: str, size: int | None) -> Source:
     if subject.times is not None:
         raise CornetError(f"{text} sets steps, which an export cannot keep; name the network without them.")
     run = run_of_model(text)
-    images = subject.net.image_settings  # of a folder that was exported before
+    images = subject.net.image_settings
+    classes = list(images.classes) if images else []
     return Source(
         text,
         subject.net.float().cpu().eval(),
@@ -112,6 +113,6 @@ def _open(text: str, size: int | None) -> Source:
         tuple(float(x) for x in subject.mean),
         tuple(float(x) for x in subject.std),
         subject.degrees,
-        classes_of_model(text) if images is None else list(images.classes),
+        classes or classes_of_model(text),
         None if run is None else RunFolder(run),
     )

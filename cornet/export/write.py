@@ -1,5 +1,6 @@
 """Write an export into a folder: all of it, or nothing."""
 
+import re
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -20,7 +21,7 @@ def write_export(
 
     options: keyword arguments of the format (`cornet.export.formats`). The folder appears when it is complete. Raises
     CornetError if it exists and is not empty, if it cannot be written, for several networks in a format that takes one,
-    and for an option that the format does not have.
+    for an option that the format does not have, and for a name that is not a file's.
     """
     for option in options or {}:
         if option not in form.options:
@@ -28,6 +29,10 @@ def write_export(
     if len(sources) > 1 and not form.several:
         raise CornetError(
             f"--to {form.name} takes one network, not {len(sources)}; export each into a folder of its own."
+        )
+    if not re.fullmatch(r"[\w-][\w.-]*", name, re.ASCII):
+        raise CornetError(
+            f"--name {name!r} must consist of letters, digits, _, - and ., as files are named after it."
         )
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise CornetError(f"{folder} exists already; give another --out, or remove it.")

@@ -15,9 +15,10 @@ from torch import Tensor, nn
 from cornet.errors import CornetError
 from cornet.models.area_table import Area, Times, given_steps
 from cornet.models.compiling import CompiledNetwork
+from cornet.models.timm_api.methods import TimmMethods
 
 if TYPE_CHECKING:
-    from cornet.models.pretrained.settings import ImageSettings
+    from cornet.models.image_settings import ImageSettings
 
 __all__ = ["Area", "Depth", "Network", "Pixels", "pooled"]
 
@@ -35,7 +36,7 @@ class Depth(NamedTuple):
     unrolled: int
 
 
-class Network(nn.Module, ABC):
+class Network(TimmMethods, nn.Module, ABC):
     """Base class of all networks with areas.
 
     areas: from the lowest to the highest; the decoder reads the last one. num_classes: outputs of the decoder.
@@ -43,11 +44,11 @@ class Network(nn.Module, ABC):
 
     area_table: {name: Area}. steps: {name: steps}. made_with: `name` and the other arguments of `create_model`, which
     sets it; None for a network that was built in another way, which cannot be exported. image_settings: the images that
-    it takes, which `cornet.from_pretrained` sets; else None.
+    it was trained on, for a network of a run or a folder; None: not known, and taken as ImageNet's.
 
     A family implements `run_areas`, and sets `decoder`, which maps the features of the last area, averaged over y and
-    x, to logits. It may replace `steps_for` (its rule for `times`), `decoder_features`, `decode`, and the methods about
-    costs.
+    x, to logits. It may replace `steps_for` (its rule for `times`), `decoder_features`, `decode`, `make_decoder`, and
+    the methods about costs. `cornet.models.timm_api.methods` adds the methods of timm's networks.
 
     Raises CornetError without an area, and for two areas of one name or one region.
     """

@@ -166,6 +166,12 @@ class BLT(Network):
             if weight.ndim > 1:
                 nn.init.xavier_uniform_(weight)
 
+    def make_decoder(self, num_classes: int) -> nn.Module:
+        decoder = nn.Linear(self.head_hidden_size, num_classes)
+        nn.init.xavier_uniform_(decoder.weight)
+        nn.init.zeros_(decoder.bias)
+        return decoder
+
     def run_areas(self, images: Tensor, steps: Mapping[str, int], keep_all: bool) -> dict[str, list[Tensor]]:
         layers: list[tuple[str, Any]] = list(self.areas.items())
         history: dict[str, list[Tensor]] = {name: [] for name in steps}

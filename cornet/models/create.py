@@ -2,7 +2,7 @@
 
 import difflib
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import Any
 
@@ -12,6 +12,7 @@ from cornet.errors import CornetError
 from cornet.models.base import Network
 from cornet.models.loading import load_weights
 from cornet.models.registry import Registered, registered
+from cornet.models.timm_api.features import FeatureMaps
 from cornet.models.weights import fetch_published
 from cornet.old_names import MODEL_ARGUMENTS
 
@@ -25,6 +26,8 @@ def create_model(
     weights_url: str | PathLike[str] | None = None,
     accept_hash: bool = False,
     ema: bool = False,
+    features_only: bool = False,
+    out_indices: int | Sequence[int] | None = None,
     **arguments: Any,
 ) -> Any:  # the class depends on the name
     """Build a `cornet.models.Network` by name, e.g. create_model("cornet_s", num_classes=10, width=0.25).
@@ -36,7 +39,10 @@ def create_model(
         original server.
     accept_hash: accept a file whose SHA-256 does not match its name.
     ema: load the averaged weights of the file `pretrained`.
+    features_only: return a `cornet.models.timm_api.features.FeatureMaps`, whose `forward` gives a list of maps, one for
+        each area in `out_indices` (positions, or a number of last ones; default: all areas with a map), as in timm.
     arguments: keyword arguments of the network, for cornet_... those of `CORnet`; defaults are the published values.
+        num_classes=0: without a decoder, as in timm.
 
     Raises CornetError for an unknown name or argument, for weights that exceed the free memory, and for weights that
     cannot be fetched or do not fit.
@@ -49,6 +55,12 @@ def create_model(
             raise CornetError(f"{name} has no argument {word!r}; {hint}")
     if ema and (pretrained is True or not pretrained):
         raise CornetError("ema=True chooses averaged weights in a file; give pretrained=PATH too.")
+    if out_indices is not None and not features_only:
+        raise CornetError(f"out_indices={out_indices!r} chooses feature maps; give features_only=True too.")
+    classes = arguments.get("num_classes")
+    headless = classes == 0 and not isinstance(classes, bool)
+    if headless:
+        del arguments["num_classes"]
     check_memory(entry, arguments)
     net = entry.make(**arguments)
     if not isinstance(net, Network):
@@ -56,12 +68,14 @@ def create_model(
             f"{name} is a {type(net).__name__}, which must be a subclass of cornet.models.Network."
         )
     net.made_with = {"name": name, **net.recorded_arguments(arguments)}
+    if headless:
+        net.reset_classifier(0)
     if pretrained is True:
         source = fetch_published(name, weights_url, accept_hash=accept_hash)
         load_weights(name, net, source, other_classes=True)
     elif pretrained:
         load_weights(name, net, os.fspath(pretrained), ema=ema, other_classes=True)
-    return net
+    return FeatureMaps(net, out_indices) if features_only else net
 
 
 def check_memory(entry: Registered, arguments: Mapping[str, Any]) -> None:

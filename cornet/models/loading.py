@@ -38,7 +38,8 @@ def load_state(
     source: a file, or its content: a state dict, or a dict with one, as other programs write them; see
         `cornet.models.weight_files`. num_batches_tracked may be missing.
     ema: take averaged weights of the file. label: the file, for messages. report: log what was unusual in the file.
-    other_classes: if only the number of classes differs, load all but the decoder, and say so.
+    other_classes: if only the number of classes differs, load all but the decoder, and say so; a network without a
+        decoder leaves that of the file out.
 
     Raises CornetError, before anything is loaded, for a file that cannot be read safely, and for weights of another
     network.
@@ -54,6 +55,8 @@ def load_state(
         given = {key: value for key, value in given.items() if key not in decoder}
         own = {key: value for key, value in own.items() if key not in decoder}
         note = "the decoder is for other classes; it was not loaded and starts untrained"
+    elif other_classes and not decoder:
+        given = {key: value for key, value in given.items() if not key.startswith("decoder.")}
     missing = [key for key in own if key not in given and not key.endswith("num_batches_tracked")]
     extra = [key for key in given if key not in own]
     misfits = [key for key in own if key in given and given[key].shape != own[key].shape]

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from cornet.errors import CornetError
 from cornet.models.base import Network
@@ -30,7 +29,7 @@ def seeded(seed: int) -> Iterator[None]:
 def without_decoder(make: Callable[[], Network]) -> Network:
     """Make a network without its decoder, as tasks with heads of their own train it."""
     net = make()
-    net.decoder = nn.Identity()
+    net.reset_classifier(0)
     return net
 
 

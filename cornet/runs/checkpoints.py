@@ -20,6 +20,7 @@ from torch import nn
 from cornet.errors import CornetError
 from cornet.models import Network, create_model, load_published
 from cornet.models.cornet.published import infer_arguments, rename_own_layout
+from cornet.models.image_settings import ImageSettings
 from cornet.models.loading import load_weights
 from cornet.models.untrusted import (
     Load,
@@ -148,6 +149,7 @@ def network_of_file(
     net = build_checked(path, content, seed, make, load)
     if not untrained:
         load(net, content)
+    net.image_settings = ImageSettings(size or own_size, mean, std)
     return Prepared(net, size or own_size, mean, std)
 
 

@@ -123,7 +123,7 @@ def test_times_as_a_number_or_by_area():
         ("cornet_s", {"times": True}, "whole number"),
         ("cornet_s", {"times": [1, 2, 4, 2]}, "whole number"),
         ("cornet_s", {"times": "2"}, "whole number"),
-        ("cornet_s", {"num_classes": 0}, "num_classes=0"),
+        ("cornet_s", {"num_classes": -1}, "num_classes=-1"),
         ("cornet_s", {"num_classes": 1.5}, r"num_classes=1.5"),
         ("cornet_s", {"width": 0}, "width=0"),
         ("cornet_s", {"width": float("nan")}, "width=nan"),

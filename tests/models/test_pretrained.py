@@ -14,7 +14,8 @@ import cornet
 from cornet import CornetError, create_model, from_pretrained, list_models, save_pretrained
 from cornet.brain.subjects.identity import module_identity
 from cornet.models.base import Area, Network
-from cornet.models.pretrained.settings import FORMAT, ImageSettings
+from cornet.models.image_settings import ImageSettings
+from cornet.models.pretrained.settings import FORMAT
 from cornet.models.pretrained.weights_folder import weights_hash
 from tests.helpers.models.named import small_arguments
 

@@ -49,9 +49,10 @@ def module_identity(module: nn.Module, **extra: Any) -> str:
     return parts.hexdigest()
 
 
-# Attributes of every module, training mode, compilation, origin, and images (which are hashed as preprocessing): none
-# changes recorded features.
-_OWN = {*vars(nn.Module()), "training", "_compiled_call_impl", "_compiled", "made_with", "image_settings"}
+# Attributes of every module, training mode, compilation, origin (ours and timm's), a decoder's initialisation, and
+# images (which are hashed as preprocessing): none changes recorded features.
+_ORIGIN = {"made_with", "image_settings", "decoder_init", "_model_args"}
+_OWN = {*vars(nn.Module()), "training", "_compiled_call_impl", "_compiled", *_ORIGIN}
 
 
 def _add(parts: Any, value: Any, seen: dict[int, Any], depth: int) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 from cornet.export.model_card.card import CARD, write_card
 from cornet.export.push import push_folder
 from cornet.export.source import Source
-from cornet.models.pretrained.settings import CONFIG, ImageSettings
+from cornet.models.image_settings import ImageSettings
+from cornet.models.pretrained.settings import CONFIG
 from cornet.models.pretrained.weights_folder import WEIGHTS, write_weights_folder
 
 __all__ = ["OPTIONS", "SEVERAL", "SUMMARY", "push", "write"]

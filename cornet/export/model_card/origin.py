@@ -6,6 +6,7 @@ from pathlib import Path
 
 from cornet.errors import CornetError
 from cornet.export.source import Source
+from cornet.models.pretrained.weights_folder import is_weights_folder
 from cornet.models.registry import registered
 from cornet.runs.checkpoints import KINDS, checkpoint_path
 
@@ -39,7 +40,7 @@ def origin_of(source: Source) -> Origin:
         if not path.is_file():  # as `open_subject` chooses it
             path = checkpoint_path(source.run.path, next((one for one in KINDS if one in options), None))
         return Origin("run", "Trained by the run that is described here.", path)
-    if source.net.image_settings is not None:
+    if source.text and is_weights_folder(Path(name).expanduser()):
         return Origin("folder", "Read from a folder that was exported before; its README.md may say more.")
     if source.text and name == source.model:
         file = next((word.removeprefix("weights=") for word in options if word.startswith("weights=")), "")

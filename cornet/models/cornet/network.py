@@ -139,7 +139,13 @@ class CORnet(Network):
             below = channels[spec.name]
         self.feedback = Feedback(pairs, channels) if pairs else None
         self.decoder = nn.Linear(below, self.num_classes)
-        initialise(self, init or PUBLISHED_INIT[block])
+        self.decoder_init: Init = init or PUBLISHED_INIT[block]
+        initialise(self, self.decoder_init)
+
+    def make_decoder(self, num_classes: int) -> nn.Module:
+        decoder = nn.Linear(self.head_hidden_size, num_classes)
+        initialise(decoder, self.decoder_init)
+        return decoder
 
     def run_areas(self, images: Tensor, steps: Mapping[str, int], keep_all: bool) -> dict[str, list[Tensor]]:
         areas = dict(self.areas.items())

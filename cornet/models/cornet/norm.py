@@ -79,7 +79,9 @@ class SteppedNorm(nn.Module):
                 "run fewer steps, or build the network with later_steps=last."
             )
         norm = self.norms[min(step, len(self.norms) - 1)]
-        if step < self.first_driven or (self.mode == "group" and len(x) == 1):
+        # The same values as `norm(x)`, without PyTorch's check of the batch, which would fix its size in an export.
+        alone = self.mode == "group" and (torch.compiler.is_exporting() or len(x) == 1)
+        if step < self.first_driven or alone:
             return normalise_single(x, norm, self.norms[0] if self.mode == "shared_affine" else norm)
         if self.mode != "shared_affine" or norm is self.norms[0]:
             return norm(x)

@@ -83,7 +83,7 @@ def load_published(
         weights have another prefix or key; what was done is then logged in one line.
     ema: take averaged weights (under "state_dict_ema" or "model_ema"). label: the file, for messages. report: log what
         was unusual in the file. other_classes: if only the number of classes differs, load all but the decoder, and say
-        so.
+        so; a network without a decoder leaves that of the file out.
 
     The network keeps its device and dtype. R and RT have the same entries, so a file of one loads into the other.
 
@@ -107,12 +107,16 @@ def load_published(
 def without_other_decoder(
     net: CORnet, content: Mapping[str, Any], label: str, ema: bool
 ) -> tuple[Weights | None, str]:
-    """Return a file's weights without a decoder for other classes, and a note; None if the decoder fits."""
+    """Return a file's weights without a decoder that the network does not take, and a note; None if it fits."""
     names, own = published_names(net), net.state_dict()
     expected = {published: own[ours] for ours, published in names.items()}
     found = extract_weights(content, label, (expected, own), ema=ema)
     given = {names.get(key, key): value for key, value in found.tensors.items()}
     decoder = [published for ours, published in names.items() if ours.startswith("decoder.")]
+    if not decoder:
+        given = {key: value for key, value in given.items() if not key.startswith("decoder.")}
+        check_same_network(label, given, expected)
+        return replace(found, tensors=given), ""
     classes = [len(weights[decoder[0]]) for weights in (given, expected) if decoder and decoder[0] in weights]
     if len(classes) < 2 or classes[0] == classes[1]:
         return None, ""

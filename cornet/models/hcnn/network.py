@@ -173,6 +173,9 @@ class HCNN(Network):
         self.grid = int(grid)
         self.decoder = StandardisedLinear(below * self.grid**2, self.num_classes)
 
+    def make_decoder(self, num_classes: int) -> nn.Module:
+        return StandardisedLinear(self.head_hidden_size, num_classes)
+
     def decoder_features(self, output: Tensor) -> Tensor:
         """Averages (batch, channel x grid x grid) over the parts of the last map."""
         return F.adaptive_avg_pool2d(output, self.grid).flatten(1)

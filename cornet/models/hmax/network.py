@@ -35,6 +35,7 @@ from cornet.models.hmax.patches import (
     object_patches,
     read_patches,
 )
+from cornet.models.image_settings import ImageSettings
 from cornet.models.registry import register
 from cornet.sizes import check_pixels, check_positive, check_positive_int, is_seed
 from cornet.stimuli.normalisation import IMAGENET_MEAN, IMAGENET_STD
@@ -139,9 +140,13 @@ class HMAX(Network):
         if len(self.bands) < len(BANDS[version]) and not is_meta():
             text = "images of %d pixels are small: hmax uses filters up to %d pixels and patches of %s cells"
             log.warning(text, size, max(self.bands[-1].sizes), ", ".join(map(str, self.patch_counts)))
+        self.image_settings = ImageSettings(size, tuple(mean), tuple(std))
+        self.decoder = self.make_decoder(self.num_classes)
+
+    def make_decoder(self, num_classes: int) -> nn.Module:
         cells = sum(self.patch_counts.values())
         norm = nn.BatchNorm1d(cells, affine=False)
-        self.decoder = nn.Sequential(OrderedDict(norm=norm, linear=nn.Linear(cells, self.num_classes)))
+        return nn.Sequential(OrderedDict(norm=norm, linear=nn.Linear(cells, num_classes)))
 
     def add_fixed(self, name: str, values: np.ndarray) -> None:
         """Add a buffer of the default dtype."""

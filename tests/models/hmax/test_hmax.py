@@ -228,7 +228,7 @@ def test_it_is_recorded_without_a_decoder_too():
         ({"in_channels": 2}, "in_channels=2 must be 3 (RGB) or 1 (grey)."),
         ({"std": (1, 1, 0)}, "std=0.0 must be a number above 0."),
         ({"mean": (0.5, 0.5)}, "mean=[0.5, 0.5] has 2 numbers, but the images have in_channels=3"),
-        ({"num_classes": 0}, "num_classes=0 must be a whole number"),
+        ({"num_classes": -1}, "num_classes=-1 must be a whole number"),
         (
             {"sizes": []},
             "sizes=[] and per_size=125 must be different sizes and one number for all or for each",
