@@ -36,8 +36,17 @@ class Shot:
 SHOTS = [
     Shot("report", f"report {RUN}", f"{RUN}/report.html", 1300),
     Shot("look", f"look {RUN} --image objects:1 --out look", "look/look.png"),
-    Shot("rank", f"score pixels gabor {RUN} {RUN}?untrained --on simulated.V1 simulated.IT --rank --out rank", "rank/ranking.html"),
-    Shot("neuron", f"neuron my-bundle --neuroid 3 --models pixels gabor {RUN} --out neuron", "neuron/neuron.html", 1300),
+    Shot(
+        "rank",
+        f"score pixels gabor {RUN} {RUN}?untrained --on simulated.V1 simulated.IT --rank --out rank",
+        "rank/ranking.html",
+    ),
+    Shot(
+        "neuron",
+        f"neuron my-bundle --neuroid 3 --models pixels gabor {RUN} --out neuron",
+        "neuron/neuron.html",
+        1300,
+    ),
     Shot("drive", f"drive {RUN} --on simulated.V1 --neuroid 0 1 --out drive", "drive/drive.html", 1100),
     Shot("compare", f"report compare {RUN}", "", 1000),
     Shot("tradeoff", "report tradeoff --score IT", "tradeoff.html", 1000),
@@ -58,9 +67,18 @@ def cornet(work: Path, *words: str) -> str:
 def photograph(page: Path, height: int, browser: str) -> Image.Image:
     """Return a page as a browser shows it, without a scroll bar."""
     shot = page.with_suffix(".shot.png")
-    options = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", f"--window-size=1100,{height}"]
+    options = [
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--hide-scrollbars",
+        f"--window-size=1100,{height}",
+    ]
     subprocess.run(
-        [browser, *options, f"--screenshot={shot}", page.as_uri()], check=True, capture_output=True, timeout=120
+        [browser, *options, f"--screenshot={shot}", page.as_uri()],
+        check=True,
+        capture_output=True,
+        timeout=120,
     )
     return Image.open(shot)
 
@@ -69,12 +87,16 @@ def save(picture: Image.Image, path: Path) -> None:
     """Write a JPEG file of at most WIDTH pixels, without information about where it was made."""
     picture = picture.convert("RGB")
     if picture.width > WIDTH:
-        picture = picture.resize((WIDTH, round(picture.height * WIDTH / picture.width)), Image.Resampling.LANCZOS)
+        picture = picture.resize(
+            (WIDTH, round(picture.height * WIDTH / picture.width)), Image.Resampling.LANCZOS
+        )
     picture.save(path, "JPEG", quality=80, optimize=True, progressive=True)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--work", type=Path, required=True, help="folder for runs and pages; it is kept")
     parser.add_argument("--out", type=Path, default=HERE, help="folder of the pictures")
     parser.add_argument("--only", nargs="*", help="names of pictures")

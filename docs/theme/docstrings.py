@@ -1,8 +1,8 @@
 """Extension of Griffe for our docstrings: parameters in prose become a list, and lazy names become members.
 
-Our docstrings describe arguments in prose, `name: what it is. other: what that is.`, one or several in a paragraph. Where
-all names before the colon belong to the object, they become a list. Packages that import on first use name their members
-in a dictionary, `_MODULES` or `ELSEWHERE`, which a reading of the source alone does not follow.
+Our docstrings describe arguments in prose, `name: what it is. other: what that is.`, one or several in a paragraph.
+Where all names before the colon belong to the object, they become a list. Packages that import on first use name their
+members in a dictionary, `_MODULES` or `ELSEWHERE`, which a reading of the source alone does not follow.
 """
 
 import ast
@@ -50,8 +50,7 @@ def everything(item: Any) -> Iterator[Any]:
 
 def lazy_names(attribute: Any) -> Iterator[tuple[str, str]]:
     """Yield (name, module) of a dictionary of strings; entries that are not strings are left out."""
-    for key, value in ast.literal_eval(plain(str(attribute.value))).items():
-        yield key, value
+    yield from ast.literal_eval(plain(str(attribute.value))).items()
 
 
 def plain(text: str) -> str:

@@ -38,12 +38,12 @@ CHEAP = ("init", "convert --list", "models cornet_s", "benchmarks --coverage")
 @pytest.fixture(autouse=True)
 def registries() -> Iterator[None]:
     """Networks and metrics that a page registers are forgotten after it; so is the configuration that was read."""
-    known = [registry.REGISTERED, METRICS]
-    before = [dict(one) for one in known]
     yield
-    for one, content in zip(known, before, strict=True):
-        one.clear()
-        one.update(content)
+    for known in (registry.REGISTERED, METRICS):
+        for name in [
+            name for name, entry in known.items() if getattr(entry, "make", type(entry)).__module__ == "page"
+        ]:
+            del known[name]
     GlobalHydra.instance().clear()
 
 
@@ -82,7 +82,9 @@ def test_python(page, folder):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "page", [page for page in PAGES if any(one.slow and one.language in PYTHON for one in blocks(page))], ids=page_name
+    "page",
+    [page for page in PAGES if any(one.slow and one.language in PYTHON for one in blocks(page))],
+    ids=page_name,
 )
 def test_slow_python(page, folder):
     run_python(page, slow=True)
@@ -123,7 +125,7 @@ def assert_prints(block: Block, arguments: list[str], expected: str) -> None:
 
 
 def folded(text: str) -> str:
-    """Return a text with its spaces, line ends and rules of tables folded, which depend on the width of the terminal."""
+    """Return a text with its spaces, line ends and rules of tables folded: they depend on the terminal's width."""
     return re.sub(r"[\s─]+", " ", text)
 
 

@@ -42,7 +42,13 @@ def test_every_page_is_in_the_navigation_once():
 
 @pytest.mark.parametrize(
     ("page", "module"),
-    [("index", cornet), ("brain", brain), ("models", cornet.models), ("losses", cornet.losses), ("tasks", cornet.tasks)],
+    [
+        ("index", cornet),
+        ("brain", brain),
+        ("models", cornet.models),
+        ("losses", cornet.losses),
+        ("tasks", cornet.tasks),
+    ],
     ids=lambda value: getattr(value, "__name__", value),
 )
 def test_every_public_name_is_on_its_page(page, module):
@@ -66,7 +72,9 @@ def test_pages_that_are_named_anywhere_exist():
         path = ROOT / name
         if path.suffix not in TEXTS or not path.is_file() or path == Path(__file__):
             continue
-        for found in re.findall(r"(?<![\w/.-])docs/[\w./-]+\.(?:md|yaml|png|svg|ipynb|py|js)\b", path.read_text()):
+        for found in re.findall(
+            r"(?<![\w/.-])docs/[\w./-]+\.(?:md|yaml|png|svg|ipynb|py|js)\b", path.read_text()
+        ):
             if not (ROOT / found).is_file():
                 missing.append(f"{name}: {found}")
     assert missing == []

@@ -84,7 +84,8 @@ def check_options(arguments: Sequence[str]) -> None:
         try:
             context = command.make_context(command.name or "cornet", rest, parent=context)
         except typer.Exit as end:  # --help, --version
-            assert end.exit_code == 0
+            if end.exit_code:
+                raise
             return
         with context:
             if not hasattr(command, "resolve_command"):
@@ -100,7 +101,9 @@ def checked_overrides(words: Sequence[str]) -> None:
     overrides = [first_value(text) for text in known.overrides]
     if known.config_dir:
         overrides.append(f"hydra.searchpath=[file://{os.path.abspath(known.config_dir)}]")
-    if not GlobalHydra.instance().is_initialized():  # once: Hydra then reads each file once; the caller clears it
+    if (
+        not GlobalHydra.instance().is_initialized()
+    ):  # once: Hydra then reads each file once; the caller clears it
         initialize_config_dir(str(CONF), version_base="1.3")
     check_missing(compose("config", overrides))
 

@@ -1,10 +1,10 @@
 """The fenced blocks of Markdown pages, and what stands in HTML comments for the tests that run them.
 
-    <!-- set-up           Python that runs before the blocks below it; readers do not see it
-    ...
-    -->
-    <!-- slow -->         the next block runs among the slow tests
-    <!-- not run: WHY --> the next block does not run
+<!-- set-up           Python that runs before the blocks below it; readers do not see it
+...
+-->
+<!-- slow -->         the next block runs among the slow tests
+<!-- not run: WHY --> the next block does not run
 """
 
 import re
@@ -12,6 +12,7 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import dedent
 
 from tests.helpers.paths import ROOT
 
@@ -20,10 +21,10 @@ __all__ = ["PAGES", "Block", "blocks", "commands", "page_name", "snippet"]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 PARTS = re.compile(
-    r"<!-- (?P<comment>.*?)-->|^(?P<fence>`{3,})(?P<language>\S*)[^\n]*\n(?P<code>.*?)^(?P=fence)$",
+    r"<!-- (?P<comment>.*?)-->|^(?P<fence> *`{3,})(?P<language>\S*)[^\n]*\n(?P<code>.*?)^(?P=fence)$",
     re.DOTALL | re.MULTILINE,
 )
-SNIPPET = re.compile(r'\s*--8<-- "(.+)"\s*')
+SNIPPET = re.compile(r"\s*--8<--\n(.+)\n--8<--\s*")
 
 
 @dataclass(frozen=True)
@@ -47,13 +48,13 @@ def page_name(page: Path) -> str:
 
 
 def blocks(page: Path) -> Iterator[Block]:
-    """Yield the blocks of a page in order. Set-up has the language "set-up". A marker must be known, and be followed."""
+    """Yield the blocks of a page in order; set-up has the language "set-up". Markers must be known, and be followed."""
     text, marker = page.read_text(), ""
     for part in PARTS.finditer(text):
         line = text.count("\n", 0, part.start()) + 2
         if (comment := part["comment"]) is None:
             reason = marker.removeprefix("not run: ") if marker.startswith("not run: ") else ""
-            yield Block(page, line, part["language"], part["code"], marker == "slow", reason)
+            yield Block(page, line, part["language"], dedent(part["code"]), marker == "slow", reason)
             marker = ""
         elif comment.startswith("set-up\n"):
             yield Block(page, line, "set-up", comment.removeprefix("set-up\n"))
