@@ -31,7 +31,7 @@ PYTHON = ("python", "set-up")
 READ = {"json": json.loads, "yaml": yaml.safe_load, "text": str, "csv": str, "bibtex": str}
 """Other languages, and what reads a block."""
 
-CHEAP = ("init", "convert --list", "models cornet_s", "benchmarks --coverage")
+CHEAP = ("init", "convert --list", "models cornet_s", "benchmarks --coverage", "report tradeoff --score IT")
 """Beginnings of `cornet` commands that are run in the default tests; they need neither data nor a trained network."""
 
 
