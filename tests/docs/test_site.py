@@ -20,13 +20,6 @@ PICTURES = (".png", ".jpg", ".jpeg", ".svg", ".gif", ".webp")
 TEXTS = (".py", ".md", ".yaml", ".yml", ".toml", ".cff")
 
 
-class Loader(yaml.SafeLoader):
-    """Reads mkdocs.yml, whose `!relative` is MkDocs' own."""
-
-
-Loader.add_multi_constructor("!", lambda loader, suffix, node: None)
-
-
 def pages(nav) -> list[str]:
     """The files of a navigation."""
     if isinstance(nav, str):
@@ -35,7 +28,7 @@ def pages(nav) -> list[str]:
 
 
 def test_every_page_is_in_the_navigation_once():
-    config = yaml.load((ROOT / "mkdocs.yml").read_text(), Loader)
+    config = yaml.safe_load((ROOT / "mkdocs.yml").read_text())
     listed = pages(config["nav"])
     assert sorted(listed) == sorted(str(path.relative_to(DOCS)) for path in DOCS.rglob("*.md"))
 
