@@ -40,16 +40,17 @@ SHOTS = [
         "rank",
         f"score pixels gabor {RUN} {RUN}?untrained --on simulated.V1 simulated.IT --rank --out rank",
         "rank/ranking.html",
+        760,
     ),
     Shot(
         "neuron",
         f"neuron my-bundle --neuroid 3 --models pixels gabor {RUN} --out neuron",
         "neuron/neuron.html",
-        1300,
+        1030,
     ),
-    Shot("drive", f"drive {RUN} --on simulated.V1 --neuroid 0 1 --out drive", "drive/drive.html", 1100),
-    Shot("compare", f"report compare {RUN}", "", 1000),
-    Shot("tradeoff", "report tradeoff --score IT", "tradeoff.html", 1000),
+    Shot("drive", f"drive {RUN} --on simulated.V1 --neuroid 0 1 --out drive", "drive/drive.html", 1085),
+    Shot("compare", f"report compare {RUN}", "", 1450),
+    Shot("tradeoff", "report tradeoff --score IT", "tradeoff.html", 950),
 ]
 
 

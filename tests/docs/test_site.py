@@ -1,5 +1,6 @@
 """The site: it builds without a warning, loads nothing from other servers, and has every public name."""
 
+import importlib
 import re
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import cornet.losses
 import cornet.models
 import cornet.tasks
 from cornet import brain
+from tests.helpers.command_lines import check
 from tests.helpers.paths import ROOT
 
 DOCS = ROOT / "docs"
@@ -49,6 +51,16 @@ def test_every_public_name_is_on_its_page(page, module):
     names = {name for name in module.__all__ if not name.startswith("_") and name != "brain"}
     assert {path.rpartition(".")[2] for path in shown} >= names
     assert len(shown) == len(set(shown))
+
+
+def test_the_gallery_has_what_its_script_makes(monkeypatch):
+    """And its commands are right."""
+    monkeypatch.syspath_prepend(str(DOCS / "gallery"))
+    shots = importlib.import_module("make").SHOTS
+    monkeypatch.delitem(sys.modules, "make")
+    assert {path.name for path in (DOCS / "gallery").glob("*.jpg")} == {f"{shot.name}.jpg" for shot in shots}
+    for shot in shots:
+        check(["cornet", *shot.words.split()])
 
 
 def test_pictures_are_small():
