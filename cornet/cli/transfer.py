@@ -67,7 +67,7 @@ def transfer(
     features are cached.
 
     During training, the benchmark transfer:FOLDER does the same after every epoch:
-    brain.benchmarks.transfer=[transfer:FOLDER].
+    +brain.benchmarks.transfer=[transfer:FOLDER].
 
     Examples:
 

@@ -1,7 +1,7 @@
 """Network: what every family of networks offers, so that it can be listed, trained, recorded and scored.
 
 A family states its areas in one table, computes the output of each area at each step (`run_areas`), and has a linear
-`decoder`. `docs/train.md` shows a whole family in 30 lines; `cornet.models.registry.register` gives it a name.
+`decoder`. `docs/own-parts.md` shows a whole family in 30 lines; `cornet.models.registry.register` gives it a name.
 """
 
 import dataclasses

@@ -210,7 +210,7 @@ def test_the_licence_of_weights_that_began_with_others_is_not_known(override, tm
 
 def test_saved_from_python(tmp_path):
     net = create_model("cornet_z", width=0.02, num_classes=2)
-    folder = save_pretrained(net, tmp_path / "x", name="My net", classes=["a", "b"])
+    folder = save_pretrained(net, tmp_path / "x", name="My-net", classes=["a", "b"])
     assert "Given by a program" in (folder / "README.md").read_text()
     assert header_of(folder)["license"] == "unknown"
 

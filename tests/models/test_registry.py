@@ -73,7 +73,7 @@ def test_a_file_in_the_folder_is_enough(tmp_path, monkeypatch):
 
 
 def test_the_example_of_the_documentation(tmp_path, monkeypatch):
-    text = (ROOT / "docs/train.md").read_text().partition("## A network family of your own")[2]
+    text = (ROOT / "docs/own-parts.md").read_text().partition("## A network family\n")[2]
     code = text.partition("```python\n")[2].partition("```")[0]
     assert len(code.splitlines()) <= 32
     (tmp_path / "documented_family.py").write_text(code.replace('"two_areas"', '"documented"'))
