@@ -33,10 +33,3 @@ def test_links_resolve(page):
         if not target.exists() or (anchor and anchor not in anchors(target)):
             broken.append(link)
     assert not broken
-
-
-def test_the_readme_links_to_every_page():
-    linked = set(LINK.findall(text_of(ROOT / "README.md")))
-    pages = {f"docs/{page.name}" for page in ROOT.glob("docs/*.md")}
-    indirect = {"docs/comparisons.md"}  # from brains.md
-    assert pages - indirect <= linked

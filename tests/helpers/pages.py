@@ -3,6 +3,9 @@
 <!-- set-up           Python that runs before the blocks below it; readers do not see it
 ...
 -->
+<!-- slow set-up      the same, for slow blocks
+...
+-->
 <!-- slow -->         the next block runs among the slow tests
 <!-- not run: WHY --> the next block does not run
 """
@@ -56,8 +59,8 @@ def blocks(page: Path) -> Iterator[Block]:
             reason = marker.removeprefix("not run: ") if marker.startswith("not run: ") else ""
             yield Block(page, line, part["language"], dedent(part["code"]), marker == "slow", reason)
             marker = ""
-        elif comment.startswith("set-up\n"):
-            yield Block(page, line, "set-up", comment.removeprefix("set-up\n"))
+        elif set_up := re.match(r"(slow )?set-up\n", comment):
+            yield Block(page, line, "set-up", comment[set_up.end() :], bool(set_up[1]))
         else:
             assert not marker, f"{page_name(page)}:{line}: no block follows the marker {marker!r}"
             marker = comment.strip()
