@@ -14,7 +14,7 @@ from torch import Tensor
 from cornet.errors import CornetError
 from cornet.stimuli.geometry import squash_view
 
-__all__ = ["check_degrees", "grey_screens", "place_on_screen"]
+__all__ = ["check_degrees", "first_margin", "grey_screens", "place_on_screen"]
 
 GREY = 128
 """Grey level of the padding, in all three channels."""
@@ -30,8 +30,9 @@ def place_on_screen(
 
     Returns (3, size, size) uint8. The canvas has round(stimulus pixels * screen_degrees / degrees) pixels in y and in
     x (halves round to even, and it is at least one pixel). A stimulus smaller than the canvas is pasted in its centre,
-    on mid-grey (128); a larger one is cropped to its centre. If the margin is odd, the smaller half is at the top and
-    left. The canvas is then resized to a square by `cornet.stimuli.geometry.squash_view` (bilinear, antialiased).
+    on mid-grey (128); a larger one is cropped to its centre. Half of an odd margin is rounded to an even number
+    of pixels at the top and left. The canvas is then resized to a square by `cornet.stimuli.geometry.squash_view`
+    (bilinear, antialiased).
     With equal degrees, the image itself is resized.
 
     Raises CornetError for degrees that are not above 0, and for sizes that differ by a factor above 16.
@@ -70,9 +71,14 @@ def _centered(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.u
 
 def _overlap(have: int, want: int) -> tuple[slice, slice]:
     """Slices of an image of `have` pixels and of a canvas of `want` pixels that overlap when centred."""
-    common, margin = min(have, want), abs(have - want) // 2
+    common, margin = min(have, want), first_margin(have, want)
     inside, whole = slice(margin, margin + common), slice(0, common)
     return (inside, whole) if have > want else (whole, inside)
+
+
+def first_margin(have: int, want: int) -> int:
+    """Pixels at the top or left of an image of `have` pixels centred on `want`: half of the margin, halves to even."""
+    return round(abs(have - want) / 2)
 
 
 def grey_screens(count: int, size: int) -> Tensor:

@@ -39,20 +39,21 @@ def test_a_large_stimulus_loses_its_margin():
     assert np.abs(shown.permute(1, 2, 0).numpy().astype(int) - expected).max() <= 1
 
 
-@pytest.mark.parametrize(
-    ("height", "width", "degrees"), [(7, 9, 3.0), (33, 20, 11.3), (5, 5, 7.9), (1, 1, 5.0)]
-)
-def test_canvas_is_the_rounded_ratio_and_the_smaller_margin_above_and_left(height, width, degrees):
-    image = noise(height, width)
-    canvas = [max(1, round(side * 8 / degrees)) for side in (height, width)]
-    expected = np.full((*canvas, 3), 128, np.uint8)
-    for y in range(canvas[0]):
-        for x in range(canvas[1]):
-            down = y + (height - canvas[0]) // 2 if height > canvas[0] else y - (canvas[0] - height) // 2
-            right = x + (width - canvas[1]) // 2 if width > canvas[1] else x - (canvas[1] - width) // 2
-            if 0 <= down < height and 0 <= right < width:
-                expected[y, x] = image[down, right]
-    assert torch.equal(place_on_screen(image, degrees, 8, 16), place_on_screen(expected, 8, 8, 16))
+@pytest.mark.parametrize("degrees", [1.7, 3.0, 5.3, 7.9, 8.1, 11.3, 16.0])
+@pytest.mark.parametrize(("height", "width"), [(7, 9), (33, 20), (5, 5), (30, 32), (41, 43)])
+def test_the_canvas_and_the_place_on_it_are_those_of_brain_score(height, width, degrees):
+    """By the reference's rule: Pillow's paste or crop, at half of the margin as NumPy rounds it."""
+    image = Image.fromarray(noise(height, width))
+    size = np.array(image.size)
+    canvas = (size * 8 / degrees).round().astype(int)
+    first = (abs(canvas - size) / 2).round().astype(int)
+    if degrees < 8:
+        expected = Image.new("RGB", tuple(canvas.tolist()), "gray")
+        expected.paste(image, tuple(first.tolist()))
+    else:
+        expected = image.crop((*first.tolist(), *(first + canvas).tolist()))
+    shown = place_on_screen(np.array(image), degrees, 8, 16)
+    assert torch.equal(shown, place_on_screen(np.array(expected), 8, 8, 16))
 
 
 def test_a_uniform_grey_stimulus_cannot_be_told_from_an_empty_screen():

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cornet.errors import CornetError
-from cornet.stimuli.screen import GREY, check_degrees
+from cornet.stimuli.screen import GREY, check_degrees, first_margin
 from cornet.synthesis.driven.mapping import FittedMapping
 from cornet.synthesis.stage import Stage
 
@@ -53,11 +53,11 @@ class Predictor(nn.Module):
             return standardised * self.deviation + self.mean
 
     def on_screen(self, images: Tensor) -> Tensor:
-        """Images in 0..1 in the centre of the screen; with an odd margin, the smaller half is at the top and left."""
+        """Images in 0..1 in the centre of the screen, placed as `place_on_screen` does."""
         margin = self.stage.size - images.shape[-1]
         if margin == 0:
             return images
-        before = margin // 2
+        before = first_margin(images.shape[-1], self.stage.size)
         sides = (before, margin - before, before, margin - before)
         return nn.functional.pad(images, sides, value=GREY / 255)
 

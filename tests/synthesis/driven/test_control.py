@@ -90,7 +90,7 @@ def test_a_smaller_image_is_centred_on_grey():
     predictor = linear_predictor(5, screen=8)
     shown = predictor.on_screen(torch.ones(1, 1, 5, 5))
     assert shown.shape[-2:] == (8, 8)
-    assert (shown[0, 0, 1:6, 1:6] == 1).all()  # the smaller half of the margin is at the top and left
+    assert (shown[0, 0, 2:7, 2:7] == 1).all()  # half of the margin of 3, rounded to even
     assert shown[0, 0, 0, 0].item() == pytest.approx(128 / 255)
     assert shown.sum().item() == pytest.approx(25 + (64 - 25) * 128 / 255, rel=1e-6)
     assert (image_side(224, 8.0, 4.0), image_side(64, 8.0, 8.0), image_side(64, 8.0, 16.0)) == (112, 64, 64)
