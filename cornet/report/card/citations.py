@@ -19,7 +19,7 @@ NETWORKS = {
     "hcnn": ("yamins2014",),
     "hmax": ("riesenhuber1999", "serre2007"),
 }
-"""Keys of references.bib by the name of the network."""
+"""Keys of references.bib by the name of the network; of another one, the paper that it registers is named."""
 
 BENCHMARKS = {
     "majajhong2015": "majaj2015",
@@ -53,7 +53,7 @@ def cited(recorded: Recorded) -> tuple[list[str], list[str]]:
     network = recorded.network
     keys += NETWORKS.get(network, ())
     if network not in NETWORKS:
-        missing.append(f"the network {network}" if network else "the network, which is not recorded")
+        missing.append(named_source(network) if network else "the network, which is not recorded")
     losses = part_of(recorded.config, "losses")
     targets = [str(part_of(losses, name).get("_target_")) for name in losses]
     keys += [LOSSES[target] for target in targets if target in LOSSES]
@@ -67,6 +67,15 @@ def cited(recorded: Recorded) -> tuple[list[str], list[str]]:
         else:
             keys.append(key)
     return list(dict.fromkeys(keys)), list(dict.fromkeys(missing))
+
+
+def named_source(network: str) -> str:
+    """Name a network without an entry, with the paper that it was registered with."""
+    from cornet.models import list_models
+    from cornet.models.registry import registered  # imports the network's module, and torch
+
+    paper = registered(network).paper if network in list_models() else ""
+    return f"the network {network}" + (f" ({paper})" if paper else "")
 
 
 def entries() -> dict[str, str]:

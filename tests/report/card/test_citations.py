@@ -5,14 +5,22 @@ import yaml
 
 import cornet
 from cornet.brain.benchmark_names import BENCHMARKS as NAMES
-from cornet.report.card.citations import BENCHMARKS, LOSSES, NETWORKS, entries
+from cornet.report.card.citations import BENCHMARKS, LOSSES, NETWORKS, entries, named_source
+from tests.helpers.models.two_areas import NAME, registration
 from tests.helpers.paths import ROOT
 
 
 def test_every_network_has_an_entry():
-    assert set(NETWORKS) == set(cornet.list_models())
+    assert set(NETWORKS) <= set(cornet.list_models())
     assert {key for keys in NETWORKS.values() for key in keys} <= set(entries())
     assert set(LOSSES.values()) <= set(entries())
+
+
+def test_another_network_is_named_with_its_paper():
+    with registration():
+        assert named_source(NAME).startswith(f"the network {NAME}")
+    assert named_source("gone") == "the network gone"
+    assert named_source("cornet_s") == "the network cornet_s (Kubilius, Schrimpf et al. 2019 (NeurIPS))"
 
 
 def test_every_public_benchmark_has_one():
