@@ -11,7 +11,7 @@ import hydra
 from omegaconf import DictConfig
 
 from cornet.cli.program import conf_folder
-from cornet.cli.train import start, train_one
+from cornet.cli.trainings.train import start, train_one
 
 CONF = conf_folder()
 

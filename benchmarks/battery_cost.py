@@ -54,8 +54,8 @@ from cornet.brain.benchmarks import (
     open_benchmarks,
 )
 from cornet.brain.benchmarks.registry import GROUPS
-from cornet.brain.subjects.recording import Screen, _screens
-from cornet.brain.subjects.screen_cache import ScreenCache
+from cornet.brain.subjects.record.recording import Screen, _screens
+from cornet.brain.subjects.record.screen_cache import ScreenCache
 from cornet.brain.subjects.subject import Recording, Site
 from cornet.files import atomic_write
 from cornet.runs.provenance import versions

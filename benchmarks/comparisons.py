@@ -81,7 +81,7 @@ def ridge_others(X: NDArray[Any], Y: NDArray[Any], splits: Any, groups: int = 1,
     """RidgeCV of scikit-learn or KernelRidgeCV of himalaya, for each split and group."""
     from sklearn.linear_model import RidgeCV
 
-    from cornet.brain.metrics.ridge_cv import as_penalties
+    from cornet.brain.metrics.mapping.ridge_cv import as_penalties
 
     labels = groups_of(Y, groups)
     medians, alphas = [], set()

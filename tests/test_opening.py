@@ -10,9 +10,9 @@ import pytest
 
 from cornet import opening
 from cornet.brain.cache import cached_arrays
-from cornet.brain.data.netcdf import load_assembly
-from cornet.brain.data.npz import read_arrays
-from cornet.brain.subjects.recording_cache import RecordingCache
+from cornet.brain.data.files.netcdf import load_assembly
+from cornet.brain.data.files.npz import read_arrays
+from cornet.brain.subjects.record.recording_cache import RecordingCache
 from cornet.errors import CornetError
 from cornet.models.safe_load import read_checkpoint
 from cornet.opening import is_foreign, locked_file, open_entry, open_regular

@@ -13,7 +13,7 @@ from cornet.brain.choosing import choose
 from cornet.brain.subjects import open_subject
 from cornet.brain.subjects.any_network import Milliseconds, subject_of
 from cornet.brain.subjects.layer_file import is_layer_file, read_layers
-from cornet.brain.subjects.on_device import device_of
+from cornet.brain.subjects.record.on_device import device_of
 from cornet.brain.subjects.subject import Site, Subject
 from cornet.errors import CornetError
 from cornet.stimuli.normalisation import IMAGENET_MEAN, IMAGENET_STD

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cornet.cli import completion
+from cornet.cli.shell import completion
 
 __all__ = ["card"]
 

@@ -6,27 +6,27 @@ from typing import Annotated
 
 import typer
 
-from cornet.cli.benchmarks import benchmarks
 from cornet.cli.card import card
-from cornet.cli.convert import convert
+from cornet.cli.comparisons.benchmarks import benchmarks
+from cornet.cli.comparisons.convert import convert
+from cornet.cli.comparisons.fetch import fetch
+from cornet.cli.comparisons.generalise import generalise
+from cornet.cli.comparisons.layers import layers
+from cornet.cli.comparisons.neuron import neuron
+from cornet.cli.comparisons.score import SeveralValues, score
+from cornet.cli.comparisons.transfer import transfer
 from cornet.cli.doctor import doctor
-from cornet.cli.drive import SeveralNeuroids, drive
 from cornet.cli.export import export
-from cornet.cli.fetch import fetch
-from cornet.cli.generalise import generalise
-from cornet.cli.init import init
-from cornet.cli.layers import layers
-from cornet.cli.look import look
-from cornet.cli.metamers import SeveralImages, metamers
+from cornet.cli.images.drive import SeveralNeuroids, drive
+from cornet.cli.images.look import look
+from cornet.cli.images.metamers import SeveralImages, metamers
 from cornet.cli.models import models
-from cornet.cli.neuron import neuron
-from cornet.cli.plan import plan
-from cornet.cli.prepare import prepare
 from cornet.cli.report import report
-from cornet.cli.rerun import rerun
-from cornet.cli.score import SeveralValues, score
-from cornet.cli.train_command import WordsForHydra, train
-from cornet.cli.transfer import transfer
+from cornet.cli.trainings.init import init
+from cornet.cli.trainings.plan import plan
+from cornet.cli.trainings.prepare import prepare
+from cornet.cli.trainings.rerun import rerun
+from cornet.cli.trainings.train_command import WordsForHydra, train
 from cornet.compiled import keep_compiled_code
 from cornet.errors import CornetError
 from cornet.files import file_error

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cornet.cli import completion
+from cornet.cli.shell import completion
 from cornet.errors import CornetError
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from cornet.cli import completion
+from cornet.cli.shell import completion
 
 __all__ = ["report"]
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cornet.cli import completion
+from cornet.cli.shell import completion
 from cornet.errors import CornetError
 
 if TYPE_CHECKING:

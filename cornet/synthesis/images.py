@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cornet.brain.data.stimulus_files import load_stimuli
+from cornet.brain.data.files.stimulus_files import load_stimuli
 from cornet.errors import CornetError
 from cornet.names import composed, escaped, left_behind
 from cornet.opening import read_bytes

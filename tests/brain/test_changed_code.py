@@ -96,7 +96,7 @@ KEEPING = {
     "cornet.hashing",
     "cornet.files",
     "cornet.brain.cache",
-    "cornet.brain.subjects.recording_cache",
+    "cornet.brain.subjects.record.recording_cache",
     __name__,
 }
 """Modules that make keys, and read and write entries."""
@@ -165,7 +165,7 @@ def test_all_code_that_runs_is_a_part_of_the_key(tmp_path, kind):
         ("ceilings by rdm", "cornet.brain.metrics.similarity"),
         ("recordings", "cornet.models.cornet.areas"),
         ("recordings", "cornet.stimuli.screen"),
-        ("layer-choices", "cornet.brain.metrics.gram"),
+        ("layer-choices", "cornet.brain.metrics.mapping.gram"),
         ("layer-choices", "cornet.brain.metrics.predictivity"),
         ("layer-choices by cka", "cornet.brain.metrics.neural.cka"),
         ("objects", "cornet.stimuli.objects.tracing"),

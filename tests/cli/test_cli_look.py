@@ -37,7 +37,7 @@ def test_picture_and_page(cornet, tmp_path, model):
 
 
 def test_several_images(cornet, tmp_path, monkeypatch):
-    monkeypatch.setattr("cornet.cli.look.MOST", 2)
+    monkeypatch.setattr("cornet.cli.images.look.MOST", 2)
     code, _, err = cornet("look", NETWORK, "--image", "objects:3", "--out", str(tmp_path))
     assert code == 0, err
     assert sorted(path.name for path in tmp_path.glob("*.png")) == ["look-2.png", "look.png"]

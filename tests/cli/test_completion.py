@@ -12,8 +12,8 @@ import cornet
 from cornet import brain
 from cornet.brain.benchmark_names import BENCHMARKS, GROUPS
 from cornet.brain.data.convert.base import converters
-from cornet.cli.completion import decorated, run_folders
-from cornet.cli.override_words import override_words
+from cornet.cli.shell.completion import decorated, run_folders
+from cornet.cli.shell.override_words import override_words
 from tests.helpers.paths import CONF, ROOT
 from tests.helpers.report.made_up_seeds import seed_run
 

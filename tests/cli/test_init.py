@@ -11,8 +11,8 @@ from omegaconf import OmegaConf, open_dict
 from typer.testing import CliRunner
 
 from cornet.cli import app, main
-from cornet.cli.init import FILES, TEMPLATES
 from cornet.cli.program import conf_folder
+from cornet.cli.trainings.init import FILES, TEMPLATES
 from cornet.stimuli.fingerprint import fingerprint
 from cornet.stimuli.samples import ImageDataset, ImageSource, Key
 from cornet.training.config_errors import config_error

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cornet.cli.train import options_first
+from cornet.cli.trainings.train import options_first
 from cornet.errors import CornetError
 from tests.helpers.paths import ROOT
 

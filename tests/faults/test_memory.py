@@ -62,7 +62,7 @@ LIMITED = """
 import resource, sys
 from pathlib import Path
 import numpy as np, torch
-from cornet.brain.metrics.gram import centred_blocks
+from cornet.brain.metrics.mapping.gram import centred_blocks
 from cornet.memory import out_of_memory
 from cornet.brain.metrics.predictivity import neural_predictivity
 rng = np.random.default_rng(0)

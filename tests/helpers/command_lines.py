@@ -12,7 +12,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from cornet.cli.command import app
-from cornet.cli.train import options_first
+from cornet.cli.trainings.train import options_first
 from cornet.old_names import with_current_overrides
 from cornet.training.config_errors import check_missing
 from tests.helpers.paths import CONF, ROOT

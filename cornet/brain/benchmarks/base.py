@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from cornet.brain.metrics.gram import RowView
-from cornet.brain.metrics.rounding import rounding_notes
+from cornet.brain.metrics.mapping.gram import RowView
+from cornet.brain.metrics.mapping.rounding import rounding_notes
 from cornet.brain.score import Score
 from cornet.brain.subjects.subject import Recording, Site, Subject
 from cornet.hashing import digest

@@ -15,10 +15,10 @@ from cornet.brain.benchmarks.base import Benchmark, rows_of
 from cornet.brain.data.bundle import Bundle
 from cornet.brain.data.columns import categories, check_one_value, check_spelling
 from cornet.brain.data.trials import HumanTrials
-from cornet.brain.metrics.behaviour import i2n, i2n_ceiling
-from cornet.brain.metrics.class_choices import IMAGENET_CLASSES, mapped_choices, readout_choices
-from cornet.brain.metrics.consistency import choices_by_subject, error_consistency
-from cornet.brain.metrics.readout import held_out_probabilities, readout_probabilities
+from cornet.brain.metrics.choices.behaviour import i2n, i2n_ceiling
+from cornet.brain.metrics.choices.class_choices import IMAGENET_CLASSES, mapped_choices, readout_choices
+from cornet.brain.metrics.choices.consistency import choices_by_subject, error_consistency
+from cornet.brain.metrics.choices.readout import held_out_probabilities, readout_probabilities
 from cornet.brain.score import Score
 from cornet.brain.subjects.subject import Recording, Site, Subject
 from cornet.errors import CornetError

@@ -15,8 +15,8 @@ from cornet.brain.benchmarks.behaviour import ConsistencyBenchmark, I2nBenchmark
 from cornet.brain.benchmarks.neural import NeuralBenchmark
 from cornet.brain.benchmarks.rdms import RdmBenchmark
 from cornet.brain.data.bundle import load_bundle, without_stimuli
-from cornet.brain.data.bundle_files import checked_folder
 from cornet.brain.data.columns import categories
+from cornet.brain.data.files.bundle_files import checked_folder
 from cornet.brain.data.rdm_bundle import RDM_FILE, load_rdms
 from cornet.brain.data.split_rule import SplitOptions, read_rule_file, split_rule
 from cornet.brain.regions import REGIONS

@@ -20,7 +20,7 @@ from cornet.brain.data.same_images import image_keys, shared_images
 from cornet.brain.data.split_rule import SplitRule
 from cornet.brain.metrics.by_subject import bootstrap_error, combined, subject_ceiling, tested_on
 from cornet.brain.metrics.ceiling import stated_ceiling
-from cornet.brain.metrics.gram import RowView
+from cornet.brain.metrics.mapping.gram import RowView
 from cornet.brain.metrics.neural.registry import neural_metric
 from cornet.brain.metrics.splits import Split, fixed_splits, make_splits
 from cornet.brain.score import Score

@@ -13,7 +13,7 @@ from cornet.brain.data.bundle import Bundle, load_bundle
 from cornet.brain.data.columns import categories
 from cornet.brain.data.responses import Responses
 from cornet.brain.data.split_rule import SplitOptions, read_rule_file, split_rule
-from cornet.brain.metrics.gram import RowView
+from cornet.brain.metrics.mapping.gram import RowView
 from cornet.brain.metrics.predictivity import METRICS, Metric
 from cornet.brain.metrics.temporal.grid import TemporalScore, check_bins, temporal_predictivity
 from cornet.brain.subjects.subject import Recording, Site

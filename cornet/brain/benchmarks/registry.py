@@ -21,7 +21,7 @@ from cornet.brain.benchmarks.solution_times import TimesBenchmark
 from cornet.brain.benchmarks.transfer import PREFIX, TransferBenchmark, transfer_identity
 from cornet.brain.cache import file_hash
 from cornet.brain.data.bundle import Bundle, load_bundle
-from cornet.brain.data.bundle_files import assembly_path, images_path, table_path
+from cornet.brain.data.files.bundle_files import assembly_path, images_path, table_path
 from cornet.brain.data.map_bundle import MAP_BY
 from cornet.brain.data.public.fetching import require
 from cornet.brain.data.public.kar2019 import SolutionTimeData, load_kar2019

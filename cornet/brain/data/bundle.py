@@ -12,11 +12,11 @@ import pandas as pd
 import xarray as xr
 
 from cornet.brain.cache import file_hash
-from cornet.brain.data.bundle_files import assembly_path, checked_folder
 from cornet.brain.data.columns import check_coordinates, check_spelling
-from cornet.brain.data.netcdf import load_assembly
+from cornet.brain.data.files.bundle_files import assembly_path, checked_folder
+from cornet.brain.data.files.netcdf import load_assembly
+from cornet.brain.data.files.stimulus_files import load_stimuli
 from cornet.brain.data.responses import Responses, make_responses
-from cornet.brain.data.stimulus_files import load_stimuli
 from cornet.errors import CornetError
 from cornet.hashing import digest
 from cornet.stimuli.stimulus_set import StimulusSet
@@ -105,7 +105,7 @@ def load_bundle(folder: str | os.PathLike[str]) -> Bundle:
     """Read a bundle: a folder with a stimulus table, an archive of images, and an assembly.
 
     The files are named stimulus_set.csv, stimuli.zip and assembly.nc, or keep the names of the public downloads (see
-    `cornet.brain.data.bundle_files`). Images and values are read on first use.
+    `cornet.brain.data.files.bundle_files`). Images and values are read on first use.
 
     Raises CornetError as `load_stimuli` and `load_assembly` do, if the two do not match, and for a misspelt coordinate.
     """

@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cornet.brain.data.bundle_files import checked_folder
-from cornet.brain.data.npz import read_arrays, read_ids
-from cornet.brain.data.stimulus_files import load_stimuli
+from cornet.brain.data.files.bundle_files import checked_folder
+from cornet.brain.data.files.npz import read_arrays, read_ids
+from cornet.brain.data.files.stimulus_files import load_stimuli
 from cornet.brain.metrics.similarity import rdm_problem
 from cornet.errors import CornetError
 from cornet.stimuli.stimulus_set import StimulusSet

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from cornet.brain.cache import cached_arrays
 from cornet.brain.data.assembly import average_repetitions, by_repetition, presentation_counts
 from cornet.brain.data.columns import categories
-from cornet.brain.data.netcdf import close_file, is_unread
+from cornet.brain.data.files.netcdf import close_file, is_unread
 from cornet.brain.data.presentations import group_presentations
 from cornet.brain.data.selection import select
 from cornet.errors import CornetError

@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from cornet.brain.data.netcdf import DIMENSIONS, damage_message
+from cornet.brain.data.files.netcdf import DIMENSIONS, damage_message
 from cornet.brain.subjects.step_times import check_bin
 from cornet.errors import CornetError
 

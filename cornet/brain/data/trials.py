@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cornet.brain.data.columns import check_one_value, is_missing
-from cornet.brain.metrics.dprime import dprime_of_alarms, mean_by_truth, mean_over_distractors
+from cornet.brain.metrics.choices.dprime import dprime_of_alarms, mean_by_truth, mean_over_distractors
 from cornet.errors import CornetError
 
 __all__ = ["HumanTrials", "subtract_object_mean"]
@@ -72,7 +72,7 @@ class HumanTrials:
             return (chosen / offered).reshape(shape)
 
     def dprime(self, rows: NDArray[Any] | slice = slice(None)) -> NDArray[np.float64]:
-        """Return d' of these trials, (image, object); see `cornet.brain.metrics.dprime`."""
+        """Return d' of these trials, (image, object); see `cornet.brain.metrics.choices.dprime`."""
         return dprime_of_alarms(self.alarms(rows), self.truth)
 
     @cached_property

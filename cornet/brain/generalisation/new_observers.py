@@ -15,10 +15,10 @@ from cornet.brain.data.columns import categories
 from cornet.brain.data.trials import HumanTrials
 from cornet.brain.generalisation.new_kinds import kind_splits, texts
 from cornet.brain.generalisation.rows import Measured, Row, over_people, row
-from cornet.brain.metrics.behaviour import i2n_ceiling
-from cornet.brain.metrics.class_choices import Choices
-from cornet.brain.metrics.consistency import error_consistency
-from cornet.brain.metrics.readout import readout_probabilities
+from cornet.brain.metrics.choices.behaviour import i2n_ceiling
+from cornet.brain.metrics.choices.class_choices import Choices
+from cornet.brain.metrics.choices.consistency import error_consistency
+from cornet.brain.metrics.choices.readout import readout_probabilities
 from cornet.brain.subjects.subject import Recording, Subject
 from cornet.errors import CornetError
 

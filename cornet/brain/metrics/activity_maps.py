@@ -22,7 +22,7 @@ from scipy.stats import rankdata
 
 from cornet.brain.data.map_bundle import LEAST_IMAGES
 from cornet.brain.metrics.ceiling import internal_consistency
-from cornet.brain.metrics.pls import COMPONENTS
+from cornet.brain.metrics.mapping.pls import COMPONENTS
 from cornet.brain.metrics.predictivity import neural_predictivity
 from cornet.brain.score import Score
 from cornet.errors import CornetError

@@ -25,8 +25,8 @@ from scipy.optimize import linear_sum_assignment
 from cornet.brain.data.responses import missing_notes
 from cornet.brain.metrics.ceiling import checked_repetitions, weighted_mean
 from cornet.brain.metrics.correlation import missing_patterns
-from cornet.brain.metrics.cross_products import cross_products
-from cornet.brain.metrics.gram import MEMORY, RowView
+from cornet.brain.metrics.mapping.cross_products import cross_products
+from cornet.brain.metrics.mapping.gram import MEMORY, RowView
 from cornet.brain.metrics.predictivity import as_pair
 from cornet.brain.metrics.splits import Split, half_splits, make_splits
 from cornet.brain.score import Score

@@ -15,10 +15,10 @@ from torch import Tensor
 
 from cornet.brain.data.responses import check_responses, missing_notes
 from cornet.brain.metrics.correlation import missing_patterns
-from cornet.brain.metrics.gram import MEMORY, PRECISIONS, as_matrix
-from cornet.brain.metrics.mappings import Mapping, best_unit_correlations
-from cornet.brain.metrics.pls import COMPONENTS
-from cornet.brain.metrics.ridge_cv import Choice, as_penalties, choose_penalties
+from cornet.brain.metrics.mapping.gram import MEMORY, PRECISIONS, as_matrix
+from cornet.brain.metrics.mapping.mappings import Mapping, best_unit_correlations
+from cornet.brain.metrics.mapping.pls import COMPONENTS
+from cornet.brain.metrics.mapping.ridge_cv import Choice, as_penalties, choose_penalties
 from cornet.brain.metrics.splits import Split, make_splits
 from cornet.brain.score import Score
 from cornet.errors import CornetError, check_choice
@@ -61,7 +61,7 @@ def neural_predictivity(
         chosen from `alphas` by leave-one-out on each training set, as the reference's `ridgecv_split`; its registered
         `ridge_cv` is "ridge"), "linear" (least squares), "neuron_to_neuron" (the training set's best single feature).
     alphas: candidates of ridgecv: numbers, or the list "standard" (99 penalties; None), "reduced" (23) or "powers"
-        (21), see `cornet.brain.metrics.ridge_cv`. They are absolute, and features are not scaled.
+        (21), see `cornet.brain.metrics.mapping.ridge_cv`. They are absolute, and features are not scaled.
     alpha_per: what ridgecv chooses a penalty for: "all" neuroids together, by the mean squared error in their own
         units, so that loud neuroids weigh most; each "subject", which `subjects` (neuroid,) names; or each "neuroid".
     stratify, groups, splits, train_fraction, seed: see `cornet.brain.metrics.splits.make_splits`.

@@ -3,7 +3,7 @@
 The forward comparison with source and target exchanged: PLS with 25 components from neuroids to units. There are few
 neuroids (p) and many units (q), so everything is of size p x p or p x q, and the units are read twice in blocks. With X
 the centred responses of a training set and Y the units, S = X'Y and M = S S', the reference's unconverged iteration
-w <- M w / |M w| runs on p numbers (see `cornet.brain.metrics.pls`).
+w <- M w / |M w| runs on p numbers (see `cornet.brain.metrics.mapping.pls`).
 """
 
 import math
@@ -17,10 +17,10 @@ from torch import Tensor
 
 from cornet.brain.metrics.ceiling import checked_repetitions, correlate_neuroids, weighted_mean
 from cornet.brain.metrics.correlation import pearson
-from cornet.brain.metrics.cross_products import cross_products
-from cornet.brain.metrics.gram import MEMORY, RowView, column_blocks
+from cornet.brain.metrics.mapping.cross_products import cross_products
+from cornet.brain.metrics.mapping.gram import MEMORY, RowView, column_blocks
+from cornet.brain.metrics.mapping.pls import COMPONENTS, MAX_ITERATIONS, TOLERANCE
 from cornet.brain.metrics.neural.complete_data import complete_data
-from cornet.brain.metrics.pls import COMPONENTS, MAX_ITERATIONS, TOLERANCE
 from cornet.brain.metrics.predictivity import as_pair
 from cornet.brain.metrics.splits import make_splits
 from cornet.brain.score import Score

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import rankdata
 from torch import Tensor
 
-from cornet.brain.metrics.gram import MEMORY, as_matrix, column_blocks, self_product
+from cornet.brain.metrics.mapping.gram import MEMORY, as_matrix, column_blocks, self_product
 from cornet.errors import CornetError
 
 log = logging.getLogger("cornet")

@@ -1,8 +1,8 @@
 """Transfer: how well a linear read-out of frozen features classifies images of other classes.
 
 The read-out is a multinomial logistic regression with an L2 penalty on standardised features, as in
-`cornet.brain.metrics.readout`; the strength of the penalty is chosen on a part of the training images, as in Kornblith,
-Shlens & Le 2019 (CVPR). Kubilius, Schrimpf et al. 2019 (NeurIPS) report transfer of CORnet-S to CIFAR-100.
+`cornet.brain.metrics.choices.readout`; the strength of the penalty is chosen on a part of the training images, as in
+Kornblith, Shlens & Le 2019 (CVPR). Kubilius, Schrimpf et al. 2019 (NeurIPS) report transfer of CORnet-S to CIFAR-100.
 """
 
 import math
@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import binomtest, t
 from sklearn.model_selection import StratifiedShuffleSplit
 
-from cornet.brain.metrics.readout import readout_path
+from cornet.brain.metrics.choices.readout import readout_path
 from cornet.brain.score import Score
 from cornet.errors import CornetError
 

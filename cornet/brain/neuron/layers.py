@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from cornet.brain.cache import cached_arrays
-from cornet.brain.metrics.gram import column_blocks, gram_matrix
+from cornet.brain.metrics.mapping.gram import column_blocks, gram_matrix
 from cornet.brain.subjects.base import suggestion, to_site
 from cornet.brain.subjects.layer_file import is_layer_file
 from cornet.brain.subjects.layer_file import read_layers as layers_in
-from cornet.brain.subjects.recording import DEFAULT_MEMORY
+from cornet.brain.subjects.record.recording import DEFAULT_MEMORY
 from cornet.brain.subjects.subject import Site, Subject
 from cornet.errors import CornetError
 from cornet.stimuli.stimulus_set import StimulusSet

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from cornet.brain.metrics.dprime import dprime, mean_over_distractors
+from cornet.brain.metrics.choices.dprime import dprime, mean_over_distractors
 from cornet.brain.simulated.linear_readout import cross_validated
 from cornet.stimuli.stimulus_set import StimulusSet
 

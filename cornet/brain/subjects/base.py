@@ -11,9 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from cornet.brain.subjects.recording import DEFAULT_MEMORY, DTYPES, Screen, feature_counts, record_pass
-from cornet.brain.subjects.recording_cache import RecordingCache
-from cornet.brain.subjects.screen_cache import ScreenCache
+from cornet.brain.subjects.record.recording import DEFAULT_MEMORY, DTYPES, Screen, feature_counts, record_pass
+from cornet.brain.subjects.record.recording_cache import RecordingCache
+from cornet.brain.subjects.record.screen_cache import ScreenCache
 from cornet.brain.subjects.step_times import Interval
 from cornet.brain.subjects.subject import Recording, Site
 from cornet.errors import CornetError, check_choice
@@ -44,7 +44,7 @@ class ScreenSubject(ABC):
         self.degrees = float(degrees)
         self._device = None if device is None else checked_device(device)
         self.regions: dict[str, Site | str] = {}
-        self.sketch: int | None = None  # see `cornet.brain.subjects.sketch`
+        self.sketch: int | None = None  # see `cornet.brain.subjects.record.sketch`
         self._shapes: dict[Site, tuple[int, ...]] = {}  # of sites that were recorded, without the batch
         self.caches = True  # store recordings on disk; not worth it while the weights change
         # Set for a subject that is shown the same stimuli repeatedly.
@@ -161,7 +161,7 @@ class ScreenSubject(ABC):
         memory: bytes of features held in memory; larger sites are memory maps. dtype: "float32" or "float16", which
         halves the size and rounds each value by at most 1 part in 2048. batch: images per forward pass.
 
-        Raises CornetError for unknown sites, and as `cornet.brain.subjects.recording.record_pass`.
+        Raises CornetError for unknown sites, and as `cornet.brain.subjects.record.recording.record_pass`.
         """
         sites = [to_site(site) for site in dict.fromkeys(sites)]
         for site in sites:

@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cornet.brain.subjects.base import ScreenSubject
-from cornet.brain.subjects.recording import Extractor
-from cornet.brain.subjects.sketch import sketch_rows
+from cornet.brain.subjects.record.recording import Extractor
+from cornet.brain.subjects.record.sketch import sketch_rows
 from cornet.brain.subjects.subject import Site
 from cornet.errors import CornetError
 from cornet.hashing import digest

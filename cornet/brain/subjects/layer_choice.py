@@ -21,14 +21,14 @@ from numpy.typing import NDArray
 
 from cornet.brain.data.bundle import Bundle
 from cornet.brain.data.responses import Responses
-from cornet.brain.metrics.gram import MEMORY, RowView, gram_factor, gram_matrix
+from cornet.brain.metrics.mapping.gram import MEMORY, RowView, gram_factor, gram_matrix
+from cornet.brain.metrics.mapping.rounding import rounding_notes
 from cornet.brain.metrics.neural.registry import neural_metric
-from cornet.brain.metrics.rounding import rounding_notes
 from cornet.brain.metrics.splits import make_splits
 from cornet.brain.score import Score
 from cornet.brain.subjects.base import suggestion
-from cornet.brain.subjects.recording import DEFAULT_MEMORY
-from cornet.brain.subjects.sketch import sketched
+from cornet.brain.subjects.record.recording import DEFAULT_MEMORY
+from cornet.brain.subjects.record.sketch import sketched
 from cornet.brain.subjects.subject import Site, Subject
 from cornet.errors import CornetError
 from cornet.files import atomic_write, cache_folder
@@ -107,8 +107,8 @@ def choose_layers(
     as in `Bundle.responses`. metric: a name, see `cornet.brain.metrics.neural.registry`; one that is not a mapping uses
     neither components nor images. seeds: number of seeds of splits, from `seed` on; the choice is by the mean over
     them. sketch: record larger sites as this many random sums of their features, so that memory and disk do not grow
-    with the layers (see `cornet.brain.subjects.sketch`). memory: bytes of features held in memory. cache: cache the
-    recordings and the choice. label: label of the progress bar. Other arguments: as in `neural_predictivity`.
+    with the layers (see `cornet.brain.subjects.record.sketch`). memory: bytes of features held in memory. cache: cache
+    the recordings and the choice. label: label of the progress bar. Other arguments: as in `neural_predictivity`.
 
     The choice is cached in `cornet.files.cache_folder()`/layer-choices, with a hash of everything that it depends on as
     the name (see `cornet.brain.cache`). If scores are equal, the earlier site is chosen.

@@ -11,9 +11,9 @@ from torch import Tensor
 from cornet.brain.subjects.base import ScreenSubject, suggestion
 from cornet.brain.subjects.identity import module_identity
 from cornet.brain.subjects.inner_layers import InnerLayers
-from cornet.brain.subjects.on_device import device_of, eval_on_device
-from cornet.brain.subjects.recording import Extractor
-from cornet.brain.subjects.sketch import sketch_rows
+from cornet.brain.subjects.record.on_device import device_of, eval_on_device
+from cornet.brain.subjects.record.recording import Extractor
+from cornet.brain.subjects.record.sketch import sketch_rows
 from cornet.brain.subjects.step_times import Interval, network_intervals, step_for
 from cornet.brain.subjects.subject import NoLayer, Site
 from cornet.errors import CornetError

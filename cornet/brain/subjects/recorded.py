@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cornet.brain.data.npz import read_arrays, read_ids
+from cornet.brain.data.files.npz import read_arrays, read_ids
 from cornet.brain.subjects.base import site_or_layer, suggestion, to_site
 from cornet.brain.subjects.step_times import Intervals, check_intervals, step_for
 from cornet.brain.subjects.subject import Recording, Site

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from cornet.brain.subjects.base import suggestion
 from cornet.brain.subjects.layers import LayerSubject, first_tensor
 from cornet.brain.subjects.networks import LOGITS, NetworkSubject
-from cornet.brain.subjects.on_device import eval_on_device
+from cornet.brain.subjects.record.on_device import eval_on_device
 from cornet.brain.subjects.subject import Subject
 from cornet.errors import CornetError
 from cornet.synthesis.stage import stage_site

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cornet.brain.metrics.correlation import missing_patterns
-from cornet.brain.metrics.gram import column_blocks, gram_matrix
+from cornet.brain.metrics.mapping.gram import column_blocks, gram_matrix
 from cornet.brain.metrics.resampling import weighted_correlations
 from cornet.brain.neuron.estimators import inner_folds, predict
 from cornet.brain.neuron.kernel_ridge import TrainingSet

@@ -11,8 +11,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cornet.brain.data.assembly import by_repetition
-from cornet.brain.data.bundle_files import assembly_path
-from cornet.brain.data.netcdf import load_assembly
+from cornet.brain.data.files.bundle_files import assembly_path
+from cornet.brain.data.files.netcdf import load_assembly
 from cornet.brain.data.responses import check_responses
 from cornet.brain.data.selection import select
 from cornet.brain.subjects.base import suggestion

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cornet.brain.data.npz import read_arrays
+from cornet.brain.data.files.npz import read_arrays
 from cornet.errors import CornetError
 from cornet.files import atomic_write
 from cornet.synthesis.metamers import metamers

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cornet.brain.metrics.class_choices import CATEGORIES, IMAGENET_CLASSES, first_choices
+from cornet.brain.metrics.choices.class_choices import CATEGORIES, IMAGENET_CLASSES, first_choices
 from cornet.brain.subjects.networks import LOGITS
 from cornet.brain.subjects.subject import Site, Subject
 from cornet.errors import CornetError

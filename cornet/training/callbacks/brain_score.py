@@ -19,7 +19,7 @@ from cornet.brain.scoring import AUTO, check_layers, opened_benchmarks
 from cornet.brain.subjects.any_network import Milliseconds, subject_of, unwrapped
 from cornet.brain.subjects.base import to_site
 from cornet.brain.subjects.layer_file import is_layer_file, read_layers
-from cornet.brain.subjects.screen_cache import ScreenCache
+from cornet.brain.subjects.record.screen_cache import ScreenCache
 from cornet.brain.subjects.subject import Site
 from cornet.errors import CornetError
 from cornet.models.base import Network as AreaNetwork

@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 
 from cornet.brain.data import selection as module
-from cornet.brain.data.netcdf import load_assembly
+from cornet.brain.data.files.netcdf import load_assembly
 from cornet.brain.data.selection import select
 from cornet.errors import CornetError
 from tests.helpers.brain.small_bundles import make_assembly, write_assembly

@@ -6,7 +6,7 @@ from scipy.stats import binomtest
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from cornet.brain.metrics.readout import readout_path
+from cornet.brain.metrics.choices.readout import readout_path
 from cornet.brain.metrics.transfer import few_shot, transfer
 from cornet.errors import CornetError
 

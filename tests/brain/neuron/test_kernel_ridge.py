@@ -5,7 +5,7 @@ import pytest
 import torch
 from sklearn.linear_model import Ridge
 
-from cornet.brain.metrics.gram import gram_matrix
+from cornet.brain.metrics.mapping.gram import gram_matrix
 from cornet.brain.neuron.kernel_ridge import EXPONENTS, TrainingSet
 
 RNG = np.random.default_rng(0)

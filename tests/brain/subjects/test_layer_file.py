@@ -20,7 +20,7 @@ from cornet.brain.data.bundle import load_bundle
 from cornet.brain.subjects import LayerSubject, PixelSubject
 from cornet.brain.subjects.layer_choice import choose_layers
 from cornet.brain.subjects.layer_file import read_layers, write_layers
-from cornet.brain.subjects.sketch import sketch_rows
+from cornet.brain.subjects.record.sketch import sketch_rows
 from cornet.brain.subjects.subject import Site
 from cornet.cli import app
 from cornet.errors import CornetError

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from cornet.brain.metrics.class_choices import CATEGORIES, first_choices
+from cornet.brain.metrics.choices.class_choices import CATEGORIES, first_choices
 from cornet.brain.subjects.layers import LayerSubject
 from cornet.brain.subjects.networks import NetworkSubject
 from cornet.errors import CornetError

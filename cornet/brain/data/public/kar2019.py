@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from cornet.brain.cache import file_state
 from cornet.brain.data.columns import check_one_value
-from cornet.brain.data.hdf5 import chunk_problem, link_problem
+from cornet.brain.data.files.hdf5 import chunk_problem, link_problem
 from cornet.brain.data.public.fetching import require
 from cornet.errors import CornetError
 from cornet.stimuli.stimulus_set import StimulusSet

@@ -92,7 +92,7 @@ class Ridge(Predictivity):
 
 @register("ridgecv")
 class ChosenRidge(Predictivity):
-    """alphas: the list of penalties, see `cornet.brain.metrics.ridge_cv`."""
+    """alphas: the list of penalties, see `cornet.brain.metrics.mapping.ridge_cv`."""
 
     summary = "predictivity by ridge regression, penalty chosen by leave-one-out"
     rotation_invariant = True

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from cornet.brain.metrics.ceiling import checked_repetitions, weighted_mean
-from cornet.brain.metrics.gram import MEMORY, as_matrix
+from cornet.brain.metrics.mapping.gram import MEMORY, as_matrix
 from cornet.brain.metrics.neural.base import NeuralMetric
 from cornet.brain.metrics.neural.complete_data import complete_data
 from cornet.brain.metrics.neural.jackknife import jackknife_error, jackknife_groups, leave_out

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.model_selection import ShuffleSplit
 
-from cornet.brain.metrics.dprime import dprime, mean_over_distractors
+from cornet.brain.metrics.choices.dprime import dprime, mean_over_distractors
 from cornet.brain.metrics.solution_times.decoding import Task
 from cornet.brain.metrics.solution_times.time_bins import TimeBins, distinct_bins
 from cornet.brain.metrics.solution_times.time_decoders import DECODERS, decode

@@ -13,7 +13,7 @@ from sklearn.model_selection import StratifiedKFold
 
 from cornet.brain.data.columns import check_one_value
 from cornet.brain.data.responses import check_responses
-from cornet.brain.metrics.dprime import dprime, mean_over_distractors
+from cornet.brain.metrics.choices.dprime import dprime, mean_over_distractors
 from cornet.brain.metrics.solution_times.decoding import Task
 from cornet.brain.metrics.solution_times.time_decoders import DECODERS, decode
 from cornet.brain.metrics.solution_times.timing import solution_times

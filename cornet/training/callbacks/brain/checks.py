@@ -11,7 +11,7 @@ import pytorch_lightning as pl
 
 from cornet.brain.benchmarks import Benchmark, NeuralBenchmark
 from cornet.brain.subjects.base import ScreenSubject
-from cornet.brain.subjects.recording import DEFAULT_MEMORY
+from cornet.brain.subjects.record.recording import DEFAULT_MEMORY
 from cornet.brain.subjects.subject import Site
 from cornet.errors import CornetError
 from cornet.memory import OutOfMemory, available_memory, first_that_fits

@@ -10,7 +10,7 @@ import scipy.io
 from numpy.typing import NDArray
 
 from cornet.brain.data.convert.sources.hdf5_source import SourceFile, check_file
-from cornet.brain.data.npz import read_arrays
+from cornet.brain.data.files.npz import read_arrays
 from cornet.errors import CornetError
 
 __all__ = ["SUFFIXES", "NamedArray"]

@@ -1,0 +1,1 @@
+"""Read the files of bundles, which are not trusted."""

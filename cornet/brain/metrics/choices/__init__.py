@@ -1,0 +1,1 @@
+"""Compare choices: confusions, errors, and the read-outs that make choices of features."""

@@ -1,0 +1,1 @@
+"""Linear mappings from features to responses, and what they are computed with."""

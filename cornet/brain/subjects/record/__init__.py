@@ -1,0 +1,1 @@
+"""Record a subject: one pass over the stimuli, and caches."""

@@ -1,0 +1,1 @@
+"""Commands that compare networks with brains, and fetch or convert recordings."""
