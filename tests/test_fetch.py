@@ -112,6 +112,7 @@ def test_a_part_that_is_too_large_is_not_gone_on_with(serve, tmp_path):
     assert not os.listdir(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_server_that_sends_bit_by_bit(serve, tmp_path):
     url = serve([("Content-Length", "100000")], body=b"x", times=10**4, pause=0.02)
     assert refused(url, tmp_path / "part").startswith("sent only ")

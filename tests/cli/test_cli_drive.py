@@ -88,6 +88,7 @@ def test_images_for_a_bundle(cornet, bundle, tmp_path):
     assert len(pd.read_csv(out / "responses.csv")) == 2
 
 
+@pytest.mark.slow
 def test_the_simulated_brain_has_a_truth(cornet, tmp_path, brain):
     out = tmp_path / "out"
     words = ["--neuroid", "0", "1", "2", *FEW, "--force", "--out", str(out), "--mode", "log_one_hot"]
@@ -104,6 +105,7 @@ def test_the_simulated_brain_has_a_truth(cornet, tmp_path, brain):
     assert "shuffled responses" in page
 
 
+@pytest.mark.slow
 def test_stretch_in_json_and_a_region_without_truth(cornet, tmp_path, brain):
     words = [*FEW, "--force", "--out"]
     code, text, err = cornet(

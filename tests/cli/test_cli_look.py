@@ -36,6 +36,7 @@ def test_picture_and_page(cornet, tmp_path, model):
         assert "140-170 ms" in page.text
 
 
+@pytest.mark.slow
 def test_several_images(cornet, tmp_path, monkeypatch):
     monkeypatch.setattr("cornet.cli.images.look.MOST", 2)
     code, _, err = cornet("look", NETWORK, "--image", "objects:3", "--out", str(tmp_path))

@@ -68,6 +68,7 @@ class Stopped(BaseException):
     pass
 
 
+@pytest.mark.slow
 def test_a_stopped_command_continues_with_the_same_bytes(cornet, tmp_path, monkeypatch):
     words = ("metamers", NETWORK, "--image", "objects:3", "--area", "input", "V1", *SHORT)
     assert cornet(*words, "--out", str(tmp_path / "whole"))[0] == 0

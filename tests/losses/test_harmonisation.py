@@ -179,6 +179,7 @@ def blobs(count, size=32):
     return found
 
 
+@pytest.mark.slow
 def test_training_brings_it_down_and_logs_it():
     module = learner(losses={"harmonisation": Harmonisation(1.0)}, learning_rate=0.02, epochs=20, clip=2.0)
     train = blobs(4)

@@ -103,6 +103,7 @@ def test_the_dtype_is_kept(dtype, tmp_path):
     assert {value.dtype for value in again.parameters()} == {dtype}
 
 
+@pytest.mark.slow
 def test_a_network_of_a_users_own_class(tmp_path):
     from cornet.models import registry
     from cornet.models.registry import register

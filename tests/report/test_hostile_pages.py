@@ -147,6 +147,7 @@ def test_compared_runs(tmp_path):
     check(compare_runs([folder], tmp_path / "compare.html"))
 
 
+@pytest.mark.slow
 def test_files_that_are_too_deep(tmp_path):
     folder = small_run(tmp_path / "a")
     (folder / "stimuli").mkdir()

@@ -124,6 +124,7 @@ def test_shapes_of_layers():
         assert filters.shapes(filters.sites()) == {filters.sites()[0]: shape}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small_brain")
 def test_simulated_maps_follow_the_image():
     """A neuroid's rate at a position is that to the image shifted there; centre and field are a whole step apart."""

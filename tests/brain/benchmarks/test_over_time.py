@@ -53,6 +53,7 @@ def test_a_bundle_is_compared_bin_by_bin(tmp_path):
     assert score.sites == tuple(sites)
 
 
+@pytest.mark.slow
 def test_the_simulated_region_over_time(small_brain):
     timed = open_over_time("simulated")
     assert (timed.region, timed.simulated, len(timed.bins)) == ("IT", True, 18)
@@ -63,6 +64,7 @@ def test_the_simulated_region_over_time(small_brain):
     assert np.isfinite(score.ceiling).all()
 
 
+@pytest.mark.slow
 def test_the_known_order_of_signals_is_recovered_from_simulated_spikes(small_brain):
     """Position and size arrive at 85 ms, the category of the easiest image at 95 ms and of the hardest at 180."""
     timed = open_over_time("simulated")

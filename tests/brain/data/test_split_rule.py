@@ -262,6 +262,7 @@ def altered(shared_data, folder, change):
     return folder
 
 
+@pytest.mark.slow
 def test_real_frames_of_one_movie_do_not_leak_silently(tmp_path, shared_data):
     pixels = open_subject("pixels")
     right = opened(altered(shared_data, tmp_path / "right", lambda table: table)).run(pixels)

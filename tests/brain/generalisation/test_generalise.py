@@ -200,6 +200,7 @@ def test_silent_neuroids_are_counted(tmp_path):
         generalise([model], opened(session(tmp_path / "b", data)))
 
 
+@pytest.mark.slow
 def test_agreement_over_models(tmp_path):
     folder = session(tmp_path / "a")
     models = []

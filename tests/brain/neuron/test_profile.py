@@ -62,6 +62,7 @@ def test_a_read_out_of_a_layer_peaks_there_and_reaches_the_ceiling():
     assert found.of("small")[0] not in found.ties
 
 
+@pytest.mark.slow
 def test_noise_explains_nothing():
     rng = np.random.default_rng(0)
     features = rng.standard_normal((605, 4096))

@@ -371,6 +371,7 @@ def test_an_unfinished_run_is_said_to_be_one(tmp_path: Path):
     assert run.values["depth"] == 15
 
 
+@pytest.mark.slow
 def test_bad_input(runs: list[Path], tmp_path: Path):
     with pytest.raises(CornetError, match="a run is missing; name the folders"):
         compare_runs([])

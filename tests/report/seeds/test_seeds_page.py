@@ -64,6 +64,7 @@ def test_what_is_not_there_is_a_dash():
     assert (number(math.nan), number(-0.0001), interval_text(Estimate(0.5, n=1))) == ("-", "0.000", "-")
 
 
+@pytest.mark.slow
 def test_recorded_scores_are_not_called_simulated(tmp_path: Path):
     real = [("majajhong2015.IT", "IT", "r^2/c", 0.8)]
     for seed in (0, 1):
@@ -163,6 +164,7 @@ def test_mistakes_are_one_sentence(three: Path, tmp_path: Path, monkeypatch: pyt
     assert "model.width is 0.25 in the first and 0.5 in the second" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_end_of_a_sweep(three: Path, tmp_path: Path, capsys):
     """Seeds from before are shown, too; those that have not begun are named; nothing finished is passed over."""
     (seed_run(tmp_path / "b" / "seed0") / "finished.json").unlink()

@@ -55,6 +55,7 @@ def test_groups_stay_in_one_fold():
     assert np.median(together.r) < 0.3
 
 
+@pytest.mark.slow
 def test_a_factorised_mapping_recovers_where_and_what(monkeypatch):
     monkeypatch.setattr(factorised_fit, "STEPS", 100)
     monkeypatch.setattr(factorised_fit, "RATE", 0.1)

@@ -39,6 +39,7 @@ def test_the_true_responses_are_those_of_the_bundle(brain):
     assert z.std() == pytest.approx(1, abs=0.03)
 
 
+@pytest.mark.slow
 def test_more_natural_images_include_the_first(brain):
     target = open_target("simulated.V2")
     truth = known_truth(target, 160)
@@ -61,6 +62,7 @@ def test_where_no_truth_is_known(tmp_path):
         known_truth(measured, 4096)
 
 
+@pytest.mark.slow
 def test_the_true_drive_as_the_model_reaches_beyond_natural_images():
     """The best that synthesis can do: predicted = true, and at least 1.4 times the best natural image at every site."""
     target = open_target("simulated.V1")

@@ -103,6 +103,7 @@ def test_rows_and_logs_hold_the_same_numbers(source, bundle, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_the_line_of_an_epoch_tells_only_what_was_measured_then(source, bundle, tmp_path):
     console = Console(file=io.StringIO(), width=200)
     progress = Progress([["brain/V4", "V4"], ["brain/IT", "IT"]], console)

@@ -111,6 +111,7 @@ def test_a_run_that_goes_on_writes_nothing_again(source, bundle, tmp_path):
     assert [(file.stat().st_mtime_ns, file.stat().st_ino) for file in files] == marks
 
 
+@pytest.mark.slow
 def test_pictures_that_cannot_be_read_stop_nothing(source, bundle, tmp_path, caplog):
     broken = write(tmp_path / "broken", assembly(("V4",) * 8))
     with zipfile.ZipFile(broken / "stimuli.zip", "w") as archive:

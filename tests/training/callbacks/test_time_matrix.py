@@ -51,6 +51,7 @@ def fit(tmp_path, callbacks, epochs=2):
     return module
 
 
+@pytest.mark.slow
 def test_the_matrix_of_a_foreign_network(tmp_path, small_brain):
     score = cornet.BrainScore(["simulated.IT"], layers={"IT": "act"}, size=32, every=0, before=False)
     module = fit(tmp_path, [score, cornet.TimeMatrix("simulated", metric="ridge", before=True)])

@@ -24,6 +24,7 @@ GRID = [
 ]
 
 
+@pytest.mark.slow
 def test_every_point_composes():
     assert len(GRID) == 36
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):

@@ -105,6 +105,7 @@ READ_AGAIN = {
 """Blocks that a repeated command reads, by the moment of the kill."""
 
 
+@pytest.mark.slow
 def test_after_a_kill_the_result_is_the_same_bit_by_bit(tvsd, tmp_path):
     whole = run(tvsd, tmp_path / "whole")
     assert (whole.read, whole.blocks) == (4, 4)
