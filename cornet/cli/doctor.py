@@ -60,7 +60,7 @@ def show(checks: "list[Check]") -> None:
     console = Terminal(highlight=False)
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(no_wrap=True)
-    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True, min_width=max(len(cell(one.name)) for one in checks))
     table.add_column(overflow="fold")
     for one in checks:
         remedy = f"\n-> {cell(one.remedy)}" if one.remedy else ""
