@@ -3,9 +3,11 @@
 It imports any name. Check a recorded configuration with `cornet.runs.config` before passing it here.
 """
 
+import difflib
 import os
 import sys
 from collections.abc import Iterator, Mapping
+from types import ModuleType
 from typing import Any
 
 from hydra._internal.utils import _locate
@@ -73,6 +75,11 @@ def check_import(key: str, name: Any) -> None:
         while cause.__cause__ is not None:
             cause = cause.__cause__
         reason = f"{type(cause).__name__}: {' '.join(str(cause).split())}".rstrip(".: ")
+        module, _, last = name.rpartition(".")
+        if isinstance(known := sys.modules.get(module), ModuleType) and not hasattr(known, last):
+            near = difflib.get_close_matches(last, dir(known), 1)
+            hint = f"did you mean {module}.{near[0]}?" if near else "correct the name."
+            raise CornetError(f"{key}={name}: the module {module} has no {last}; {hint}") from None
         raise CornetError(
             f"{key}={name} cannot be imported ({reason}); correct the name, or put the folder of its module on "
             "PYTHONPATH."

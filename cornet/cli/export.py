@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from cornet.cli.shell import completion
-from cornet.cli.subjects import Size
+from cornet.cli.subjects import Size, Trust, prepare_device
 from cornet.errors import CornetError
 
 __all__ = ["export"]
@@ -54,6 +54,7 @@ def export(
     all_checkpoints: Annotated[
         bool, typer.Option("--all-checkpoints", help="Every checkpoint of each run, not only its best.")
     ] = False,
+    trust: Trust = False,
 ) -> None:
     """Export networks for other programs.
 
@@ -80,7 +81,8 @@ def export(
         from cornet.export.push import check_repository
 
         check_repository(push)  # before anything is written
-    sources = open_sources(model, size, all_checkpoints)
+    prepare_device("cpu", trust)  # makes the user's own modules importable
+    sources = open_sources(model, size, all_checkpoints, trust)
     name = name or sources[0].identifier
     folder = Path(out or f"{name}-{form.name}").expanduser()
     options = {key: value for key, value in {"licence": licence, "repository": push}.items() if value}

@@ -58,21 +58,22 @@ class Source:
 
 
 def open_sources(
-    texts: Sequence[str], size: int | None = None, all_checkpoints: bool = False
+    texts: Sequence[str], size: int | None = None, all_checkpoints: bool = False, trust: bool = False
 ) -> list[Source]:
     """Open the networks that `cornet export` names, as `cornet.brain.open_subject` does.
 
     all_checkpoints: the texts name runs, and every checkpoint of each is opened, but the same weights only once.
+    trust: allow importing a custom network that a run names.
 
     Raises CornetError for what is not a network of `cornet.create_model`, and for two with the same weights.
     """
     if all_checkpoints:
-        every = (_open(path, size) for text in texts for path in checkpoints_of(text))
+        every = (_open(path, size, trust) for text in texts for path in checkpoints_of(text))
         distinct: dict[str, Source] = {}
         for source in every:
             distinct.setdefault(source.identifier, source)
         return list(distinct.values())
-    found = [_open(text, size) for text in texts]
+    found = [_open(text, size, trust) for text in texts]
     by_weights: dict[str, str] = {}
     for one in found:
         if (other := by_weights.setdefault(one.identifier, one.text)) != one.text:
@@ -94,12 +95,12 @@ def checkpoints_of(text: str) -> list[str]:
     return [str(path) for path in sorted(files, key=lambda path: not path.stem.startswith("epoch_"))]
 
 
-def _open(text: str, size: int | None) -> Source:
-    subject = open_subject(text, size=size)
+def _open(text: str, size: int | None, trust: bool) -> Source:
+    subject = open_subject(text, size=size, trust=trust)
     if not isinstance(subject, NetworkSubject) or subject.net.made_with is None:
         raise CornetError(
-            f"{text} is not a network of `cornet models`, and only these can be exported; export it with the library "
-            "that it comes from."
+            f"{text} is not a network with a name (`cornet models`, or a class of your own with @register), "
+            "and only these can be exported; register its class, or export it with the library that it comes from."
         )
     if subject.times is not None:
         raise CornetError(f"{text} sets steps, which an export cannot keep; name the network without them.")

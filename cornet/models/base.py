@@ -121,6 +121,11 @@ class Network(TimmMethods, nn.Module, ABC):
         features: return what the decoder reads in place of the logits, (batch, feature) or with `readouts` (step,
             batch, feature).
         """
+        if pixels is None and not images.is_floating_point():
+            raise CornetError(
+                f"images are {images.dtype}, but must be normalised floats; or give pixels=(mean, std) of the pixel "
+                "values, as net.image_settings.pixels of a loaded network."
+            )
         steps = self.steps if times is None else self.steps_for(times)
         run = self.run if self._compiled is None else self._compiled
         return run(images, steps, return_states, readouts, pixels, features)

@@ -20,7 +20,15 @@ from typing import Any, TypeVar
 
 from cornet.errors import CornetError
 
-__all__ = ["FILE_ARGUMENTS", "NO_ARGUMENTS", "Registered", "list_models", "register", "registered"]
+__all__ = [
+    "FILE_ARGUMENTS",
+    "NO_ARGUMENTS",
+    "Registered",
+    "list_models",
+    "name_of_class",
+    "register",
+    "registered",
+]
 
 NO_ARGUMENTS = ("pretrained", "weights_url", "accept_hash", "ema", "freeze")
 """Keys of `model` in a configuration that are not arguments of the network: its weights, and how they are trained."""
@@ -116,6 +124,11 @@ def registered(name: str) -> Registered:
             raise CornetError(f"model {name!r} is unknown; choose one of {', '.join(list_models())}.")
         importlib.import_module(found_modules()[name])
     return REGISTERED[name]
+
+
+def name_of_class(kind: type) -> str | None:
+    """The name under which a class is registered; None if it is not, or its module was not imported."""
+    return next((name for name, entry in REGISTERED.items() if entry.make is kind), None)
 
 
 @functools.cache

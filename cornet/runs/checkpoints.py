@@ -22,6 +22,7 @@ from cornet.models import Network, create_model, load_published
 from cornet.models.cornet.published import infer_arguments, rename_own_layout
 from cornet.models.image_settings import ImageSettings
 from cornet.models.loading import load_weights
+from cornet.models.registry import NO_ARGUMENTS, name_of_class
 from cornet.models.untrusted import (
     Load,
     build_checked,
@@ -134,12 +135,13 @@ def network_of_file(
         }
         check_plain_arguments(path, arguments)
         own_size, mean, std = _images_of(path, size)
-        if "_target_" in arguments:
-            return Prepared(
-                load_custom(path, content, arguments, untrained, seed, trust), size or own_size, mean, std
-            )
-        load: Load = partial(load_weights, arguments["name"])
         whole = facts.get("net.decoder", True) is not False
+        if "_target_" in arguments:
+            own = load_custom(path, content, arguments, untrained, seed, trust, whole)
+            if isinstance(own, Network):
+                own.image_settings = ImageSettings(size or own_size, mean, std)
+            return Prepared(own, size or own_size, mean, std)
+        load: Load = partial(load_weights, arguments["name"])
         make = partial(create_model, **arguments)
         make = make if whole else partial(without_decoder, make)
     else:
@@ -160,17 +162,26 @@ def load_custom(
     untrained: bool,
     seed: int,
     trust: bool,
+    whole: bool = True,
 ) -> nn.Module:
-    """Load a custom network, defined by user code. Raises CornetError unless `trust`."""
+    """Load a custom network, defined by user code. whole: with its decoder. Raises CornetError unless `trust`.
+
+    A class that is registered gets the `made_with` that `create_model` would set, so that it can be exported.
+    """
     if not trust:
         raise CornetError(
             f"{path} was trained with the custom network {arguments['_target_']}, whose code would be imported; give "
-            "--trust if you trust the author of this file."
+            "--trust (in Python: trust=True) if you trust the author of this file."
         )
     from cornet.models.own_network import load_own, make_network
 
     with seeded(seed):
         net = make_network(arguments, 1000)
+    if isinstance(net, Network) and net.made_with is None and (name := name_of_class(type(net))):
+        given = {key: value for key, value in arguments.items() if key not in ("_target_", *NO_ARGUMENTS)}
+        net.made_with = {**given, "name": name}
+    if isinstance(net, Network) and not whole:
+        net.reset_classifier(0)
     if not untrained:
         load_own(net, content, str(path))
     return net

@@ -28,6 +28,10 @@ READERS = ("hydra", "omegaconf", "yaml", "antlr4")
 UNKNOWN = re.compile(r"(?:override|delete|delete from config\.|config group) '([^']+)'")
 """Finds an unknown key or group in a message of Hydra."""
 
+EMPTY = re.compile(r"Missing mandatory value: ([\w.]+)")
+OWN_GROUPS = ("model", "task", "data")
+"""Groups of the configuration with a choice `own`."""
+
 EXISTS = re.compile(r"An item is already at '([^']+)'")
 
 
@@ -80,13 +84,38 @@ def explain(error: Exception, conf: Path, argv: Sequence[str]) -> CornetError:
             return explain(other, conf, argv)
     if twice := EXISTS.search(text):
         return CornetError(f"{twice[1]} is added with +, but exists already; give it once, as {twice[1]}=...")
+    if empty := EMPTY.search(text):
+        return CornetError(f"{empty[1]} has no value yet; give it on the command line: {example(empty[1])}.")
     if unknown := UNKNOWN.search(text):
         key = max(unknown[1], getattr(error.__cause__, "full_key", None) or "", key=len)  # model={tims: 3}
         rest = [one for one in overrides if one.lstrip("+~").partition("=")[0] != unknown[1]]
+        if about_own := own_part(key, overrides):
+            return CornetError(about_own)
         close = near(key, names(loader, name, rest, key) or names(loader, name, [], key))
         if close and key not in close:
             return CornetError(f"there is no {key}{did_you_mean(close)}")
     return CornetError(f"The configuration cannot be composed: {text}.")
+
+
+def example(key: str) -> str:
+    """Return an override that gives a value to a key."""
+    return (
+        "monitor=val/mine, the metric that chooses the best checkpoint"
+        if key == "monitor"
+        else f"{key}=<value>"
+    )
+
+
+def own_part(key: str, overrides: Sequence[str]) -> str:
+    """Return what is wrong with an unknown key of a network, task or data set of the user's own; "": it is not one."""
+    group, _, rest = key.partition(".")
+    if group not in OWN_GROUPS or not rest:
+        return ""
+    if rest == "_target_":
+        return f"there is no {key} in the chosen {group}; choose {group}=own as well, which takes a class of your own."
+    if any(one.startswith((f"{group}=own", f"{group}._target_=")) for one in overrides):
+        return f"there is no {key} yet; +{key}=<value> gives your own class this argument."
+    return ""
 
 
 def names(loader: ConfigLoaderImpl, name: str, overrides: list[str], key: str) -> list[str]:

@@ -128,7 +128,7 @@ def test_refused_in_one_sentence(run, tmp_path, cornet):
         ((run, "--private"), "--private needs --push"),
         ((run, "--licence", "MY OWN"), "--licence MY OWN must be an identifier"),
         ((run, f"{run}?last"), "takes one network, not 2"),
-        (("pixels",), "is not a network of `cornet models`"),
+        (("pixels",), "is not a network with a name"),
         ((run, "--push", "me"), "--push me must be USER/NAME"),
     ):
         code, _, err = cornet("export", *map(str, words), "--to", "safetensors", "--out", str(tmp_path / "x"))

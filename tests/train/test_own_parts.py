@@ -86,10 +86,34 @@ def command(folder: Path, *words: str) -> subprocess.CompletedProcess:
 
 
 @pytest.mark.slow
+def test_a_network_of_ones_own_with_a_task_of_ones_own_is_scored_and_exported(own):
+    """The task has heads of its own, so the network loses its decoder; a registered class can be exported."""
+    register = "from cornet.models import register\n"
+    (own / "my_family.py").write_text(
+        register + MODULE.replace("class Family", '@register("mine")\nclass Family')
+    )
+    (own / "own_task.py").write_text((ROOT / "examples/own_task.py").read_text())
+    parts = ["model=own", "model._target_=my_family.Family", "+model.times=2"]
+    parts += ["task=own", "task._target_=own_task.IsLiving", "monitor=val/living"]
+    done = command(own, str(ROOT / "train.py"), *SMALL, *parts)
+    assert done.returncode == 0, done.stderr
+    (run,) = own.glob("runs/**/seed0")
+    done = command(own, "-m", "cornet", "score", str(run), "--on", "simulated.IT", "--trust")
+    assert done.returncode == 0, done.stderr
+    done = command(own, "-m", "cornet", "export", str(run), "--to", "safetensors", "--out", "mine", "--trust")
+    assert done.returncode == 0, done.stderr
+    load = "import my_family, cornet; print(cornet.from_pretrained('mine').made_with)"
+    done = command(own, "-c", load)
+    assert done.returncode == 0, done.stderr
+    assert "'name': 'mine'" in done.stdout
+
+
+@pytest.mark.slow
 def test_a_network_and_a_callback_train_a_step(own):
     """From a module beside no package, registered nowhere; then the run is scored and repeated, if it is trusted."""
     parts = ["model=own", "model._target_=my_parts.Net", "+model.channels=5"]
     parts += ["+callbacks.mine._target_=my_parts.Steps", "+callbacks.mine.word=trained"]
+    parts += ["brain.layers={V4: first}"]
     done = command(own, str(ROOT / "train.py"), *SMALL, *parts)
     assert done.returncode == 0, done.stderr
     assert "trained 1\n" in done.stdout
@@ -97,11 +121,13 @@ def test_a_network_and_a_callback_train_a_step(own):
     weights = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
     assert tuple(weights["net.net.first.weight"].shape) == (5, 3, 3, 3)
     with pytest.raises(
-        CornetError, match=r"the custom network my_parts\.Net, .* give --trust if you trust .*\.$"
+        CornetError, match=r"the custom network my_parts\.Net, .* give --trust \(in Python: trust=True\) if you trust .*\.$"
     ):
         open_subject(str(run))
-    subject = open_subject(f"{run}?V4=net.first", trust=True)
-    assert subject.site("V4").layer == "net.first"
+    for layer in ("first", "net.first"):  # the name in the class, as in training, and in the state dict
+        subject = open_subject(f"{run}?V4={layer}", trust=True)
+        assert subject.site("V4").layer == "first"
+    assert open_subject(str(run), trust=True).site("V4").layer == "first"  # as the run was scored
     for trust, code in ((), 2), (("--trust",), 0):
         done = command(own, "-m", "cornet", "rerun", str(run), *trust)
         assert done.returncode == code, done.stderr

@@ -50,6 +50,11 @@ def local_benchmarks(
             f"the folder {path} does not exist; give a folder with a bundle, or a benchmark (see `cornet benchmarks`)."
         )
     if not path.exists():
+        folder, dot, region = text.rpartition(".")
+        if dot and Path(folder).expanduser().is_dir():
+            raise CornetError(
+                f"{text!r} is not a folder; a region of a bundle is named as {folder}:{region}."
+            )
         near = difflib.get_close_matches(text, known, n=3, cutoff=0.4)
         hint = f"did you mean {', '.join(near)}?" if near else "see `cornet benchmarks`."
         raise CornetError(f"{text!r} is neither a benchmark nor a folder with a bundle; {hint}")

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from cornet.errors import CornetError
 from cornet.hashing import digest
 from cornet.stimuli.objects import CATEGORIES, OBJECTS, draw_latents
 from cornet.stimuli.objects.rendering import compose
@@ -58,7 +59,15 @@ def table_of(n: int, seed: int, variation: float) -> pd.DataFrame:
 
 
 def stimulus_set(table: pd.DataFrame, images: NDArray[np.uint8]) -> StimulusSet:
-    """The stimulus set of images, with latents as the table."""
+    """The stimulus set of grey images (image, y, x) uint8, with latents as the table.
+
+    Raises CornetError for other images.
+    """
+    if images.ndim != 3 or images.dtype != np.uint8:
+        raise CornetError(
+            f"the images are {images.dtype} of shape {images.shape}, but a stimulus set takes grey images "
+            "(image, y, x) of uint8; average the channels."
+        )
     return StimulusSet("simulated-objects", table, GreyPictures(images, digest(images)), degrees=DEGREES)
 
 

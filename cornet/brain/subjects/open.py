@@ -49,10 +49,13 @@ from cornet.brain.subjects.recorded import RecordedSubject
 from cornet.brain.subjects.subject import Subject
 from cornet.errors import CornetError
 from cornet.models import Network, create_model, list_models
+from cornet.models.own_network import OwnNetwork
 from cornet.models.pretrained.weights_folder import is_weights_folder, read_weights_folder
 from cornet.models.registry import registered
 from cornet.models.untrusted import seeded
 from cornet.runs.checkpoints import KINDS, Prepared, find_run, network_of_file, network_of_run
+from cornet.runs.config import read_config
+from cornet.runs.images import run_of_model
 from cornet.stimuli.normalisation import IMAGENET_MEAN, IMAGENET_STD
 
 __all__ = ["open_subject"]
@@ -114,10 +117,37 @@ def open_subject(
     settings |= {"mean": prepared.mean, "std": prepared.std, "size": prepared.size, "precision": precision}
     if prepared.degrees is not None:
         settings.setdefault("degrees", prepared.degrees)
+    layers = layers or _layers_of_run(text)
     if not isinstance(prepared.net, Network):
-        return LayerSubject(prepared.net, regions=layers, **settings)
+        return _own_of_run(prepared.net, layers, settings)
     subject = NetworkSubject(prepared.net, times=times, **settings)
     return subject.with_regions(layers) if layers else subject
+
+
+def _own_of_run(net: Any, layers: Mapping[str, str], settings: Mapping[str, Any]) -> LayerSubject:
+    """A network of a user's own class, with the names of layers as in training: those of the class itself."""
+    inner = net.net if isinstance(net, OwnNetwork) else net
+    names = {name for name, _ in inner.named_modules()}
+    own = {
+        region: layer if layer in names else layer.removeprefix("net.") for region, layer in layers.items()
+    }
+    readout = own.pop(BEHAVIOUR, None)
+    return LayerSubject(inner, regions=own, readout=readout, **settings)
+
+
+def _layers_of_run(text: str) -> dict[str, str]:
+    """The layers that a run was scored with while it was trained; none for other models."""
+    run = run_of_model(text)
+    if run is None:
+        return {}
+    try:
+        brain = read_config(run / "config.yaml").get("brain")
+    except (CornetError, FileNotFoundError):  # a copied checkpoint
+        return {}
+    layers = brain.get("layers") if isinstance(brain, Mapping) else None
+    if not isinstance(layers, Mapping):
+        return {}
+    return {str(region): layer for region, layer in layers.items() if isinstance(layer, str)}
 
 
 def _network(text: str, name: str, path: Path, options: dict[str, Any], trust: bool) -> Prepared:

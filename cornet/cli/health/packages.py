@@ -103,7 +103,7 @@ def dependencies() -> list[Check]:
 def _extras() -> Check:
     by_extra: dict[str, list[str]] = {}
     for one in needed():
-        if one.extra:
+        if one.extra and one.extra != "all":
             by_extra.setdefault(one.extra, []).append(one.name)
     missing = [extra for extra, names in by_extra.items() if any(installed(name) is None for name in names)]
     there = [extra for extra in by_extra if extra not in missing]

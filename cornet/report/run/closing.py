@@ -135,7 +135,8 @@ def print_summary_table(
         "config.yaml, versions.json": "configuration, and versions of packages",
     }
     if (folder / "scores.csv").exists():
-        files["checkpoints/best_brain.ckpt"] = "weights: best by brain score"
+        if (folder / "checkpoints/best_brain.ckpt").exists():
+            files["checkpoints/best_brain.ckpt"] = "weights: best by brain score"
         files["scores.csv, report.html"] = "brain scores; report of everything on one page"
     matrices = [name for name in ("step_matrix.csv", "time_matrix.csv") if (folder / name).exists()]
     if matrices:
