@@ -60,7 +60,9 @@ def create_model(
     classes = arguments.get("num_classes")
     headless = classes == 0 and not isinstance(classes, bool)
     if headless:
-        arguments["num_classes"] = 1  # of the decoder that is taken away below; a class may require the argument
+        arguments["num_classes"] = (
+            1  # of the decoder that is taken away below; a class may require the argument
+        )
     check_memory(entry, arguments)
     net = entry.make(**arguments)
     if not isinstance(net, Network):

@@ -121,7 +121,8 @@ def test_a_network_and_a_callback_train_a_step(own):
     weights = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
     assert tuple(weights["net.net.first.weight"].shape) == (5, 3, 3, 3)
     with pytest.raises(
-        CornetError, match=r"the custom network my_parts\.Net, .* give --trust \(in Python: trust=True\) if you trust .*\.$"
+        CornetError,
+        match=r"the custom network my_parts\.Net, .* give --trust \(in Python: trust=True\) if you trust .*\.$",
     ):
         open_subject(str(run))
     for layer in ("first", "net.first"):  # the name in the class, as in training, and in the state dict

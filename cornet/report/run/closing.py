@@ -152,3 +152,7 @@ def print_summary_table(
         "data=imagefolder data.folder=/path/to/it  your own photographs: train/<class>/, val/<class>/",
     ):
         console.print(f"  {program} {line}", highlight=False, soft_wrap=True)
+    if (folder / "scores.csv").exists():
+        console.print(
+            f"  cornet score {cell(folder)} --on simulated --untrained", highlight=False, soft_wrap=True
+        )

@@ -235,7 +235,9 @@ def _of(total: float) -> str:
 
 
 def _fraction(value: Any) -> str:
-    """Format a fraction: .412, -.034, 1.000, nan."""
+    """Format a fraction: .412, -.034, 1.000; "-" where there is none."""
+    if math.isnan(float(value)):
+        return "-"
     return f"{float(value):.3f}".replace("0.", ".", 1) if abs(float(value)) < 1 else f"{float(value):.3f}"
 
 
