@@ -32,12 +32,12 @@ def runs_folder(root: Path) -> Callable[[], list[Check]]:
 
     def check() -> list[Check]:
         folder = _nearest(root.expanduser().absolute())
-        name, free = f"runs in {root}", shutil.disk_usage(folder).free
+        name, free = "runs", shutil.disk_usage(folder).free
         values = {"folder": str(root.absolute()), "free": free}
         if reason := not_writable(folder):
             remedy = "train in another folder, or set root=FOLDER; cornet doctor --root FOLDER checks it"
             return [Check(name, PROBLEM, f"{folder} cannot be written ({reason})", remedy, values)]
-        text = f"{gibibytes(free)} free" + (
+        text = f"{root}: {gibibytes(free)} free" + (
             "" if folder == root.absolute() else f" in {folder}; it does not exist yet"
         )
         if free < FEW:

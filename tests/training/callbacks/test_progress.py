@@ -278,7 +278,7 @@ def test_numbers():
         -0.034: "-.034",
         1.0: "1.000",
         0: ".000",
-        float("nan"): "nan",
+        float("nan"): "-",
         12.5: "12.500",
     }
     assert {value: _fraction(value) for value in fractions} == fractions
