@@ -166,6 +166,7 @@ def test_wrong_words(cornet, bundle, name, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_images_of_another_size_than_those_with_a_truth(cornet, tmp_path, brain):
     words = ["drive", NETWORK, "--on", "simulated.V1", "--neuroid", "0", "--out", str(tmp_path / "out")]
     code, _, err = cornet(*words, "--size", "48")

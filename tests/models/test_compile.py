@@ -104,6 +104,7 @@ def shown(count, size):
     return torch.randint(0, 256, (count, 3, size, size), dtype=torch.uint8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     ["cornet_z", *(pytest.param(f"cornet_{one}", marks=pytest.mark.slow) for one in ("r", "rt", "s"))],

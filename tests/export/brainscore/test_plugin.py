@@ -23,6 +23,10 @@ from cornet.stimuli.screen import place_on_screen
 from tests.helpers.export.brainscore_plugin import THREE, run_alone, write_plugin
 from tests.helpers.paths import ROOT
 
+pytestmark = (
+    pytest.mark.slow
+)  # writes plugins and starts processes; the command checks each plugin that it writes
+
 STARTS = [float(start) for start in range(0, 400, 5)]
 
 

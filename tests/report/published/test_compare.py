@@ -324,6 +324,7 @@ def test_what_matches_is_laid_over(page: Path):
 BAD = '<script>alert(1)</script>$x_{1}$&"'
 
 
+@pytest.mark.slow
 def test_text_stays_text(tmp_path: Path):
     table = public_scores()
     table.loc[table["benchmark"] == "kar2019-ost", ["raw", "failure"]] = [np.nan, BAD]

@@ -29,6 +29,7 @@ def brain(tmp_path, monkeypatch):
     return small_brain()
 
 
+@pytest.mark.slow
 def test_the_true_responses_are_those_of_the_bundle(brain):
     """Mean counts scatter around them as Poisson counts do."""
     target = open_target("simulated.V1")
