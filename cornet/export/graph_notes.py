@@ -80,8 +80,8 @@ def write_notes(folder: Path, name: str, facts: dict[str, Any], how: str) -> Non
     )
     text = f"""# {name}
 
-`{facts["file"]}` is the network {facts["model"]} of [cornet](https://pypi.org/project/cornet-ventral/), as a graph that
-needs no cornet. {checked}
+`{facts["file"]}` is the network {facts["model"]} of cornet (the package cornet-ventral), as a graph that needs
+no cornet to run. {checked}
 {noise}
 * Input: `{given["name"]}`, ({", ".join(map(str, given["shape"]))}), {given["dtype"]}, any number of images in a batch.
 * Normalisation: pixels from 0 to 1, then (pixel - mean) / std for each channel, with mean {given["mean"]} and std
