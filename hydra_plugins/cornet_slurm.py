@@ -33,10 +33,11 @@ class MissingOnSlurm(Launcher):
         from cornet.report.seeds.report import print_seeds_summary
         from cornet.training.sweeps.jobs import count_jobs, find_jobs, seed_groups, unique
 
-        if shutil.which("srun") is None:
+        absent = next((name for name in ("srun", "sbatch") if shutil.which(name) is None), None)
+        if absent:
             raise CornetError(
-                "trainer=slurm submits jobs, but there is no srun on this machine; repeat the command on the login "
-                "node of a SLURM cluster, or choose trainer=auto to train here."
+                f"trainer=slurm submits jobs, but there is no {absent} on this machine; repeat the command on the "
+                "login node of a SLURM cluster, or choose trainer=auto to train here."
             )
         jobs = unique(find_jobs(self.loader, self.config, job_overrides))
         seeds = seed_groups(jobs)

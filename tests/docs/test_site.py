@@ -129,7 +129,7 @@ def test_what_the_pages_show(site):
     parts = (site / "own-parts.html").read_text()
     assert "PositionTolerance" in parts
     assert "--8&lt;--" not in parts
-    assert "Unreleased" in (site / "changelog.html").read_text()
+    assert "0.2.0" in (site / "changelog.html").read_text()
     assert not (site / "theme/links.py").exists()
 
 

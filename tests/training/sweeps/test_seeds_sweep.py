@@ -1,10 +1,12 @@
 """train.py -m seed=0,1: which runs belong together, and what is shown when the sweep ends."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hydra.core.plugins import Plugins
 
 from cornet.training.sweeps.jobs import seed_groups
 from tests.helpers.training.swept import swept
@@ -34,6 +36,7 @@ def test_what_is_no_sweep_over_seeds(overrides: list[str]):
 
 @pytest.mark.slow  # composes many configurations
 def test_submitted_runs_are_checked_and_the_command_that_shows_them_is_printed(train, monkeypatch, tmp_path):
+    Plugins.instance()  # its search would load the launcher once more, without the change below
     submitit = pytest.importorskip("hydra_plugins.hydra_submitit_launcher.submitit_launcher")
     submitted: list[Sequence[str]] = []
 
@@ -41,6 +44,11 @@ def test_submitted_runs_are_checked_and_the_command_that_shows_them_is_printed(t
         submitted.extend(job_overrides)
         return []
 
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for name in ("srun", "sbatch"):
+        (programs / name).touch(0o755)
+    monkeypatch.setenv("PATH", str(programs), prepend=os.pathsep)
     monkeypatch.setattr(submitit.SlurmLauncher, "launch", launch)
     code, out, err = train("trainer=slurm", "seed=0,1", small=False)
     assert (code, err) == (0, "")
