@@ -30,10 +30,10 @@ from tests.helpers.stimuli import cifar_files
 from tests.helpers.stimuli.pictures import class_folders
 
 SIZE = 32
-NETWORKS = [
-    pytest.param(name, marks=[pytest.mark.slow] if name in ("b", "bl") else [])
+NETWORKS = [  # by default one of each kind; the others share their parts
+    pytest.param(name, marks=[] if name in ("blt", "cornet_rt", "cornet_s", "hmax") else [pytest.mark.slow])
     for name in cornet.list_models()
-]  # they have the parts of blt
+]
 SIMULATED = [one.name for one in list_benchmarks() if one.simulated]
 LONG = [  # tests/brain/benchmarks has maps of activity with one network
     pytest.param(name, marks=[pytest.mark.slow] if name.endswith("-activity_maps") else [])

@@ -51,6 +51,7 @@ CHANGES = {
 }
 
 
+@pytest.mark.slow  # scores after each change
 @pytest.mark.parametrize("what", CHANGES)
 def test_a_score_after_a_change_is_that_of_an_empty_cache(tmp_path, caches, what):
     """In one process, so that what it holds in memory of files counts as well."""

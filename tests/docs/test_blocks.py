@@ -90,6 +90,7 @@ def test_slow_python(page, folder):
     run_python(page, slow=True)
 
 
+@pytest.mark.slow  # reads every command of every page
 @pytest.mark.parametrize(
     "page", [page for page in PAGES if any(one.language in SHELL for one in blocks(page))], ids=page_name
 )

@@ -101,12 +101,16 @@ def arguments_of(kind):
     return {*names, *(arguments_of(kind.__base__) if handed_on and inspect.isclass(kind) else ())}
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(CONF)))
+# Experiments, variants and sweeps are composed by tests of their own.
+@pytest.mark.parametrize(
+    "path",
+    [path for path in FILES if path.relative_to(CONF).parts[0] != "experiment"],
+    ids=lambda p: str(p.relative_to(CONF)),
+)
 def test_every_file_names_only_what_its_class_takes(path):
     group, choice = path.parent.relative_to(CONF).as_posix(), path.stem
-    if group.split("/")[0] in (".", "experiment", "hydra"):  # a launcher is the plugin's, which may be absent
-        below = path.relative_to(CONF / "experiment").with_suffix("") if "experiment" in group else ""
-        composed(*([f"experiment={below}"] if below else []))
+    if group.split("/")[0] in (".", "hydra"):  # a launcher is the plugin's, which may be absent
+        composed()
         return
     config = composed(f"{group}={choice}")
     if group == "model":

@@ -150,6 +150,7 @@ def expected(recipe, steps_per_epoch, first_epoch):
     return found
 
 
+@pytest.mark.slow  # trains for each recipe
 @pytest.mark.parametrize("schedule", SOME)
 @pytest.mark.parametrize("change", CHANGES)
 def test_the_learning_rate_is_that_of_the_new_recipe_at_the_position_in_epochs(

@@ -108,6 +108,7 @@ def test_the_whole_training_shows_every_image_at_most_once_an_epoch(whole):
         assert len(shown) == len(set(shown)) == STEPS * BATCH
 
 
+@pytest.mark.slow  # trains three times
 @pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize("hook", ["on_train_batch_end", "on_train_batch_start"])
 def test_stopped_at_a_random_step(folder, whole, tmp_path, workers, hook):

@@ -153,6 +153,7 @@ def one_long_direction(X, kind, strength):
     return np.column_stack([X[:, :1] * strength, X[:, 1:]])
 
 
+@pytest.mark.slow  # repeats PLS at high precision
 @pytest.mark.parametrize("kind", ["gain", "one feature"])
 @pytest.mark.parametrize("strength", [1e2, 1e4, 1e6])
 @pytest.mark.parametrize("name", ["features", "wide_features"])

@@ -186,8 +186,15 @@ def odd(kind):
 @pytest.mark.filterwarnings(
     "ignore:.*uantized:DeprecationWarning", "ignore:.*quantize_per_tensor.*:UserWarning"
 )
-@pytest.mark.parametrize("library", ["torchvision:resnet18", "timm:resnet18"])
-@pytest.mark.parametrize("kind", [*APART, *AMONG])
+@pytest.mark.parametrize(
+    ("library", "kind"),
+    [
+        *(("torchvision", kind) for kind in (*APART, *AMONG)),
+        ("timm", "text"),
+        ("timm", "shape"),
+        ("timm", "meta"),
+    ],
+)
 def test_odd_weights_for_a_library_are_one_sentence(tmp_path, library, kind):
     pytest.importorskip("timm")
     value = odd(kind)
@@ -195,7 +202,7 @@ def test_odd_weights_for_a_library_are_one_sentence(tmp_path, library, kind):
         value = {**models.resnet18(weights=None).state_dict(), "bn1.weight": value}
     torch.save({"state_dict": value}, tmp_path / "odd.pth")
     with pytest.raises(CornetError) as error:
-        open_subject(f"{library}?weights=odd.pth")
+        open_subject(f"{library}:resnet18?weights=odd.pth")
     assert "odd.pth" in str(error.value)
     assert str(error.value).count(". ") == 0
 

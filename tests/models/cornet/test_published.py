@@ -40,8 +40,10 @@ def equal(a, b):
     return all(torch.equal(x, b.state_dict()[key]) for key, x in a.state_dict().items())
 
 
-@pytest.mark.parametrize("prefix", ["", "module."])
-@pytest.mark.parametrize(("name", "arguments"), VARIANTS)
+@pytest.mark.parametrize(
+    ("name", "arguments", "prefix"),
+    [*((*one, "") for one in VARIANTS), *((name, {}, "module.") for name in CORNETS)],
+)
 def test_round_trip(name, arguments, prefix, tmp_path):
     net, other = small(name, **arguments), small(name, **arguments)
     assert not equal(net, other)

@@ -238,6 +238,7 @@ def watched():
     found.stop()
 
 
+@pytest.mark.slow  # starts Python for each file
 @pytest.mark.parametrize("old", [False, True], ids=["zip", "old"])
 @pytest.mark.parametrize("name", LARGE)
 def test_memory_and_time_stay_bounded(name, old, watched, tmp_path):

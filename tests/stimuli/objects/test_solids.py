@@ -35,6 +35,7 @@ def listed(quadric: np.ndarray | None) -> list[list[float]] | None:
     return None if quadric is None else quadric.tolist()
 
 
+@pytest.mark.slow  # marches along many rays
 @pytest.mark.parametrize("view", range(len(VIEWS)))
 @pytest.mark.parametrize("name", SOLIDS)
 def test_ray_solid_intersection_against_marching(name: str, view: int) -> None:

@@ -75,6 +75,7 @@ def test_the_matrix_of_a_foreign_network(tmp_path, small_brain):
     assert draw_time_matrix(undefined).startswith(b"\x89PNG")
 
 
+@pytest.mark.slow  # renders a simulated brain
 def test_what_is_wrong(tmp_path):
     with pytest.raises(CornetError, match="TimeMatrix needs BrainScore among the callbacks"):
         fit(tmp_path, [cornet.TimeMatrix("simulated")])

@@ -66,6 +66,7 @@ def test_accepted_forms(form, values, tmp_path):
     path.unlink()
 
 
+@pytest.mark.slow  # writes files of the published size
 @pytest.mark.parametrize("kind", ["S", "text", "whole numbers"])
 def test_labels(kind, values, plain, tmp_path):
     names = [OBJECTS[place % 10] for place in range(COUNT)]
@@ -130,6 +131,7 @@ def test_identity(values, plain, tmp_path):
     assert load_kar2019(write(tmp_path / "c.h5", changed)).stimuli.identity != identity
 
 
+@pytest.mark.slow  # writes a file of the published size
 def test_values_that_are_no_grey(tmp_path, values):
     path, wrong = write(tmp_path / "dataset.h5", values, dtype="f4"), {9: np.nan, 10: -200.0, 11: 900.0}
     with h5py.File(path, "r+") as file:
