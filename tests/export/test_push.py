@@ -234,7 +234,7 @@ def test_passwords_in_the_address_are_not_shown(hub, monkeypatch):
     assert hub_module.hub_address() == "hub.example"
 
 
-@pytest.mark.slow
+@pytest.mark.longest  # starts several processes
 def test_in_processes_of_their_own_with_the_variables_of_the_hub(hub, tmp_path):
     """HF_ENDPOINT, HF_HOME and HF_TOKEN are honoured; the second process has a fresh HF_HOME."""
     own = {"HF_ENDPOINT": hub.url, "HF_HUB_DISABLE_XET": "1", "no_proxy": "*", "PYTHONPATH": str(ROOT)}

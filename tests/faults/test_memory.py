@@ -83,7 +83,7 @@ print("same", np.abs(score() - before).max() < 1e-9)
 """
 
 
-@pytest.mark.slow
+@pytest.mark.longest  # compares under a limit of memory
 @pytest.mark.parametrize("metric", ["pls", "neuron_to_neuron"])
 def test_a_comparison_takes_smaller_blocks_where_there_is_no_room_for_large_ones(metric):
     told = subprocess.run(

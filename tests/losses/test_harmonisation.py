@@ -235,7 +235,7 @@ def test_mistakes():
         Harmonisation(levels=0)
 
 
-@pytest.mark.slow
+@pytest.mark.longest  # compiles
 def test_a_compiled_network_trains_uncompiled():
     (batch,) = mapped()
     plain, _ = gradients(learner(network("cornet_s")), batch)

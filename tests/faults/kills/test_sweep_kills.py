@@ -144,7 +144,7 @@ def undisturbed(starter) -> Path:
     return finished(starter, *SMALL, "seed=1", EPOCHS, root=starter.folder / "undisturbed")
 
 
-@pytest.mark.slow
+@pytest.mark.longest  # trains in several processes
 def test_a_killed_sweep_takes_its_runs_with_it_and_they_go_on_later(undisturbed, tmp_path):
     given = ("seed=0,1", EPOCHS, "root=alone", "data.train_images=64", "sweep.at_once=2")
     process = sweep(tmp_path, *given)

@@ -65,7 +65,7 @@ def clustered(rng: np.random.Generator, slope: float, variants: int = 20, seeds:
     return x, y, np.repeat(np.arange(variants), seeds).astype(str).tolist()
 
 
-@pytest.mark.slow
+@pytest.mark.longest  # draws many samples
 def test_intervals_cover_the_truth_with_dependent_seeds():
     rng = np.random.default_rng(2)
     inside = naive_inside = new_inside = 0

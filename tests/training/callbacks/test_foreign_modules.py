@@ -199,7 +199,7 @@ def test_a_network_that_keeps_tensors_of_a_pass_trains_on(bundle, tmp_path):
     assert module.encoder.passes == plain.encoder.passes
 
 
-@pytest.mark.slow  # compiles
+@pytest.mark.longest  # compiles
 @pytest.mark.parametrize("in_place", [True, False])
 def test_compiled_networks_are_recorded(bundle, tmp_path, in_place):
     net = plain_network()

@@ -84,7 +84,7 @@ def test_small_blocks_give_the_same(tvsd, tmp_path, converted):
     np.testing.assert_array_equal(values, again)
 
 
-@pytest.mark.slow
+@pytest.mark.longest  # writes 25,248 x 2,048 values
 def test_the_full_shape(tmp_path, converted):
     names = published_files.tvsd(tmp_path / "TVSD", 22_248, 100, 30, filled=False)
     published_files.jpeg_images(tmp_path / "images", names)

@@ -117,7 +117,7 @@ def coverage(over, runs):
     return float(np.mean([low <= truth <= high for low, high in intervals]))
 
 
-@pytest.mark.slow
+@pytest.mark.longest  # draws many samples
 def test_coverage_over_subjects_and_stimuli():
     """Tests over subjects alone do not hold for other stimuli; those over both do."""
     assert 0.90 <= coverage("subjects and stimuli", 200) <= 0.995
