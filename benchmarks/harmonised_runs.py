@@ -91,6 +91,7 @@ def draw(runs: pd.DataFrame, path: Path, title: str) -> None:
     axes.set(xlabel="top-1", ylabel="alignment (Spearman)")
     axes.set_title(title, fontsize=9, loc="left")
     axes.legend(fontsize=7, frameon=False)
+    axes.locator_params(axis="x", nbins=6)
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path)
 
