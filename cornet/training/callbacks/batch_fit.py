@@ -82,8 +82,9 @@ def step_fits(
     momentum: list[Tensor] = []
     try:
         optimiser = trainer.optimizers[0]
-        if not optimiser.state:  # the first step would allocate the momentum
-            momentum = [torch.empty_like(p) for p in module.net.parameters()]
+        if not optimiser.state:  # the first step would allocate the momentum, and Adam the second moments
+            copies = 2 if isinstance(optimiser, torch.optim.Adam) else 1
+            momentum = [torch.empty_like(p) for p in module.net.parameters() for _ in range(copies)]
         images = torch.zeros(batch, *shape, dtype=inputs, device=module.device)
         zeros = {
             name: torch.zeros(batch, *rest, dtype=dtype, device=module.device)
