@@ -24,6 +24,7 @@ __all__ = ["Fly"]
 
 ORN, PN, KC = "ORN", "PN", "KC"
 MAX_UNITS = 100_000
+MOST_KC = 40_000
 
 
 class ReceptorNeurons(nn.Module):
@@ -42,12 +43,12 @@ class ReceptorNeurons(nn.Module):
         return rates + self.noise * torch.randn_like(rates) if self.noise else rates
 
 
-@register("fly", summary="olfactory circuit of the fly; takes odours", paper="Wang et al. 2021 (Neuron)")
+@register("fly", inputs="odours", summary="olfactory circuit of the fly", paper="Wang et al. 2021 (Neuron)")
 class Fly(Network):
     """Receptor neurons, projection neurons, Kenyon cells and a linear read-out.
 
     num_classes: odour classes. receptors: types, N. copies: receptor neurons of each type. pn, kc: numbers of neurons;
-    pn=None: as many as receptors.
+    pn=None: as many as receptors; kc=None: N^2, at most 40,000, as in the published growth of claws with N.
     prune: connections onto Kenyon cells of at most 1 / pn are 0 in every forward pass; their weights start from
         uniform(1 / pn, 4 / pn). False: uniform(0, 4 / pn), and none is 0.
     dropout: of Kenyon cells. noise: standard deviation of receptor neurons, in evaluation too.
@@ -71,7 +72,7 @@ class Fly(Network):
         receptors: int = 50,
         copies: int = 10,
         pn: int | None = None,
-        kc: int = 2500,
+        kc: int | None = 2500,
         prune: bool = True,
         dropout: float = 0.0,
         noise: float = 0.0,
@@ -90,6 +91,9 @@ class Fly(Network):
         fold: bool = True,
     ):
         pn = receptors if pn is None else pn
+        if kc is None:
+            check_positive_int("receptors", receptors, MAX_UNITS)
+            kc = min(receptors**2, MOST_KC)
         sizes = {"num_classes": num_classes, "receptors": receptors, "copies": copies, "pn": pn, "kc": kc}
         for name, value in sizes.items():
             check_positive_int(name, value, MAX_UNITS)

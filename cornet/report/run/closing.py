@@ -51,7 +51,7 @@ def print_run_summary(
         if metrics is not None:
             runs = {summary["network"]: metrics}
             plot_curves(runs, folder / "curves.png", summary["chance"], title, metric)
-        if (folder / "scores.csv").exists():
+        if has_report(folder):
             from cornet.report.run.page import write_page
 
             write_page(folder)
@@ -62,6 +62,13 @@ def print_run_summary(
     else:
         print_summary_table(summary, folder, already_finished, program)
     return float(summary["best"])
+
+
+def has_report(folder: Path) -> bool:
+    """Whether a run has brain scores, or tables of its own, for a page."""
+    from cornet.report.run.panels import PANELS
+
+    return any((folder / f"{name}.csv").exists() for name in ("scores", *(panel.name for panel in PANELS)))
 
 
 def check_summary(folder: Path, summary: dict[str, Any]) -> None:
@@ -138,6 +145,8 @@ def print_summary_table(
         if (folder / "checkpoints/best_brain.ckpt").exists():
             files["checkpoints/best_brain.ckpt"] = "weights: best by brain score"
         files["scores.csv, report.html"] = "brain scores; report of everything on one page"
+    elif has_report(folder):
+        files["report.html"] = "everything on one page"
     matrices = [name for name in ("step_matrix.csv", "time_matrix.csv") if (folder / name).exists()]
     if matrices:
         files[", ".join(matrices)] = "scores of every step, by region or time"

@@ -90,11 +90,15 @@ def _page(
     parts = [
         _lede(folder, finished, scores is not None),
         banner(tables),
-        part("parts.heading", text="Brain scores"),
     ]
-    parts += [part("run.no_scores")] if scores is None else [missing_scores(scores), summary_table(scores)]
+    if scores is not None or not tables.panels:
+        parts.append(part("parts.heading", text="Brain scores"))
+        parts += (
+            [part("run.no_scores")] if scores is None else [missing_scores(scores), summary_table(scores)]
+        )
     for one in pictures:
-        parts.append(picture("run.picture", one.wide, one.narrow, name=one.name))
+        text = {"heading": one.heading, "caption": one.caption}
+        parts.append(picture("run.picture", one.wide, one.narrow, name=one.name, **text))
         if one.name == "solution_times.png":
             parts.append(times_table(tables.times, metrics))
     if scores is not None and not np.isfinite(scores["task_value"]).any():
