@@ -165,8 +165,8 @@ class Fly(Network):
             expressed = self.orn.expression
             return Wiring(
                 receptors=self.receptors,
-                glomeruli=self.pn.effective(),
-                claws=self.kc.effective(),
+                glomeruli=self.pn.effective().detach(),
+                claws=self.kc.effective().detach(),
                 expression=None if expressed is None else expressed.effective(),
                 threshold=self.kc.prune or None,
             )

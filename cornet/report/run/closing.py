@@ -5,6 +5,7 @@ from typing import Any
 
 from cornet.errors import CornetError, printable
 from cornet.report.curves import label, plot_curves, task_metric
+from cornet.report.inputs import inputs_of, span_of
 from cornet.report.run.data import read_curves
 from cornet.report.terminal_tables import facts_table
 from cornet.terminal import Terminal, cell
@@ -122,11 +123,14 @@ def print_summary_table(
         console.print(message, soft_wrap=True)
     table = facts_table(cell(f"{summary['network']} on {summary['data']}"))
     table.add_row("parameters", f"{summary['parameters']:,}")
-    table.add_row("steps from V1 to IT", "/".join(map(str, summary["steps"])))
-    table.add_row("images, training / validation", f"{summary['train_images']:,} / {summary['val_images']:,}")
+    table.add_row(cell(f"steps {span_of(summary)}"), "/".join(map(str, summary["steps"])))
+    inputs = inputs_of(summary)
+    table.add_row(
+        cell(f"{inputs}, training / validation"), f"{summary['train_images']:,} / {summary['val_images']:,}"
+    )
     table.add_row("trained for", epochs(summary))
     if summary["images_per_second"]:
-        table.add_row("training speed", f"{summary['images_per_second']:,.0f} images/s")
+        table.add_row("training speed", f"{summary['images_per_second']:,.0f} {cell(inputs)}/s")
     for name, value in summary["last"].items():
         table.add_row(cell(label(name)), f"{value:.3f}")
     for name, text in best_values(summary):

@@ -71,8 +71,8 @@ PANELS = (
         wiring.draw_claws,
         "How many claws a Kenyon cell has",
         "Left: weights from projection neurons to Kenyon cells, on a logarithmic axis; the dashed line is the "
-        "threshold above which a connection counts (given by the pruning, or inferred from two modes). Weights of 0 are "
-        "left out. Right: cells by number of claws. Grey: before training; dotted line: the 7 of the fly with 50 types.",
+        "threshold above which a connection counts (given by the pruning, or inferred from two modes), without weights "
+        "of 0. Right: cells by number of claws. Grey: before training; dotted line: the 7 of the fly with 50 types.",
     ),
 )
 """All of them, in the order of the page."""

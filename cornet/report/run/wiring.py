@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 
 from cornet.report.style import epoch_axis, epoch_text, grid, gridlines, headline, message, png, style
@@ -100,6 +101,8 @@ def draw_matrix(axes: Axes, part: pd.DataFrame, layer: str, when: str) -> None:
     axes.set_xlabel(below, fontsize=8)
     axes.set_ylabel(f"{above}, sorted", fontsize=8)
     axes.tick_params(labelsize=7)
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    axes.yaxis.set_major_locator(MaxNLocator(6, integer=True))
     axes.figure.colorbar(image, ax=axes, shrink=0.7, pad=0.02).ax.tick_params(labelsize=7)
 
 
@@ -121,12 +124,16 @@ def draw_claws(table: pd.DataFrame, columns: int = 3) -> bytes | None:
             draw_histogram(claws, part[part["kind"] == "claws"], look)
         threshold = known["threshold"].iloc[-1]
         weights.set_xscale("log")
+        weights.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        weights.xaxis.set_minor_formatter(NullFormatter())
+        weights.xaxis.set_major_locator(LogLocator(numticks=6))
         weights.axvline(threshold, **DASHED)
         weights.set_title(f"weights; threshold {threshold:.3g}", fontsize=9, loc="left")
         weights.set_xlabel("weight", fontsize=8)
         claws.axvline(FLY_CLAWS, **{**DASHED, "ls": ":"})
         claws.set_title("Kenyon cells by number of claws", fontsize=9, loc="left")
         claws.set_xlabel("claws", fontsize=8)
+        claws.xaxis.set_major_locator(MaxNLocator(8, integer=True))
         for axes in (weights, claws):
             gridlines(axes, along="y")
         claws.legend(frameon=False, fontsize=8)
