@@ -19,6 +19,7 @@ __all__ = ["OdourSplit", "Odours"]
 
 MAX_ODOURS = 1_000_000_000
 VALENCES = ("innate", "learned")
+VALENCE_NAMES = ("neutral", "good", "bad")
 
 
 class OdourSplit(InMemory):
@@ -95,9 +96,10 @@ class Odours:
     def val(self) -> OdourSplit:
         return OdourSplit(self.odours.val, True)
 
-    def class_counts(self) -> dict[str, int]:
-        """Classes of further targets by name."""
-        return {} if self.rule.valence is None else {"valence": 3}
+    @property
+    def target_classes(self) -> dict[str, list[str]]:
+        """Names of the classes of further targets, by target."""
+        return {} if self.rule.valence is None else {"valence": list(VALENCE_NAMES)}
 
     def largest_class(self) -> float:
         """Share of the most frequent class among the validation odours: what guessing it gives."""

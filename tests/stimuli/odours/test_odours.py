@@ -3,13 +3,16 @@
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 from cornet.errors import CornetError
+from cornet.models import create_model
 from cornet.stimuli.fingerprint import fingerprint
 from cornet.stimuli.odours import Odours, draw_odours
 from cornet.stimuli.odours.draws import OdourRule
 from cornet.stimuli.odours.nearest import nearest
-from cornet.stimuli.samples import Key, input_shape
+from cornet.stimuli.samples import Key, collate, input_shape
+from cornet.tasks import ClassHead, Multitask
 from tests.helpers.paths import GOLDEN
 
 SMALL = {
@@ -118,6 +121,24 @@ def test_the_source():
     assert source.largest_class() == np.bincount(source.odours.val.labels).max() / 10
     assert fingerprint(source) == fingerprint(Odours(6, 8, 4, 20, 10, valence="learned", seed=3))
     assert fingerprint(source) != fingerprint(Odours(6, 8, 4, 20, 10, seed=4))
+
+
+def test_a_second_head_learns_the_valence():
+    source = Odours(10, 20, 4, train_odours=40, val_odours=10, valence="innate")
+    net = create_model("fly", num_classes=4, receptors=10, copies=1, kc=12)
+    task = Multitask({"odour": ClassHead(), "valence": ClassHead(target="valence")})
+    task.attach(net, source, source.views)
+    batch = collate(source.train().__getitems__([Key(k, 0) for k in range(40)]))
+    predicted = task(net, batch.inputs).predictions
+    assert {name: one.shape for name, one in predicted.items()} == {
+        "odour/label": (40, 4),
+        "valence/label": (40, 3),
+    }
+    expected = F.cross_entropy(predicted["odour/label"], batch.labels)
+    valence = torch.from_numpy(source.odours.train.valence)
+    expected = expected + F.cross_entropy(predicted["valence/label"], valence)
+    torch.testing.assert_close(task.loss(predicted, batch.targets), expected)
+    assert (valence > 0).any()
 
 
 @pytest.mark.parametrize(

@@ -119,14 +119,18 @@ def test_the_experiment_runs(train, tmp_path, monkeypatch):
     assert json.loads((folder / "finished.json").read_text())["areas"] == ["ORN", "PN", "KC"]
     assert np.isfinite(net(torch.rand(2, 8)).detach().numpy()).all()
     for words, sentence in (
-        (["model.receptors=9"], "odours of shape (8,) do not fit a network with receptors=9"),
         (
-            ["model=cornet_z"],
-            "odours gives inputs of shape (8,), but the network takes inputs with 3 dimensions",
+            ["experiment=olfaction", *small, "model.receptors=9"],
+            "odours of shape (8,) do not fit a network with",
         ),
-        (["data.prototypes=9"], "data.prototypes=9 must be a multiple of data.classes=4"),
+        (["experiment=olfaction", *small, "data.prototypes=9"], "data.prototypes=9 must be a multiple of"),
+        (
+            ["data=odours", "data.train_odours=64", "data.val_odours=8", "brain=none", "trainer=cpu"],
+            "odours gives inputs of shape (50,), but the network takes inputs with 3 dimensions; choose another model",
+        ),
+        (["model=fly", "brain=none", "trainer=cpu"], "data.receptors"),
     ):
-        code, _, err = train("experiment=olfaction", *small, *words, "~callbacks.wiring", small=False)
+        code, _, err = train(*words, small=False)
         assert code == 2
         assert sentence in err
         assert "Traceback" not in err
