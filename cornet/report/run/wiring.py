@@ -30,7 +30,8 @@ LAYERS = {"glomeruli": ("receptor type", "projection neuron"), "claws": ("projec
 
 def draw_measures(table: pd.DataFrame, columns: int = 3) -> bytes | None:
     """Return a PNG of GloScore, covered types and claws by epoch. None: no evaluation is known."""
-    rows = table[np.isfinite(table["epoch"])].sort_values("epoch")
+    rows = table.replace([np.inf, -np.inf], np.nan).dropna(subset=["epoch", "glo", "types", "claws"])
+    rows = rows.sort_values("epoch")
     if rows.empty:
         return None
     last = rows.iloc[-1]
@@ -40,20 +41,24 @@ def draw_measures(table: pd.DataFrame, columns: int = 3) -> bytes | None:
         glo.plot(rows["epoch"], rows["glo"], **LINE)
         glo.plot(rows["epoch"], rows["glo_shuffled"], **DOTTED)
         glo.axhline(1, **DASHED)
-        glo.set(ylim=(0, 1.05), title=f"GloScore {last['glo']:.2f}")
+        glo.set(title=f"GloScore {last['glo']:.2f}")
         types.plot(rows["epoch"], rows["types"], **LINE)
         types.plot(rows["epoch"], rows["types_chance"], **DOTTED)
-        types.axhline(last["receptors"], **DASHED)
+        known = np.isfinite(last["receptors"])
+        if known:
+            types.axhline(last["receptors"], **DASHED)
         types.set(
-            ylim=(0, 1.05 * last["receptors"]),
-            title=f"types covered {last['types']:.0f} of {last['receptors']:.0f}",
+            title=f"types covered {last['types']:.0f}" + (f" of {last['receptors']:.0f}" if known else "")
         )
-        claws.errorbar(rows["epoch"], rows["claws"], rows["claws_sd"], **LINE, elinewidth=0.8)
+        claws.plot(rows["epoch"], rows["claws"], **LINE)
+        low, high = rows["claws"] - rows["claws_sd"], rows["claws"] + rows["claws_sd"]
+        claws.vlines(rows["epoch"], low, high, color=OURS, lw=0.8)
         claws.axhline(FLY_CLAWS, **DASHED)
         none = f", {last['no_claws']:.0%} without" if last["no_claws"] > 0 else ""
-        claws.set(title=f"claws {last['claws']:.1f} +- {last['claws_sd']:.1f}{none}")
-        claws.set_ylim(bottom=0)
+        spread = f" +- {last['claws_sd']:.1f}" if np.isfinite(last["claws_sd"]) else ""
+        claws.set(title=f"claws {last['claws']:.1f}{spread}{none}")
         for axes in (glo, types, claws):
+            axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
             epoch_axis(axes, float(rows["epoch"].max()), 0.05, 0.05)
             gridlines(axes)
             axes.set_xlabel("epoch", fontsize=8)
@@ -109,6 +114,7 @@ def draw_matrix(axes: Axes, part: pd.DataFrame, layer: str, when: str) -> None:
 def draw_claws(table: pd.DataFrame, columns: int = 3) -> bytes | None:
     """Return a PNG of the weights with their threshold, and of the claws, first and last. None: nothing is known."""
     known = table[np.isfinite(table[["epoch", "low", "high", "count"]]).all(axis=1)]
+    known = known[(known["high"] > known["low"]) & ((known["kind"] != "weights") | (known["low"] > 0))]
     if known.empty:
         return None
     with style():
@@ -122,12 +128,14 @@ def draw_claws(table: pd.DataFrame, columns: int = 3) -> bytes | None:
             part = known[known["epoch"] == epoch]
             draw_histogram(weights, part[part["kind"] == "weights"], look)
             draw_histogram(claws, part[part["kind"] == "claws"], look)
-        threshold = known["threshold"].iloc[-1]
-        weights.set_xscale("log")
+        threshold = float(known["threshold"].iloc[-1])
+        if (known[known["kind"] == "weights"]["low"] > 0).any():
+            weights.set_xscale("log")
         weights.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         weights.xaxis.set_minor_formatter(NullFormatter())
         weights.xaxis.set_major_locator(LogLocator(numticks=6))
-        weights.axvline(threshold, **DASHED)
+        if threshold > 0:
+            weights.axvline(threshold, **DASHED)
         weights.set_title(f"weights; threshold {threshold:.3g}", fontsize=9, loc="left")
         weights.set_xlabel("weight", fontsize=8)
         claws.axvline(FLY_CLAWS, **{**DASHED, "ls": ":"})
