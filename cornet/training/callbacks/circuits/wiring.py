@@ -25,7 +25,7 @@ class WiringTables(pl.Callback):
 
     Before training and after every `every` epochs, so that epoch 0 is the untrained network and the last row the end.
     It does not change the training. wiring.csv: the columns of `cornet.brain.wiring.tables.measure_wiring`; accuracy
-    (share of validation inputs whose class has the highest output), and coding (coding level: share of activities of
+    (share of validation inputs whose class has the highest output; NaN for a task with heads of its own), and coding (coding level: share of activities of
     the last area above 0), both over the whole validation set. connections.csv and claws.csv: before training, and at
     the latest evaluation.
 
@@ -100,4 +100,5 @@ def validation_activity(trainer: Any, module: Any, net: Any) -> dict[str, float]
                 seen += len(batch.labels)
     finally:
         module.train(training)
-    return {"accuracy": correct / seen, "coding": active / total}
+    reads = not isinstance(getattr(net, "decoder", None), torch.nn.Identity)
+    return {"accuracy": correct / seen if reads else float("nan"), "coding": active / total}
