@@ -25,9 +25,9 @@ class WiringTables(pl.Callback):
 
     Before training and after every `every` epochs, so that epoch 0 is the untrained network and the last row the end.
     It does not change the training. wiring.csv: the columns of `cornet.brain.wiring.tables.measure_wiring`; accuracy
-    (share of validation inputs whose class has the highest output; NaN for a task with heads of its own), and coding (coding level: share of activities of
-    the last area above 0), both over the whole validation set. connections.csv and claws.csv: before training, and at
-    the latest evaluation.
+    (share of validation inputs whose class has the highest output; NaN for a task with heads of its own), and coding
+    (coding level: share of activities of the last area above 0), both over the whole validation set. connections.csv
+    and claws.csv: before training, and at the latest evaluation.
 
     folder: where to write; None: the trainer's. every: epochs. The network must have a method `wiring`, as
     `cornet.models.fly.network.Fly` has, and areas.
