@@ -22,7 +22,7 @@ def infer_threshold(claws: ArrayLike, seed: int = 0) -> float:
     Gaussian and by a mixture of two; by the Bayesian information criterion one of them is chosen. The threshold is
     where the weighted density of the lower Gaussian falls below that of the upper one; NO_MODES for one Gaussian, where
     they do not cross, and for a threshold below 1e-4. A single skewed mode may be described by two Gaussians: see
-    `cornet.brain.wiring.has_peak`. seed: of the weights that are used, where there are more than 100,000.
+    `cornet.brain.wiring.has_peak`. seed: of the fits, and of the weights that are used if there are more than 100,000.
     """
     from sklearn.mixture import GaussianMixture
 
@@ -33,8 +33,8 @@ def infer_threshold(claws: ArrayLike, seed: int = 0) -> float:
     if len(flat) > MOST:
         flat = np.random.default_rng(seed).choice(flat, MOST)
     logs = np.log(flat + SMALL)[:, None]
-    one = GaussianMixture(1, means_init=[[-2.0]]).fit(logs)
-    two = GaussianMixture(2, means_init=[[-5.0], [0.0]], weights_init=[0.9, 0.1]).fit(logs)
+    one = GaussianMixture(1, means_init=[[-2.0]], random_state=seed).fit(logs)
+    two = GaussianMixture(2, means_init=[[-5.0], [0.0]], weights_init=[0.9, 0.1], random_state=seed).fit(logs)
     if one.bic(logs) < two.bic(logs):
         return NO_MODES
     grid = np.linspace(logs.min(), logs.max(), GRID)
