@@ -54,6 +54,8 @@ class Network(TimmMethods, nn.Module, ABC):
     """
 
     decoder: nn.Module
+    input_dims = 3
+    """Dimensions of an input: 3 for images (channel, y, x)."""
     made_with: dict[str, Any] | None = None
     image_settings: "ImageSettings | None" = None
     _compiled: CompiledNetwork | None = None

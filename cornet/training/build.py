@@ -18,7 +18,7 @@ from cornet.models import CORnet, Network, create_model
 from cornet.models.own_network import OwnNetwork, make_network
 from cornet.models.registry import NO_ARGUMENTS, registered
 from cornet.old_names import with_current_arguments
-from cornet.stimuli.samples import ImageSource
+from cornet.stimuli.samples import ImageSource, input_shape
 from cornet.tasks import Task
 from cornet.training.checkpoint_io import AtomicCheckpointIO
 from cornet.training.learner import Learner
@@ -68,9 +68,12 @@ def build(config: DictConfig, source: ImageSource | None = None) -> Training:
     frozen = arguments.pop("freeze", None) or ()
     is_own = "_target_" in arguments
     net = make_network(arguments, len(source.classes)) if is_own else create_model(**arguments)
+    check_inputs(net, input_shape(source), source.name)
     recorded = arguments if is_own else net.recorded_arguments(arguments)
     facts = {f"model.{key}": value for key, value in recorded.items() if key not in NO_ARGUMENTS}
     facts["data.classes"] = describe_classes(source.classes)
+    if not len(source.mean):  # the inputs are not images
+        facts["data.shape"] = list(input_shape(source))
     task = make_task(config)
     parts: dict[str, Any] = {"task": task, "losses": make_losses(config), "source": source, "frozen": frozen}
     if config.get("diet") is not None:
@@ -82,6 +85,16 @@ def build(config: DictConfig, source: ImageSource | None = None) -> Training:
     check_batch_norm(net, data.batch_size // find_ranks().world, source, recipe)
     steps = len(data.train_images) // data.batch_size
     return Training(source, net, module, data, make_trainer(config, recipe, steps))
+
+
+def check_inputs(net: nn.Module, shape: tuple[int, ...], source: str) -> None:
+    """Raise CornetError if the network takes inputs of another number of dimensions than the source gives."""
+    takes = getattr(net, "input_dims", len(shape))
+    if takes != len(shape):
+        raise CornetError(
+            f"{source} gives inputs of shape {shape}, but the network takes inputs with {takes} "
+            f"dimension{'s' if takes > 1 else ''}; choose another model, or other data."
+        )
 
 
 def make_task(config: DictConfig) -> Task:

@@ -17,8 +17,9 @@ __all__ = ["best_of", "summarise"]
 def summarise(training: Training, config: DictConfig, folder: Path) -> dict[str, Any]:
     """Return the run's numbers, read from its logs.
 
-    best, best_epoch: of `monitor`; brain_best, brain_best_epoch: of `brain.monitor`, None without brain scores.
-    stopped_early: number of epochs after which successive halving stopped the run. Epochs are counted from 1.
+    best, best_epoch: of `monitor`; brain_best, brain_best_epoch: of `brain.monitor`, None without brain scores. areas:
+    whose steps they are. inputs: "images", or what else the network is shown. stopped_early: number of epochs after
+    which successive halving stopped the run. Epochs are counted from 1.
     """
     metrics = read_metrics(folder / "metrics.csv")
     task = training.module.task
@@ -30,7 +31,9 @@ def summarise(training: Training, config: DictConfig, folder: Path) -> dict[str,
         "network": config.model.name,
         "parameters": sum(p.numel() for p in training.net.parameters()),
         "steps": list(training.net.steps.values()),
+        "areas": list(training.net.steps),
         "data": training.source.name,
+        "inputs": "images" if len(training.source.mean) else training.source.name,
         "classes": len(training.source.classes),
         "train_images": len(training.data.train_images),
         "val_images": len(training.data.val_images),

@@ -31,6 +31,7 @@ def test_every_name_in_the_source_is_registered_by_its_module():
     assert found_modules() == {
         **dict.fromkeys(("b", "bl", "blt"), "cornet.models.blt"),
         **dict.fromkeys(CORNETS, "cornet.models.cornet.family"),
+        "fly": "cornet.models.fly.network",
         "hcnn": "cornet.models.hcnn.network",
         "hmax": "cornet.models.hmax.network",
     }

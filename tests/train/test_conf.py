@@ -86,6 +86,8 @@ def test_every_experiment_builds(name, photographs, tmp_path):
             )
         if "folder" in set(config.data):  # also where it is yet to be given
             config.data.folder = str(photographs)
+        elif "train_odours" in config.data:
+            config.data.update(train_odours=512, val_odours=64)
         else:
             config.data.update(train_images=64, val_images=64, cache=str(tmp_path))
     training = build(config)
@@ -117,7 +119,7 @@ def test_every_file_names_only_what_its_class_takes(path):
         if choice == "own":
             assert set(config.model) == {"_target_", "name", "num_classes"}
             return
-        assert config.model.name in list_models()
+        assert config.model.name in list_models(other_inputs=True)
         takes = {*registered(config.model.name).accepts, *inspect.signature(create_model).parameters}
         assert set(config.model) <= takes | {"freeze"}
         return

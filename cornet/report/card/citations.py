@@ -17,6 +17,7 @@ NETWORKS = {
     "bl": ("spoerer2020",),
     "blt": ("spoerer2017",),
     "hcnn": ("yamins2014",),
+    "fly": ("wang2021",),
     "hmax": ("riesenhuber1999", "serre2007"),
 }
 """Keys of references.bib by the name of the network; of another one, the paper that it registers is named."""

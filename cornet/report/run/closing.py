@@ -5,6 +5,7 @@ from typing import Any
 
 from cornet.errors import CornetError, printable
 from cornet.report.curves import label, plot_curves, task_metric
+from cornet.report.inputs import inputs_of, span_of
 from cornet.report.run.data import read_curves
 from cornet.report.terminal_tables import facts_table
 from cornet.terminal import Terminal, cell
@@ -51,7 +52,7 @@ def print_run_summary(
         if metrics is not None:
             runs = {summary["network"]: metrics}
             plot_curves(runs, folder / "curves.png", summary["chance"], title, metric)
-        if (folder / "scores.csv").exists():
+        if has_report(folder):
             from cornet.report.run.page import write_page
 
             write_page(folder)
@@ -62,6 +63,13 @@ def print_run_summary(
     else:
         print_summary_table(summary, folder, already_finished, program)
     return float(summary["best"])
+
+
+def has_report(folder: Path) -> bool:
+    """Whether a run has brain scores, or tables of its own, for a page."""
+    from cornet.report.run.panels import PANELS
+
+    return any((folder / f"{name}.csv").exists() for name in ("scores", *(panel.name for panel in PANELS)))
 
 
 def check_summary(folder: Path, summary: dict[str, Any]) -> None:
@@ -115,11 +123,14 @@ def print_summary_table(
         console.print(message, soft_wrap=True)
     table = facts_table(cell(f"{summary['network']} on {summary['data']}"))
     table.add_row("parameters", f"{summary['parameters']:,}")
-    table.add_row("steps from V1 to IT", "/".join(map(str, summary["steps"])))
-    table.add_row("images, training / validation", f"{summary['train_images']:,} / {summary['val_images']:,}")
+    table.add_row(cell(f"steps {span_of(summary)}"), "/".join(map(str, summary["steps"])))
+    inputs = inputs_of(summary)
+    table.add_row(
+        cell(f"{inputs}, training / validation"), f"{summary['train_images']:,} / {summary['val_images']:,}"
+    )
     table.add_row("trained for", epochs(summary))
     if summary["images_per_second"]:
-        table.add_row("training speed", f"{summary['images_per_second']:,.0f} images/s")
+        table.add_row("training speed", f"{summary['images_per_second']:,.0f} {cell(inputs)}/s")
     for name, value in summary["last"].items():
         table.add_row(cell(label(name)), f"{value:.3f}")
     for name, text in best_values(summary):
@@ -138,6 +149,8 @@ def print_summary_table(
         if (folder / "checkpoints/best_brain.ckpt").exists():
             files["checkpoints/best_brain.ckpt"] = "weights: best by brain score"
         files["scores.csv, report.html"] = "brain scores; report of everything on one page"
+    elif has_report(folder):
+        files["report.html"] = "everything on one page"
     matrices = [name for name in ("step_matrix.csv", "time_matrix.csv") if (folder / name).exists()]
     if matrices:
         files[", ".join(matrices)] = "scores of every step, by region or time"

@@ -15,6 +15,7 @@ from cornet.files import atomic_write
 from cornet.names import is_old_or_rerun
 from cornet.opening import read_bytes
 from cornet.report.curves import label, plot_curves, task_metric
+from cornet.report.inputs import inputs_of, span_of
 from cornet.report.render import data_address, page, part, picture
 from cornet.report.run.data import read_json, read_logged, read_metrics
 from cornet.report.run.plots import BrainTables, Picture, draw_pictures, read_brain_tables
@@ -90,11 +91,15 @@ def _page(
     parts = [
         _lede(folder, finished, scores is not None),
         banner(tables),
-        part("parts.heading", text="Brain scores"),
     ]
-    parts += [part("run.no_scores")] if scores is None else [missing_scores(scores), summary_table(scores)]
+    if scores is not None or not tables.panels:
+        parts.append(part("parts.heading", text="Brain scores"))
+        parts += (
+            [part("run.no_scores")] if scores is None else [missing_scores(scores), summary_table(scores)]
+        )
     for one in pictures:
-        parts.append(picture("run.picture", one.wide, one.narrow, name=one.name))
+        text = {"heading": one.heading, "caption": one.caption}
+        parts.append(picture("run.picture", one.wide, one.narrow, name=one.name, **text))
         if one.name == "solution_times.png":
             parts.append(times_table(tables.times, metrics))
     if scores is not None and not np.isfinite(scores["task_value"]).any():
@@ -116,10 +121,11 @@ def _title(folder: Path, finished: Mapping[str, Any]) -> str:
 
 def training_facts(finished: Mapping[str, Any]) -> list[str]:
     """Return short facts about the network and its training from finished.json."""
-    words = {"parameters": "parameters", "train_images": "training images", "epochs": "epochs"}
+    inputs = f"training {inputs_of(finished)}"
+    words = {"parameters": "parameters", "train_images": inputs, "epochs": "epochs"}
     facts = [f"{finished[key]:,} {word}" for key, word in words.items() if isinstance(finished.get(key), int)]
     if isinstance(finished.get("steps"), list):
-        facts.append("steps from V1 to IT " + "/".join(map(str, finished["steps"])))
+        facts.append(f"steps {span_of(finished)} " + "/".join(map(str, finished["steps"])))
     return facts
 
 
@@ -136,7 +142,8 @@ def _lede(folder: Path, finished: Mapping[str, Any], scored: bool) -> Markup:
         facts.append(f"best {what} {finished['best']:.3f} (epoch {finished.get('best_epoch', '?')})")
     text = "; ".join([*facts, *chance_fact(finished)])
     task = str(finished.get("task", "Classification"))
-    return part("run.lede", scored=scored, facts=text, folder=str(folder), task=task)
+    words = {"task": task, "inputs": inputs_of(finished)}
+    return part("run.lede", scored=scored, facts=text, folder=str(folder), **words)
 
 
 def _made_with(folder: Path) -> Markup:

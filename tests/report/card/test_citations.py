@@ -11,7 +11,7 @@ from tests.helpers.paths import ROOT
 
 
 def test_every_network_has_an_entry():
-    assert set(NETWORKS) <= set(cornet.list_models())
+    assert set(NETWORKS) <= set(cornet.list_models(other_inputs=True))
     assert {key for keys in NETWORKS.values() for key in keys} <= set(entries())
     assert set(LOSSES.values()) <= set(entries())
 

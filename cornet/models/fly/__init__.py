@@ -1,0 +1,1 @@
+"""The olfactory circuit of the fly, trained to name odours."""

@@ -1,0 +1,1 @@
+"""Callbacks that measure the circuit of a network in training."""
