@@ -58,7 +58,9 @@ def plot_curves(
             axes.xaxis.get_major_locator().set_params(integer=True)
             if axes.get_legend_handles_labels()[0]:
                 outside = axes is right and (len(runs) > 1 or len(axes.lines) > MOST_INSIDE)
-                beside: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)} if outside else {}
+                beside: dict[str, Any] = (
+                    {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)} if outside else {}
+                )
                 if outside and (across := -(-len(axes.lines) // MOST_BELOW)) > 1:
                     beside |= {"ncols": across, "fontsize": 7}
                     figure.set_figwidth(figure.get_figwidth() + 1.1 * across)

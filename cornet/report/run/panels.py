@@ -9,7 +9,7 @@ import pandas as pd
 from cornet.report.run.view_structure import COLUMNS, draw_view_structure
 from cornet.runs.score_tables import read_table
 
-__all__ = ["PANELS", "Panel", "read_panels"]
+__all__ = ["PANELS", "Panel", "files_of_panels", "read_panels"]
 
 
 @dataclass(frozen=True)
@@ -61,3 +61,8 @@ def read_panels(folder: Path) -> dict[str, pd.DataFrame]:
     """Read the tables of `PANELS` that a run's folder has, by name. Raises CornetError if one is not a valid table."""
     tables = {panel.name: panel.read(folder) for panel in PANELS}
     return {name: table for name, table in tables.items() if table is not None}
+
+
+def files_of_panels(folder: Path) -> list[str]:
+    """The tables of `PANELS` in a run's folder."""
+    return [f"{panel.name}.csv" for panel in PANELS if (folder / f"{panel.name}.csv").is_file()]

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from cornet.brain.regions import in_order
+from cornet.brain.regions import REGIONS, in_order
 from cornet.report import style as brain_style
 from cornet.report.style import epoch_text, gridlines
 from cornet.runs.score_tables import NUMBER, TEXT
@@ -28,8 +28,8 @@ COLUMNS: Mapping[str, str] = {
 
 COLOURS = {"view": "#1b6ca8", "mirror": "#b07d2b", "identity": "#d1495b", "image": "0.45"}
 MEASURES = {"coefficient": "coefficient", "correlation": "Pearson's r of similarities"}
-ORDER = {"V1": 0, "V2": 1, "V4": 2, "IT": 3}
 FIRST, LAST = "image", "output"
+MOST = 48  # sites side by side
 
 
 def draw_view_structure(table: pd.DataFrame, columns: int = 3) -> bytes | None:
@@ -37,8 +37,10 @@ def draw_view_structure(table: pd.DataFrame, columns: int = 3) -> bytes | None:
 
     table: with COLUMNS. columns: maximum number of panels side by side. None: there are no finite values.
     """
-    known = table[table["value"].notna()]
-    network, pixels = known[known["kind"] == "network"], known[known["kind"] == "pixels"]
+    table = table.assign(step=table["step"].fillna(0))
+    known = table[np.isfinite(table[["value", "step"]]).all(axis=1)]
+    network = known[(known["kind"] == "network") & np.isfinite(known["epoch"])]
+    pixels = known[known["kind"] == "pixels"]
     if network.empty:
         return None
     first, last = network["epoch"].min(), network["epoch"].max()
@@ -95,22 +97,23 @@ def values_of(table: pd.DataFrame, sites: list[tuple[str, int]], structure: str)
 
 
 def sites_of(table: pd.DataFrame) -> list[tuple[str, int]]:
-    """(area, step): the pixels, areas in their order, outputs."""
-    sites = list(dict.fromkeys(zip(table["area"], table["step"].fillna(0).astype(int), strict=True)))
+    """(area, step): the pixels, areas in their order, outputs; of many, some at equal distances."""
+    sites = list(dict.fromkeys(zip(table["area"], table["step"].astype(int), strict=True)))
+    seen = {area: place for place, area in reversed(list(enumerate(area for area, _ in sites)))}
 
-    def key(site: tuple[str, int]) -> tuple[Any, ...]:
+    def key(site: tuple[str, int]) -> tuple[int, int, int, int]:
         area, step = site
         group = 0 if area == FIRST else 2 if area.startswith(LAST) else 1
-        return group, in_order(area) if group == 1 and area in ORDER else (), step
+        return group, in_order(area), seen[area], step
 
-    return sorted(sites, key=key) if any(area in ORDER for area, _ in sites) else sites
+    return sorted(sites, key=key)[:: -(-len(sites) // MOST)]
 
 
 def site_text(area: str, step: int, sites: list[tuple[str, int]]) -> str:
     """V4[2]; without a step where none of the sites has several."""
     if area == FIRST:
         return "pixels"
-    return f"{area}[{step}]" if area in ORDER or sum(one == area for one, _ in sites) > 1 else area
+    return f"{area}[{step}]" if area in REGIONS or sum(one == area for one, _ in sites) > 1 else area
 
 
 def label_of(structure: str) -> str:

@@ -115,6 +115,34 @@ def test_many_samples_at_once_equal_one_by_one() -> None:
     assert np.isnan(correlations[:, :, 2]).all()  # a constant has no correlation
 
 
+def test_intervals_cover_the_value_of_many_images() -> None:
+    """Images drawn independently: 95 % intervals from 80 of them, against the value from 1,500."""
+    rng = np.random.default_rng(5)
+    codes = rng.standard_normal((len(VIEWS), 40))
+
+    def measured(n: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        view, head = rng.integers(0, len(VIEWS), n), rng.integers(0, 40, n)
+        matrix = similarity_matrix(codes[view] + 1.2 * rng.standard_normal((n, 40)))
+        return matrix, view_structures(np.array(VIEWS)[view], head)
+
+    matrix, parts = measured(1500)
+    truth = decompose(matrix, parts)["view"], similarity_correlation(matrix, parts["view"])
+    covered = []
+    for _ in range(40):
+        matrix, parts = measured(80)
+        drawn = (
+            bootstrap_decompositions([matrix], parts, draws=200)[:, 0, 0],
+            bootstrap_correlations([matrix], [parts["view"]], draws=200)[:, 0, 0],
+        )
+        covered.append(
+            [
+                low < true < high
+                for true, (low, high) in zip(truth, np.percentile(drawn, [2.5, 97.5], axis=1).T, strict=True)
+            ]
+        )
+    assert (np.mean(covered, axis=0) > 0.8).all()
+
+
 def test_missing_similarities_are_not_zeros() -> None:
     values = features()[0].copy()
     values[3] = 1.0
