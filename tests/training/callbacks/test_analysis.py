@@ -1,4 +1,4 @@
-"""AnalysisTable during training: its rows, equal to a computation by hand, its schedule, and no effect on the training."""
+"""AnalysisTable during training: its rows, equal to a computation by hand, its schedule, no effect on the training."""
 
 import numpy as np
 import pandas as pd
@@ -8,6 +8,7 @@ import torch
 from cornet.brain.metrics.rsa.views import decompose, similarity_matrix
 from cornet.brain.view_structure import ViewStructure
 from cornet.errors import CornetError
+from cornet.report.run.page import write_page
 from cornet.report.run.panels import files_of_panels
 from cornet.report.run.plots import draw_pictures, read_brain_tables
 from cornet.stimuli.objects.heads import PARAMETERS, RenderedHeads
@@ -23,7 +24,7 @@ TARGETS = ["yaw", *PARAMETERS]
 def source(tmp_path_factory) -> RenderedHeads:
     cache = tmp_path_factory.mktemp("heads")
     return RenderedHeads(
-        identities=None, targets=TARGETS, train_images=32, val_images=8, size=32, cache=cache
+        identities=None, targets=TARGETS, train_images=16, val_images=8, size=32, cache=cache
     )
 
 
@@ -59,9 +60,12 @@ def test_rows_and_values(source, analysis, tmp_path):
     assert files_of_panels(tmp_path) == ["view_structure.csv"]
     (picture,) = draw_pictures(read_brain_tables(tmp_path), narrow=True)
     assert picture.name == "view_structure.png"
-    assert picture.heading
+    text = Page(write_page(tmp_path).read_text()).text
+    assert picture.heading in text
+    assert "Freiwald & Tsao 2010" in text
 
 
+@pytest.mark.slow  # trains twice
 def test_it_does_not_change_the_training(source, analysis, tmp_path):
     found = []
     for name, callbacks in (("with", [AnalysisTable(analysis, tmp_path / "with")]), ("without", [])):
@@ -70,6 +74,7 @@ def test_it_does_not_change_the_training(source, analysis, tmp_path):
     assert all(torch.equal(found[0][key], found[1][key]) for key in found[0])
 
 
+@pytest.mark.slow  # trains
 def test_a_resumed_training_keeps_earlier_rows(source, analysis, tmp_path):
     earlier = pd.DataFrame({"epoch": [np.nan, 0, 1, 2], "kind": ["pixels", *["network"] * 3], "area": "V9"})
     earlier.to_csv(tmp_path / "view_structure.csv", index=False)
@@ -80,6 +85,7 @@ def test_a_resumed_training_keeps_earlier_rows(source, analysis, tmp_path):
     assert table[table["area"] == "V9"]["epoch"].tolist() == [0]
 
 
+@pytest.mark.slow  # trains
 def test_an_analysis_that_fails_costs_one_warning(source, analysis, tmp_path, caplog):
     class Broken:
         name, stimuli, baselines = "broken", analysis.stimuli, analysis.baselines
@@ -95,12 +101,3 @@ def test_an_analysis_that_fails_costs_one_warning(source, analysis, tmp_path, ca
 def test_what_is_wrong(analysis):
     with pytest.raises(CornetError, match="every=0"):
         AnalysisTable(analysis, every=0)
-
-
-def test_the_page_shows_it(source, analysis, tmp_path):
-    from cornet.report.run.page import write_page
-
-    train(source, tmp_path, [AnalysisTable(analysis, tmp_path)], epochs=1, task=Regression(TARGETS))
-    text = Page(write_page(tmp_path).read_text()).text
-    assert "View, mirror image, identity: what makes heads similar" in text
-    assert "Freiwald & Tsao 2010" in text

@@ -115,6 +115,7 @@ def test_many_samples_at_once_equal_one_by_one() -> None:
     assert np.isnan(correlations[:, :, 2]).all()  # a constant has no correlation
 
 
+@pytest.mark.slow
 def test_intervals_cover_the_value_of_many_images() -> None:
     """Images drawn independently: 95 % intervals from 80 of them, against the value from 1,500."""
     rng = np.random.default_rng(5)
