@@ -2,9 +2,9 @@
 
     python benchmarks/inverse_graphics.py runs/inverse_graphics/seed* runs/inverse_graphics_identities/seed*
 
-Takes finished runs of `train.py experiment=inverse_graphics` and `experiment=inverse_graphics_identities`. Intervals are
-over seeds (Student's t). Writes results/inverse_graphics.json. shuffled: the last step of IT with the labels of other
-images, 200 permutations.
+Takes finished runs of `train.py experiment=inverse_graphics` and `experiment=inverse_graphics_identities`. Intervals
+are over seeds (Student's t). Writes results/inverse_graphics.json. shuffled: the last step of IT with the labels of
+other images, 200 permutations.
 """
 
 import argparse
@@ -81,7 +81,7 @@ def structure(tables: list[pd.DataFrame]) -> list[dict[str, Any]]:
         network = table[table["kind"] == "network"]
         for when, epoch in (("untrained", 0), ("trained", network["epoch"].max())):
             for row in network[network["epoch"] == epoch].itertuples():
-                values[row.area, row.step, row.measure, row.structure][when].append(float(row.value))  # type: ignore[arg-type]
+                values[row.area, row.step, row.measure, row.structure][when].append(float(row.value))
     return [
         {
             **dict(zip(("area", "step", "measure", "structure"), key, strict=True)),

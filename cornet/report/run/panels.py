@@ -48,7 +48,7 @@ PANELS = (
         "sum of idealised structures: same view, mirrored view, same identity (non-negative least squares; a constant "
         "background is not shown), and correlated with them and with the similarities of the pixels. x: the network's "
         "areas with the step in brackets, and the outputs of its task (without pose, position and light). Filled: "
-        "after the last evaluation; open: the untrained network; bars: 95 % bootstrap intervals over images. Right: "
+        "after the last evaluation; open: the untrained network; bars: 95 % bootstrap intervals over images. Last: "
         "simulated populations with the pattern that was published for the face patches (Freiwald & Tsao 2010: ML/MF "
         "by view, AL by view and mirror image, AM by identity), made from formulas: the recordings are not public and "
         "the published coefficients could not be read, so only the order of the patches can be compared.",

@@ -48,11 +48,10 @@ def draw_view_structure(table: pd.DataFrame, columns: int = 3) -> bytes | None:
     before = network[network["epoch"] == 0] if first == 0 < last else network.iloc[:0]
     simulated = known[(known["kind"] == "simulated") & (known["measure"] == "coefficient")]
     with brain_style.style():
-        wide = (4.4, 3.1) if columns > 1 else (3.6, 3.1)
-        figure, axes = brain_style.grid(2 + (not simulated.empty), columns, wide)
-        figure.suptitle(
-            f"Similarities of heads {after(last)}", x=0.01, ha="left", fontsize=10, fontweight="bold"
-        )
+        wide = (4.9, 2.9) if columns > 1 else (3.6, 2.9)
+        panels = [False, False, True][: 2 + (not simulated.empty)]
+        figure, axes = brain_style.grid(len(panels), min(columns, 2), wide)
+        brain_style.headline(figure, f"Similarities of heads {after(last)}", panels)
         for place, (measure, label) in zip(axes, MEASURES.items(), strict=False):
             draw_panel(
                 place,
@@ -63,9 +62,10 @@ def draw_view_structure(table: pd.DataFrame, columns: int = 3) -> bytes | None:
         if not simulated.empty:
             draw_panel(axes[2], simulated, simulated.iloc[:0])
             axes[2].set_ylabel("coefficient", fontsize=8)
-            axes[2].set_title("published order of patches (simulated)", fontsize=8.5, loc="left")
+            axes[2].set_title("patches as published, ML/MF to AM (simulated)", fontsize=8.5, loc="left")
         handles, labels = axes[1].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower left", ncols=6, frameon=False, fontsize=8)
+        across = 5 if columns > 1 else 3
+        figure.legend(handles, labels, loc="outside lower left", ncols=across, frameon=False, fontsize=8)
         return brain_style.png(figure)
 
 
