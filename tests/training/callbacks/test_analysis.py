@@ -13,7 +13,7 @@ from cornet.report.run.panels import files_of_panels
 from cornet.report.run.plots import draw_pictures, read_brain_tables
 from cornet.stimuli.objects.heads import PARAMETERS, RenderedHeads
 from cornet.tasks import Regression
-from cornet.training.callbacks.analysis import AnalysisTable, output_names
+from cornet.training.callbacks.brain.analysis import AnalysisTable, output_names
 from tests.helpers.report.page import Page
 from tests.helpers.training.object_training import train
 
