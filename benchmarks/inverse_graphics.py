@@ -39,13 +39,14 @@ PERMUTATIONS = 200
 
 
 def interval(values: list[float]) -> dict[str, Any]:
-    """Mean over seeds with its 95 % interval, and the values."""
+    """Mean over seeds with its 95 % interval (null: of one seed), and the values."""
     found = mean_interval(values)
     shown = {"mean": found.mean, "low": found.low, "high": found.high}
-    return {
-        **{key: round(value, 4) for key, value in shown.items()},
-        "seeds": [round(value, 4) for value in values],
-    }
+    return {**{key: rounded(value) for key, value in shown.items()}, "seeds": [*map(rounded, values)]}
+
+
+def rounded(value: float) -> float | None:
+    return round(value, 4) if np.isfinite(value) else None
 
 
 def learned(folder: Path) -> dict[str, float]:
