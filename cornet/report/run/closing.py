@@ -7,6 +7,7 @@ from cornet.errors import CornetError, printable
 from cornet.report.curves import label, plot_curves, task_metric
 from cornet.report.inputs import inputs_of, span_of
 from cornet.report.run.data import read_curves
+from cornet.report.run.panels import files_of_panels
 from cornet.report.terminal_tables import facts_table
 from cornet.terminal import Terminal, cell
 
@@ -67,9 +68,7 @@ def print_run_summary(
 
 def has_report(folder: Path) -> bool:
     """Whether a run has brain scores, or tables of its own, for a page."""
-    from cornet.report.run.panels import PANELS
-
-    return any((folder / f"{name}.csv").exists() for name in ("scores", *(panel.name for panel in PANELS)))
+    return (folder / "scores.csv").exists() or bool(files_of_panels(folder))
 
 
 def check_summary(folder: Path, summary: dict[str, Any]) -> None:
@@ -154,6 +153,8 @@ def print_summary_table(
     matrices = [name for name in ("step_matrix.csv", "time_matrix.csv") if (folder / name).exists()]
     if matrices:
         files[", ".join(matrices)] = "scores of every step, by region or time"
+    if tables := files_of_panels(folder):
+        files[", ".join(tables)] = "analyses after epochs"
     if summary["bad_files"]:
         files["bad_files.csv"] = "images that could not be read"
     for name, content in files.items():
