@@ -134,7 +134,8 @@ def network_of_file(
             key.removeprefix("model."): value for key, value in facts.items() if key.startswith("model.")
         }
         check_plain_arguments(path, arguments)
-        own_size, mean, std = _images_of(path, size)
+        images_only = facts.get("data.shape") is None  # else inputs that are not images, which have no size
+        own_size, mean, std = _images_of(path, size) if images_only else (1, (), ())
         whole = facts.get("net.decoder", True) is not False
         if "_target_" in arguments:
             own = load_custom(path, content, arguments, untrained, seed, trust, whole)

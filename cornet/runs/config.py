@@ -45,7 +45,7 @@ EXACT = {
 """{key of the configuration: the only class that its `_target_` may name}."""
 
 PROVIDED = {
-    "data": (("cornet.stimuli.datasets", "cornet.stimuli.objects"), "val"),
+    "data": (("cornet.stimuli",), "val"),
     "task": (("cornet.tasks",), "monitor"),
     "losses.*": (("cornet.losses",), "needs_readouts"),
     "diet": (("cornet.stimuli.diet",), "age"),

@@ -1,4 +1,4 @@
-"""Normalise images by a mean and standard deviation per channel."""
+"""Normalise images by a mean and standard deviation per channel; other inputs stay as they are."""
 
 from collections.abc import Sequence
 
@@ -28,8 +28,13 @@ def pixel_scale(
     device: torch.device | None = None,
     dtype: torch.dtype = torch.float32,
 ) -> tuple[Tensor, Tensor]:
-    """Convert mean and std of images scaled to 0..1 to those of pixel values, (channel, 1, 1), float32 or wider."""
+    """Convert mean and std of images scaled to 0..1 to those of pixel values, (channel, 1, 1), float32 or wider.
+
+    Empty mean and std, of inputs that are not images: 0 and 1, of shape (), which leave any input as it is.
+    """
     wide = torch.promote_types(dtype, torch.float32)
+    if not len(mean) and not len(std):
+        return torch.zeros((), device=device, dtype=wide), torch.ones((), device=device, dtype=wide)
     center, spread = (
         torch.tensor(values, device=device, dtype=wide).view(-1, 1, 1) * 255 for values in (mean, std)
     )
@@ -41,6 +46,11 @@ def check_normalisation(
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Return mean and std as tuples. Raises CornetError unless they have three numbers, with std above 0."""
     center, spread = tuple(map(float, mean)), tuple(map(float, std))
+    if not center and not spread:
+        raise CornetError(
+            "the network takes inputs that are not images (their mean and std are empty), so it cannot be shown "
+            "images; choose a network that was trained on images."
+        )
     if len(center) != 3 or len(spread) != 3 or not all(value > 0 for value in spread):
         raise CornetError(
             f"mean={center} and std={spread} must be three numbers each, with std above 0; give them for "

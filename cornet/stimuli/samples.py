@@ -1,6 +1,7 @@
 """Types of training data: keys, samples, batches, data sets and image sources.
 
-Images are uint8 until they reach the device. Data sets are indexed by `Key(index, epoch)`, which determines the
+Images are uint8 until they reach the device. Other inputs are floats of any shape, and their source has an empty mean
+and std: the network gets them as they are. Data sets are indexed by `Key(index, epoch)`, which determines the
 augmentation.
 """
 
@@ -13,7 +14,17 @@ import torch
 from torch import Tensor
 from torch.utils.data import default_collate
 
-__all__ = ["IGNORED", "Batch", "ImageDataset", "ImageSource", "InMemory", "Key", "Sample", "collate"]
+__all__ = [
+    "IGNORED",
+    "Batch",
+    "ImageDataset",
+    "ImageSource",
+    "InMemory",
+    "Key",
+    "Sample",
+    "collate",
+    "input_shape",
+]
 
 IGNORED = -100
 """Label of an unreadable validation image, which losses and accuracies skip."""
@@ -27,9 +38,10 @@ class Key(NamedTuple):
 
 
 class Sample(NamedTuple):
-    """One image.
+    """One image, or another input.
 
-    image: uint8, (3, y, x) in training; (view, 3, y, x) in validation, one view per validation protocol.
+    image: uint8, (3, y, x) in training; (view, 3, y, x) in validation, one view per validation protocol. Other inputs:
+    floats (...) in training, and (view, ...) in validation.
     label: class index, or IGNORED.
     index: position in the dataset.
     bad: paths of files that could not be read for this sample (usually none), escaped by `cornet.names.escaped`.
@@ -46,8 +58,9 @@ class Sample(NamedTuple):
 class Batch(NamedTuple):
     """Samples of a step.
 
-    inputs: images (batch, [view,] 3, y, x) uint8. targets: by name, (batch, ...): "label" int64, others float32.
-    indices: (batch,) int64. bad: paths of files that could not be read.
+    inputs: images (batch, [view,] 3, y, x) uint8, or floats (batch, [view,] ...).
+    targets: by name, (batch, ...): "label" int64, others float32. indices: (batch,) int64. bad: paths of files that
+    could not be read.
     """
 
     inputs: Tensor
@@ -114,16 +127,25 @@ class ImageSource(Protocol):
     classes: names, in label order. size: pixels per side of a training image. mean, std: per channel, for
     images scaled to 0..1. views: names of the validation protocols; the first one is monitored.
     in_memory: whether loading needs no worker processes.
+
+    A source of other inputs has the mean and std (), and in place of the size its `shape`, that of a training input,
+    such as (50,).
     """
 
     name: str
     classes: list[str]
     size: int
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
     views: tuple[str, ...]
     in_memory: bool
 
     def train(self) -> ImageDataset: ...
 
     def val(self) -> ImageDataset: ...
+
+
+def input_shape(source: Any) -> tuple[int, ...]:
+    """The shape of a training input: the source's `shape`, or that of an image of its `size`, (3, y, x)."""
+    shape = getattr(source, "shape", None)
+    return (3, source.size, source.size) if shape is None else tuple(shape)

@@ -36,8 +36,8 @@ class Heads(nn.Module):
         self.places = {name: (areas or {}).get(name) or TOP for name in sizes}
         self.linear = nn.ModuleDict()
 
-    def attach(self, net: Any, size: int) -> None:
-        """Build the heads for a network and images of `size` pixels."""
+    def attach(self, net: Any, shape: int | Sequence[int]) -> None:
+        """Build the heads for a network and inputs of this shape; a number is the size of images in pixels."""
         own = getattr(net, "areas", None)
         for name, area in self.places.items():
             if area != TOP and (own is None or area not in own):
@@ -50,7 +50,7 @@ class Heads(nn.Module):
         training = net.training
         net.eval()
         with torch.no_grad():
-            blank = torch.zeros(1, 3, size, size)
+            blank = torch.zeros(1, *((3, shape, shape) if isinstance(shape, int) else shape))
             states = bool(self.read_areas)
             found = net(blank, return_states=True) if states else net(blank)
         net.train(training)
@@ -92,14 +92,18 @@ def run_trunk(
 ) -> tuple[dict[str, Tensor], Mapping[str, Tensor] | None]:
     """Run a network without a decoder. Returns features by area, and its states if `states`.
 
-    areas: areas below the last one whose features are needed. Features: (step, batch, feature), averaged over y and x,
-    from the first step that the image reaches; of the last area (TOP) at all steps only with `readouts`.
+    areas: areas below the last one whose features are needed. Features: (step, batch, feature), averaged over y and x
+    if there are any, from the first step that the image reaches; of the last area (TOP) at all steps only with
+    `readouts`.
     """
     options = {"readouts": True} if readouts else {}
     if states or areas:
         found, held = net(inputs, return_states=True, **options, **arguments)
     else:
         found, held = net(inputs, **options, **arguments), {}
-    features = {area: held[area][net.first_driven_step(area) :].mean(dim=(-2, -1)) for area in areas}
+    driven = {area: held[area][net.first_driven_step(area) :] for area in areas}
+    features = {
+        area: one.mean(dim=tuple(range(3, one.ndim))) if one.ndim > 3 else one for area, one in driven.items()
+    }
     features[TOP] = found if readouts else found[None]
     return features, held if states else None

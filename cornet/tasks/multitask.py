@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from cornet.errors import CornetError
 from cornet.models.base import Network, pooled
-from cornet.stimuli.samples import ImageSource
+from cornet.stimuli.samples import ImageSource, input_shape
 from cornet.tasks.base import Outputs, Targets, Task
 from cornet.tasks.classification import LABEL, Classification
 from cornet.tasks.heads import TOP, Heads, run_trunk
@@ -34,7 +34,7 @@ class ClassHead(Classification):
     def attach(self, net: Any, source: ImageSource, views: Sequence[str], readouts: bool = False) -> None:
         classes = len(source.classes)
         self.heads = Heads({LABEL: classes}, {LABEL: self.area})
-        self.heads.attach(net, source.size)
+        self.heads.attach(net, input_shape(source))
         self.build_metrics(classes, views)
         if readouts:
             self.read_every_step(net, self.area or list(net.steps)[-1])

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from cornet.errors import CornetError
-from cornet.stimuli.samples import IGNORED, ImageSource
+from cornet.stimuli.samples import IGNORED, ImageSource, input_shape
 from cornet.tasks.base import Outputs, Targets, Task, check_targets
 from cornet.tasks.counter import Counter
 from cornet.tasks.heads import Heads
@@ -77,7 +77,7 @@ class Regression(Task):
         for position, name in enumerate(("mean", "std")):
             values = torch.tensor([scales[target][position] for target in self.targets])
             self.register_buffer(name, values, persistent=False)
-        self.heads.attach(net, source.size)
+        self.heads.attach(net, input_shape(source))
         self.views = tuple(views)
         count = len(self.targets)
         self.train_r2 = R2(count)

@@ -18,7 +18,7 @@ from cornet.models import CORnet, Network, create_model
 from cornet.models.own_network import OwnNetwork, make_network
 from cornet.models.registry import NO_ARGUMENTS, registered
 from cornet.old_names import with_current_arguments
-from cornet.stimuli.samples import ImageSource
+from cornet.stimuli.samples import ImageSource, input_shape
 from cornet.tasks import Task
 from cornet.training.checkpoint_io import AtomicCheckpointIO
 from cornet.training.learner import Learner
@@ -71,6 +71,8 @@ def build(config: DictConfig, source: ImageSource | None = None) -> Training:
     recorded = arguments if is_own else net.recorded_arguments(arguments)
     facts = {f"model.{key}": value for key, value in recorded.items() if key not in NO_ARGUMENTS}
     facts["data.classes"] = describe_classes(source.classes)
+    if not len(source.mean):  # the inputs are not images
+        facts["data.shape"] = list(input_shape(source))
     task = make_task(config)
     parts: dict[str, Any] = {"task": task, "losses": make_losses(config), "source": source, "frozen": frozen}
     if config.get("diet") is not None:

@@ -38,11 +38,11 @@ class Learner(pl.LightningModule):
     """Trains a network on a task with losses by a recipe.
 
     net: the network. recipe: how to train it. mean, std: per channel, of images scaled to 0..1; images arrive as uint8
-    and are normalised here, on the device. task: what is learned (None: the class of each image). losses: terms beside
-    the task's loss, by name. source: the images, for the task. frozen: areas or modules of the network that are not
-    trained. diet: how training images look in each epoch. views: names of the validation protocols. facts: the
-    network's name and arguments, and the classes; stored in every checkpoint, and a checkpoint with other facts is
-    refused.
+    and are normalised here, on the device. Inputs that are not images have none, and stay as they are. task: what is
+    learned (None: the class of each image). losses: terms beside the task's loss, by name. source: the images, for the
+    task. frozen: areas or modules of the network that are not trained. diet: how training images look in each epoch.
+    views: names of the validation protocols. facts: the network's name and arguments, and the classes; stored in every
+    checkpoint, and a checkpoint with other facts is refused.
 
     Logs train/loss (mean over the ranks), every further loss as train/loss_<name>, and train/learning_rate every few
     steps, and the metrics of the task every epoch. Metrics stay on the device: only logged training steps wait for it.
@@ -72,6 +72,7 @@ class Learner(pl.LightningModule):
         diet: VisualDiet | None = None,
     ):
         super().__init__()
+        check_images_only(mean, recipe, diet)
         self.net = net
         self.recipe = recipe
         self.views, self.diet = tuple(views), diet
@@ -330,6 +331,15 @@ def with_step_loss(losses: Mapping[str, Loss], weight: float) -> dict[str, Loss]
             "one of them, or rename yours."
         )
     return {READOUTS: Readouts(weight), **losses}
+
+
+def check_images_only(mean: Sequence[float], recipe: Recipe, diet: VisualDiet | None) -> None:
+    """Raise CornetError for a change of images where the inputs are not images."""
+    given = [text for text, has in (("recipe.sizes", bool(recipe.sizes)), ("diet", diet is not None)) if has]
+    if given and not len(mean):
+        raise CornetError(
+            f"{given[0]} changes images, but the inputs of this data source are not images; omit it."
+        )
 
 
 def shape_text(state: Mapping[str, Any], key: str) -> str:

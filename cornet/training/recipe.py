@@ -65,6 +65,7 @@ def shrink(images: Tensor, pixels: int | None) -> Tensor:
     return F.interpolate(wide, (pixels, pixels), mode="bilinear", antialias=True)
 
 
+Algorithm = Literal["sgd", "adam"]
 Schedule = Literal["divide", "cosine", "constant"]
 Precision = Literal["32-true", "64-true", "bf16-mixed", "16-mixed"]
 FUSED = {"cpu", "cuda"}
@@ -73,9 +74,11 @@ NORMS = (_NormBase, nn.GroupNorm, nn.LayerNorm)
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """A training recipe for SGD with momentum.
+    """A training recipe for SGD with momentum, or for Adam.
 
     epochs: passes over the training images. batch_size: images per step, over all devices.
+    algorithm: "sgd", or "adam" (Kingma and Ba 2015), whose first-moment decay (beta1) is `momentum`.
+    second_moment: decay of Adam's second moments (beta2); its epsilon is 1e-8.
     learning_rate: its maximum. schedule: "divide" by 10 every `divide_every` epochs, or
         after the epochs `divide_at`; "cosine" to 0 at the end;
         "constant". warmup: epochs of linear increase from 0 before that (may be a fraction).
@@ -122,6 +125,8 @@ class Recipe:
     sizes: Sizes = ()
     step_loss: float = 0.0
     rates: Mapping[str, float] = field(default_factory=dict)
+    algorithm: Algorithm = "sgd"
+    second_moment: float = 0.999
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "accumulate"):
@@ -130,7 +135,8 @@ class Recipe:
                 raise CornetError(f"recipe.{name}={value!r} must be a whole number, at least 1.")
         if not self.learning_rate > 0 or not math.isfinite(self.learning_rate):
             raise CornetError(f"recipe.learning_rate={self.learning_rate!r} must be above 0.")
-        for name, choices in (("schedule", get_args(Schedule)), ("precision", get_args(Precision))):
+        kinds: dict[str, Any] = {"schedule": Schedule, "precision": Precision, "algorithm": Algorithm}
+        for name, choices in ((name, get_args(kind)) for name, kind in kinds.items()):
             if (value := getattr(self, name)) not in choices:
                 raise CornetError(f"recipe.{name}={value!r} is unknown; choose one of {', '.join(choices)}.")
         if any(not isinstance(one, int) or one < 1 for one in self.divide_at) or (
@@ -154,6 +160,8 @@ class Recipe:
             value = getattr(self, name)
             if not (value >= 0 and math.isfinite(value)):
                 raise CornetError(f"recipe.{name}={value} must be a number, at least 0.")
+        if self.algorithm == "adam":
+            self.check_adam()
         if self.nesterov and not self.momentum:
             raise CornetError("recipe.nesterov=true needs recipe.momentum above 0; set it to false.")
         if self.batch_size % self.accumulate:
@@ -172,19 +180,30 @@ class Recipe:
         check_average(self.average)
         check_sizes(self.sizes, self.epochs)
 
-    def optimiser(self, net: nn.Module) -> torch.optim.SGD:
-        """Create SGD over the network's parameters, fused if the device supports it.
+    def check_adam(self) -> None:
+        """Raise CornetError for values that Adam cannot use."""
+        for name in ("momentum", "second_moment"):
+            if not 0 <= (value := getattr(self, name)) < 1:
+                raise CornetError(
+                    f"recipe.{name}={value} must be from 0 to below 1 with recipe.algorithm=adam."
+                )
+        if self.nesterov:
+            raise CornetError("recipe.nesterov=true belongs to recipe.algorithm=sgd; set it to false.")
+
+    def optimiser(self, net: nn.Module) -> torch.optim.Optimizer:
+        """Create SGD or Adam over the network's parameters, fused if the device supports it.
 
         Not fused in 16-mixed with clipping, where a fused step would see scaled gradients.
         """
         devices = {p.device.type for p in net.parameters()}
         unscaled_first = self.precision == "16-mixed" and self.clip is not None
+        groups = parameter_groups(net, self.weight_decay, self.decay_norms_and_biases, self.rates)
+        fused = devices <= FUSED and not unscaled_first
+        if self.algorithm == "adam":
+            moments = (self.momentum, self.second_moment)
+            return torch.optim.Adam(groups, lr=self.learning_rate, betas=moments, fused=fused)
         return torch.optim.SGD(
-            parameter_groups(net, self.weight_decay, self.decay_norms_and_biases, self.rates),
-            lr=self.learning_rate,
-            momentum=self.momentum,
-            nesterov=self.nesterov,
-            fused=devices <= FUSED and not unscaled_first,
+            groups, lr=self.learning_rate, momentum=self.momentum, nesterov=self.nesterov, fused=fused
         )
 
 

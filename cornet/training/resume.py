@@ -29,7 +29,7 @@ OUTCOMES = {
         TAKES_EFFECT: "recipe task.label_smoothing losses data.folder deterministic trainer callbacks brain monitor",
         WHOLE_EPOCHS: "recipe.batch_size recipe.accumulate data seed loader trainer.limit_train_batches "
         "trainer.overfit_batches",
-        REFUSED: "recipe._target_ recipe.decay_norms_and_biases recipe.rates model task",
+        REFUSED: "recipe._target_ recipe.algorithm recipe.decay_norms_and_biases recipe.rates model task",
         NO_INFLUENCE: "data.cache data.cache_gb data.storage_options loader.val_batch_size loader.workers "
         "trainer.limit_val_batches trainer.log_every_n_steps trainer.num_sanity_val_steps name root run_folder "
         "run_id ckpt_path fresh plan sweep hardware logger",
@@ -43,6 +43,7 @@ data.folder may change because it is only where the images are: other images are
 
 WHY = {
     "recipe._target_": "another optimiser cannot use the state of this one",
+    "recipe.algorithm": "another optimiser cannot use the state of this one",
     "recipe.decay_norms_and_biases": "the checkpoint stores the momentum in other parameter groups",
     "recipe.rates": "the checkpoint stores the momentum in other parameter groups",
     "model": "the network and its weights are the checkpoint's",

@@ -20,6 +20,7 @@ EXAMPLES = {
     "own_callback": ["val/top1", "brain/V4"],
     "own_task": ["val/living"],
     "own_images": ["val/top1"],
+    "own_inputs": ["val/top1"],
     "own_benchmark": ["brain/position-tolerance"],
 }
 
@@ -55,8 +56,12 @@ def test_every_example_is_here():
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_the_command_of_an_example(train, folder, name):
     words = shown(name)
-    small = [word for word in SMALL if not (name == "own_images" and word.startswith("data."))]
-    small = [word for word in small if not (name == "own_network" and word.startswith("model."))]
+    small = [
+        word for word in SMALL if not (name in ("own_images", "own_inputs") and word.startswith("data."))
+    ]
+    small = [
+        word for word in small if not (name in ("own_network", "own_inputs") and word.startswith("model."))
+    ]
     if name in ("own_network", "own_callback"):
         small[-1] = "brain.benchmarks.simulated=[simulated.V4]"
     if "brain=none" in words:

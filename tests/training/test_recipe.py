@@ -82,6 +82,10 @@ def test_published_decay_is_on_everything():
         {"average": 1},
         {"average": "ema"},
         {"step_loss": -1},
+        {"algorithm": "adamw"},
+        {"momentum": 1.0, "algorithm": "adam"},
+        {"second_moment": 1.0, "algorithm": "adam"},
+        {"nesterov": True, "algorithm": "adam"},
         {"step_loss": float("nan")},
         {"sizes": [128]},
         {"sizes": [[128, 2, 1]]},
@@ -113,6 +117,27 @@ def test_fused_sgd_is_sgd():
         for net, optimiser in zip(nets, (ours, oracle), strict=True):
             optimiser.zero_grad()
             net(images).square().sum().backward()
+            optimiser.step()
+    for one, other in zip(nets[0].parameters(), nets[1].parameters(), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-12)
+
+
+def test_adam_is_adam():
+    nets = [nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2)).double() for _ in range(2)]
+    nets[1].load_state_dict(nets[0].state_dict())
+    made = recipe(algorithm="adam", momentum=0.8, second_moment=0.9, weight_decay=0.01, rates={"0": 2})
+    ours = made.optimiser(nets[0])
+    oracle = torch.optim.Adam(
+        [{"params": nets[1][0].parameters(), "lr": 0.2}, {"params": nets[1][2].parameters()}],
+        **{"lr": 0.1, "betas": (0.8, 0.9), "weight_decay": 0.01, "foreach": False},
+    )
+    for group in ours.param_groups:  # as the module does at every step
+        group["lr"] = made.learning_rate * group.get("factor", 1.0)
+    inputs = torch.randn(5, 3, dtype=torch.float64)
+    for _ in range(4):
+        for net, optimiser in zip(nets, (ours, oracle), strict=True):
+            optimiser.zero_grad()
+            net(inputs).square().sum().backward()
             optimiser.step()
     for one, other in zip(nets[0].parameters(), nets[1].parameters(), strict=True):
         torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-12)

@@ -8,7 +8,7 @@ from cornet.report.card.blocks import MISSING, Section, Texts, told
 from cornet.report.card.model import Architecture, configured, initial_weights
 from cornet.report.card.read import Recorded, part_of
 from cornet.report.card.results import last_rows
-from cornet.report.card.training import RECIPE, commit, hardware, schedule
+from cornet.report.card.training import commit, hardware, optimiser_of, schedule
 from cornet.report.render import interval_text, number
 from cornet.report.seeds.measures import Measure
 from cornet.report.statistics import Estimate
@@ -42,7 +42,7 @@ def _training(recorded: Recorded, built: Architecture) -> str:
         f"{told(recorded.data)} ({told(summary.get('train_images'))} training and {told(summary.get('val_images'))} "
         f"validation images of {told(summary.get('classes'))} classes, {_size(data)})"
     )
-    optimiser = "SGD" if recipe.get("_target_") == RECIPE else told(recipe.get("_target_"))
+    optimiser = told(optimiser_of(recipe))
     momentum = f"{told(recipe.get('momentum'))}{' with Nesterov' if recipe.get('nesterov') else ''}"
     clip = f", gradients clipped at a norm of {told(recipe['clip'])}" if recipe.get("clip") else ""
     beside = f" Losses beside that of the task: {', '.join(losses)}." if losses else ""

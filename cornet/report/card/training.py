@@ -22,7 +22,7 @@ __all__ = [
 ]
 
 RECIPE = "cornet.training.recipe.Recipe"
-"""The recipe's class, whose optimiser is SGD with momentum."""
+"""The recipe's class, whose optimiser is SGD with momentum unless its algorithm is another one."""
 
 NOT_AUGMENTATION = (
     *(
@@ -92,8 +92,7 @@ def augmentation(recorded: Recorded) -> str:
 def recipe_section(recorded: Recorded) -> Section:
     """Render optimiser, schedule, precision, task and losses."""
     recipe, config = part_of(recorded.config, "recipe"), recorded.config
-    target = recipe.get("_target_")
-    optimiser = "SGD" if target == RECIPE else target
+    optimiser = optimiser_of(recipe)
     rows = [
         ("optimiser", told(optimiser)),
         ("learning rate", told(recipe.get("learning_rate"))),
@@ -114,6 +113,12 @@ def recipe_section(recorded: Recorded) -> Section:
         ("random seeds", recorded.seeds),
     ]
     return Section("Recipe", [Facts(rows)])
+
+
+def optimiser_of(recipe: Mapping[str, Any]) -> Any:
+    """Return the name of the optimiser: SGD, Adam, or the class of another recipe."""
+    target = recipe.get("_target_")
+    return {"adam": "Adam"}.get(str(recipe.get("algorithm")), "SGD") if target == RECIPE else target
 
 
 def schedule(recipe: Mapping[str, Any]) -> str:

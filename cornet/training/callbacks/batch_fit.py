@@ -23,10 +23,11 @@ class BatchFit(pl.Callback):
 
     def __init__(self) -> None:
         self.images: tuple[int, ...] | None = None
+        self.dtype = torch.uint8
         self.targets: dict[str, Any] = {}
 
     def on_train_batch_start(self, trainer: pl.Trainer, _: Any, batch: Batch, batch_idx: int) -> None:
-        self.images = tuple(batch.inputs.shape)
+        self.images, self.dtype = tuple(batch.inputs.shape), batch.inputs.dtype
         self.targets = {name: (values.shape[1:], values.dtype) for name, values in batch.targets.items()}
 
     def on_exception(self, trainer: pl.Trainer, pl_module: Any, exception: BaseException) -> None:
@@ -41,16 +42,17 @@ class BatchFit(pl.Callback):
         images, shape = self.images[0], self.images[1:]
         recipe: Any = pl_module.recipe
         accumulate, batch_size = recipe.accumulate, recipe.batch_size
+        what = f"{shape[-1]} pixels" if self.dtype == torch.uint8 else f"shape {shape}"
         too_large = f"recipe.batch_size={batch_size} does not fit in the memory of {device}"
         for part in smaller_batches(images):
-            if step_fits(trainer, pl_module, part, shape, self.targets):
+            if step_fits(trainer, pl_module, part, shape, self.targets, self.dtype):
                 raise CornetError(
-                    f"{too_large}: {images} images of {shape[-1]} pixels at once are too many, {part} fit; set "
+                    f"{too_large}: {images} images of {what} at once are too many, {part} fit; set "
                     f"recipe.accumulate={accumulate * images // part} to keep the batch, or "
                     f"recipe.batch_size={batch_size * part // images}."
                 ) from None
         raise CornetError(
-            f"{too_large}, nor does a single image of {shape[-1]} pixels; set a smaller data.size or model.width."
+            f"{too_large}, nor does a single image of {what}; set a smaller data.size or model.width."
         ) from None
 
 
@@ -64,9 +66,14 @@ def smaller_batches(batch: int) -> Iterator[int]:
 
 
 def step_fits(
-    trainer: pl.Trainer, module: Any, batch: int, shape: tuple[int, ...], targets: Mapping[str, Any]
+    trainer: pl.Trainer,
+    module: Any,
+    batch: int,
+    shape: tuple[int, ...],
+    targets: Mapping[str, Any],
+    inputs: torch.dtype = torch.uint8,
 ) -> bool:
-    """Return whether a training step on `batch` images of this shape fits, with gradients and momentum.
+    """Return whether a training step on `batch` images of this shape and dtype fits, with gradients and momentum.
 
     targets: by name, the shape of one image's target and its dtype.
     """
@@ -75,9 +82,10 @@ def step_fits(
     momentum: list[Tensor] = []
     try:
         optimiser = trainer.optimizers[0]
-        if not optimiser.state:  # the first step would allocate the momentum
-            momentum = [torch.empty_like(p) for p in module.net.parameters()]
-        images = torch.zeros(batch, *shape, dtype=torch.uint8, device=module.device)
+        if not optimiser.state:  # the first step would allocate the momentum, and Adam the second moments
+            copies = 2 if isinstance(optimiser, torch.optim.Adam) else 1
+            momentum = [torch.empty_like(p) for p in module.net.parameters() for _ in range(copies)]
+        images = torch.zeros(batch, *shape, dtype=inputs, device=module.device)
         zeros = {
             name: torch.zeros(batch, *rest, dtype=dtype, device=module.device)
             for name, (rest, dtype) in targets.items()
