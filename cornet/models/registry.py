@@ -38,7 +38,7 @@ FILE_ARGUMENTS = ("patches",)
 
 Make = TypeVar("Make", bound=Callable[..., Any])
 
-_REGISTERS = re.compile(r"""^@register\(\s*["'](\w+)["']""", re.MULTILINE)
+_REGISTERS = re.compile(r"""^@register\(\s*["'](\w+)["'](,\s*inputs=)?""", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Registered:
     weights: URL of the published checkpoint, "" for none; the 8 hex digits at the end of its name are the start of its
     SHA-256 (torch.hub's convention). load: loads a checkpoint, a path or its content, into a network; None: as
     `cornet.models.loading.load_state`. paper: source of the network. fixed: its areas have no trained weights, so that
-    it can be compared with brains without a checkpoint.
+    it can be compared with brains without a checkpoint. inputs: what it is shown, such as "images".
     """
 
     name: str
@@ -63,6 +63,7 @@ class Registered:
     load: Callable[..., Any] | None
     paper: str
     fixed: bool = False
+    inputs: str = "images"
 
     @property
     def file(self) -> str:
@@ -77,6 +78,7 @@ REGISTERED: dict[str, Registered] = {}
 def register(
     name: str,
     *,
+    inputs: str = "images",
     summary: str = "",
     top1: float | None = None,
     top1_note: str = "",
@@ -88,7 +90,8 @@ def register(
 ) -> Callable[[Make], Make]:
     """Decorate a `cornet.models.Network`, or a function that builds one, to give it a name for `create_model`.
 
-    accepts: the class or function whose arguments it takes; default: the decorated one. Others: as in `Registered`.
+    inputs: must come right after the name if it is given, because it is found in the source. accepts: the class or
+    function whose arguments it takes; default: the decorated one. Others: as in `Registered`.
     Raises CornetError for a name of other characters than letters, digits and _, and for one that is taken.
     """
 
@@ -106,22 +109,25 @@ def register(
             raise CornetError(f"the model name {name!r} of {place} is taken by {taken}; choose another.")
         arguments = tuple(inspect.signature(accepts or make).parameters)
         published = top1, top1_note, weights, load, paper
-        REGISTERED[name] = Registered(name, make, arguments, summary, *published, fixed)
+        REGISTERED[name] = Registered(name, make, arguments, summary, *published, fixed, inputs)
         return make
 
     return decorate
 
 
-def list_models() -> list[str]:
-    """Model names that `create_model` accepts."""
-    return sorted({*REGISTERED, *found_modules()})
+def list_models(other_inputs: bool = False) -> list[str]:
+    """Names of networks for images that `create_model` accepts. other_inputs: also those for sounds, odours, ..."""
+    names = {*REGISTERED, *found_modules()}
+    if not other_inputs:
+        names -= found_others() | {name for name, one in REGISTERED.items() if one.inputs != "images"}
+    return sorted(names)
 
 
 def registered(name: str) -> Registered:
     """Look up a network, and import its module if necessary. Raises CornetError for an unknown name."""
     if name not in REGISTERED:
         if name not in found_modules():
-            raise CornetError(f"model {name!r} is unknown; choose one of {', '.join(list_models())}.")
+            raise CornetError(f"model {name!r} is unknown; choose one of {', '.join(list_models(True))}.")
         importlib.import_module(found_modules()[name])
     return REGISTERED[name]
 
@@ -140,6 +146,20 @@ def found_modules() -> dict[str, str]:
     folder = Path(__file__).parent
     return {
         name: ".".join((str(__package__), *path.relative_to(folder).with_suffix("").parts))
-        for path in sorted(folder.rglob("*.py"))
-        for name in _REGISTERS.findall(path.read_text(encoding="utf-8"))
+        for path, name, _ in registrations(folder)
     }
+
+
+def found_others() -> set[str]:
+    """The names in `found_modules` of networks for inputs that are not images."""
+    return {name for _, name, inputs in registrations(Path(__file__).parent) if inputs}
+
+
+@functools.cache
+def registrations(folder: Path) -> list[tuple[Path, str, str]]:
+    """File, name and whether other inputs are stated ("" if not) of each network that files below a folder register."""
+    return [
+        (path, *found)
+        for path in sorted(folder.rglob("*.py"))
+        for found in _REGISTERS.findall(path.read_text(encoding="utf-8"))
+    ]

@@ -163,7 +163,7 @@ def check_known(path: Path, config: PretrainedConfig) -> None:
             f"{path} names the custom network {config.arguments['_target_']!r}, which cannot be built without its "
             "code; load the run or the checkpoint with --trust."
         )
-    if config.name not in list_models():
+    if config.name not in list_models(other_inputs=True):
         import cornet
 
         raise CornetError(
