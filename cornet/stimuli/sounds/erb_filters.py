@@ -45,7 +45,9 @@ def erb_filters(
             "change one of them."
         )
     count = factor * (filters + 1) - 1
-    centres, spacing = np.linspace(*erb_numbers(np.array([low, high])), count + 2, retstep=True)
+    centres, spacing = np.linspace(
+        erb_numbers(np.array(low)), erb_numbers(np.array(high)), count + 2, retstep=True
+    )
     centres, width = centres[1:-1], float(spacing) * factor
     top = rate / 2 if samples % 2 == 0 else rate * (samples - 1) / (2 * samples)
     hertz = np.linspace(0, top, samples // 2 + 1)
