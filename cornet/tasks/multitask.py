@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cornet.errors import CornetError
 from cornet.models.base import Network, pooled
-from cornet.stimuli.samples import ImageSource, input_shape
-from cornet.tasks.base import Outputs, Targets, Task
+from cornet.stimuli.samples import IGNORED, ImageSource, input_shape
+from cornet.tasks.base import Outputs, Targets, Task, check_targets
 from cornet.tasks.classification import LABEL, Classification
 from cornet.tasks.heads import TOP, Heads, run_trunk
 
@@ -21,28 +22,63 @@ STORED = "tasks"  # key in checkpoints
 class ClassHead(Classification):
     """Learns the class of each image by a linear head on an area instead of the network's decoder.
 
-    area: the area that the head reads; None: the last one. label_smoothing, metrics: as in `Classification`.
+    area: the area that the head reads; None: the last one. target: the name of the class index among the targets of a
+    batch; a name other than "label" needs data whose `target_classes` has it. Inputs with the class IGNORED count
+    neither in the loss nor in the metrics. label_smoothing, metrics: as in `Classification`.
+
+    Raises CornetError for data without this target.
     """
 
     shown = (("val/top1", "top-1"),)
     heads: Heads
 
-    def __init__(self, area: str | None = None, label_smoothing: float = 0.0) -> None:
+    def __init__(self, area: str | None = None, label_smoothing: float = 0.0, target: str = LABEL) -> None:
         super().__init__(label_smoothing)
-        self.area = area
+        self.area, self.target = area, target
 
     def attach(self, net: Any, source: ImageSource, views: Sequence[str], readouts: bool = False) -> None:
-        classes = len(source.classes)
+        classes = len(self.names(source))
         self.heads = Heads({LABEL: classes}, {LABEL: self.area})
         self.heads.attach(net, input_shape(source))
         self.build_metrics(classes, views)
         if readouts:
             self.read_every_step(net, self.area or list(net.steps)[-1])
 
+    def names(self, source: Any) -> Sequence[str]:
+        """The classes of the target."""
+        if self.target == LABEL:
+            return list(source.classes)
+        known = {name: values for name, values in getattr(source, "target_classes", {}).items() if values}
+        check_targets(type(self).__name__, [self.target], list(known))
+        return list(known[self.target])
+
+    def own(self, targets: Targets) -> Targets:
+        """The class of each input under the name that `Classification` reads."""
+        return targets if self.target == LABEL else {LABEL: targets[self.target].long()}
+
     def forward(
         self, net: nn.Module, inputs: Tensor, readouts: bool = False, states: bool = False, **arguments: Any
     ) -> Outputs:
         return self.heads(net, inputs, readouts, states, **arguments)
+
+    def loss(self, predictions: Mapping[str, Tensor], targets: Targets) -> Tensor:
+        if self.target == LABEL:
+            return super().loss(predictions, targets)
+        labels = self.own(targets)[LABEL]
+        total = F.cross_entropy(
+            predictions[LABEL],
+            labels,
+            ignore_index=IGNORED,
+            reduction="sum",
+            label_smoothing=self.label_smoothing,
+        )
+        return total / (labels != IGNORED).sum().clamp(min=1)  # a batch may have no input of this task
+
+    def update_training(self, predictions: Mapping[str, Tensor], targets: Targets) -> None:
+        super().update_training(predictions, self.own(targets))
+
+    def update(self, outputs: Outputs, targets: Targets, view: str) -> None:
+        super().update(outputs, self.own(targets), view)
 
 
 class Multitask(Task):

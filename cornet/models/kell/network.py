@@ -145,7 +145,7 @@ class Kell2018(Network):
     accepts=Kell2018,
 )
 def kell_small(**arguments: Any) -> Kell2018:
-    """The same stages for cochleagrams of 45 channels and 50 frames, narrow, with smaller kernels and no norm."""
+    """The same stages for cochleagrams of 45 channels and 50 frames, narrow, with smaller kernels and batch norm."""
     return Kell2018(**{**SMALL, **arguments})
 
 
@@ -156,7 +156,7 @@ SMALL: dict[str, Any] = {
     "kernels": (7, 5, 3, 3, 3),
     "strides": (2, 1, 1, 1, 1),
     "hidden": 64,
-    "norm": "none",
+    "norm": "batch",
     "dropout": 0.3,
 }
 

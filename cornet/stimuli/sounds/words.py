@@ -71,8 +71,8 @@ def speak(word: str, rng: np.random.Generator, rate: int = 8000, seconds: float 
     formants = np.empty((points, 3))
     voice, noises = np.zeros(points), []
     parts: list[tuple[float, tuple[float, ...], float, float, float]] = []
-    for consonant, vowel in WORDS[word]:
-        own = CONSONANTS[consonant]
+    for syllable in WORDS[word]:
+        own, vowel = CONSONANTS[syllable[0]], syllable[1]
         parts.append((rng.uniform(*own.duration) / speed, own.formants, own.voice, own.noise, own.band))
         parts.append((rng.uniform(0.14, 0.24) / speed, VOWELS[vowel], 1.0, 0.0, 0.0))
     lengths = [max(1, round(part[0] / GRID)) for part in parts]
