@@ -2,13 +2,14 @@
 
     python benchmarks/sound_branches.py --runs runs/audio_branch --seeds 3 --beside "other jobs"
 
-Trains experiment=[audio,sweeps/audio_branch] in this process, run after run; finished runs are not repeated. Prints and
-writes results/audio.json: for each branch point the parameters and both accuracies after the last epoch with intervals
-over seeds (Student's t), the paired differences from separate networks, and what a linear read-out of the mean
-spectrum and guessing reach. `cornet report sweep FOLDER` makes the page.
+Trains experiment=[audio,sweeps/audio_branch] in this process, run after run; finished runs are not repeated. After each
+seed it prints and writes results/audio.json: for each branch point the parameters and both accuracies after the last
+epoch with intervals over seeds (Student's t), the paired differences from separate networks, and what a linear read-out
+of the mean spectrum and guessing reach. `cornet report sweep FOLDER` makes the page.
 """
 
 import argparse
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -50,8 +51,26 @@ def last(metrics: Any, name: str) -> float:
 
 
 def rounded(interval: Any) -> dict[str, Any]:
-    names = ("mean", "low", "high")
-    return {name: round(float(getattr(interval, name)), 4) for name in names}
+    values = {name: float(getattr(interval, name)) for name in ("mean", "low", "high")}
+    return {name: round(value, 4) for name, value in values.items() if math.isfinite(value)}
+
+
+def summary(runs: dict[int, list[dict[str, Any]]], first: int) -> dict[str, Any]:
+    """Rows by branch point, and differences from the first branch point, paired by seed."""
+    rows, differences = [], []
+    for branch, found in runs.items():
+        row: dict[str, Any] = {"branch": branch, "parameters": found[0]["parameters"]}
+        for task in TASKS:
+            values = [one[f"val/{task}"] for one in found]
+            row[task] = {**rounded(mean_interval(values)), "by_seed": [round(value, 4) for value in values]}
+            if branch != first:
+                gap = rounded(pair_difference(values, [one[f"val/{task}"] for one in runs[first]]))
+                differences.append({"branch": branch, "from": first, "task": task, **gap})
+        row["seconds"] = [round(one["seconds"], 1) for one in found]
+        rows.append(row)
+    baseline = {task: round(runs[first][0][f"baseline/{task}"], 4) for task in TASKS}
+    chance = {"word": 0.1, "genre": 0.125}
+    return {"rows": rows, "differences": differences, "mean_spectrum": baseline, "chance": chance}
 
 
 def main() -> None:
@@ -69,30 +88,10 @@ def main() -> None:
     for seed in range(arguments.seeds):
         for branch in arguments.branches:
             runs[branch].append(trained(branch, seed, arguments))
-    rows, differences = [], []
-    for branch, found in runs.items():
-        row: dict[str, Any] = {"branch": branch, "parameters": found[0]["parameters"]}
-        for task in TASKS:
-            values = [one[f"val/{task}"] for one in found]
-            row[task] = {**rounded(mean_interval(values)), "by_seed": [round(value, 4) for value in values]}
-            separate = [one[f"val/{task}"] for one in runs[arguments.branches[0]]]
-            if branch != arguments.branches[0]:
-                gap = rounded(pair_difference(values, separate))
-                differences.append({"branch": branch, "from": arguments.branches[0], "task": task, **gap})
-        row["seconds"] = [round(one["seconds"], 1) for one in found]
-        rows.append(row)
-        print(row)
-    for gap in differences:
-        print(gap)
-    first = next(iter(runs.values()))[0]
-    baseline = {task: round(first[f"baseline/{task}"], 4) for task in TASKS}
-    facts = {
-        "rows": rows,
-        "differences": differences,
-        "mean_spectrum": baseline,
-        "chance": {"word": 0.1, "genre": 0.125},
-    }
-    write_record(OUT, torch.device("cpu"), arguments.beside, **facts)
+        found = summary(runs, arguments.branches[0])
+        write_record(OUT, torch.device("cpu"), arguments.beside, **found)
+        for one in (*found["rows"], *found["differences"]):
+            print(one, flush=True)
 
 
 if __name__ == "__main__":
