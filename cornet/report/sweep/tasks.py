@@ -33,6 +33,7 @@ def draw_tasks(sweep: Sweep, factor: Factor, key: str) -> str:
     if all(len(places) < 2 for places in groups.values()):
         return ""
     points: dict[str, list[str]] = {}
+    levels: list[float] = []  # of seeds and read-outs, which set the limits
     with style():
         figure = Figure(figsize=SIZE, layout="constrained")
         axes = figure.subplots()
@@ -46,6 +47,7 @@ def draw_tasks(sweep: Sweep, factor: Factor, key: str) -> str:
                 axes.plot(xs, [one.mean for one in found], color=colour, lw=1.2, alpha=0.7, zorder=2)
                 for x, one, value in zip(xs, variants, found, strict=True):
                     seeds = one.by_seed(name).to_numpy(float)
+                    levels += seeds[np.isfinite(seeds)].tolist()
                     axes.scatter(np.full(len(seeds), x), seeds, s=9, color=colour, alpha=0.35, lw=0, zorder=1)
                     if not math.isfinite(value.mean):
                         continue
@@ -56,7 +58,11 @@ def draw_tasks(sweep: Sweep, factor: Factor, key: str) -> str:
             axes.scatter(across, means, s=30, color=colour, lw=0, zorder=3, gid=shown, label=name)
             points[shown] = texts
             if (reached := baseline(sweep, sweep.measures[name].name)) is not None:
+                levels.append(reached)
                 axes.axhline(reached, color=colour, lw=1, ls=":", zorder=1)
+        if levels:
+            margin = 0.15 * (max(levels) - min(levels)) or 0.1
+            axes.set_ylim(min(levels) - margin, max(levels) + margin)
         axes.set_xlabel(factor.name, fontsize=11)
         axes.set_ylabel("last epoch", fontsize=11)
         axes.set_xticks(sorted({float(one.values[factor.key]) for one in sweep.variants}))
