@@ -86,6 +86,8 @@ def test_every_experiment_builds(name, photographs, tmp_path):
             )
         if "folder" in set(config.data):  # also where it is yet to be given
             config.data.folder = str(photographs)
+        elif "train_clips" in config.data:
+            config.data.update(train_clips=64, val_clips=64, cache=str(tmp_path))
         else:
             config.data.update(train_images=64, val_images=64, cache=str(tmp_path))
     training = build(config)
