@@ -88,6 +88,8 @@ def test_every_experiment_builds(name, photographs, tmp_path):
             config.data.folder = str(photographs)
         elif "train_odours" in config.data:
             config.data.update(train_odours=512, val_odours=64)
+        elif "train_clips" in config.data:
+            config.data.update(train_clips=64, val_clips=64, cache=str(tmp_path))
         else:
             config.data.update(train_images=64, val_images=64, cache=str(tmp_path))
     training = build(config)

@@ -23,6 +23,10 @@ COMPARED = ("version", "scale", "metric", "split_rule", "brain_data")
 CEILING_TOLERANCE = 1e-6
 """Relative difference up to which two ceilings count as equal."""
 
+MEAN = "val/mean"
+"""The metric of a task of several parts, each with its own, such as val/word_top1."""
+
+_PART = re.compile(r"val/\w+_(top1|r2)")
 _COMPOSITE = re.compile(r"brain/(mean|(simulated_)?average_\d{4})")
 
 
@@ -31,7 +35,8 @@ class Measure:
     """A metric of several seeds by epoch.
 
     name: as logged (val/top1, brain/simulated.IT). kind: accuracy (any metric of a task), loss or brain. of_task: it is
-        the metric of the task, or a view or part of it. is_task: it is that metric itself.
+        the metric of the task, or a view or part of it. is_task: it is that metric itself. of_part: it is the metric of
+        one of several tasks, whose mean is the metric of the task.
     curves: values by epochs completed (rows; 0: before training) and seed (columns); NaN: missing.
     last: by seed, the value of the last evaluation. best: by seed, the value at the epoch of the best checkpoint, by
         `monitor` (accuracies, losses: best.ckpt) or `brain.monitor` (brain scores: best_brain.ckpt).
@@ -54,6 +59,7 @@ class Measure:
     simulated: bool = False
     of_task: bool = False
     is_task: bool = False
+    of_part: bool = False
     incomparable: str = ""
     notes: tuple[str, ...] = ()
 
@@ -86,6 +92,7 @@ def plain_measures(runs: Sequence[SeedRun]) -> list[Measure]:
         curves = {run.seed: _logged(run.metrics, name, "epoch", 1) for run in runs}
         kind = "loss" if "loss" in name else "accuracy"
         facts = {"of_task": name.startswith(main), "is_task": name == main}
+        facts["of_part"] = main == MEAN and bool(_PART.fullmatch(name))
         measures.append(_measure(curves, best, {}, name=name, label=label(name), kind=kind, **facts))
     return measures
 

@@ -13,6 +13,7 @@ from cornet.report.sweep.changes import FEW, change_text, changes_of, find_base,
 from cornet.report.sweep.factors import design_of, explain
 from cornet.report.sweep.plots import draw_accuracy, draw_changes, draw_cost, draw_steps
 from cornet.report.sweep.table import left_out_text, print_sweep, sweep_rows
+from cornet.report.sweep.tasks import draw_tasks
 from cornet.report.sweep.variants import Sweep, Variant, read_sweep
 from cornet.runs.config import config_text
 from cornet.terminal import Terminal
@@ -51,7 +52,7 @@ def sweep_page(sweep: Sweep, base: Variant) -> str:
     parts = [_lede(sweep, base), simulated_banner(brain, sweep.simulated, "all brain scores on this page")]
     stopped = sum(len(one.stopped) for one in sweep.variants)
     parts.append(part("sweep.left_out", text=left_out_text(sweep), stopped=stopped))
-    parts += [_variants(sweep, base), part("parts.heading", text="Change from the base")]
+    parts += [_variants(sweep, base), *_tasks(sweep), part("parts.heading", text="Change from the base")]
     parts += [_changes(sweep, base), _factors(sweep, base), *_plots(sweep, base)]
     parts.append(part("parts.notes", texts=sweep.notes))
     parts.append(part("sweep.configuration", number=base.number, text=config_text(base.folders[0])))
@@ -77,6 +78,16 @@ def _variants(sweep: Sweep, base: Variant) -> Markup:
     return part("sweep.variants", factors=names, measures=list(sweep.measures), rows=rows, base=base)
 
 
+def _tasks(sweep: Sweep) -> list[Markup]:
+    """Render the metrics of several tasks against each numeric factor; empty for a single task."""
+    drawings = [
+        (f"Tasks against {factor.name}", Markup(drawn))
+        for k, factor in enumerate(sweep.factors)
+        if (drawn := draw_tasks(sweep, factor, f"t{k}"))
+    ]
+    return [part("sweep.tasks", drawings=drawings)] if drawings else []
+
+
 def _changes(sweep: Sweep, base: Variant) -> Markup:
     """Render the changes of all variants that differ from the base in only one factor."""
     changes = changes_of(sweep, base)
@@ -84,7 +95,11 @@ def _changes(sweep: Sweep, base: Variant) -> Markup:
         return part("sweep.no_changes")
     measures = list(dict.fromkeys(one.measure for one in changes))
     known = sweep.measures
-    shown = [name for name in measures if known[name].is_task or known[name].name == "brain/mean"]
+    shown = [
+        name
+        for name in measures
+        if known[name].is_task or known[name].of_part or known[name].name == "brain/mean"
+    ]
     shown = shown if len(shown) > 1 else measures[:2]
     variants = {one.variant.number: one.variant for one in changes}
     return part(

@@ -51,7 +51,8 @@ class Variant:
     """Runs that differ only in their seed.
 
     number: in tables and plots, from 1. values: {factor's key: value}. folders: of its runs. measures: {name: measure},
-    the task's metric and then every brain score; empty if every run was stopped early. steps: of the areas from V1 on.
+    the task's metric, those of its parts, and every brain score; empty if every run was stopped early. steps: of the
+    areas from V1 on.
     stopped: {seed: epoch after which it was stopped early}.
     """
 
@@ -179,7 +180,7 @@ def _variant(number: int, runs: Sequence[SeedRun], factors: Sequence[Factor]) ->
     values = {factor.key: entries.get(factor.key) for factor in factors}
     measures: list[Measure] = []
     if complete:
-        measures += [one for one in plain_measures(complete) if one.is_task]
+        measures += [one for one in plain_measures(complete) if one.is_task or one.of_part]
         measures += brain_measures(complete)
     summary = runs[0].summary
     steps = summary.get("steps")
@@ -205,9 +206,9 @@ def _display_name(one: Measure) -> str:
 
 
 def _place(one: Measure) -> tuple[int, int]:
-    """Return the sort key of a measure: the task's metric, the mean, regions from V1 on, averages."""
-    if one.is_task:
-        return 0, 0
+    """Return the sort key of a measure: the task's metric, its parts, the mean, regions from V1 on, averages."""
+    if one.is_task or one.of_part:
+        return 0, int(one.of_part)
     if one.name == "brain/mean":
         return 1, 0
     return (2, in_order(one.region)) if one.region else (3, 0)

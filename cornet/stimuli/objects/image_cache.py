@@ -23,10 +23,10 @@ __all__ = ["Cache"]
 
 
 class Cache:
-    """Maps rendering parameters to images. folder: None disables the cache."""
+    """Maps rendering parameters to images. folder: None disables the cache. kind: its subfolder."""
 
-    def __init__(self, folder: Path | str | None) -> None:
-        self.folder = None if folder is None else Path(folder) / "objects"
+    def __init__(self, folder: Path | str | None, kind: str = "objects") -> None:
+        self.folder = None if folder is None else Path(folder) / kind
         self._warned = False
 
     def images(

@@ -1,0 +1,1 @@
+"""Callbacks that measure the inputs of a task."""
