@@ -1,6 +1,6 @@
 """Render images from latents."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from math import cos, radians, sin
 from time import monotonic
 
@@ -13,9 +13,9 @@ from cornet.errors import CornetError
 from cornet.stimuli.objects.backgrounds import pattern
 from cornet.stimuli.objects.categories import shape_of
 from cornet.stimuli.objects.latents import COLUMNS, check_int
-from cornet.stimuli.objects.tracing import Traced, trace
+from cornet.stimuli.objects.tracing import Shape, Traced, trace
 
-__all__ = ["CONTRAST_FLOOR", "RENDERER_VERSION", "camera", "compose", "render"]
+__all__ = ["CONTRAST_FLOOR", "RENDERER_VERSION", "camera", "compose", "render", "render_rows"]
 
 RENDERER_VERSION = 1
 """Part of the cache key. Increase it whenever a pixel changes (tests/golden/objects.npz detects this)."""
@@ -47,22 +47,47 @@ def render(
         raise CornetError(
             f"the table of latents has no columns {', '.join(missing)}; make it with draw_latents()."
         )
+    return render_rows(latents, size, antialias=antialias, aperture=aperture, progress=progress)
+
+
+def object_shape(row: dict) -> Shape:
+    """The shape of the object that a row of latents names."""
+    return shape_of(row["object_name"])
+
+
+def render_rows(
+    latents: pd.DataFrame,
+    size: int,
+    *,
+    antialias: int = 2,
+    aperture: bool = False,
+    progress: bool = False,
+    shape: Callable[[dict], Shape] = object_shape,
+) -> np.ndarray:
+    """Render rows with the latents that `compose` reads, (n, size, size) uint8. shape: of the object of a row."""
     images = np.empty((len(latents), size, size), np.uint8)
     rows = latents.to_dict("records")
     for i in _with_progress_bar(len(rows)) if progress else range(len(rows)):
-        images[i] = np.rint(
-            compose(rows[i], size, antialias=antialias, aperture=aperture)[0] * np.float32(255)
-        )
+        image = compose(rows[i], size, antialias=antialias, aperture=aperture, shape=shape)[0]
+        images[i] = np.rint(image * np.float32(255))
     return images
 
 
 def compose(
-    row: dict, size: int, *, antialias: int = 2, aperture: bool = False
+    row: dict,
+    size: int,
+    *,
+    antialias: int = 2,
+    aperture: bool = False,
+    shape: Callable[[dict], Shape] = object_shape,
 ) -> tuple[np.ndarray, Traced | None]:
-    """Render one image: (size, size) float32 in 0..1, and the traced object (None if outside the frame)."""
+    """Render one image: (size, size) float32 in 0..1, and the traced object (None if outside the frame).
+
+    shape: makes the shape of a row.
+    """
     turn, light = camera(row)
     traced = trace(
-        shape_of(row["object_name"]),
+        shape(row),
         turn=turn,
         diameter=row["size"],
         x=row["x"],

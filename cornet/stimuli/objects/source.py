@@ -217,6 +217,8 @@ class ValObjects(InMemory):
 class TrainObjects(InMemory):
     """Images with random shifts and flips that depend only on (seed, epoch, index)."""
 
+    mirrored: tuple[str, ...] = MIRRORED
+
     def __init__(
         self,
         images: np.ndarray,
@@ -255,6 +257,6 @@ class TrainObjects(InMemory):
         added = {"x": moves.right / side, "y": -moves.down / side}
         signs = np.where(moves.mirrored, -1.0, 1.0)
         return {
-            name: (values[index] + added.get(name, 0.0)) * (signs if name in MIRRORED else 1.0)
+            name: (values[index] + added.get(name, 0.0)) * (signs if name in self.mirrored else 1.0)
             for name, values in self.targets.items()
         }

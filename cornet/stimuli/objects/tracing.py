@@ -38,7 +38,11 @@ class Shape:
         every = np.concatenate([solid.points for solid in solids])
         middle = (every.min(0) + every.max(0)) / 2
         scale = 0.5 / np.linalg.norm(every - middle, axis=1).max()
-        placed = [moved(solid, np.eye(3) * scale, -middle * scale) for solid in solids]
+        return cls.placed([moved(solid, np.eye(3) * scale, -middle * scale) for solid in solids])
+
+    @classmethod
+    def placed(cls, placed: Sequence[Solid]) -> "Shape":
+        """Stack solids as they are, without moving them."""
         counts = np.array([len(solid.points) for solid in placed])
         return cls(
             solids=tuple(placed),
