@@ -66,13 +66,18 @@ class LesionedImages:
         """Mean cross-entropy over all classes and all images, (copy,) float64, of each lesion (copy, unit)."""
         return self.run(masks, cross_entropy).double().mean(dim=1).cpu()
 
-    def hits(self, masks: Tensor, within: Sequence[Group] | None = None) -> Tensor:
-        """Whether each image is right, (copy, image) bool.
+    def hits(self, masks: Tensor, within: Sequence[Sequence[Group]] = ()) -> Tensor:
+        """Whether each image is right, (copy, image, 1 + groupings) bool.
 
-        within: groups of classes; the choice is then among the classes of the label's group only. None: among all.
+        First among all classes; then, for each of the groupings `within`, lists of groups of classes, among the
+        classes of the label's group only.
         """
-        groups = None if within is None else [torch.tensor(list(group)) for group in within]
-        return self.run(masks, lambda logits, labels: right(logits, labels, groups)).cpu()
+        groupings = [[torch.tensor(list(group)) for group in groups] for groups in within]
+
+        def measure(logits: Tensor, labels: Tensor) -> Tensor:
+            return torch.stack([right(logits, labels, groups) for groups in (None, *groupings)], dim=-1)
+
+        return self.run(masks, measure).cpu()
 
     def masks(self, silenced: Sequence[Sequence[int]]) -> Tensor:
         """(copy, unit) of ones, with the units of each list set to 0."""

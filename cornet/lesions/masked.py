@@ -23,6 +23,9 @@ from cornet.models.base import Network
 
 __all__ = ["Lesions", "open_lesions", "silenced"]
 
+UNIT_BY_UNIT = (nn.ReLU, nn.Dropout, nn.Identity)
+"""Modules that, in evaluation mode, map each unit by itself, and 0 to 0."""
+
 Before = tuple[Tensor, ...]
 """What was computed once for a batch of images; the first dimension of each is the image."""
 
@@ -43,25 +46,56 @@ class Lesions(ABC):
 
 
 class ChainLesions(Lesions):
-    """A layer of a chain of modules: the chain runs up to the layer once, and from there for each lesion."""
+    """A layer of a chain of modules: the chain runs up to the layer once, and from there for each lesion.
+
+    Where the next layer is linear and only a ReLU or dropout lies between, its output with one more silenced unit is
+    its output without that unit's term, a product of two vectors, instead of a whole matrix product.
+    """
 
     def __init__(self, net: Any, place: Place, chain: Sequence[tuple[str, nn.Module]]) -> None:
         super().__init__(net, place)
         position = [name for name, _ in chain].index(place.layer)
         self.below = [part for _, part in chain[: position + 1]]
         self.above = [part for _, part in chain[position + 1 :]]
+        kinds = [isinstance(part, UNIT_BY_UNIT) for part in self.above]
+        first = kinds.index(False) if False in kinds else len(kinds)
+        following = self.above[first] if first < len(kinds) else None
+        self.linear = following if isinstance(following, nn.Linear) else None
+        self.between, self.beyond = self.above[:first], self.above[first + 1 :]
 
     def prepare(self, images: Tensor) -> Before:
         x = images
         for part in self.below:
             x = part(x)
-        return (x,)
+        if self.linear is None:
+            return (x,)
+        return (in_turn(self.between, x.clone()),)
 
     def logits(self, before: Before, masks: Tensor) -> Tensor:
-        x = silence_copies(before[0], masks)
-        for part in self.above:
-            x = part(x)
+        if self.linear is None:
+            x = in_turn(self.above, silence_copies(before[0], masks))
+        else:
+            x = in_turn(self.beyond, without_units(self.linear, before[0], masks).flatten(0, 1))
         return x.view(len(masks), -1, x.shape[-1])
+
+
+def in_turn(parts: Sequence[nn.Module], x: Tensor) -> Tensor:
+    for part in parts:
+        x = part(x)
+    return x
+
+
+def without_units(linear: nn.Linear, inputs: Tensor, masks: Tensor) -> Tensor:
+    """Outputs (copy, image, output) of a linear layer whose inputs (image, unit) are silenced by `masks` (copy, unit)."""
+    shared = masks.amax(0)  # 0: silenced in all copies
+    more = shared - masks
+    if len(masks) == 1 or more.sum(1).max() > 1:
+        found: Tensor = linear(silence_copies(inputs, masks)).view(len(masks), len(inputs), -1)
+        return found
+    base: Tensor = linear(inputs * shared)
+    unit, has = more.argmax(1), more.amax(1)
+    terms = (inputs[:, unit] * has).T[:, :, None] * linear.weight[:, unit].T[:, None, :]
+    return base[None] - terms
 
 
 class SequentialAreaLesions(Lesions):

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cornet.errors import CornetError
@@ -137,20 +138,28 @@ class LesionStudy:
 
     def at(self, net: nn.Module, place: Place) -> list[dict[str, Any]]:
         """The rows of one place."""
+        most, groupings = max(self.shares), self.groupings()
+        ranked = {
+            (grouping, name): rank_units(self._open(net, place, self.train.of(group, self.images)), most, self.group)
+            for grouping, groups in groupings.items()
+            for name, group in groups.items()
+        }
+        chosen = {(RANDOM, str(k)): random_units(place.units, most, self.seed + k) for k in range(self.random)}
         tested = self._open(net, place, self.test)
+        lists: dict[Any, list[int]] = {(): []}
+        for share in self.shares:
+            count = units_at(share, place.units)
+            lists |= {(share, *key): units[:count].tolist() for key, units in (ranked | chosen).items()}
+        hits = tested.hits(tested.masks(list(lists.values())), [list(one.values()) for one in groupings.values()])
+        numbers = {key: number for number, key in enumerate(lists)}
         rows = []
-        for grouping, groups in self.groupings().items():
-            ranked = {
-                name: rank_units(
-                    self._open(net, place, self.train.of(group, self.images)), max(self.shares), self.group
-                )
-                for name, group in groups.items()
-            }
-            chosen = [
-                random_units(place.units, max(self.shares), self.seed + k) for k in range(self.random)
-            ]
+        for position, (grouping, groups) in enumerate(groupings.items(), start=1):
             for share in self.shares:
-                rows += self._rows(tested, place, grouping, groups, share, ranked, chosen)
+                by = [(share, grouping, name) for name in groups]
+                random = [(share, *key) for key in chosen]
+                shown = hits[[numbers[key] for key in ((), *by, *random)]]
+                facts = grouping, str(place), place.layer, place.step, place.units, units_at(share, place.units), share
+                rows += self._rows(facts, groups, shown[..., 0].numpy(), shown[..., position].numpy())
         log.info("lesions of %s: %d units", place, place.units)
         return rows
 
@@ -158,51 +167,27 @@ class LesionStudy:
         return LesionedImages(net, place, images.batches(self.batch), self.normalise, self.rows)
 
     def _rows(
-        self,
-        tested: LesionedImages,
-        place: Place,
-        grouping: str,
-        groups: Groups,
-        share: float,
-        ranked: Mapping[str, Units],
-        chosen: Sequence[Units],
+        self, facts: Sequence[Any], groups: Groups, hits: NDArray[Any], within: NDArray[Any]
     ) -> list[dict[str, Any]]:
-        count = units_at(share, place.units)
-        lists: list[Sequence[int]] = [(), *(one[:count] for one in (*ranked.values(), *chosen))]
-        masks, members = tested.masks(lists), list(groups.values())
-        counts = ByClass.count(tested.hits(masks), self.test.labels, members)
-        within = ByClass.count(tested.hits(masks, members), self.test.labels, members)
+        """Rows of one grouping and share. hits, within: (lesion, image): none, by each group, random units."""
+        members = list(groups.values())
+        counts = ByClass.count(hits, self.test.labels, members)
+        inner = ByClass.count(within, self.test.labels, members)
         weights = resampled(counts, seed=self.seed)
-        accuracy, drawn, inside = (
-            [summed(values(task)) for task in (0, 1)]
-            for values in (
-                counts.accuracy,
-                lambda task: counts.accuracy(task, weights),
-                within.accuracy,
-            )
-        )
+        accuracy = [summed(counts.accuracy(task)) for task in (0, 1)]
+        drawn = [summed(counts.accuracy(task, weights)) for task in (0, 1)]
+        inside = [summed(inner.accuracy(task)) for task in (0, 1)]
         drops = np.stack([proportional_drop(one[..., :1], one) for one in accuracy])  # (task, lesion)
         drawn_drops = np.stack([proportional_drop(one[..., :1], one) for one in drawn])  # (task, draw, lesion)
         value = float(segregation(drops[:, 1:3]))
         separate = interval(value, segregation(np.moveaxis(drawn_drops[:, :, 1:3], 1, 0)))
         rows = []
-        for lesion, by in enumerate((*ranked, RANDOM), start=1):
+        for lesion, by in enumerate((*groups, RANDOM), start=1):
             for task, name in enumerate(groups):
+                images = int(counts.images[counts.task == task].sum())
                 drop = interval(float(drops[task, lesion]), drawn_drops[task, :, lesion])
-                rows.append(
-                    dict(
-                        zip(
-                            COLUMNS,
-                            (
-                                grouping, str(place), place.layer, place.step, place.units, count, share, by, name,
-                                int(counts.images[counts.task == task].sum()),
-                                accuracy[task][0], accuracy[task][lesion], *drop,
-                                inside[task][0], inside[task][lesion], *separate,
-                            ),
-                            strict=True,
-                        )
-                    )
-                )  # fmt: skip
+                own = accuracy[task][0], accuracy[task][lesion], *drop, inside[task][0], inside[task][lesion]
+                rows.append(dict(zip(COLUMNS, (*facts, by, name, images, *own, *separate), strict=True)))
         return rows
 
 

@@ -12,6 +12,8 @@ from cornet.stimuli.two_tasks.source import TwoTasks
 __all__ = ["heads_and_objects", "two_folders"]
 
 FACES, OBJECTS = "faces", "objects"
+MEAN, STD = (0.5, 0.5, 0.5), (0.2, 0.2, 0.2)
+"""Of the rendered images, rounded."""
 
 
 def heads_and_objects(
@@ -20,7 +22,7 @@ def heads_and_objects(
     train_images: int = 2048,
     val_images: int = 560,
     test_images: int = 560,
-    size: int = 64,
+    size: int = 32,
     variation: float = 0.5,
     only: str | None = None,
     seed: int = 0,
@@ -43,7 +45,8 @@ def heads_and_objects(
     objects = RenderedExemplars(
         train_images=train_images, val_images=val_images, test_images=test_images, **shown
     )
-    return TwoTasks({FACES: heads, OBJECTS: objects}, only=only, seed=seed, name="heads_and_objects")
+    sources = {FACES: heads, OBJECTS: objects}
+    return TwoTasks(sources, only=only, mean=MEAN, std=STD, seed=seed, name="heads_and_objects")
 
 
 def two_folders(
