@@ -22,6 +22,7 @@ ACCURACY = "val/top1"
 LABELS = {"top1": "top-1", "top5": "top-5", "loss": "validation loss", "r2": "R^2"}
 
 MOST_INSIDE = 4  # lines whose legend stands inside the axes
+MOST_BELOW = 13  # entries of a column of a legend beside the axes
 
 COLOURS = ("#1b6ca8", "#d1495b", "#3c8d53", "#b07d2b", "#6b4c9a", "#4d4d4d")
 
@@ -57,7 +58,12 @@ def plot_curves(
             axes.xaxis.get_major_locator().set_params(integer=True)
             if axes.get_legend_handles_labels()[0]:
                 outside = axes is right and (len(runs) > 1 or len(axes.lines) > MOST_INSIDE)
-                beside = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)} if outside else {}
+                beside: dict[str, Any] = (
+                    {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)} if outside else {}
+                )
+                if outside and (across := -(-len(axes.lines) // MOST_BELOW)) > 1:
+                    beside |= {"ncols": across, "fontsize": 7}
+                    figure.set_figwidth(figure.get_figwidth() + 1.1 * across)
                 axes.legend(frameon=False, **beside)
             gridlines(axes, 9, "y")
         if title:
@@ -86,7 +92,7 @@ def draw_metric(axes: Axes, metrics: pd.DataFrame, metric: str, colour: str, lab
     lines = [(line, colour) for line in ("-", "--", ":")]
     parts = len(columns) > len(lines)  # of a metric, such as R^2 of each target
     if parts:
-        lines = [("-", "0.2"), *(("--", f"C{number}") for number in range(len(columns)))]
+        lines = [("-", "0.2"), *((("--", ":", "-.")[k // 10 % 3], f"C{k}") for k in range(len(columns)))]
     for (line, colour), column in zip(lines, columns, strict=False):
         val = thinned(metrics[["epoch", column]].dropna(subset=[column]), column)
         view = column.removeprefix(metric).lstrip("_").replace("_", " ")

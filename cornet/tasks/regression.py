@@ -92,6 +92,10 @@ class Regression(Task):
     ) -> Outputs:
         return self.heads(net, inputs, readouts, states, **arguments)
 
+    def output_names(self) -> dict[str, list[str]]:
+        """The names of the outputs, by head."""
+        return {HEAD: self.targets}
+
     def scaled(self, targets: Targets) -> Tensor:
         """The targets of a batch, (batch, target), scaled; NaN for unreadable images."""
         values = torch.stack([targets[name] for name in self.targets], dim=1)

@@ -6,6 +6,7 @@ from typing import Any
 from cornet.errors import CornetError, printable
 from cornet.report.curves import label, plot_curves, task_metric
 from cornet.report.run.data import read_curves
+from cornet.report.run.panels import files_of_panels
 from cornet.report.terminal_tables import facts_table
 from cornet.terminal import Terminal, cell
 
@@ -51,7 +52,7 @@ def print_run_summary(
         if metrics is not None:
             runs = {summary["network"]: metrics}
             plot_curves(runs, folder / "curves.png", summary["chance"], title, metric)
-        if (folder / "scores.csv").exists():
+        if (folder / "scores.csv").exists() or files_of_panels(folder):
             from cornet.report.run.page import write_page
 
             write_page(folder)
@@ -141,6 +142,8 @@ def print_summary_table(
     matrices = [name for name in ("step_matrix.csv", "time_matrix.csv") if (folder / name).exists()]
     if matrices:
         files[", ".join(matrices)] = "scores of every step, by region or time"
+    if tables := files_of_panels(folder):
+        files[", ".join([*tables, "report.html"])] = "analyses after epochs; everything on one page"
     if summary["bad_files"]:
         files["bad_files.csv"] = "images that could not be read"
     for name, content in files.items():

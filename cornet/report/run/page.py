@@ -94,7 +94,8 @@ def _page(
     ]
     parts += [part("run.no_scores")] if scores is None else [missing_scores(scores), summary_table(scores)]
     for one in pictures:
-        parts.append(picture("run.picture", one.wide, one.narrow, name=one.name))
+        text = {"heading": one.heading, "caption": one.caption}
+        parts.append(picture("run.picture", one.wide, one.narrow, name=one.name, **text))
         if one.name == "solution_times.png":
             parts.append(times_table(tables.times, metrics))
     if scores is not None and not np.isfinite(scores["task_value"]).any():

@@ -1,8 +1,8 @@
 """Draw the plots of a run's brain scores from the tables in its folder."""
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from cornet.report.run.data import (
     series,
 )
 from cornet.report.run.matrix import draw_matrix
+from cornet.report.run.panels import PANELS, read_panels
 from cornet.report.run.score_panels import draw_accuracy, draw_scores
 from cornet.report.run.time_matrix import draw_time_matrix
 from cornet.report.style import grid, gridlines, headline, message, png, style, wrapped
@@ -30,29 +31,32 @@ __all__ = ["BrainTables", "Picture", "draw_pictures", "draw_times", "read_brain_
 
 @dataclass(frozen=True, eq=False)
 class BrainTables:
-    """The tables that scoring wrote to a run's folder; None: missing."""
+    """The tables that scoring wrote to a run's folder; None: missing. panels: those of `PANELS`, by name."""
 
     scores: pd.DataFrame | None = None
     matrix: pd.DataFrame | None = None
     times: pd.DataFrame | None = None
     over_time: pd.DataFrame | None = None
     alignment: pd.DataFrame | None = None
+    panels: Mapping[str, pd.DataFrame] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A PNG and its file name. narrow: a version one panel wide, for phones."""
+    """A PNG and its file name. narrow: a version one panel wide, for phones. heading, caption: "": see run.html."""
 
     name: str
     wide: bytes
     narrow: bytes | None = None
+    heading: str = ""
+    caption: str = ""
 
 
 def read_brain_tables(folder: Path | str) -> BrainTables:
     """Read all tables of brain scores in a run's folder. Raises CornetError if one is not a valid table."""
     folder = Path(folder)
     tables = read_scores(folder), read_matrix(folder), read_times(folder), read_time_matrix(folder)
-    return BrainTables(*tables, alignment=read_alignment(folder))
+    return BrainTables(*tables, alignment=read_alignment(folder), panels=read_panels(folder))
 
 
 def draw_pictures(tables: BrainTables, narrow: bool = False) -> list[Picture]:
@@ -77,6 +81,14 @@ def draw_pictures(tables: BrainTables, narrow: bool = False) -> list[Picture]:
         wide = draw(3)
         if wide is not None:
             pictures.append(Picture(name, wide, draw(1) if narrow else None))
+    for panel in PANELS:
+        table = tables.panels.get(panel.name)
+        wide = None if table is None else panel.draw(table, 3)
+        if table is not None and wide is not None:
+            text = panel.heading, panel.caption
+            pictures.append(
+                Picture(f"{panel.name}.png", wide, panel.draw(table, 1) if narrow else None, *text)
+            )
     return pictures
 
 

@@ -9,12 +9,12 @@ from cornet.training.loggers.csv import CsvLogger
 from cornet.training.recipe import Recipe
 
 
-def train(source, folder, callbacks=(), epochs=3, average=None, **more):
+def train(source, folder, callbacks=(), epochs=3, average=None, task=None, **more):
     """A short training; the trainer and the module."""
     pl.seed_everything(0, verbose=False)
     net = create_model("cornet_s", num_classes=8, width=0.125)
     recipe = Recipe(epochs=epochs, batch_size=16, learning_rate=0.1, schedule="constant", average=average)
-    module = Learner(net, recipe, source.mean, source.std)
+    module = Learner(net, recipe, source.mean, source.std, task=task, source=source)
     trainer = pl.Trainer(
         max_epochs=epochs,
         accelerator="cpu",

@@ -6,11 +6,13 @@ import torch
 
 from cornet.errors import CornetError
 from cornet.stimuli.objects.heads import (
+    HEAD_VIEWS,
     LATENTS,
     PARAMETERS,
     RenderedHeads,
     draw_heads,
     head_identities,
+    head_views,
     render_heads,
 )
 from cornet.stimuli.samples import ImageDataset, ImageSource, Key, collate
@@ -173,3 +175,25 @@ def test_configuration() -> None:
     heads = instantiate(composed("data=heads").data, cache=False)
     assert (len(heads.classes), heads.size, heads.classes[7]) == (50, 64, "id07")
     assert torch.tensor(heads.mean).shape == (3,)
+
+
+def test_views() -> None:
+    table = head_views(25, seed=1)
+    assert len(table) == 175
+    assert table["view"].tolist()[::25] == list(HEAD_VIEWS)
+    for name, (yaw, pitch) in HEAD_VIEWS.items():
+        rows = table[table["view"] == name]
+        assert rows["identity"].tolist() == list(range(1_000_000, 1_000_025))
+        assert np.deg2rad(rows["yaw"]).mean() == pytest.approx(yaw, abs=0.05)
+        assert np.deg2rad(rows["pitch"]).mean() == pytest.approx(pitch, abs=0.05)
+        assert np.deg2rad(rows["pitch"]).std() == pytest.approx(0.05, abs=0.03)
+    assert np.deg2rad(table["yaw"]).abs().max() <= 1.5
+    images = render_heads(table[::7], 32)
+    assert (images[:, 0, 0] == 250).all()  # the background stays, whatever the head's tone
+    known = head_identities(25, seed=1, first=1_000_000)
+    assert np.array_equal(table["chin"], np.tile(known["chin"], 7))
+    alone = head_views(25, seed=1, first=7)
+    assert np.array_equal(alone["yaw"], table["yaw"])
+    assert not np.array_equal(alone["chin"], table["chin"])
+    with pytest.raises(CornetError, match="identities=0 must be a whole number"):
+        head_views(0)

@@ -12,5 +12,15 @@ from cornet.stimuli.objects.heads.latents import LATENTS, draw_heads, head_ident
 from cornet.stimuli.objects.heads.rendering import render_heads
 from cornet.stimuli.objects.heads.shape import PARAMETERS
 from cornet.stimuli.objects.heads.source import RenderedHeads
+from cornet.stimuli.objects.heads.views import HEAD_VIEWS, head_views
 
-__all__ = ["LATENTS", "PARAMETERS", "RenderedHeads", "draw_heads", "head_identities", "render_heads"]
+__all__ = [
+    "HEAD_VIEWS",
+    "LATENTS",
+    "PARAMETERS",
+    "RenderedHeads",
+    "draw_heads",
+    "head_identities",
+    "head_views",
+    "render_heads",
+]
