@@ -78,7 +78,11 @@ class Lesions(pl.Callback):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """In the last epoch, before its checkpoint: a run killed later never reaches on_train_end."""
-        if self.study is None or not trainer.is_global_zero or trainer.current_epoch + 1 != trainer.max_epochs:
+        if (
+            self.study is None
+            or not trainer.is_global_zero
+            or trainer.current_epoch + 1 != trainer.max_epochs
+        ):
             return
         begin, module = time.monotonic(), pl_module
         averaged = getattr(module, "averaged_weights", contextlib.nullcontext)
@@ -130,7 +134,9 @@ def read_images(split: ImageDataset, count: int | None = None, groups: Any = Non
     if count is not None:
         # Twice as many as a group needs: random halves of the classes draw from both groups.
         some = [np.flatnonzero(np.isin(labels, list(group))) for group in groups.values()]
-        rows = np.sort(np.concatenate([one[choose_evenly(labels[one], min(2 * count, len(one)))] for one in some]))
+        rows = np.sort(
+            np.concatenate([one[choose_evenly(labels[one], min(2 * count, len(one)))] for one in some])
+        )
     found = []
     for start in range(0, len(rows), READ):
         found += split.__getitems__([Key(int(k), 0) for k in rows[start : start + READ]])

@@ -100,6 +100,7 @@ def right(logits: Tensor, labels: Tensor, groups: Sequence[Tensor] | None) -> Te
         allowed = torch.zeros(len(labels), logits.shape[-1], dtype=torch.bool, device=logits.device)
         for group in groups:
             here = group.to(logits.device)
-            allowed[torch.isin(labels, here)[:, None] & torch.isin(torch.arange(logits.shape[-1]).to(here), here)] = True
+            members = torch.zeros_like(allowed[0]).index_fill(0, here, True)
+            allowed |= torch.isin(labels, here)[:, None] & members
         logits = logits.masked_fill(~allowed, -torch.inf)
     return logits.argmax(-1) == labels

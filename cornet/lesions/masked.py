@@ -14,7 +14,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from cornet.errors import CornetError
@@ -86,7 +85,7 @@ def in_turn(parts: Sequence[nn.Module], x: Tensor) -> Tensor:
 
 
 def without_units(linear: nn.Linear, inputs: Tensor, masks: Tensor) -> Tensor:
-    """Outputs (copy, image, output) of a linear layer whose inputs (image, unit) are silenced by `masks` (copy, unit)."""
+    """Outputs (copy, image, output) of a linear layer with inputs (image, unit) silenced by `masks` (copy, unit)."""
     shared = masks.amax(0)  # 0: silenced in all copies
     more = shared - masks
     if len(masks) == 1 or more.sum(1).max() > 1:

@@ -38,7 +38,9 @@ class ByClass(NamedTuple):
     @classmethod
     def count(cls, hits: ArrayLike, labels: Units, groups: Sequence[Sequence[int]]) -> "ByClass":
         """Count hits (lesion, image) of images with these labels (image,). Classes without images are left out."""
-        known = [(label, task) for task, group in enumerate(groups) for label in group if (labels == label).any()]
+        known = [
+            (label, task) for task, group in enumerate(groups) for label in group if (labels == label).any()
+        ]
         right = np.asarray(hits, float)
         return cls(
             np.stack([right[:, labels == label].sum(1) for label, _ in known], axis=1),
@@ -66,9 +68,9 @@ def segregation(drops: ArrayLike) -> Numbers:
     """How much more a task loses with the units that it needs most than with those that the other needs most.
 
     drops: (..., task, ranked by task), in percent of the accuracy: of task T when the units that R needs most are
-    silenced. Returns (...): the mean over tasks of (own - other) / (own + other), from -1 to 1; 0: the tasks share their
-    units; 1: each task has its own. A drop below 0 counts as 0. NaN where both drops of a task are below 1 %, or any
-    is NaN.
+    silenced. Returns (...): the mean over tasks of (own - other) / (own + other), from -1 to 1; 0: the tasks share
+    their units; 1: each task has its own. A drop below 0 counts as 0. NaN where both drops of a task are below 1 %, or
+    any is NaN.
     """
     each = np.asarray(drops, float)
     own = np.stack([each[..., 0, 0], each[..., 1, 1]], axis=-1)

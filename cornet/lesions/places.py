@@ -38,18 +38,17 @@ class Place:
 def find_places(net: nn.Module, size: int, by_step: bool = True) -> list[Place]:
     """All places of a network, from the lowest up.
 
-    A `cornet.models.Network` with areas: each area at all steps, then, where it has several, at each step that the image
-    reaches (by_step). Any other network: every convolution and linear layer, whose output before the ReLU is
+    A `cornet.models.Network` with areas: each area at all steps, then, where it has several, at each step that the
+    image reaches (by_step). Any other network: every convolution and linear layer, whose output before the ReLU is
     lesioned, which is the same as setting its weights and its bias to zero.
     size: pixels per side of an image, of which the areas' numbers of channels are found.
     """
     if not isinstance(net, Network):
         labels = getattr(net, "labels", {})
-        return [
-            Place(name, part.out_channels if isinstance(part, nn.Conv2d) else part.out_features, None, labels.get(name, ""))
-            for name, part in net.named_modules()
-            if isinstance(part, nn.Conv2d | nn.Linear)
+        layers = [
+            (name, part) for name, part in net.named_modules() if isinstance(part, nn.Conv2d | nn.Linear)
         ]
+        return [Place(name, units_of(part), None, labels.get(name, "")) for name, part in layers]
     found = []
     for name, states in states_of(net, size).items():
         units, steps = states.shape[2], range(net.first_driven_step(name), net.steps[name])
@@ -57,6 +56,10 @@ def find_places(net: nn.Module, size: int, by_step: bool = True) -> list[Place]:
         if by_step and len(steps) > 1:
             found += [Place(name, units, step, is_area=True) for step in steps]
     return found
+
+
+def units_of(layer: nn.Conv2d | nn.Linear) -> int:
+    return layer.out_channels if isinstance(layer, nn.Conv2d) else layer.out_features
 
 
 def states_of(net: Network, size: int) -> dict[str, Tensor]:

@@ -140,17 +140,23 @@ class LesionStudy:
         """The rows of one place."""
         most, groupings = max(self.shares), self.groupings()
         ranked = {
-            (grouping, name): rank_units(self._open(net, place, self.train.of(group, self.images)), most, self.group)
+            (grouping, name): rank_units(
+                self._open(net, place, self.train.of(group, self.images)), most, self.group
+            )
             for grouping, groups in groupings.items()
             for name, group in groups.items()
         }
-        chosen = {(RANDOM, str(k)): random_units(place.units, most, self.seed + k) for k in range(self.random)}
+        chosen = {
+            (RANDOM, str(k)): random_units(place.units, most, self.seed + k) for k in range(self.random)
+        }
         tested = self._open(net, place, self.test)
         lists: dict[Any, list[int]] = {(): []}
         for share in self.shares:
             count = units_at(share, place.units)
             lists |= {(share, *key): units[:count].tolist() for key, units in (ranked | chosen).items()}
-        hits = tested.hits(tested.masks(list(lists.values())), [list(one.values()) for one in groupings.values()])
+        hits = tested.hits(
+            tested.masks(list(lists.values())), [list(one.values()) for one in groupings.values()]
+        )
         numbers = {key: number for number, key in enumerate(lists)}
         rows = []
         for position, (grouping, groups) in enumerate(groupings.items(), start=1):
@@ -158,7 +164,15 @@ class LesionStudy:
                 by = [(share, grouping, name) for name in groups]
                 random = [(share, *key) for key in chosen]
                 shown = hits[[numbers[key] for key in ((), *by, *random)]]
-                facts = grouping, str(place), place.layer, place.step, place.units, units_at(share, place.units), share
+                facts = (
+                    grouping,
+                    str(place),
+                    place.layer,
+                    place.step,
+                    place.units,
+                    units_at(share, place.units),
+                    share,
+                )
                 rows += self._rows(facts, groups, shown[..., 0].numpy(), shown[..., position].numpy())
         log.info("lesions of %s: %d units", place, place.units)
         return rows
@@ -178,7 +192,9 @@ class LesionStudy:
         drawn = [summed(counts.accuracy(task, weights)) for task in (0, 1)]
         inside = [summed(inner.accuracy(task)) for task in (0, 1)]
         drops = np.stack([proportional_drop(one[..., :1], one) for one in accuracy])  # (task, lesion)
-        drawn_drops = np.stack([proportional_drop(one[..., :1], one) for one in drawn])  # (task, draw, lesion)
+        drawn_drops = np.stack(
+            [proportional_drop(one[..., :1], one) for one in drawn]
+        )  # (task, draw, lesion)
         value = float(segregation(drops[:, 1:3]))
         separate = interval(value, segregation(np.moveaxis(drawn_drops[:, :, 1:3], 1, 0)))
         rows = []

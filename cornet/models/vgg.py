@@ -48,9 +48,7 @@ class VGG16(nn.Module):
         if not 0 <= dropout < 1:
             raise CornetError(f"dropout={dropout!r} must be a share from 0 to below 1, such as 0.5.")
         if HIDDEN * width > MAX_CHANNELS:
-            raise CornetError(
-                f"width={width!r} makes a layer of more than {MAX_CHANNELS:,} units; lower it."
-            )
+            raise CornetError(f"width={width!r} makes a layer of more than {MAX_CHANNELS:,} units; lower it.")
         super().__init__()
         blocks = [[max(1, round(width * channels)) for channels in block] for block in BLOCKS]
         hidden = max(1, round(width * HIDDEN))
@@ -99,9 +97,6 @@ class VGG16(nn.Module):
 
 def layer_labels(net: VGG16, blocks: Sequence[Sequence[int]]) -> dict[str, str]:
     """{name of a module: conv1_1 ... conv5_3, fc6, fc7, fc8}."""
-    names = [
-        name for name, part in net.named_modules() if isinstance(part, nn.Conv2d | nn.Linear)
-    ]
+    names = [name for name, part in net.named_modules() if isinstance(part, nn.Conv2d | nn.Linear)]
     convolutions = [f"conv{b}_{k}" for b, block in enumerate(blocks, 1) for k in range(1, len(block) + 1)]
     return dict(zip(names, [*convolutions, "fc6", "fc7", "fc8"], strict=True))
-

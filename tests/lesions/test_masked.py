@@ -21,7 +21,9 @@ def vgg():
 
 def network(name):
     torch.manual_seed(0)
-    net = create_model(name, num_classes=5, width=0.07, **({"norm": "per_step"} if name == "cornet_rt" else {}))
+    net = create_model(
+        name, num_classes=5, width=0.07, **({"norm": "per_step"} if name == "cornet_rt" else {})
+    )
     net.train()
     with torch.no_grad():  # norms with statistics, and a shift that a silenced convolution would leave
         for part in net.modules():
@@ -57,7 +59,8 @@ def test_starting_at_the_area_equals_running_the_whole_network(name):
     net, images = network(name), torch.randn(2, 3, SIZE, SIZE)
     for place in find_places(net, SIZE):
         quick, whole = open_lesions(net, place), open_lesions(net, place, whole=True)
-        assert isinstance(quick, SequentialAreaLesions) and isinstance(whole, WholeLesions)
+        assert isinstance(quick, SequentialAreaLesions)
+        assert isinstance(whole, WholeLesions)
         masks = (torch.rand(3, place.units, generator=torch.Generator().manual_seed(1)) > 0.4).float()
         assert close(quick.logits(quick.prepare(images), masks), whole.logits((images,), masks)), place
         plain = quick.logits(quick.prepare(images), torch.ones(1, place.units))[0]
@@ -81,7 +84,8 @@ def test_a_silenced_channel_is_zero_at_its_steps_and_nothing_is_left_behind(name
         for step in range(net.steps[place.layer]):
             own = found[place.layer][step]
             if step in steps:
-                assert not own[:, 0].any() and own[:, 1:].any()
+                assert not own[:, 0].any()
+                assert own[:, 1:].any()
             elif step < min(steps):
                 assert torch.equal(own, states[place.layer][step])
     again, _ = net(images, return_states=True)
@@ -92,7 +96,10 @@ def test_a_silenced_channel_is_zero_at_its_steps_and_nothing_is_left_behind(name
 def test_a_context_that_fails_leaves_the_network_as_it_was():
     net = network("cornet_s")
     place = find_places(net, SIZE)[0]
-    with pytest.raises(CornetError, match="does not keep images apart"), silenced(net, place, torch.ones(3, place.units)):
+    with (
+        pytest.raises(CornetError, match="does not keep images apart"),
+        silenced(net, place, torch.ones(3, place.units)),
+    ):
         net(torch.zeros(2, 3, SIZE, SIZE))
     assert "step" not in vars(net.areas["V1"])
 
@@ -109,12 +116,28 @@ def test_without_lesion_the_same_images_are_right_bit_for_bit():
 
 def test_places_of_networks():
     labels = [str(one) for one in find_places(vgg(), SIZE)]
-    assert len(labels) == 16 and labels[:2] == ["conv1_1", "conv1_2"] and labels[-2:] == ["fc7", "fc8"]
+    assert len(labels) == 16
+    assert labels[:2] + labels[-2:] == ["conv1_1", "conv1_2", "fc7", "fc8"]
     found = [str(one) for one in find_places(network("cornet_s"), SIZE)]
-    assert found == ["V1", "V2", "V2[0]", "V2[1]", "V4", *(f"V4[{k}]" for k in range(4)), "IT", "IT[0]", "IT[1]"]
-    assert [str(one) for one in find_places(network("cornet_s"), SIZE, by_step=False)] == ["V1", "V2", "V4", "IT"]
+    assert found == [
+        "V1",
+        "V2",
+        "V2[0]",
+        "V2[1]",
+        "V4",
+        *(f"V4[{k}]" for k in range(4)),
+        "IT",
+        "IT[0]",
+        "IT[1]",
+    ]
+    assert [str(one) for one in find_places(network("cornet_s"), SIZE, by_step=False)] == [
+        "V1",
+        "V2",
+        "V4",
+        "IT",
+    ]
 
 
 def test_an_unknown_layer_is_refused():
-    with pytest.raises(CornetError, match="'conv5_4' is no layer or area .* did you mean conv5_3"):
+    with pytest.raises(CornetError, match=r"'conv5_4' is no layer or area .* did you mean conv5_3"):
         choose_places(find_places(vgg(), SIZE), ["conv5_4"])

@@ -6,7 +6,15 @@ import pytest
 import torch
 
 from cornet.errors import CornetError
-from cornet.lesions import ByClass, Images, LesionStudy, find_places, random_halves, segregation, segregation_table
+from cornet.lesions import (
+    ByClass,
+    Images,
+    LesionStudy,
+    find_places,
+    random_halves,
+    segregation,
+    segregation_table,
+)
 from cornet.lesions.measures import interval, proportional_drop, resampled
 from cornet.lesions.study import COLUMNS, RANDOM, TASKS
 from tests.helpers.hand_made import GROUPS, one_hot_images, separate_units, shared_units
@@ -25,7 +33,8 @@ def test_separate_units_give_a_segregation_of_one():
     assert row["segregation"] == row["segregation_low"] == row["segregation_high"] == 1
     # All units of a task are silenced: each logit is 0, and the first class is chosen, which is right for one of four.
     assert [row[f"drop_{i}{j}"] for i in (1, 2) for j in (1, 2)] == [75, 0, 0, 100]
-    assert 0 <= row["random_1"] <= 75 and 0 <= row["random_2"] <= 100
+    assert 0 <= row["random_1"] <= 75
+    assert 0 <= row["random_2"] <= 100
 
 
 def test_shared_units_give_a_segregation_of_zero():
@@ -33,7 +42,8 @@ def test_shared_units_give_a_segregation_of_zero():
     table = study().run(net, find_places(net, 1)[:1])
     row = segregation_table(table).iloc[0]
     assert abs(row["segregation"]) < 0.05
-    assert row["drop_11"] == row["drop_12"] == 25 and row["drop_22"] == row["drop_21"] == 50
+    assert row["drop_11"] == row["drop_12"] == 25
+    assert row["drop_22"] == row["drop_21"] == 50
 
 
 def test_random_halves_of_separate_units_mix_the_tasks():
@@ -49,7 +59,9 @@ def test_every_test_image_is_used_once_and_before_is_the_ordinary_accuracy():
     torch.manual_seed(1)
     net = torch.nn.Sequential(torch.nn.Linear(8, 6), torch.nn.ReLU(), torch.nn.Linear(6, 8)).eval()
     images, labels = torch.randn(37, 8), torch.arange(37) % 8
-    whole = LesionStudy(Images(images, labels.numpy()), Images(images, labels.numpy()), GROUPS, batch=5, halves=1)
+    whole = LesionStudy(
+        Images(images, labels.numpy()), Images(images, labels.numpy()), GROUPS, batch=5, halves=1
+    )
     table = whole.run(net, find_places(net, 8))
     assert list(table) == list(COLUMNS)
     tasks = table[table["grouping"] == TASKS]
@@ -96,8 +108,10 @@ def test_the_bootstrap_draws_classes_of_each_task():
     hits = np.array([(np.arange(18) % 2 == 0), np.ones(18)])
     counts = ByClass.count(hits, labels, [range(3), range(3, 6)])
     weights = resampled(counts, draws=200)
-    assert (weights[:, :3].sum(1) == 3).all() and (weights[:, 3:].sum(1) == 3).all()
-    assert counts.accuracy(0) == pytest.approx([0.5, 1]) and counts.accuracy(1) == pytest.approx([0.5, 1])
+    assert (weights[:, :3].sum(1) == 3).all()
+    assert (weights[:, 3:].sum(1) == 3).all()
+    assert counts.accuracy(0) == pytest.approx([0.5, 1])
+    assert counts.accuracy(1) == pytest.approx([0.5, 1])
     assert np.allclose(counts.accuracy(0, weights), [0.5, 1])  # all classes alike: no spread
     # Classes that are all right or all wrong: the accuracy is the mean of three draws of 0, 0, 1.
     counts = ByClass.count([np.isin(labels, [0, 3])], labels, [range(3), range(3, 6)])

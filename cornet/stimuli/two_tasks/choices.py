@@ -38,7 +38,13 @@ def heads_and_objects(
     """
     from cornet.stimuli.objects.heads import RenderedHeads
 
-    shown: dict[str, Any] = {"size": size, "variation": variation, "seed": seed, "cache": cache, "flip": False}
+    shown: dict[str, Any] = {
+        "size": size,
+        "variation": variation,
+        "seed": seed,
+        "cache": cache,
+        "flip": False,
+    }
     heads = RenderedHeads(
         identities=identities, train_images=train_images, val_images=val_images + test_images, **shown
     )
@@ -81,5 +87,12 @@ def two_folders(
     }  # fmt: skip
     sources = {str(task): ImageFolder(path, name=str(task), **arguments) for task, path in folder.items()}
     return TwoTasks(
-        sources, only=only, train_images=train_images, grey=grey, mean=mean, std=std, seed=seed, name="two_folders"
+        sources,
+        only=only,
+        train_images=train_images,
+        grey=grey,
+        mean=mean,
+        std=std,
+        seed=seed,
+        name="two_folders",
     )

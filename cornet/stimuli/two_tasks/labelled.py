@@ -31,9 +31,7 @@ class ShiftedImages(InMemory):
     The shift depends only on (seed, epoch, index).
     """
 
-    def __init__(
-        self, images: np.ndarray, labels: np.ndarray, *, shift: int, flip: bool, seed: int
-    ) -> None:
+    def __init__(self, images: np.ndarray, labels: np.ndarray, *, shift: int, flip: bool, seed: int) -> None:
         self.images, self.labels = images, labels
         self.shift, self.flip, self.seed = shift, flip, seed
 

@@ -45,7 +45,9 @@ class TwoTasks:
         name: str = "two_tasks",
     ) -> None:
         if len(sources) != 2:
-            raise CornetError(f"{len(sources)} tasks are given ({', '.join(sources)}), but there must be two.")
+            raise CornetError(
+                f"{len(sources)} tasks are given ({', '.join(sources)}), but there must be two."
+            )
         if only is not None:
             check_choice("only", only, sources)
         if not 0 <= grey <= 1:
@@ -117,7 +119,9 @@ def check_alike(sources: Mapping[str, Any]) -> None:
         values = {task: getattr(source, word) for task, source in sources.items()}
         if len(set(values.values())) > 1:
             shown = " and ".join(f"{value} of {task}" for task, value in values.items())
-            raise CornetError(f"the images of two tasks must have one {word}, not {shown}; give both the same.")
+            raise CornetError(
+                f"the images of two tasks must have one {word}, not {shown}; give both the same."
+            )
 
 
 def check_disjoint(sources: Mapping[str, Any]) -> None:
@@ -142,7 +146,7 @@ def equal_number(counts: Mapping[str, int], sources: Mapping[str, Any], wanted: 
             )
         if number < (classes := len(sources[task].classes)):
             raise CornetError(
-                f"{number:,} training images of each task are too few for the {classes:,} classes of {task}, which need "
-                f"one each; give at least {max(len(one.classes) for one in sources.values()):,}, or fewer classes."
+                f"{number:,} training images of each task are too few for the {classes:,} classes of {task}, which "
+                f"need one each; give at least {max(len(one.classes) for one in sources.values()):,}, or fewer classes."
             )
     return number

@@ -17,7 +17,7 @@ _STREAM = "cornet two tasks grey"
 
 
 def labels_of(split: Any) -> Rows:
-    """The label of each image of a split, (image,): from its labels or files where it has them, else from the samples."""
+    """The label of each image of a split, (image,): from its files or labels if it has them, else from the samples."""
     files = getattr(split, "files", None)
     if files is not None:
         return np.array([files.label(k) for k in range(len(split))], np.int64)
