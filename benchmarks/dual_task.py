@@ -1,11 +1,12 @@
 """Does one network that learns heads and objects at once use different units for the two?
 
     python benchmarks/dual_task.py --seeds 0 1 2 --twins 0
+    python benchmarks/dual_task.py --dual runs/dual_task/seed0 runs/dual_task/seed1 --alone runs/dual_task/*/seed0
 
-1. Trains `experiment=dual_task` for each seed, and for the seeds of --twins the network of each task alone; what is finished is
-   kept. Lesions are those that the callback measured, or are measured now from a run's last checkpoint.
-2. Accuracy on test images: of both tasks in the dual network, over all classes and among the classes of the task, and of the
-   twins. Intervals over seeds by Student's t.
+1. Trains `experiment=dual_task` for each seed, and for the seeds of --twins the network of each task alone; what is
+   finished is kept. Lesions are those that the callback measured, or are measured now from a run's best checkpoint.
+2. Accuracy on test images: of both tasks in the dual network, over all classes and among the classes of the task, and
+   of the twins. Intervals over seeds by Student's t.
 3. Segregation at each layer, of the two tasks and of random halves of all classes in the same networks.
 
 Writes results/dual_task.json. The images are rendered: a stand-in for photographs.
@@ -137,20 +138,28 @@ def main() -> None:
     )
     parser.add_argument("--runs", type=Path, default=Path("runs"))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--twins", type=int, nargs="*", default=[])
+    parser.add_argument("--twins", type=int, nargs="*", default=[], help="seeds of the networks of one task")
+    parser.add_argument(
+        "--dual", type=Path, nargs="*", default=[], help="finished runs of both tasks, not --seeds"
+    )
+    parser.add_argument("--alone", type=Path, nargs="*", default=[], help="finished runs of one task")
     parser.add_argument("--beside", default="nothing", help="what else runs on the machine")
     parser.add_argument("--out", type=Path, default=RESULTS / "dual_task.json")
     args = parser.parse_args()
     torch.set_num_threads(1)
     begin = time.monotonic()
-    dual = {seed: lesions_of(trained(args.runs, seed)) for seed in args.seeds}
-    found = summarise(dual)
-    twins = {
-        task: [test_accuracy(trained(args.runs, seed, f"data.only={task}")) for seed in args.twins]
-        for task in found["accuracy"]
-    }
-    found["twins"] = {task: estimate(values) for task, values in twins.items() if values}
-    found["twin_seeds"], found["seeds"] = args.twins, args.seeds
+    dual = args.dual or [trained(args.runs, seed) for seed in args.seeds]
+    found = summarise({number: lesions_of(folder) for number, folder in enumerate(dual)})
+    tasks = list(found["accuracy"])
+    alone = args.alone or [
+        trained(args.runs, seed, f"data.only={task}") for task in tasks for seed in args.twins
+    ]
+    twins: dict[str, list[float]] = {}
+    for folder in alone:
+        twins.setdefault(str(OmegaConf.load(folder / "config.yaml").data.only), []).append(
+            test_accuracy(folder)
+        )
+    found["twins"] = {task: estimate(values) for task, values in twins.items()}
     write_record(args.out, torch.device("cpu"), args.beside, seconds=round(time.monotonic() - begin), **found)
     for place, one in found["places"].items():
         means = [one[key]["mean"] for key in ("segregation", "segregation_halves")]

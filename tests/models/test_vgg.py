@@ -32,7 +32,7 @@ def test_initial_weights_are_as_published_and_narrow_layers_keep_the_variance():
     torch.manual_seed(0)
     net = VGG16(10, 0.25, grid=2)
     published = {"features.28": (2 / (9 * 128)) ** 0.5}
-    first, _last = net.classifier[0], net.classifier[6]
+    first = net.classifier[0]
     published |= {
         "classifier.0": 0.01 * (25088 / first.in_features) ** 0.5,
         "classifier.6": 0.01 * (4096 / 1024) ** 0.5,
