@@ -62,6 +62,19 @@ def draw_lesions(table: pd.DataFrame, columns: int = 3) -> bytes | None:
             one.set_xticks(range(len(places)), places, rotation=45, ha="right")
             separate_areas(one, [areas[place] for place in places], places)
             gridlines(one, 7.5, "y")
+        drawn = [one.get_legend_handles_labels() for one in axes[1:]]
+        handles, labels = (
+            [entry for one in drawn for entry in one[0]],
+            [text for one in drawn for text in one[1]],
+        )
+        figure.legend(
+            handles,
+            labels,
+            loc="outside lower left",
+            ncols=4 if columns > 1 else 2,
+            frameon=False,
+            fontsize=8,
+        )
         return brain_style.png(figure)
 
 
@@ -69,14 +82,13 @@ def draw_drops(axes: Axes, rows: pd.DataFrame, name: str, other: str, places: Se
     """The accuracy that one task loses with its own units, those of the other task, and random units."""
     for by, colour, line in ((name, OWN, "-"), (other, OTHER, "-"), (RANDOM, CHANCE, ":")):
         part = rows[rows["ranked_by"] == by].drop_duplicates("place").set_index("place").reindex(places)
-        label = "random units" if by == RANDOM else f"units of {by}"
+        label = {name: "its own units", other: "units of the other task"}.get(by, "random units")
         bars(axes, part, ("drop", "drop_low", "drop_high"), label=label, color=colour, ls=line)
     axes.axhline(0, color="0.6", lw=0.8)
     before = rows["accuracy_before"].dropna()
     title = f"{name}: accuracy lost" + (f" (of {before.iloc[0]:.3f})" if len(before) else "")
     axes.set_title(title, fontsize=9, loc="left")
     axes.set_ylabel("% of the accuracy", fontsize=8)
-    axes.legend(frameon=False, fontsize=7.5)
 
 
 def draw_segregation(axes: Axes, shown: pd.DataFrame, places: Sequence[str]) -> None:
@@ -92,19 +104,19 @@ def draw_segregation(axes: Axes, shown: pd.DataFrame, places: Sequence[str]) -> 
         style: dict[str, Any] = (
             {"color": OWN, "ls": "-"} if tasks else {"color": CONTROL, "ls": "--", "mfc": "none"}
         )
-        style["label"] = "the two tasks" if tasks else "random halves of the classes" if first else None
-        bars(axes, part, columns, **style)
+        style["label"] = "random halves of the classes" if first else None
+        bars(axes, part, columns, aside=0.0 if tasks else 0.1, **style)
     axes.axhline(0, color="0.6", lw=0.8)
     axes.set_ylim(-1.05, 1.05)
-    axes.set_title("segregation", fontsize=9, loc="left")
-    axes.legend(frameon=False, fontsize=7.5, loc="lower right")
+    axes.set_title("segregation of the two tasks", fontsize=9, loc="left")
 
 
-def bars(axes: Axes, part: pd.DataFrame, columns: Sequence[str], **style: Any) -> None:
+def bars(axes: Axes, part: pd.DataFrame, columns: Sequence[str], aside: float = 0.0, **style: Any) -> None:
     """A line with intervals over the places of a table; places without a value are left out of the line."""
     values, low, high = part[list(columns)].to_numpy(float).T
     sides = np.nan_to_num(np.stack([values - low, high - values])).clip(0)
-    axes.errorbar(np.arange(len(values)), values, sides, marker="o", ms=3.5, lw=1.2, elinewidth=0.9, **style)
+    x = np.arange(len(values)) + aside
+    axes.errorbar(x, values, sides, marker="o", ms=3.5, lw=1.2, elinewidth=0.9, **style)
 
 
 def separate_areas(axes: Axes, layers: Sequence[str], places: Sequence[str]) -> None:

@@ -63,12 +63,13 @@ PANELS = (
         "Units are ranked on training images by how much the loss of one task rises without them; accuracies, over "
         "the classes of both tasks, are of test images. Left and middle: the accuracy that a task loses when the "
         "units that it needs most are silenced, those that the other task needs most, or randomly chosen ones. Right: "
-        "segregation, the mean over tasks of (own - other) / (own + other) of these losses. 0: the tasks share their "
-        "units, 1: each has its own; no dot: the losses are below 1 %. Random halves of the classes, in the same "
-        "network, are a control: they show what any two groups of classes would. Bars: 95 % intervals, bootstrap over "
-        "test classes. Areas: channels of the output, at all steps, or at one step in brackets. Published for VGG-16 "
-        "trained on faces and objects (Dobs et al. 2022, from the abstract; magnitudes could not be read): shared in "
-        "the first layers, segregated in the middle and late ones, and not for random halves.",
+        "segregation (red), the mean over tasks of (own - other) / (own + other) of these losses. 0: the tasks share "
+        "their units, 1: each has its own; no dot: the losses are below 1 %. Random halves of the classes, in the "
+        "same network, are a control: they show what any two groups of classes would. Bars: 95 % intervals, bootstrap "
+        "over test classes. Areas: channels of the output, at all steps, or at one step in brackets. With "
+        "data=heads_and_objects all images are rendered, a stand-in for photographs. Published for VGG-16 trained on "
+        "faces and objects (Dobs et al. 2022, from the abstract; magnitudes could not be read): shared in the first "
+        "layers, segregated in the middle and late ones, and not for random halves.",
     ),
 )
 """All of them, in the order of the page."""
