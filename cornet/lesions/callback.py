@@ -18,6 +18,7 @@ from cornet.lesions.places import choose_places, find_places
 from cornet.lesions.ranking import GROUP, SHARE
 from cornet.lesions.study import TASKS, Images, LesionStudy, segregation_table
 from cornet.stimuli.samples import IGNORED, ImageDataset, Key
+from cornet.stimuli.two_tasks.splits import choose_evenly, labels_of
 
 __all__ = ["Lesions", "read_images"]
 
@@ -125,14 +126,12 @@ def lesioned_network(module: Any) -> torch.nn.Module:
 def read_images(split: ImageDataset, count: int | None = None, groups: Any = None) -> Images:
     """The images of a split as they are in epoch 0, of the first view, without unreadable ones.
 
-    count, groups: at most so many of each group, even over the classes.
+    count, groups: twice `count` images of each group at most, spread evenly over its classes, because random halves
+    of the classes draw from both groups.
     """
-    from cornet.stimuli.two_tasks.splits import choose_evenly, labels_of
-
     labels = labels_of(split)
     rows = np.arange(len(labels))
     if count is not None:
-        # Twice as many as a group needs: random halves of the classes draw from both groups.
         some = [np.flatnonzero(np.isin(labels, list(group))) for group in groups.values()]
         rows = np.sort(
             np.concatenate([one[choose_evenly(labels[one], min(2 * count, len(one)))] for one in some])

@@ -22,6 +22,7 @@ from cornet.lesions.measures import ByClass, interval, proportional_drop, resamp
 from cornet.lesions.places import Place
 from cornet.lesions.ranking import GROUP, SHARE, Units, random_units, rank_units, units_at
 from cornet.sizes import check_positive_int
+from cornet.stimuli.two_tasks.splits import choose_evenly
 
 __all__ = ["COLUMNS", "RANDOM", "TASKS", "LesionStudy", "random_halves", "segregation_table"]
 
@@ -65,9 +66,7 @@ class Images:
     labels: Units
 
     def of(self, group: Sequence[int], count: int | None = None) -> "Images":
-        """The images of a group of classes; count: at most so many, even over the classes, the first of each."""
-        from cornet.stimuli.two_tasks.splits import choose_evenly
-
+        """The images of a group of classes; count: the most images, spread evenly over the classes."""
         here = np.flatnonzero(np.isin(self.labels, list(group)))
         if count is not None:
             here = here[choose_evenly(self.labels[here], min(count, len(here)))]

@@ -27,7 +27,7 @@ class TwoTasks:
     A source with a method `test` has its own test images; of any other, every other validation image of each class is
     a test image, and no validation image.
 
-    groups: {task: labels of its classes}; several tasks only without `only`.
+    groups: {task: labels of its classes}; of one task with `only`.
     Raises CornetError for other than two tasks, different image sizes, a class in both, too few training images, and
     values out of range.
     """
@@ -94,7 +94,7 @@ class TwoTasks:
         return JoinedSplit([self._held_out(task)[1] for task in self.sources])
 
     def shown(self) -> JoinedSplit:
-        """Training images as they are after all, (3, size, size): without grey; see the source for its augmentation."""
+        """Training images, (3, size, size), all in colour; a source that shifts or crops does so here, too."""
         return JoinedSplit(self.train().parts)
 
     def _held_out(self, task: str) -> tuple[Part, Part]:
