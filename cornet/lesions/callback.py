@@ -33,7 +33,8 @@ class Lesions(pl.Callback):
 
     For a source with `groups` of two tasks and a split `test` (`cornet.stimuli.two_tasks`); with one task, it does
     nothing. The last weights are lesioned (the averaged ones if there are any). Logged: val/segregation/<place>, of the
-    tasks at the largest share, and val/segregation halves/<place>, the mean of the controls; NaN is not logged.
+    tasks at the largest share, and val/segregation halves/<place>, the mean of the controls; not those that are NaN, nor
+    those of single steps.
 
     folder: where to write; None: the trainer's. layers: names of layers or areas; None: all. by_step: silence areas at
     each step too. images, shares, group, halves, random, rows, seed: as in `LesionStudy`.
@@ -92,16 +93,14 @@ class Lesions(pl.Callback):
         path = Path(self.folder or trainer.log_dir or trainer.default_root_dir) / FILE
         path.parent.mkdir(parents=True, exist_ok=True)
         atomic_write(path, csv_text(table))
-        values = logged(segregation_table(table))
-        for logger in trainer.loggers:
-            logger.log_metrics({**values, "epoch": trainer.current_epoch}, step=trainer.global_step)
+        module.log_dict(logged(segregation_table(table)), rank_zero_only=True)
         log.info("lesions took %.0f s", time.monotonic() - begin)
 
 
 def logged(table: Any) -> dict[str, float]:
-    """Metrics of a table from `segregation_table`."""
+    """Metrics of a table from `segregation_table`, without those of single steps."""
     values: dict[str, float] = {}
-    for place, rows in table.groupby("place", sort=False):
+    for place, rows in table[table["step"].isna()].groupby("place", sort=False):
         tasks = rows["grouping"] == TASKS
         for word, chosen in (("segregation", rows[tasks]), ("segregation halves", rows[~tasks])):
             value = float(chosen["segregation"].mean()) if len(chosen) else np.nan
