@@ -33,8 +33,8 @@ class Lesions(pl.Callback):
 
     For a source with `groups` of two tasks and a split `test` (`cornet.stimuli.two_tasks`); with one task, it does
     nothing. The last weights are lesioned (the averaged ones if there are any). Logged: val/segregation/<place>, of the
-    tasks at the largest share, and val/segregation halves/<place>, the mean of the controls; not those that are NaN, nor
-    those of single steps.
+    tasks at the largest share, and val/segregation halves/<place>, the mean of the controls; but neither those that are
+    NaN, nor those of single steps.
 
     folder: where to write; None: the trainer's. layers: names of layers or areas; None: all. by_step: silence areas at
     each step too. images, shares, group, halves, random, rows, seed: as in `LesionStudy`.
@@ -63,7 +63,7 @@ class Lesions(pl.Callback):
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Find the places and the images before the training starts."""
-        source = getattr(getattr(trainer, "datamodule", None), "source", None)
+        source: Any = getattr(getattr(trainer, "datamodule", None), "source", None)
         if stage != "fit" or len(getattr(source, "groups", ())) != 2:
             return
         net = lesioned_network(pl_module)
@@ -74,7 +74,7 @@ class Lesions(pl.Callback):
 
         def normalise(images: torch.Tensor) -> torch.Tensor:
             module: Any = pl_module
-            return module.net.normalise(images.to(module.device), mean, std)  # type: ignore[no-any-return]
+            return module.net.normalise(images.to(module.device), mean, std)
 
         self.study = LesionStudy(train, test, source.groups, normalise, **self.settings)
 
@@ -119,7 +119,7 @@ def lesioned_network(module: Any) -> torch.nn.Module:
             "lesions compare accuracies of the network's own classifier, but this task has other heads; set "
             "task=classification, or callbacks.lesions=null."
         )
-    return net  # type: ignore[no-any-return]
+    return net
 
 
 def read_images(split: ImageDataset, count: int | None = None, groups: Any = None) -> Images:

@@ -126,9 +126,10 @@ class SequentialAreaLesions(Lesions):
             if every:
                 state = silence(state, rows)
         for name in names[names.index(own) + 1 :]:
-            area, below, state = self.net.areas[name], state, None
-            drive = area.drive(below, 0)
-            for step in range(steps[name]):
+            area = self.net.areas[name]
+            drive = area.drive(state, 0)
+            state = area.step(drive, None, 0)
+            for step in range(1, steps[name]):
                 state = area.step(drive, state, step)
         logits: Tensor = self.net.decode(state)
         return logits.view(copies, -1, logits.shape[-1])

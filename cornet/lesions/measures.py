@@ -36,7 +36,7 @@ class ByClass(NamedTuple):
     task: NDArray[np.int64]
 
     @classmethod
-    def count(cls, hits: ArrayLike, labels: Units, groups: Sequence[Sequence[int]]) -> "ByClass":
+    def from_hits(cls, hits: ArrayLike, labels: Units, groups: Sequence[Sequence[int]]) -> "ByClass":
         """Count hits (lesion, image) of images with these labels (image,). Classes without images are left out."""
         known = [
             (label, task) for task, group in enumerate(groups) for label in group if (labels == label).any()

@@ -184,8 +184,8 @@ class LesionStudy:
     ) -> list[dict[str, Any]]:
         """Rows of one grouping and share. hits, within: (lesion, image): none, by each group, random units."""
         members = list(groups.values())
-        counts = ByClass.count(hits, self.test.labels, members)
-        inner = ByClass.count(within, self.test.labels, members)
+        counts = ByClass.from_hits(hits, self.test.labels, members)
+        inner = ByClass.from_hits(within, self.test.labels, members)
         weights = resampled(counts, seed=self.seed)
         accuracy = [summed(counts.accuracy(task)) for task in (0, 1)]
         drawn = [summed(counts.accuracy(task, weights)) for task in (0, 1)]

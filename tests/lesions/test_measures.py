@@ -106,7 +106,7 @@ def test_proportional_drop():
 def test_the_bootstrap_draws_classes_of_each_task():
     labels = np.repeat(np.arange(6), [2, 2, 2, 4, 4, 4])
     hits = np.array([(np.arange(18) % 2 == 0), np.ones(18)])
-    counts = ByClass.count(hits, labels, [range(3), range(3, 6)])
+    counts = ByClass.from_hits(hits, labels, [range(3), range(3, 6)])
     weights = resampled(counts, draws=200)
     assert (weights[:, :3].sum(1) == 3).all()
     assert (weights[:, 3:].sum(1) == 3).all()
@@ -114,7 +114,7 @@ def test_the_bootstrap_draws_classes_of_each_task():
     assert counts.accuracy(1) == pytest.approx([0.5, 1])
     assert np.allclose(counts.accuracy(0, weights), [0.5, 1])  # all classes alike: no spread
     # Classes that are all right or all wrong: the accuracy is the mean of three draws of 0, 0, 1.
-    counts = ByClass.count([np.isin(labels, [0, 3])], labels, [range(3), range(3, 6)])
+    counts = ByClass.from_hits([np.isin(labels, [0, 3])], labels, [range(3), range(3, 6)])
     drawn = counts.accuracy(0, resampled(counts, draws=20_000))[:, 0]
     assert drawn.mean() == pytest.approx(1 / 3, abs=0.01)
     assert drawn.var() == pytest.approx(2 / 27, abs=0.005)

@@ -97,7 +97,7 @@ class JoinedSplit:
             places = np.flatnonzero(which == number)
             if not len(places):
                 continue
-            inner = [Key(int(part.rows[index[k] - self.starts[number]]), keys[k][1]) for k in places]
+            inner = [Key(int(part.rows[index[k] - self.starts[number]]), keys[k][1]) for k in places.tolist()]
             for k, sample in zip(places.tolist(), part.split.__getitems__(inner), strict=True):
                 label = IGNORED if sample.label == IGNORED else sample.label + part.offset
                 found[k] = sample._replace(label=label, index=int(index[k]))
