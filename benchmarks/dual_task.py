@@ -98,7 +98,8 @@ def estimate(values: Any) -> dict[str, Any]:
     """Mean, 95 % interval over seeds, and the values."""
     found = mean_interval(values)
     numbers = [round(float(one), 4) if np.isfinite(one) else None for one in values]
-    return {"mean": found.mean, "low": found.low, "high": found.high, "seeds": numbers}
+    known = {key: getattr(found, key) for key in ("mean", "low", "high")}
+    return {key: one if np.isfinite(one) else None for key, one in known.items()} | {"seeds": numbers}
 
 
 def summarise(tables: dict[int, pd.DataFrame]) -> dict[str, Any]:
