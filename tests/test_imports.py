@@ -16,7 +16,7 @@ LEVELS = [
     {"runs"},
     {"brain"},
     {"tasks"},
-    {"losses", "synthesis"},
+    {"losses", "synthesis", "lesions"},
     {"training", "report"},  # of which neither imports the other
     {"export"},
     {"cli", "__main__"},

@@ -125,8 +125,10 @@ def label(name: str) -> str:
     """Return a metric's label.
 
     val/top1_squash -> top-1, squash; val/category_top1 -> category top-1; brain/IT -> IT; brain/mean -> mean brain
-    score.
+    score; val/segregation/fc6 -> segregation, fc6.
     """
+    if name.count("/") > 1:  # of a callback
+        return name.removeprefix("val/").replace("/", ", ")
     if name.startswith("brain/"):
         return {"brain/mean": "mean brain score"}.get(name, name.removeprefix("brain/"))
     metric, _, rest = name.removeprefix("val/").partition("_")

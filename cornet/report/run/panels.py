@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from cornet.report.run import wiring
+from cornet.report.run import lesions, wiring
 from cornet.report.run.view_structure import COLUMNS, draw_view_structure
 from cornet.runs.score_tables import read_table
 
@@ -89,6 +89,23 @@ PANELS = (
         "simulated populations with the pattern that was published for the face patches (Freiwald & Tsao 2010: ML/MF "
         "by view, AL by view and mirror image, AM by identity), made from formulas: the recordings are not public and "
         "the published coefficients could not be read, so only the order of the patches can be compared.",
+    ),
+    Panel(
+        "lesions",
+        lesions.COLUMNS,
+        ("grouping", "place", "share", "ranked_by", "group", "drop", "segregation"),
+        lesions.draw_lesions,
+        "Does each task have units of its own",
+        "Units are ranked on training images by how much the loss of one task rises without them; accuracies, over "
+        "the classes of both tasks, are of test images. Left and middle: the accuracy that a task loses when the "
+        "units that it needs most are silenced, those that the other task needs most, or randomly chosen ones. Right: "
+        "segregation (red), the mean over tasks of (own - other) / (own + other) of these losses. 0: the tasks share "
+        "their units, 1: each has its own; no dot: the losses are below 1 %. Random halves of the classes, in the "
+        "same network, are a control: they show what any two groups of classes would. Bars: 95 % intervals, bootstrap "
+        "over test classes. Areas: channels of the output, at all steps, or at one step in brackets. With "
+        "data=heads_and_objects all images are rendered, a stand-in for photographs. Published for VGG-16 trained on "
+        "faces and objects (Dobs et al. 2022, from the abstract; magnitudes could not be read): shared in the first "
+        "layers, segregated in the middle and late ones, and not for random halves.",
     ),
 )
 """All of them, in the order of the page."""

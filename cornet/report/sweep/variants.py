@@ -180,7 +180,9 @@ def _variant(number: int, runs: Sequence[SeedRun], factors: Sequence[Factor]) ->
     values = {factor.key: entries.get(factor.key) for factor in factors}
     measures: list[Measure] = []
     if complete:
-        measures += [one for one in plain_measures(complete) if one.is_task or one.of_part]
+        measures += [
+            one for one in plain_measures(complete) if one.is_task or one.of_part or one.name.count("/") > 1
+        ]
         measures += brain_measures(complete)
     summary = runs[0].summary
     steps = summary.get("steps")
