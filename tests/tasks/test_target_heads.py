@@ -36,7 +36,9 @@ def test_each_head_has_the_loss_of_its_own_clips(source, batch):
     assert words.shape == (16, 10)
     assert genres.shape == (16, 8)
     own = F.cross_entropy(words[:8], torch.arange(8)) + F.cross_entropy(genres[8:], torch.arange(8))
-    assert float(task.loss(outputs.predictions, batch.targets).detach()) == pytest.approx(float(own.detach()), rel=1e-6)
+    assert float(task.loss(outputs.predictions, batch.targets).detach()) == pytest.approx(
+        float(own.detach()), rel=1e-6
+    )
 
 
 def test_a_batch_without_clips_of_a_task_has_no_loss_for_it(source, batch):
