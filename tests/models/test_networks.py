@@ -139,7 +139,11 @@ def test_times_as_a_number_or_by_area():
         ("cornet_r", {"bottleneck": 2}, "is incompatible with block='recurrent'"),
         ("cornet_s", {"num_class": 10}, "did you mean num_classes?"),
         ("cornet_s", {"gizmo": 10}, "choose from num_classes, block"),
-        ("cornet_x", {}, "choose one of b, bl, blt, cornet_r, cornet_rt, cornet_s, cornet_z, fly, hcnn, hmax, "),
+        (
+            "cornet_x",
+            {},
+            "choose one of b, bl, blt, cornet_r, cornet_rt, cornet_s, cornet_z, fly, hcnn, hmax, ",
+        ),
     ],
 )
 def test_refused(name, arguments, message):
