@@ -163,7 +163,6 @@ def main() -> None:
         "weights": arguments.weights,
     }
     known[arguments.name] = {**settings, "rows": rows}
-    sys.argv = [sys.argv[0], "--name", arguments.name]  # without paths of a machine
     write_record(OUT, torch.device("cpu"), arguments.beside, results=known)
 
 

@@ -9,7 +9,6 @@ seeds), and the paired difference from the plain runs of the same seeds. Draws r
 
 import argparse
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -119,7 +118,6 @@ def main() -> None:
         "rows": rows,
         "runs": runs.replace(np.nan, None).to_dict("records"),
     }
-    sys.argv = [sys.argv[0], "RUNS", "--name", arguments.name]  # without paths of a machine
     write_record(OUT, torch.device("cpu"), arguments.beside, results=known)
 
 

@@ -3,6 +3,7 @@
 import datetime
 import json
 import platform
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -29,12 +30,17 @@ def processor() -> str:
         return platform.processor() or "CPU"
 
 
+def without_places(argument: str) -> str:
+    """An argument without the folders of a machine: /a/b/runs as runs, data.folder=/a/b as data.folder=b."""
+    return re.sub(r"(?<![\w.~])~?/(?:[^/\s=:,]+/)*(?=[^/\s=:,]+)", "", argument)
+
+
 def write_record(path: Path, device: torch.device, beside: str, **content: Any) -> None:
     """JSON with date, command, hardware and versions before what was found. beside: what else ran on the machine."""
     program = Path(sys.argv[0]).name
     about = {
         "date": str(datetime.date.today()),
-        "command": " ".join(["python", f"benchmarks/{program}", *sys.argv[1:]]),
+        "command": " ".join(["python", f"benchmarks/{program}", *map(without_places, sys.argv[1:])]),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else processor(),
         "threads": torch.get_num_threads(),
         "beside": beside,
