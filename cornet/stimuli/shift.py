@@ -6,10 +6,19 @@ from typing import NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from cornet.errors import CornetError
 from cornet.stimuli.draws import uniform
 from cornet.stimuli.samples import Key
 
-__all__ = ["Moves", "draw_moves", "shift_and_flip"]
+__all__ = ["Moves", "check_shift", "draw_moves", "shift_and_flip"]
+
+
+def check_shift(shift: object) -> None:
+    """Raise CornetError unless `shift` is a share of the image from 0 to 0.5."""
+    if not (isinstance(shift, int | float) and 0 <= shift <= 0.5):
+        raise CornetError(
+            f"shift={shift!r} must be a share of the image from 0 to 0.5; give for example 0.0625."
+        )
 
 
 def shift_and_flip(

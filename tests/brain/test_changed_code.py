@@ -97,9 +97,10 @@ KEEPING = {
     "cornet.files",
     "cornet.brain.cache",
     "cornet.brain.subjects.record.recording_cache",
+    "cornet.models.timm_api.hook",
     __name__,
 }
-"""Modules that make keys, and read and write entries."""
+"""Modules that make keys, and read and write entries, and the hook that sees every import of a process."""
 
 
 def work(kind: str, tmp_path):

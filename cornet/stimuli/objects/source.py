@@ -21,7 +21,7 @@ from cornet.stimuli.objects.latents import check_int, draw_latents
 from cornet.stimuli.objects.object_maps import map_targets, object_maps
 from cornet.stimuli.objects.rendering import RENDERER_VERSION, render
 from cornet.stimuli.samples import InMemory, Key, Sample
-from cornet.stimuli.shift import draw_moves, shift_and_flip
+from cornet.stimuli.shift import check_shift, draw_moves, shift_and_flip
 
 __all__ = ["RenderedObjects", "TrainObjects", "ValObjects"]
 
@@ -35,6 +35,15 @@ MIRRORED = ("x", "yaw_sin", "roll", "light_azimuth")
 """Targets whose sign changes when an image is mirrored."""
 
 _AUGMENT = "cornet objects augmentation"
+
+
+def check_contrast(background_contrast: Sequence[float]) -> None:
+    """Raise CornetError unless the contrast of backgrounds is two numbers."""
+    if len(background_contrast) != 2:
+        raise CornetError(
+            f"background_contrast={background_contrast!r} must be two numbers, the lowest and the highest; "
+            "give for example (0.04, 0.12)."
+        )
 
 
 class RenderedObjects:
@@ -84,15 +93,8 @@ class RenderedObjects:
     ) -> None:
         check_int("train_images", train_images, 1)
         check_int("val_images", val_images, 1)
-        if not (isinstance(shift, int | float) and 0 <= shift <= 0.5):
-            raise CornetError(
-                f"shift={shift!r} must be a share of the image from 0 to 0.5; give for example 0.0625."
-            )
-        if len(background_contrast) != 2:
-            raise CornetError(
-                f"background_contrast={background_contrast!r} must be two numbers, the lowest and the highest;"
-                " give for example (0.04, 0.12)."
-            )
+        check_shift(shift)
+        check_contrast(background_contrast)
         for target in targets:
             check_choice("target", target, TARGETS)
         self.targets, self.maps = list(targets), bool(maps)

@@ -14,6 +14,7 @@ from cornet.stimuli.objects.categories import CATEGORIES, OBJECTS
 from cornet.stimuli.objects.image_cache import Cache
 from cornet.stimuli.objects.latents import check_int, draw_latents
 from cornet.stimuli.objects.rendering import RENDERER_VERSION, render
+from cornet.stimuli.shift import check_shift
 from cornet.stimuli.two_tasks.labelled import ShiftedImages, ShownImages
 
 __all__ = ["RenderedExemplars"]
@@ -61,10 +62,7 @@ class RenderedExemplars:
             raise CornetError(
                 f"categories={chosen} must name one category or more, each once; choose from {', '.join(CATEGORIES)}."
             )
-        if not (isinstance(shift, int | float) and 0 <= shift <= 0.5):
-            raise CornetError(
-                f"shift={shift!r} must be a share of the image from 0 to 0.5; give for example 0.0625."
-            )
+        check_shift(shift)
         self.categories = chosen
         self.classes = [name for category in chosen for name in OBJECTS[category]]
         self.size, self.variation, self.seed, self.shift, self.flip = size, variation, seed, shift, flip

@@ -20,8 +20,9 @@ from cornet.stimuli.objects.heads.rendering import render_heads
 from cornet.stimuli.objects.image_cache import Cache
 from cornet.stimuli.objects.latents import check_int
 from cornet.stimuli.objects.rendering import RENDERER_VERSION
-from cornet.stimuli.objects.source import TrainObjects, ValObjects
+from cornet.stimuli.objects.source import TrainObjects, ValObjects, check_contrast
 from cornet.stimuli.samples import Key, Sample
+from cornet.stimuli.shift import check_shift
 
 __all__ = ["RenderedHeads"]
 
@@ -72,15 +73,8 @@ class RenderedHeads:
     ) -> None:
         check_int("train_images", train_images, 1)
         check_int("val_images", val_images, 1)
-        if not (isinstance(shift, int | float) and 0 <= shift <= 0.5):
-            raise CornetError(
-                f"shift={shift!r} must be a share of the image from 0 to 0.5; give for example 0.0625."
-            )
-        if len(background_contrast) != 2:
-            raise CornetError(
-                f"background_contrast={background_contrast!r} must be two numbers, the lowest and the highest;"
-                " give for example (0.04, 0.12)."
-            )
+        check_shift(shift)
+        check_contrast(background_contrast)
         self.targets = (
             list(LATENTS) if targets == ALL else [targets] if isinstance(targets, str) else list(targets)
         )

@@ -7,7 +7,6 @@ from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
-import pytorch_lightning as pl
 import torch
 from numpy.typing import NDArray
 
@@ -15,11 +14,11 @@ from cornet.brain.subjects.subject import Recording
 from cornet.csv_cells import csv_text
 from cornet.errors import CornetError
 from cornet.files import atomic_write
-from cornet.sizes import check_positive_int
 from cornet.stimuli.screen import place_on_screen
 from cornet.stimuli.stimulus_set import StimulusSet
 from cornet.training.callbacks.brain.scored_module import averaged_weights
 from cornet.training.callbacks.brain_score import BrainScore
+from cornet.training.callbacks.schedule import AfterEpochs
 
 __all__ = ["Analysis", "AnalysisTable"]
 
@@ -52,7 +51,7 @@ class Analysis(Protocol):
         ...
 
 
-class AnalysisTable(pl.Callback):
+class AnalysisTable(AfterEpochs):
     """Writes <name>.csv of an analysis: the rows of the network at each evaluation, and of its baselines.
 
     Before training and after every `every` epochs, with the weights that validation uses, every area and step is
@@ -64,17 +63,8 @@ class AnalysisTable(pl.Callback):
     """
 
     def __init__(self, analysis: Analysis, folder: str | Path | None = None, every: int = 1) -> None:
-        check_positive_int("every", every)
-        self.analysis, self.folder, self.every = analysis, folder, every
-
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if trainer.global_step == 0:
-            self.write(trainer, pl_module, 0)
-
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        epoch = trainer.current_epoch + 1
-        if epoch % self.every == 0 or epoch == trainer.max_epochs:
-            self.write(trainer, pl_module, epoch)
+        super().__init__(every)
+        self.analysis, self.folder = analysis, folder
 
     def write(self, trainer: Any, module: Any, epoch: int) -> None:
         """Add the rows of the network as it is now. Every rank records its share, rank 0 writes."""

@@ -11,8 +11,8 @@ from cornet.brain.wiring.tables import claw_table, connection_table, measure_wir
 from cornet.csv_cells import csv_text
 from cornet.errors import CornetError
 from cornet.files import atomic_write
-from cornet.sizes import check_positive_int
 from cornet.training.callbacks.brain.scored_module import averaged_weights, find_network
+from cornet.training.callbacks.schedule import AfterEpochs
 
 __all__ = ["WiringTables"]
 
@@ -20,7 +20,7 @@ MATRICES = {"connections": connection_table, "claws": claw_table}
 LOGGED = ("glo", "types", "similarity", "claws", "claws_sd", "no_claws", "coding")
 
 
-class WiringTables(pl.Callback):
+class WiringTables(AfterEpochs):
     """Writes wiring.csv, connections.csv and claws.csv, and logs wiring/glo, wiring/types, wiring/claws, ...
 
     Before training and after every `every` epochs, so that epoch 0 is the untrained network and the last row the end.
@@ -34,8 +34,8 @@ class WiringTables(pl.Callback):
     """
 
     def __init__(self, folder: str | Path | None = None, every: int = 1) -> None:
-        check_positive_int("every", every)
-        self.folder, self.every = folder, every
+        super().__init__(every)
+        self.folder = folder
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Raise CornetError for a network without wiring, before the training starts."""
@@ -44,15 +44,6 @@ class WiringTables(pl.Callback):
                 "the wiring of this network cannot be measured, because it has no method `wiring`; choose model=fly, "
                 "or leave out callbacks.wiring."
             )
-
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if trainer.global_step == 0:
-            self.write(trainer, pl_module, 0)
-
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        epoch = trainer.current_epoch + 1
-        if epoch % self.every == 0 or epoch == trainer.max_epochs:
-            self.write(trainer, pl_module, epoch)
 
     def write(self, trainer: Any, module: Any, epoch: int) -> None:
         """Measure, log, and add rows to the tables."""
